@@ -1,0 +1,73 @@
+# `make help` lists what can be made. Recipes call scripts; CI calls these same targets.
+SHELL := bash
+.DEFAULT_GOAL := help
+env := .stagemaker/env
+client := $(env)/client/bin/python -m
+export DATA KEEP PORT PYTHON
+
+.PHONY: help demo data start stop status bootstrap destroy test test-unit test-contract test-e2e lint format lock setup clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Train, deploy and call a real model on this machine (DATA=<folder> of train/ valid/ test/, KEEP=1, PORT=4566)
+	@scripts/setup
+	@exec $(client) infra.demo
+
+data: ## Fetch the 133-breed dogImages.zip (1.1 GB, from the internet) into .stagemaker/data
+	@scripts/setup client
+	@exec $(client) infra.dataset fetch
+
+start: ## Start LocalStack with the plugin on 127.0.0.1:$PORT
+	@scripts/setup
+	@$(client) infra.stack start
+
+stop: ## Stop what `make start` or `KEEP=1 make demo` left running
+	@scripts/setup client
+	@$(client) infra.stack stop
+
+status: ## Say whether the stack runs, and how to talk to it
+	@scripts/setup client
+	@$(client) infra.stack status
+
+bootstrap: ## Make the bucket, roles, model, endpoint and function on the running stack (a second run changes nothing)
+	@scripts/setup
+	@$(client) infra.bootstrap up --target local
+
+destroy: ## Delete everything that `make bootstrap` made
+	@scripts/setup client
+	@$(client) infra.bootstrap down --target local
+
+test: lint test-unit test-contract test-e2e ## Every check and test, from a clean checkout
+
+test-unit: ## Unit tests: no I/O beyond a temporary folder and loopback
+	@scripts/setup dev plugin-dev plugin trainer serve lambda client
+	$(env)/dev/bin/python -m pytest tests/unit --ignore tests/unit/plugin
+	$(env)/plugin-dev/bin/python -m pytest tests/unit/plugin
+
+test-contract: ## Contract tests: every runtime, every response, a real LocalStack
+	@scripts/setup plugin-dev plugin trainer serve lambda client
+	$(env)/plugin-dev/bin/python -m pytest tests/contract
+
+test-e2e: ## End-to-end tests: the demo, its interruption, and plain AWS clients
+	@scripts/setup dev plugin trainer serve lambda client
+	$(env)/dev/bin/python -m pytest tests/e2e
+
+lint: ## ruff and mypy --strict
+	@scripts/setup dev plugin-dev
+	@scripts/lint
+
+format: ## Let ruff format the code and mend what it can
+	@scripts/setup dev
+	@$(env)/dev/bin/ruff check --fix . && $(env)/dev/bin/ruff format .
+
+lock: ## Resolve requirements/*.in into the hashed requirements/*.txt
+	@scripts/setup uv
+	@scripts/lock
+
+setup: ## Only install the demo's environments
+	@scripts/setup
+
+clean: ## Stop the stack, and delete .stagemaker (environments, data and state)
+	@! [ -d $(env)/client ] || $(client) infra.stack stop
+	@rm -rf .stagemaker
