@@ -55,7 +55,7 @@ class Container(Protocol):
 
     def stop(self, grace_s: float) -> Exit:
         """SIGTERM to the container's own process, SIGKILL to everything it started after `grace_s`; returns when
-        nothing of it is left. Idempotent; after the end it returns the Exit at once."""
+        nothing of it is left. Idempotent; after the end it returns the Exit at once. Not from inside `on_line`."""
 
 
 class Runtime(Protocol):

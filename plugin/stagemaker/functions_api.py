@@ -1,0 +1,219 @@
+"""The Lambda Runtime API, version 2018-06-01, as a function's own process sees it: one server on a loopback port.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. What the process says comes out as a queue of events;
+what it is given goes in by `offer`. Deciding what it means is `functions.py`'s.
+"""
+
+import http.server
+import json
+import queue
+import socketserver
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from stagemaker.runtime.ports import LOOPBACK
+
+MAX_EVENT_BYTES = 6 * 1024 * 1024  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_PAYLOAD_BYTES = 6 * 1024 * 1024 + 100  # of a response, as the error message of AWS says
+_MAX_ERROR_BYTES = 256 * 1024
+_CHUNK_BYTES = 64 * 1024
+_PREFIX = "/2018-06-01/runtime/"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One event for the function. `deadline_ms` is in epoch milliseconds."""
+
+    request_id: str
+    arn: str
+    payload: bytes
+    trace_id: str
+    deadline_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process asked for its next invocation."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the function returned, or the error that it raised, as JSON."""
+
+    payload: bytes
+    is_error: bool
+
+
+@dataclass(frozen=True)
+class InitError:
+    """The function's module or handler could not be loaded."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The process ended. Not the API's: whoever runs the process puts it into the queue."""
+
+
+Event = Ready | Answer | InitError | Ended
+
+
+class RuntimeApi:
+    """Serves one process from its construction to `close`. `address` is for AWS_LAMBDA_RUNTIME_API."""
+
+    def __init__(self) -> None:
+        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._offered: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
+        self._current = ""  # the id of the invocation that has no answer yet
+        self._lock = threading.Lock()
+        self._server = _Server((LOOPBACK, 0), self)
+        self.address = f"{LOOPBACK}:{self._server.server_address[1]}"
+        serve = threading.Thread(target=self._server.serve_forever, args=(0.1,), name=f"runtime API {self.address}")
+        serve.daemon = True
+        serve.start()
+
+    def next_event(self, timeout_s: float) -> Event | None:
+        """The next one, or None when there is none in time."""
+        try:
+            return self.events.get(timeout=max(timeout_s, 0))
+        except queue.Empty:
+            return None
+
+    def offer(self, invocation: Invocation) -> None:
+        """Give it to the process when it asks for its next one; one at a time."""
+        with self._lock:
+            self._current = invocation.request_id
+        self._offered.put(invocation)
+
+    def close(self) -> None:
+        """Stop serving. Call it once, when the process has ended."""
+        self._offered.put(None)
+        self._server.shutdown()
+        self._server.server_close()
+
+    def next(self) -> Invocation | None:
+        """Block until there is an invocation, or None at the end."""
+        self.events.put(Ready())
+        invocation = self._offered.get()
+        if invocation is None:
+            self._offered.put(None)  # for whoever else waits
+        return invocation
+
+    def answer(self, request_id: str, answer: Answer) -> bool:
+        """Take the answer to the current invocation; False when it is another's, or the second."""
+        with self._lock:
+            expected, self._current = self._current, ""
+            if not request_id or request_id != expected:
+                self._current = expected
+                return False
+        self.events.put(answer)
+        return True
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], api: RuntimeApi) -> None:
+        self.api = api
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Without HTTPServer's question to the name service, which can take seconds."""
+        socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A process that is killed breaks its connection: nothing to say."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        if self._refuse_strangers():
+            return
+        if self.path != f"{_PREFIX}invocation/next":
+            self._say(HTTPStatus.NOT_FOUND)
+        elif invocation := self.server.api.next():
+            headers = {
+                "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+                "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
+                "Lambda-Runtime-Invoked-Function-Arn": invocation.arn,
+                "Lambda-Runtime-Trace-Id": invocation.trace_id,
+            }
+            self._say(HTTPStatus.OK, invocation.payload, headers)
+        else:
+            self._say(HTTPStatus.GONE)
+
+    def do_POST(self) -> None:
+        if self._refuse_strangers():
+            return
+        kind, _, rest = self.path.removeprefix(_PREFIX).partition("/")
+        request_id, _, what = rest.partition("/")
+        if (kind, rest) == ("init", "error"):
+            self.server.api.events.put(InitError(self._body(_MAX_ERROR_BYTES)))
+            self._say(HTTPStatus.ACCEPTED)
+        elif kind == "invocation" and what == "response":
+            self._answered(request_id, self._response())
+        elif kind == "invocation" and what == "error":
+            self._answered(request_id, Answer(self._body(_MAX_ERROR_BYTES), is_error=True))
+        else:
+            self._body(0)
+            self._say(HTTPStatus.NOT_FOUND)
+
+    def _answered(self, request_id: str, answer: Answer) -> None:
+        taken = self.server.api.answer(request_id, answer)
+        self._say(HTTPStatus.ACCEPTED if taken else HTTPStatus.BAD_REQUEST)
+
+    def _response(self) -> Answer:
+        size = self._length()
+        body = self._body(MAX_PAYLOAD_BYTES)
+        if size <= MAX_PAYLOAD_BYTES:
+            return Answer(body, is_error=False)
+        limit = f"exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)"
+        return Answer(
+            error("Function.ResponseSizeTooLarge", f"Response payload size ({size} bytes) {limit}."), is_error=True
+        )
+
+    def _length(self) -> int:
+        length = self.headers.get("Content-Length", "0")
+        return int(length) if length.isdigit() else 0
+
+    def _body(self, limit: int) -> bytes:
+        """At most `limit` bytes of it; the rest is read, so that the sender hears the answer, and dropped."""
+        size = self._length()
+        body = self.rfile.read(min(size, limit))
+        size -= len(body)
+        while size > 0 and (chunk := self.rfile.read(min(size, _CHUNK_BYTES))):
+            size -= len(chunk)
+        return body
+
+    def _refuse_strangers(self) -> bool:
+        """A web page in a browser on this machine must not take an invocation or answer one."""
+        address = "{}:{}".format(*self.server.server_address[:2])
+        stranger = self.headers.get("Host") != address or "Origin" in self.headers or "Sec-Fetch-Site" in self.headers
+        if stranger:
+            self.close_connection = True
+            self._say(HTTPStatus.FORBIDDEN)
+        return stranger
+
+    def _say(self, status: HTTPStatus, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Nothing: the function's own log says what happened."""
+
+
+def error(kind: str, message: str) -> bytes:
+    """An error of the platform, in the form that AWS answers."""
+    return json.dumps({"errorType": kind, "errorMessage": message}).encode()

@@ -1,0 +1,56 @@
+"""Model data on its way from S3 to /opt/ml/model: fetched once, a copy for each instance."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from stagemaker.archive import BadArchive, unpack
+from stagemaker.endpoint_plan import ModelSource
+from stagemaker.errors import ApiError
+from stagemaker.state import Scope
+
+
+class ModelDataAws(Protocol):
+    """The part of `aws.Aws` that fetches model data."""
+
+    def download_file(self, scope: Scope, uri: str, path: Path) -> None: ...
+    def download_prefix(self, scope: Scope, uri: str, folder: Path) -> int: ...
+
+
+class BadModelData(Exception):
+    """The model data cannot be had; the message says which and why."""
+
+
+def fetch_model(
+    aws: ModelDataAws, scope: Scope, source: ModelSource, folders: Sequence[Path], scratch: Path, max_bytes: int
+) -> None:
+    """Put the data of `source` into each of `folders`, which exist; what is needed on the way lies in `scratch`.
+
+    An archive takes at most `max_bytes` in each. Raises BadModelData.
+    """
+    try:
+        if source.form == "prefix":
+            _fetch_prefix(aws, scope, source.uri, folders)
+            return
+        fetched = scratch / "fetched"
+        aws.download_file(scope, source.uri, fetched)
+        for folder in folders:
+            if source.form == "archive":
+                unpack(fetched, folder, max_bytes)
+            else:
+                shutil.copyfile(fetched, folder / source.uri.rpartition("/")[2])
+        fetched.unlink()
+    except ApiError as error:
+        raise BadModelData(f"Failed to download model data from {source.uri}. {error.message}") from error
+    except BadArchive as error:
+        advice = "Please ensure that the object located at the URL is a valid tar.gz archive."
+        raise BadModelData(f'Failed to extract model data archive from URL "{source.uri}". {advice} {error}') from error
+    except OSError as error:
+        raise BadModelData(f"Failed to store model data from {source.uri}: {error}") from error
+
+
+def _fetch_prefix(aws: ModelDataAws, scope: Scope, uri: str, folders: Sequence[Path]) -> None:
+    for folder in folders:
+        if aws.download_prefix(scope, uri, folder) == 0:
+            raise BadModelData(f"Could not find model data at {uri}.")

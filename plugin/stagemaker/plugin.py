@@ -1,0 +1,141 @@
+"""The thin adapter to LocalStack: providers, lifecycle hooks, a loopback server. What an operation does is elsewhere.
+
+An operation of botocore's model is answered by the method of that name of one of our services, else by moto where moto
+only keeps records, else by 501 with the operation's name.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore import xform_name
+from localstack import config
+from localstack.aws.api import CommonServiceException, RequestContext
+from localstack.aws.spec import load_service
+from localstack.config import HostAndPort
+from localstack.runtime import hooks
+from localstack.runtime.server import RuntimeServer
+from localstack.runtime.server.core import RuntimeServerPlugin
+from localstack.runtime.server.twisted import TwistedRuntimeServer
+from localstack.services.moto import call_moto
+from localstack.services.plugins import Service, aws_provider
+
+from stagemaker.dispatch import find, is_record_keeping, payload
+from stagemaker.errors import ApiError
+from stagemaker.runtime.process import ProcessRuntime
+from stagemaker.settings import Settings, read_settings
+from stagemaker.stage import Stage
+from stagemaker.state import Scope
+from stagemaker.validation import clean, validate
+
+LOG = logging.getLogger(__name__)
+_stages: list[Stage] = []  # the one of this process, from `start` to `shutdown`
+
+
+def settings() -> Settings:
+    """As the environment of this LocalStack says; ValueError when it lacks something."""
+    gateway = f"http://127.0.0.1:{config.GATEWAY_LISTEN[0].port}"
+    return read_settings(os.environ, Path(config.dirs.data), gateway)
+
+
+@hooks.on_infra_start(name="stagemaker_start")  # type: ignore[untyped-decorator]
+def start() -> None:
+    """Kill what an earlier run left behind and get ready; LocalStack does not start when this raises."""
+    found = settings()
+    _stages.append(Stage(found, ProcessRuntime(found.images, found.environments, found.work_dir)))
+
+
+@hooks.on_infra_shutdown(name="stagemaker_shutdown")  # type: ignore[untyped-decorator]
+def shutdown() -> None:
+    """Stop everything that runs."""
+    while _stages:
+        _stages.pop().close()
+
+
+@aws_provider(api="sagemaker")  # type: ignore[untyped-decorator]
+def sagemaker() -> Service:
+    """The control plane."""
+    return _service("sagemaker", "ValidationException")
+
+
+@aws_provider(api="sagemaker-runtime")  # type: ignore[untyped-decorator]
+def sagemaker_runtime() -> Service:
+    """InvokeEndpoint."""
+    return _service("sagemaker-runtime", "ValidationError")
+
+
+class _Provider:
+    def __init__(self, service: str) -> None:
+        self.service = service
+
+
+def _service(name: str, invalid: str) -> Service:
+    def handle(context: RequestContext, request: Any) -> Any:
+        return _answer(context, request, invalid)
+
+    table = dict.fromkeys(load_service(name).operation_names, handle)
+    return Service.for_provider(_Provider(name), dispatch_table_factory=lambda _: table)
+
+
+def _answer(context: RequestContext, request: Mapping[str, Any], invalid: str) -> Any:
+    operation, service = context.operation, context.service
+    if operation is None or service is None:
+        raise NotImplementedError("the request names no operation")
+    own = find(_stages[0].services[service.service_name], xform_name(operation.name))
+    if own is None:
+        return _moto(context, service.service_name, operation.name)
+    try:
+        sent = payload(clean(request))
+        validate(operation.input_shape, sent, invalid)
+        return own(Scope(context.account_id, context.region), sent)
+    except ApiError as error:
+        raise _exception(error) from error
+
+
+def _moto(context: RequestContext, service: str, operation: str) -> Any:
+    sentence = f"Stagemaker does not implement the operation {operation} of {service} yet."
+    missing = _exception(ApiError("NotImplementedException", sentence, 501))
+    if not is_record_keeping(operation):
+        raise missing
+    try:
+        return call_moto(context)
+    except NotImplementedError as error:
+        raise missing from error
+
+
+def _exception(error: ApiError) -> CommonServiceException:
+    """The members of a modelled error are attributes: LocalStack's serializer reads them by the shape of `code`."""
+    exception = CommonServiceException(error.code, error.message, error.status, sender_fault=error.status < 500)
+    for member, value in error.members.items():
+        setattr(exception, member, value)
+    return exception
+
+
+class LoopbackServer(TwistedRuntimeServer):
+    """LocalStack's default server, but on the addresses of GATEWAY_LISTEN: the original listens on all interfaces."""
+
+    def register(
+        self,
+        gateway: Any,
+        listen: list[HostAndPort],
+        ssl_creds: tuple[str, str] | None = None,  # noqa: ARG002 - as the original
+    ) -> None:
+        """Plain HTTP only: it never leaves the machine."""
+        from rolo.serving.twisted import TwistedGateway
+        from twisted.internet import endpoints, reactor
+
+        for address in listen:
+            endpoint = endpoints.TCP4ServerEndpoint(reactor, address.port, interface=address.host)  # type: ignore[no-untyped-call]
+            endpoint.listen(TwistedGateway(gateway))  # type: ignore[no-untyped-call]
+
+
+class LoopbackServerPlugin(RuntimeServerPlugin):
+    """GATEWAY_SERVER=loopback."""
+
+    name = "loopback"
+
+    def load(self, *_args: Any, **_kwargs: Any) -> RuntimeServer:
+        """A server that is not registered yet."""
+        return LoopbackServer()  # type: ignore[no-untyped-call]

@@ -1,0 +1,155 @@
+"""A runtime without processes, for tests of what stands on a runtime: its programs are Python functions in threads.
+
+It keeps the same contract as the others, and the same suite says so. Use it as
+`FakeRuntime({"trainer": train})` with `def train(program: FakeProgram) -> int`, which returns the exit code.
+"""
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack
+
+from stagemaker.errors import ApiError
+from stagemaker.runtime import ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime.images import image_name, needs_docker
+from stagemaker.runtime.lines import LineSplitter, give
+from stagemaker.runtime.ports import reserve_port
+
+
+class _Signalled(BaseException):
+    """Unwinds a program that a signal ends; not an Exception, so that a program does not catch it."""
+
+
+class FakeProgram:
+    """What a scripted program sees: what to run, where to write, and signals, which reach it in these methods."""
+
+    def __init__(self, spec: ContainerSpec, address: tuple[str, int] | None, on_line: Callable[[str], None]) -> None:
+        self.spec = spec
+        self.address = address
+        self.handles_sigterm = False  # when True, SIGTERM only makes `sleep` return True
+        self._on_line, self._splitter = on_line, LineSplitter()
+        self._changed = threading.Condition()
+        self._signals: set[int] = set()
+        self._told = False  # that SIGTERM came
+
+    def say(self, line: str) -> None:
+        """Write a line of output."""
+        self.write(line.encode() + b"\n")
+
+    def write(self, data: bytes) -> None:
+        """Write to the output, any bytes."""
+        with self._changed:
+            self._die_if_signalled()
+        give(self._splitter.feed(data), self._on_line)
+
+    def sleep(self, timeout_s: float) -> bool:
+        """Wait for a signal; whether a handled SIGTERM has come."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._signals) > self._told, timeout_s)
+            self._die_if_signalled()
+            self._told = signal.SIGTERM in self._signals
+            return self._told
+
+    def _die_if_signalled(self) -> None:
+        if signal.SIGKILL in self._signals:
+            raise _Signalled(signal.SIGKILL)
+        if signal.SIGTERM in self._signals and not self.handles_sigterm:
+            raise _Signalled(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        with self._changed:
+            self._signals.add(number)
+            self._changed.notify_all()
+
+    def _run(self, behaviour: "Behaviour") -> Exit:
+        try:
+            code = behaviour(self)
+        except _Signalled as end:
+            code = 128 + int(end.args[0])
+        except Exception:  # noqa: BLE001 - the program's own, whatever it is
+            give(traceback.format_exc().splitlines(), self._on_line)
+            code = 1
+        give(self._splitter.finish(), self._on_line)
+        return Exit(code)
+
+
+Behaviour = Callable[[FakeProgram], int]
+
+
+class FakeContainer:
+    """See Container."""
+
+    def __init__(self, program: FakeProgram, behaviour: Behaviour, cleanup: ExitStack) -> None:
+        self.spec, self.address = program.spec, program.address
+        self._program, self._behaviour, self._cleanup = program, behaviour, cleanup
+        self._end: Future[Exit] = Future()
+        threading.Thread(target=self._run, name=f"fake {self.spec.name}", daemon=True).start()
+
+    def poll(self) -> Exit | None:
+        """See Container."""
+        return self._end.result() if self._end.done() else None
+
+    def wait(self, timeout_s: float) -> Exit | None:
+        """See Container."""
+        try:
+            return self._end.result(timeout_s)
+        except TimeoutError:
+            return None
+
+    def stop(self, grace_s: float) -> Exit:
+        """See Container. A program that does not return to FakeProgram's methods cannot be stopped."""
+        self._program._signal(signal.SIGTERM)
+        if not self.wait(grace_s):
+            self._program._signal(signal.SIGKILL)
+        return self._end.result()
+
+    def _run(self) -> None:
+        end = self._program._run(self._behaviour)
+        self._cleanup.close()
+        self._end.set_result(end)
+
+
+class FakeRuntime:
+    """See Runtime. `behaviours`: what each image, by its short name such as `trainer`, does. `started` are the
+    specs of all containers so far, for a test to compare."""
+
+    def __init__(self, behaviours: Mapping[str, Behaviour]) -> None:
+        self.behaviours = dict(behaviours)
+        self.started: list[ContainerSpec] = []
+        self._containers: list[FakeContainer] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def check_image(self, image: str) -> None:
+        """See Runtime."""
+        if image_name(image) not in self.behaviours:
+            raise ImageRefused(needs_docker(image, sorted(self.behaviours, reverse=True)))
+
+    def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
+        """See Runtime."""
+        self.check_image(spec.image)
+        if not spec.base_dir.is_dir():
+            raise ApiError("InternalFailure", f"The folder {spec.base_dir} does not exist.", 500)
+        with self._lock, ExitStack() as undo:
+            if self._closed:
+                raise ApiError("InternalFailure", "The runtime is closed.", 500)
+            port = undo.enter_context(reserve_port()) if spec.serves else None
+            program = FakeProgram(spec, port.getsockname() if port else None, on_line)
+            container = FakeContainer(program, self.behaviours[image_name(spec.image) or ""], undo.pop_all())
+            self._containers = [old for old in self._containers if not old.poll()] + [container]
+            self.started.append(spec)
+        return container
+
+    def sweep(self) -> int:
+        """See Runtime. Threads end with their process: nothing is ever left behind."""
+        return 0
+
+    def close(self) -> None:
+        """See Runtime."""
+        with self._lock:
+            self._closed = True
+            containers = list(self._containers)
+        for container in containers:
+            container.stop(grace_s=0)

@@ -1,0 +1,21 @@
+"""Names of images, without a registry and without Docker."""
+
+import re
+
+_NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
+
+
+def image_name(reference: str) -> str | None:
+    """`<name>` of `[registry/...]stagemaker/<name>[:tag][@digest]`, or None when it is not an image of ours."""
+    path = reference.partition("@")[0].split("/")
+    name = path[-1].partition(":")[0]
+    ours = len(path) >= 2 and path[-2] == "stagemaker" and _NAME.fullmatch(name)
+    return name if ours else None
+
+
+def needs_docker(reference: str, names: list[str]) -> str:
+    """The sentence that refuses an image which is none of `names`."""
+    known = " and ".join(f"stagemaker/{name}" for name in names) or "no image at all"
+    return (
+        f"The image {reference!r} needs Docker: the process runtime runs only {known}, as built from this repository."
+    )

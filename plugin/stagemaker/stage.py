@@ -1,0 +1,41 @@
+"""Composes the plugin: the services over one runtime and one store; and takes it all down again."""
+
+import shutil
+import time
+
+from stagemaker.aws import Aws, Clients
+from stagemaker.endpoint_configs import EndpointConfigs
+from stagemaker.endpoints import Endpoints
+from stagemaker.invoke import Invoke
+from stagemaker.logs import Logs
+from stagemaker.models import Models
+from stagemaker.runtime import Runtime
+from stagemaker.settings import Settings
+from stagemaker.state import Store
+from stagemaker.tags import Tags
+from stagemaker.training import Training
+
+
+class Stage:
+    """Everything that one LocalStack process runs. Owns `runtime`. Thread-safe; `close` once."""
+
+    def __init__(self, settings: Settings, runtime: Runtime) -> None:
+        runtime.sweep()
+        shutil.rmtree(settings.work_dir, ignore_errors=True)  # of an earlier process: records do not outlive it either
+        clients, store = Clients(settings.gateway_url), Store()
+        aws, logs = Aws(clients), Logs(clients, time.time)
+        training = Training(store, runtime, aws, logs, time.time, settings.work_dir / "training")
+        endpoints = Endpoints(store, runtime, aws, logs, time.time, settings.work_dir / "endpoints")
+        models, configs = Models(store, runtime, aws, time.time), EndpointConfigs(store, time.time)
+        self.services: dict[str, tuple[object, ...]] = {
+            "sagemaker": (training, models, configs, endpoints, Tags(store)),
+            "sagemaker-runtime": (Invoke(store, endpoints, logs, time.time),),
+        }
+        self._work_dir = settings.work_dir
+        self._closes = (logs.close, training.close, endpoints.close, runtime.close)
+
+    def close(self) -> None:
+        """Stop every job and server; leave no process and no folder."""
+        for close in self._closes:
+            close()
+        shutil.rmtree(self._work_dir, ignore_errors=True)

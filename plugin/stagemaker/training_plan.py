@@ -1,0 +1,157 @@
+"""CreateTrainingJob's request -> what to run, which files, where to put what comes out. Pure: nothing happens here.
+
+AWS source: "How Amazon SageMaker AI Provides Training Information" and the pages around it in the developer guide.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stagemaker.errors import validation_error
+from stagemaker.state import Scope
+
+HOST = "algo-1"  # AWS's name of the first, and for now only, host
+GROUP = "homogeneousCluster"  # what AWS calls the instance group of a job without InstanceGroups
+BASE = "/opt/ml"
+CHECKPOINTS = f"{BASE}/checkpoints"
+DEFAULT_RUNTIME_S = 86_400  # AWS's default of MaxRuntimeInSeconds
+FOLDERS = ("input/config", "input/data", "model", "output/data")
+_CHANNEL_CONFIG = ("ContentType", "RecordWrapperType")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One input channel: objects under `uri` go to `input/data/<name>`."""
+
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The first group of `regex` in a line of output is a value of the metric `name`."""
+
+    name: str
+    regex: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """`folder`, below /opt/ml, mirrors the objects under `uri`."""
+
+    uri: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Paths are relative to the folder that the container sees as /opt/ml."""
+
+    name: str
+    arn: str
+    image: str
+    environment: Mapping[str, str]
+    files: Mapping[str, str]  # path -> text
+    channels: tuple[Channel, ...]
+    metrics: tuple[Metric, ...]
+    model_uri: str
+    output_uri: str
+    checkpoints: Checkpoints | None
+    max_runtime_s: int
+
+
+def training_plan(scope: Scope, request: Mapping[str, Any]) -> TrainingPlan:
+    """Raises ValidationException for what AWS would not take; call `refuse_unsupported` before."""
+    name = request["TrainingJobName"]
+    algorithm = request.get("AlgorithmSpecification", {})
+    if "TrainingImage" not in algorithm:
+        raise validation_error("AlgorithmSpecification.TrainingImage is required.")
+    arn = scope.arn("sagemaker", f"training-job/{name.lower()}")
+    output = f"{_s3(request['OutputDataConfig']['S3OutputPath']).rstrip('/')}/{name}/output"
+    return TrainingPlan(
+        name=name,
+        arn=arn,
+        image=algorithm["TrainingImage"],
+        environment={**request.get("Environment", {}), "TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
+        files=_config_files(request),
+        channels=_channels(request),
+        metrics=tuple(_metric(definition) for definition in algorithm.get("MetricDefinitions", [])),
+        model_uri=f"{output}/model.tar.gz",
+        output_uri=f"{output}/output.tar.gz",
+        checkpoints=_checkpoints(request),
+        max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
+    )
+
+
+def _config_files(request: Mapping[str, Any]) -> dict[str, str]:
+    resources = request.get("ResourceConfig", {})
+    if "InstanceType" not in resources or resources.get("InstanceCount", 0) < 1:
+        raise validation_error("ResourceConfig needs an InstanceType and an InstanceCount of at least 1.")
+    kind = resources["InstanceType"]
+    contents = {
+        "hyperparameters": request.get("HyperParameters", {}),
+        "inputdataconfig": {c["ChannelName"]: _channel_config(request, c) for c in request.get("InputDataConfig", [])},
+        "resourceconfig": {
+            "current_host": HOST,
+            "current_instance_type": kind,
+            "current_group_name": GROUP,
+            "hosts": [HOST],
+            "instance_groups": [{"instance_group_name": GROUP, "instance_type": kind, "hosts": [HOST]}],
+            "network_interface_name": "eth0",
+        },
+    }
+    return {f"input/config/{name}.json": json.dumps(content) for name, content in contents.items()}
+
+
+def _channel_config(request: Mapping[str, Any], channel: Mapping[str, Any]) -> dict[str, str]:
+    source = _source(channel)
+    return {
+        "TrainingInputMode": channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"]),
+        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+        **{"RecordWrapperType": "None", **{key: channel[key] for key in _CHANNEL_CONFIG if key in channel}},
+    }
+
+
+def _channels(request: Mapping[str, Any]) -> tuple[Channel, ...]:
+    given = request.get("InputDataConfig", [])
+    channels = tuple(Channel(c["ChannelName"], _s3(_source(c)["S3Uri"])) for c in given)
+    names = [channel.name for channel in channels]
+    if len(set(names)) < len(names):
+        raise validation_error(f"InputDataConfig names a channel twice: {', '.join(names)}.")
+    if {".", ".."} & set(names):
+        raise validation_error("A channel cannot be called '.' or '..': its name is the name of a folder.")
+    return channels
+
+
+def _source(channel: Mapping[str, Any]) -> Mapping[str, Any]:
+    source: Mapping[str, Any] = channel["DataSource"].get("S3DataSource", {})
+    if not source:
+        raise validation_error(f"Channel '{channel['ChannelName']}' has no DataSource.S3DataSource.")
+    return source
+
+
+def _metric(definition: Mapping[str, str]) -> Metric:
+    name, pattern = definition["Name"], definition["Regex"]
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise validation_error(f"The Regex of metric '{name}' is not a regular expression: {error}.") from error
+    if not compiled.groups:
+        raise validation_error(f"The Regex of metric '{name}' needs a group in parentheses: its first is the value.")
+    return Metric(name, compiled)
+
+
+def _checkpoints(request: Mapping[str, Any]) -> Checkpoints | None:
+    config = request.get("CheckpointConfig")
+    if not config:
+        return None
+    path = config.get("LocalPath", CHECKPOINTS)
+    return Checkpoints(_s3(config["S3Uri"]).rstrip("/"), path.removeprefix(f"{BASE}/").strip("/"))
+
+
+def _s3(uri: str) -> str:
+    if not re.match(r"s3://[^/]+", uri):
+        raise validation_error(f"'{uri}' must be an S3 URI of the form s3://bucket/prefix.")
+    return uri

@@ -1,0 +1,165 @@
+"""A real LocalStack whose images are small scripts, and what tests of it share.
+
+The process runtime runs the scripts as it runs the real images, but in the environment of the tests.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from tests.contract.localstack_process import LocalStack, running_localstack
+
+PATIENCE_S = 60
+REGION = "eu-west-1"
+TRAINER = "stagemaker/trainer:test"
+SERVER = "stagemaker/serve:test"
+
+TRAIN = """
+import json, os, pathlib, signal, sys, time
+base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+wishes = json.loads((base / "input/config/hyperparameters.json").read_text())
+stopped = []
+signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+print("environment", json.dumps({k: v for k, v in os.environ.items() if k.startswith(("AWS_", "TRAINING_"))}))
+print("data", sorted(p.relative_to(base).as_posix() for p in (base / "input/data").rglob("*") if p.is_file()))
+print("accuracy=0.5 \\xe9t\\xe9", flush=True)
+if "failure" in wishes:
+    (base / "output/failure").write_text(wishes["failure"])
+    sys.exit(3)
+(base / "model/weights.txt").write_text("trained")
+(base / "output/data/report.txt").write_text("fine")
+if "checkpoint" in wishes:
+    (base / "checkpoints/last.txt").write_text(wishes["checkpoint"])
+while "wait" in wishes and not stopped:
+    time.sleep(0.02)
+print("accuracy=0.75")
+"""
+
+SERVE = """
+import http.server, os, pathlib
+weights = (pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model/weights.txt").read_bytes()
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *_): pass
+    def do_GET(self): self.answer(200, b"")
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body == b"broken":
+            return self.answer(500, b"it broke")
+        self.answer(200, weights + b" " + body)
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+address = os.environ["STAGEMAKER_BIND_HOST"], int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+"""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """LocalStack as it runs."""
+
+    localstack: LocalStack
+
+    @property
+    def url(self) -> str:
+        """Of the gateway."""
+        return self.localstack.endpoint
+
+    @property
+    def pid(self) -> int:
+        """Of LocalStack's process."""
+        return self.localstack.process.pid
+
+    def log(self) -> str:
+        """LocalStack's output so far."""
+        return (self.localstack.folder / "log.txt").read_text()
+
+    def client(self, service: str, account: str = "000000000000") -> Any:
+        """A boto3 client of the account, without retries: a test sees the first answer."""
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=account,
+            aws_secret_access_key="secret",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Gateway]:
+    """LocalStack with the small images, from its start to its orderly end."""
+    images, environments = folder / "images", folder / "environments"
+    environments.mkdir()
+    for name, command, text in (("trainer", "train", TRAIN), ("serve", "serve", SERVE)):
+        (images / name).mkdir(parents=True)
+        (images / name / command).write_text(text)
+        (environments / name).symlink_to(sys.prefix)
+    settings = {"STAGEMAKER_IMAGES": str(images), "STAGEMAKER_ENVIRONMENTS": str(environments), "DEBUG": "0"}
+    with running_localstack(folder / "localstack", **settings) as started:
+        yield Gateway(started)
+    assert started.process.returncode == 0
+
+
+def until(read: Callable[[], Any], condition: Callable[[Any], bool]) -> Any:
+    """Poll until it is so, with a bound."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition(value := read()):
+        assert time.monotonic() < end, f"not within {PATIENCE_S} s: {value}"
+        time.sleep(0.02)
+    return value
+
+
+def make_role(gateway: Gateway, name: str, service: str = "sagemaker.amazonaws.com") -> str:
+    """A role that trusts the service; its ARN."""
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn: str = gateway.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    return arn
+
+
+def make_bucket(gateway: Gateway, name: str, objects: dict[str, bytes]) -> None:
+    """A bucket with these objects."""
+    s3 = gateway.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    for key, body in objects.items():
+        s3.put_object(Bucket=name, Key=key, Body=body)
+
+
+def training_request(name: str, role: str, **changes: Any) -> dict[str, Any]:
+    """A small job over s3://data/train."""
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://data/train"}}
+    return {
+        "TrainingJobName": name,
+        "RoleArn": role,
+        "AlgorithmSpecification": {
+            "TrainingImage": TRAINER,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "accuracy", "Regex": "accuracy=([0-9.]+)"}],
+        },
+        "InputDataConfig": [{"ChannelName": "train", "DataSource": source}],
+        "OutputDataConfig": {"S3OutputPath": "s3://data/out"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        **changes,
+    }
+
+
+def ended(sagemaker: Any, name: str) -> Any:
+    """The job's description after its end."""
+    return until(
+        lambda: sagemaker.describe_training_job(TrainingJobName=name),
+        lambda job: job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"),
+    )

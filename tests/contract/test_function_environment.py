@@ -1,0 +1,289 @@
+"""Lambda functions in real processes with AWS's own runtime client, without LocalStack."""
+
+import http.client
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stagemaker.functions import Environment, Function, Result
+from stagemaker.functions_api import Answer, InitError, Invocation, Ready, RuntimeApi
+from stagemaker.runtime.labels import Labels
+
+PYTHON = Path(__file__).parents[2] / ".stagemaker" / "env" / "lambda" / "bin" / "python"
+HANDLER = """
+import json, logging, os, subprocess, sys, time
+print("loading")
+count = 0
+
+def handler(event, context):
+    global count
+    count += 1
+    print("hello", event)
+    if event == "raise":
+        raise ValueError("no such dog")
+    if event == "exit":
+        os._exit(7)
+    if event == "exit 0":
+        sys.exit(0)
+    if event == "sleep":
+        subprocess.Popen(["sleep", "98"])
+        time.sleep(97)
+    if event == "big":
+        return "x" * 7_000_000
+    if event == "flood":
+        print("y" * 100_000_000)
+    return {
+        "event": event, "count": count, "env": dict(os.environ), "cwd": os.getcwd(),
+        "id": context.aws_request_id, "left": context.get_remaining_time_in_millis(),
+        "arn": context.invoked_function_arn, "memory": context.memory_limit_in_mb, "version": context.function_version,
+    }
+"""
+
+
+class Stage:
+    """Environments over one state folder, and the code that they run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.code = folder / "code"
+        self.code.mkdir()
+        (self.code / "main.py").write_text(HANDLER)
+        self.labels = Labels(folder / "state")
+        self.environments: list[Environment] = []
+
+    def make(self, handler: str = "main.handler", timeout_s: float = 20, **environment: str) -> Environment:
+        aws: Mapping[str, str] = {
+            "AWS_LAMBDA_FUNCTION_NAME": "f",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        }
+        function = Function("f", "$LATEST", handler, self.code, 128, timeout_s, {**aws, **environment})
+        self.environments.append(Environment(function, PYTHON, self.labels))
+        return self.environments[-1]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    for environment in stage.environments:
+        environment.stop()
+    assert stage.labels.folders() == []
+    assert sorted(path.name for path in stage.code.iterdir()) == ["main.py"]  # no bytecode in the shared folder
+
+
+def invoke(environment: Environment, event: Any, request_id: str = "id-1") -> Result:
+    return environment.invoke(Invocation(request_id, "arn:f", json.dumps(event).encode(), "Root=1"))
+
+
+def test_a_result_and_its_log(stage: Stage) -> None:
+    environment = stage.make(GREETING="hej")
+    assert environment.start() is None
+    result = invoke(environment, {"a": "å"})
+    answer = json.loads(result.payload)
+    assert not result.is_error
+    assert (answer["event"], answer["id"], answer["arn"]) == ({"a": "å"}, "id-1", "arn:f")
+    assert 15_000 < answer["left"] <= 20_000
+    assert (answer["memory"], answer["version"], answer["cwd"]) == ("128", "$LATEST", str(stage.code))
+    assert answer["env"]["GREETING"] == "hej"
+    assert answer["env"]["LAMBDA_TASK_ROOT"] == str(stage.code)
+    lines = result.logs.splitlines()
+    assert lines[:4] == ["loading", "START RequestId: id-1 Version: $LATEST", "hello {'a': 'å'}", "END RequestId: id-1"]
+    report = re.fullmatch(
+        r"REPORT RequestId: id-1\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\t"
+        r"Memory Size: 128 MB\tMax Memory Used: (\d+) MB\tInit Duration: [\d.]+ ms\t",
+        lines[4],
+    )
+    assert report
+    assert 5 < int(report[1]) < 100
+    assert len(lines) == 5
+
+
+def test_it_stays_warm(stage: Stage) -> None:
+    environment = stage.make()
+    environment.start()
+    started = time.monotonic()
+    results = [invoke(environment, n, f"id-{n}") for n in range(20)]
+    assert (time.monotonic() - started) / 20 < 0.1
+    assert [json.loads(result.payload)["count"] for result in results] == list(range(1, 21))
+    assert "Init Duration" in results[0].logs
+    assert "Init Duration" not in results[1].logs
+    assert results[1].logs.splitlines()[:2] == ["START RequestId: id-1 Version: $LATEST", "hello 1"]
+
+
+def test_an_error_has_its_type_and_stack_and_keeps_the_process(stage: Stage) -> None:
+    environment = stage.make()
+    environment.start()
+    result = invoke(environment, "raise")
+    error = json.loads(result.payload)
+    assert result.is_error
+    assert (error["errorType"], error["errorMessage"], error["requestId"]) == ("ValueError", "no such dog", "id-1")
+    assert "in handler" in error["stackTrace"][0]
+    assert "[ERROR] ValueError: no such dog\nTraceback (most recent call last):" in result.logs
+    assert json.loads(invoke(environment, 1).payload)["count"] == 2
+
+
+def test_a_timeout_kills_everything_and_the_next_invocation_starts_again(stage: Stage) -> None:
+    environment = stage.make(timeout_s=1)
+    environment.start()
+    result = invoke(environment, "sleep")
+    assert json.loads(result.payload) == {
+        "errorType": "Sandbox.Timedout",
+        "errorMessage": "RequestId: id-1 Error: Task timed out after 1.00 seconds",
+    }
+    assert result.is_error
+    assert re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z id-1 Task timed out after 1.00 seconds\nEND", result.logs)
+    assert "\tDuration: 1000.00 ms\t" in result.logs
+    assert result.logs.endswith("\tStatus: timeout\t\n")
+    assert stage.labels.folders() == []
+    assert json.loads(invoke(environment, 1).payload)["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [("exit", "exited with error: exit status 7"), ("exit 0", "exited without providing a reason")],
+)
+def test_a_process_that_ends_itself(stage: Stage, event: str, message: str) -> None:
+    environment = stage.make()
+    environment.start()
+    result = invoke(environment, event)
+    error = {"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: id-1 Error: Runtime {message}"}
+    assert (result.is_error, json.loads(result.payload)) == (True, error)
+    assert "\tStatus: error\tError Type: Runtime.ExitError\t" in result.logs
+    assert json.loads(invoke(environment, 1).payload)["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind", "message"),
+    [
+        ("main.nothing", "Runtime.HandlerNotFound", "Handler 'nothing' missing on module 'main'"),
+        (
+            "missing.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'missing': No module named 'missing'",
+        ),
+        (
+            "nodot",
+            "Runtime.MalformedHandlerName",
+            "Bad handler 'nodot': not enough values to unpack (expected 2, got 1)",
+        ),
+    ],
+)
+def test_an_initialisation_that_fails(stage: Stage, handler: str, kind: str, message: str) -> None:
+    environment = stage.make(handler)
+    payload = environment.start()
+    assert payload
+    error = json.loads(payload)
+    assert (error["errorType"], error["errorMessage"]) == (kind, message)
+    result = invoke(environment, 1)
+    assert result.is_error
+    assert json.loads(result.payload)["errorType"] == kind
+    assert f"[ERROR] {kind}: {message}" in result.logs
+
+
+def test_a_handler_that_never_gets_ready(stage: Stage) -> None:
+    (stage.code / "main.py").write_text("import time; time.sleep(99)")
+    result = invoke(stage.make(timeout_s=1), 1)
+    assert json.loads(result.payload)["errorType"] == "Sandbox.Timedout"
+
+
+def test_a_response_that_is_too_large(stage: Stage) -> None:
+    environment = stage.make()
+    environment.start()
+    result = invoke(environment, "big")
+    assert result.is_error
+    assert json.loads(result.payload) == {
+        "errorType": "Function.ResponseSizeTooLarge",
+        "errorMessage": "Response payload size (7000002 bytes) exceeded maximum allowed payload size (6291556 bytes).",
+    }
+    assert not invoke(environment, 1).is_error
+
+
+def test_a_flood_of_output_is_bounded(stage: Stage) -> None:
+    environment = stage.make()
+    environment.start()
+    result = invoke(environment, "flood")
+    assert not result.is_error
+    assert len(result.logs) < 500_000
+    assert "lines were left out" in result.logs
+
+
+def test_stop_ends_a_running_invocation(stage: Stage) -> None:
+    environment = stage.make()
+    environment.start()
+    results: list[Result] = []
+    running = threading.Thread(target=lambda: results.append(invoke(environment, "sleep")))
+    running.start()
+    deadline = time.monotonic() + 20
+    while "hello sleep" not in environment.logs():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    environment.stop()
+    environment.stop()
+    running.join(20)
+    assert json.loads(results[0].payload)["errorType"] == "Runtime.ExitError"
+    with pytest.raises(RuntimeError, match="was stopped"):
+        invoke(environment, 1)
+
+
+def request(
+    api: RuntimeApi, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(api.address, timeout=10)
+    try:
+        connection.request(method, f"/2018-06-01/runtime/{path}", body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def api() -> Iterator[RuntimeApi]:
+    api = RuntimeApi()
+    yield api
+    api.close()
+
+
+def test_the_api_takes_one_answer_to_the_right_invocation(api: RuntimeApi) -> None:
+    assert request(api, "POST", "invocation/id-1/response", b"1")[0] == 400
+    api.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
+    assert request(api, "GET", "invocation/next") == (200, b"event")
+    assert request(api, "POST", "invocation/id-2/response", b"1")[0] == 400
+    assert request(api, "POST", "invocation/id-1/response", b"1")[0] == 202
+    assert request(api, "POST", "invocation/id-1/error", b"2")[0] == 400
+    assert request(api, "POST", "init/error", b"3")[0] == 202
+    assert [api.next_event(0) for _ in range(4)] == [Ready(), Answer(b"1", is_error=False), InitError(b"3"), None]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "nothing"), ("POST", "nothing"), ("POST", "invocation//response")]
+)
+def test_the_api_refuses_what_it_does_not_know(api: RuntimeApi, method: str, path: str) -> None:
+    assert request(api, method, path)[0] in (400, 404)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_the_api_refuses_web_pages(api: RuntimeApi, headers: dict[str, str]) -> None:
+    assert request(api, "GET", "invocation/next", headers=headers)[0] == 403
+    assert request(api, "POST", "init/error", headers=headers)[0] == 403
+    assert api.next_event(0) is None
+
+
+def test_a_closed_api_lets_its_callers_go() -> None:
+    api = RuntimeApi()
+    statuses: list[int] = []
+    waiting = threading.Thread(target=lambda: statuses.append(request(api, "GET", "invocation/next")[0]))
+    waiting.start()
+    assert api.next_event(10) == Ready()
+    api.close()
+    waiting.join(10)
+    assert statuses == [410]

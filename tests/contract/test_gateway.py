@@ -1,0 +1,170 @@
+"""The plugin inside a real LocalStack, as boto3 sees it: errors, logs, metrics, credentials, lifecycle."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.contract.gateway import (
+    Gateway,
+    ended,
+    make_bucket,
+    make_role,
+    running,
+    training_request,
+    until,
+)
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+@pytest.fixture(scope="module")
+def sagemaker(gateway: Gateway) -> Any:
+    return gateway.client("sagemaker")
+
+
+def refusal(call: Any, **request: Any) -> tuple[str, int, str]:
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    error = caught.value.response
+    return error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"], error["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "sentence"),
+    [
+        ({"TrainingJobName": "a_b"}, "ValidationException", "regular expression pattern"),
+        ({"RoleArn": "arn:aws:iam::000000000000:role/none"}, "ValidationException", "Could not assume role"),
+        ({"RoleArn": "arn:aws:iam::111111111111:role/stage"}, "ValidationException", "Cross-account"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket/x"}}, "ValidationException", "There is no bucket"),
+        (
+            {"AlgorithmSpecification": {"TrainingImage": "pytorch:2", "TrainingInputMode": "File"}},
+            "ValidationException",
+            "needs Docker",
+        ),
+        ({"EnableManagedSpotTraining": True}, "NotImplementedException", "EnableManagedSpotTraining"),
+    ],
+)
+def test_bad_input(sagemaker: Any, role: str, changes: dict[str, Any], code: str, sentence: str) -> None:
+    got, status, message = refusal(sagemaker.create_training_job, **training_request("bad", role, **changes))
+    assert (got, status) == (code, 501 if code == "NotImplementedException" else 400)
+    assert sentence in message
+    assert not sagemaker.list_training_jobs(NameContains="bad")["TrainingJobSummaries"]
+
+
+def test_a_prefix_without_objects(sagemaker: Any, role: str) -> None:
+    request = training_request("bad", role)
+    request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = "s3://data/nothing"
+    code, _, message = refusal(sagemaker.create_training_job, **request)
+    assert code == "ValidationException"
+    assert 'No S3 objects found under S3 URL "s3://data/nothing"' in message
+
+
+def test_a_role_that_does_not_trust_sagemaker(gateway: Gateway, sagemaker: Any) -> None:
+    other = make_role(gateway, "for-lambda", "lambda.amazonaws.com")
+    code, _, message = refusal(sagemaker.create_training_job, **training_request("bad", other))
+    assert code == "ValidationException"
+    assert "allows principal 'sagemaker.amazonaws.com'" in message
+
+
+def test_a_name_that_is_taken(sagemaker: Any, role: str) -> None:
+    sagemaker.create_training_job(**training_request("taken", role))
+    with pytest.raises(sagemaker.exceptions.ResourceInUse):
+        sagemaker.create_training_job(**training_request("taken", role))
+    ended(sagemaker, "taken")
+
+
+def test_what_nobody_implements_answers_501_by_its_name(sagemaker: Any, gateway: Gateway) -> None:
+    for call in (sagemaker.list_apps, sagemaker.list_processing_jobs):
+        code, status, message = refusal(call)
+        assert (code, status) == ("NotImplementedException", 501)
+        assert re.search("the operation List(Apps|ProcessingJobs) of sagemaker", message)
+    runtime = gateway.client("sagemaker-runtime")
+    request = {"EndpointName": "e", "InputLocation": "s3://data/x"}
+    code, status, message = refusal(runtime.invoke_endpoint_async, **request)
+    assert (code, status) == ("NotImplementedException", 501)
+    assert "InvokeEndpointAsync" in message
+
+
+def test_moto_keeps_the_records_that_are_only_records(sagemaker: Any) -> None:
+    assert sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+
+
+def test_another_account_and_region_see_nothing(gateway: Gateway, sagemaker: Any, role: str) -> None:
+    sagemaker.create_training_job(**training_request("mine", role))
+    ended(sagemaker, "mine")
+    other = gateway.client("sagemaker", account="111111111111")
+    assert other.list_training_jobs()["TrainingJobSummaries"] == []
+
+
+def test_logs_metrics_and_artifacts(gateway: Gateway, sagemaker: Any, role: str) -> None:
+    sagemaker.create_training_job(**training_request("told", role, HyperParameters={"checkpoint": "3"},
+                                                     CheckpointConfig={"S3Uri": "s3://data/told"}))  # fmt: skip
+    job = ended(sagemaker, "told")
+    assert job["FinalMetricDataList"][0]["Value"] == 0.75
+    logs = gateway.client("logs")
+    (stream,) = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="told/")["logStreams"]
+    assert re.fullmatch(r"told/algo-1-\d{10}", stream["logStreamName"])
+    events = logs.get_log_events(logGroupName=GROUP, logStreamName=stream["logStreamName"], startFromHead=True)
+    lines = [event["message"] for event in events["events"]]
+    assert lines[1:] == ["data ['input/data/train/cat/1.txt', 'input/data/train/dog/2.txt']", "accuracy=0.5 été",
+                         "accuracy=0.75"]  # fmt: skip
+    environment = json.loads(lines[0].removeprefix("environment "))
+    assert environment["AWS_ENDPOINT_URL"] == gateway.url
+    assert environment["TRAINING_JOB_ARN"] == job["TrainingJobArn"]
+    assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "eu-west-1"
+    metrics = gateway.client("cloudwatch").list_metrics(Namespace=GROUP, MetricName="accuracy")["Metrics"]
+    assert [{"Name": "TrainingJobName", "Value": "told"}] in [metric["Dimensions"] for metric in metrics]
+    s3 = gateway.client("s3")
+    for key in ("out/told/output/model.tar.gz", "out/told/output/output.tar.gz", "told/last.txt"):
+        assert s3.head_object(Bucket="data", Key=key)["ContentLength"] > 0
+
+
+def test_the_containers_credentials_are_the_roles(gateway: Gateway, sagemaker: Any, role: str) -> None:
+    sagemaker.create_training_job(**training_request("who", role))
+    ended(sagemaker, "who")
+    events = gateway.client("logs").filter_log_events(logGroupName=GROUP, logStreamNamePrefix="who/")["events"]
+    keys = json.loads(events[0]["message"].removeprefix("environment "))
+    import boto3
+
+    sts = boto3.client(
+        "sts",
+        endpoint_url=gateway.url,
+        region_name="eu-west-1",
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=keys["AWS_SESSION_TOKEN"],
+    )
+    assert sts.get_caller_identity()["Arn"] == "arn:aws:sts::000000000000:assumed-role/stage/SageMaker"
+
+
+def test_eight_jobs_at_once(sagemaker: Any, role: str) -> None:
+    names = [f"many-{number}" for number in range(8)]
+    for name in names:
+        sagemaker.create_training_job(**training_request(name, role))
+    assert {ended(sagemaker, name)["TrainingJobStatus"] for name in names} == {"Completed"}
+
+
+def test_it_listens_on_loopback_only(gateway: Gateway) -> None:
+    found = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout.splitlines()
+    own = [line.split()[3] for line in found if f"pid={gateway.pid}," in line]
+    assert own
+    assert all(address.startswith("127.0.0.1:") for address in own)
+
+
+def test_a_shutdown_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    with running(tmp_path) as gateway:
+        make_bucket(gateway, "data", {"train/x": b"x"})
+        role = make_role(gateway, "stage")
+        client = gateway.client("sagemaker")
+        client.create_training_job(**training_request("runs", role, HyperParameters={"wait": "1"}))
+        until(lambda: client.describe_training_job(TrainingJobName="runs"), lambda job: "FinalMetricDataList" in job)
+        processes = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=True).stdout
+        assert len(processes.split()) >= 1
+    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout
+    assert left == ""
+    assert not list(tmp_path.rglob("stagemaker"))

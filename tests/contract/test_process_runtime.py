@@ -1,0 +1,234 @@
+"""What only processes have: descendants that hide, owners that are killed, files that leak, strangers next door."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from stagemaker.errors import ApiError
+from stagemaker.runtime import ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime.labels import LABEL, Labels
+from stagemaker.runtime.process import ProcessContainer, ProcessRuntime
+
+LONG_S = 30
+FAMILY = """
+    # a child, a grandchild in a session of its own whose parent is gone, and both deaf to SIGTERM
+    import os, signal, subprocess, sys, time
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sleep = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf'); time.sleep(99)"
+    deaf = [sys.executable, "-c", sleep]
+    subprocess.Popen(deaf)
+    subprocess.Popen(["sh", "-c", 'setsid "$0" "$@" & exit 0', *deaf]).wait()
+"""
+
+
+class Stage:
+    """A process runtime with one image, whose program a test writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.base = folder, folder / "base"
+        self.mark = uuid.uuid4().hex
+        self.lines: list[str] = []
+        python = folder / "env" / "trainer" / "bin" / "python"
+        for path in (python.parent, folder / "containers" / "trainer", self.base):
+            path.mkdir(parents=True)
+        python.symlink_to(sys.executable)
+        self.program = folder / "containers" / "trainer" / "train"
+        self.runtime = self.new_runtime()
+
+    def new_runtime(self) -> ProcessRuntime:
+        return ProcessRuntime(self.folder / "containers", self.folder / "env", self.folder / "state")
+
+    def start(self, source: str) -> ProcessContainer:
+        self.program.write_text(textwrap.dedent(source))
+        spec = ContainerSpec("job", "stagemaker/trainer", ("train",), self.base, {"MARK": self.mark})
+        return self.runtime.start(spec, self.lines.append)
+
+    def marked(self) -> list[int]:
+        """What runs of this test's containers: keepers, programs and descendants, wherever they went."""
+        return [pid for pid in pids() if f"MARK={self.mark}".encode() in environ(pid)]
+
+
+def pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def environ(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LONG_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.runtime.close()
+    assert stage.marked() == []
+
+
+def test_stop_leaves_no_descendant(stage: Stage) -> None:
+    container = stage.start(FAMILY + "    time.sleep(99)\n")
+    until(lambda: stage.lines == ["deaf", "deaf"])
+    assert len(stage.marked()) == 4  # the keeper, the program, two deaf ones
+    assert container.stop(0.05) == Exit(137)
+    assert stage.marked() == []
+
+
+def test_the_end_of_the_program_is_the_end_of_its_descendants(stage: Stage) -> None:
+    container = stage.start(FAMILY + "    sys.exit(5)\n")
+    assert container.wait(LONG_S) == Exit(5)
+    assert stage.marked() == []
+
+
+def test_no_zombie_is_left(stage: Stage) -> None:
+    stage.start(FAMILY).wait(LONG_S)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_program_killed_by_a_signal(stage: Stage) -> None:
+    assert stage.start("import os; os.kill(os.getpid(), 11)").wait(LONG_S) == Exit(139)
+
+
+def test_a_keeper_that_is_killed_takes_everything_with_it(stage: Stage) -> None:
+    container = stage.start(FAMILY + "    time.sleep(99)\n")
+    until(lambda: stage.lines == ["deaf", "deaf"])
+    os.kill(container.child.keeper_pid, signal.SIGKILL)
+    assert container.wait(LONG_S) == Exit(137)
+    assert stage.marked() == []
+
+
+OWNER = """
+import sys, threading
+from pathlib import Path
+from stagemaker.runtime import ContainerSpec
+from stagemaker.runtime.process import ProcessRuntime
+folder, mark = Path(sys.argv[1]), sys.argv[2]
+runtime = ProcessRuntime(folder / "containers", folder / "env", folder / "state")
+spec = ContainerSpec("job", "stagemaker/trainer", ("train",), folder / "base", {"MARK": mark})
+container = runtime.start(spec, lambda line: print(container.child.keeper_pid, flush=True))
+threading.Event().wait()
+"""
+
+
+def start_owner(stage: Stage) -> tuple[subprocess.Popen[str], int]:
+    """Another process with a runtime over the same state and a family in it, and the number of its keeper."""
+    stage.program.write_text(textwrap.dedent(FAMILY + "    time.sleep(99)\n"))
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(stage.folder), stage.mark],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert owner.stdout
+    keepers = {int(owner.stdout.readline()) for _ in range(2)}
+    return owner, keepers.pop()
+
+
+def test_an_owner_killed_by_sigkill_leaves_no_process(stage: Stage) -> None:
+    owner, _ = start_owner(stage)
+    with owner:
+        owner.kill()
+    until(lambda: stage.marked() == [])
+    stage.runtime.sweep()
+    assert not temporary_folders(stage)
+
+
+def test_sweep_kills_what_a_killed_owner_and_keeper_left_behind(stage: Stage) -> None:
+    owner, keeper = start_owner(stage)
+    with owner:
+        os.kill(keeper, signal.SIGSTOP)  # so that it does not outlive its owner by the moment that it needs
+        owner.kill()
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: len(stage.marked()) == 2)  # the deaf ones; the kernel ended the program
+    assert temporary_folders(stage)
+    assert stage.runtime.sweep() == 1
+    assert stage.marked() == []
+    assert not temporary_folders(stage)
+    assert stage.runtime.sweep() == 0
+
+
+def test_sweep_kills_no_stranger(stage: Stage) -> None:
+    labels = [None, "", "0" * 8 + "-1-1-job", "job"]
+    environments = [{"MARK": stage.mark} | ({LABEL: label} if label is not None else {}) for label in labels]
+    strangers = [subprocess.Popen(["sleep", "99"], env=os.environ | e) for e in environments]
+    try:
+        assert stage.runtime.sweep() == 0
+        assert [stranger.poll() for stranger in strangers] == [None] * 4
+    finally:
+        for stranger in strangers:
+            stranger.kill()
+            stranger.wait()
+
+
+def temporary_folders(stage: Stage) -> list[Path]:
+    return Labels(stage.folder / "state").folders()
+
+
+def test_it_sees_a_clean_environment_and_no_file_of_ours(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET_OF_LOCALSTACK", "x")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    source = """
+        import os, sys, tempfile, socket
+        print(sorted(os.environ))
+        print(sorted(os.listdir("/proc/self/fd")), repr(sys.stdin.read()))
+        print(os.environ["HOME"] == os.getcwd() == os.environ["SAGEMAKER_BASE_DIR"], os.environ["PYTHONPATH"])
+        socket.socket(socket.AF_UNIX).bind(tempfile.mktemp("x" * 30))
+        """
+    assert stage.start(source).wait(LONG_S) == Exit(0), stage.lines
+    names = set(ast.literal_eval(stage.lines[0]))
+    assert {"HOME", "LANG", "MARK", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "SAGEMAKER_BASE_DIR", "TMPDIR"} <= names
+    assert not {"A_SECRET_OF_LOCALSTACK", "PYTHONWARNINGS", "SAGEMAKER_BIND_TO_PORT"} & names
+    assert stage.lines[1] == "['0', '1', '2', '3'] ''"  # 3 is the listing itself
+    assert stage.lines[2] == f"True {stage.folder}"
+    assert not temporary_folders(stage)
+
+
+def test_a_flood_of_output_is_read_to_the_end(stage: Stage) -> None:
+    assert stage.start("for i in range(200_000): print(i)").wait(LONG_S) == Exit(0)
+    assert stage.lines == [str(i) for i in range(200_000)]
+
+
+def test_a_missing_environment_or_program(stage: Stage) -> None:
+    stage.program.touch()
+    with pytest.raises(ImageRefused, match="has no program 'serve'"):
+        stage.runtime.start(ContainerSpec("x", "stagemaker/trainer", ("serve",), stage.base), stage.lines.append)
+    (stage.folder / "env" / "trainer" / "bin" / "python").unlink()
+    with pytest.raises(ApiError, match="environment 'trainer' is not installed"):
+        stage.start("")
+
+
+def test_an_environment_that_cannot_be_passed(stage: Stage) -> None:
+    stage.program.touch()
+    spec = ContainerSpec("x", "stagemaker/trainer", ("train",), stage.base, {"A": "nul\0"}, serves=True)
+    with pytest.raises(ApiError, match="cannot start"):
+        stage.runtime.start(spec, stage.lines.append)
+    assert not temporary_folders(stage)
+
+
+def test_starts_from_many_threads(stage: Stage) -> None:
+    stage.program.write_text("import time; time.sleep(99)")
+    spec = ContainerSpec("job", "stagemaker/trainer", ("train",), stage.base, serves=True)
+    with ThreadPoolExecutor(10) as pool:
+        containers = list(pool.map(lambda _: stage.runtime.start(spec, stage.lines.append), range(20)))
+    assert len({container.address for container in containers}) == 20
+    stage.runtime.close()
+    assert {container.poll() for container in containers} == {Exit(137)}

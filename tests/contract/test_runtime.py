@@ -1,0 +1,285 @@
+"""The contract of a Runtime, over every implementation: what stands on one may trust what is written here.
+
+Each program is written twice, as a Python script for a process and as a function for the fake.
+"""
+
+import http.server
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from stagemaker.errors import ApiError
+from stagemaker.runtime import Container, ContainerSpec, Exit, ImageRefused, Runtime
+from stagemaker.runtime.fake import FakeProgram, FakeRuntime
+from stagemaker.runtime.process import ProcessRuntime
+
+LONG_S = 30  # for what happens within a second unless something is broken
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/stagemaker/trainer:latest"
+
+
+def hello(program: FakeProgram) -> int:
+    program.say("one")
+    program.say("two")
+    return 3
+
+
+def dirty(program: FakeProgram) -> int:
+    program.write(b"\xff\xfe caf\xc3\xa9\r\n\n" + b"x" * 200_000 + b"\nno line end")
+    return 0
+
+
+def waits(program: FakeProgram) -> int:
+    program.say("ready")
+    program.sleep(LONG_S)
+    return 0
+
+
+def polite(program: FakeProgram) -> int:
+    program.handles_sigterm = True
+    program.say("ready")
+    program.sleep(LONG_S)
+    program.say("bye")
+    return 0
+
+
+def stubborn(program: FakeProgram) -> int:
+    program.handles_sigterm = True
+    program.say("ready")
+    while True:
+        program.sleep(LONG_S)
+
+
+def surroundings(program: FakeProgram) -> int:
+    program.say(program.spec.environment["GREETING"])
+    program.say((program.spec.base_dir / "input.txt").read_text())
+    (program.spec.base_dir / "output.txt").write_text("made")
+    return 0
+
+
+def serves(program: FakeProgram) -> int:
+    assert program.address
+    with http.server.ThreadingHTTPServer(program.address, http.server.SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            program.say("ready")
+            program.sleep(LONG_S)
+        finally:
+            server.shutdown()
+    return 0
+
+
+FAKES = {f.__name__: f for f in (hello, dirty, waits, polite, stubborn, surroundings, serves)}
+SCRIPTS = {
+    "hello": "print('one'); print('two', file=sys.stderr); sys.exit(3)",
+    "dirty": r"os.write(1, b'\xff\xfe caf\xc3\xa9\r\n\n' + b'x' * 200_000 + b'\nno line end')",
+    "waits": "print('ready'); time.sleep(30)",
+    "polite": "signal.signal(15, lambda *_: (print('bye'), sys.exit(0))); print('ready'); time.sleep(30)",
+    "stubborn": "signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(30)",
+    "surroundings": """
+base = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'])
+print(os.environ['GREETING']); print((base / 'input.txt').read_text()); pathlib.Path('output.txt').write_text('made')
+""",
+    "serves": """
+import http.server as h
+address = os.environ['STAGEMAKER_BIND_HOST'], int(os.environ['SAGEMAKER_BIND_TO_PORT'])
+server = h.ThreadingHTTPServer(address, h.SimpleHTTPRequestHandler); print('ready'); server.serve_forever()
+""",
+}
+
+
+def fake_runtime(folder: Path) -> Runtime:
+    return FakeRuntime({"trainer": lambda program: FAKES[program.spec.environment["PROGRAM"]](program)})
+
+
+def process_runtime(folder: Path) -> Runtime:
+    imports = "import os, pathlib, signal, sys, time\n"
+    for image, command in (("trainer", "train"), ("serve", "serve")):
+        python = folder / "env" / image / "bin" / "python"
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.unlink(missing_ok=True)
+        python.symlink_to(sys.executable)
+        (folder / "containers" / image).mkdir(parents=True, exist_ok=True)
+        script = f"{imports}SCRIPTS = {SCRIPTS!r}\nexec(SCRIPTS[os.environ['PROGRAM']])\n"
+        (folder / "containers" / image / command).write_text(script)
+    return ProcessRuntime(folder / "containers", folder / "env", folder / "state")
+
+
+class Stage:
+    """One runtime, and the containers that a test starts on it."""
+
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self.runtime, self.folder = runtime, folder
+        self.lines: list[str] = []
+        self.ready = threading.Event()
+
+    def start(self, program: str, *, serves: bool = False, environment: Mapping[str, str] | None = None) -> Container:
+        self.folder.mkdir(exist_ok=True)
+        environment = {**(environment or {}), "PROGRAM": program}
+        spec = ContainerSpec(f"test-{program}", IMAGE, ("train",), self.folder, environment, serves)
+        return self.runtime.start(spec, self.hear)
+
+    def start_ready(self, program: str, *, serves: bool = False) -> Container:
+        container = self.start(program, serves=serves)
+        assert self.ready.wait(LONG_S)
+        return container
+
+    def hear(self, line: str) -> None:
+        self.lines.append(line)
+        if line == "ready":
+            self.ready.set()
+
+
+@pytest.fixture(params=[fake_runtime, process_runtime])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    make: Callable[[Path], Runtime] = request.param
+    runtime = make(tmp_path)
+    yield Stage(runtime, tmp_path / "base")
+    runtime.close()
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_gives_every_line_before_the_end(stage: Stage) -> None:
+    container = stage.start("hello")
+    while container.poll() is None:  # poll, to see the lines in the very moment of the end
+        pass
+    assert stage.lines == ["one", "two"]
+    assert container.poll() == container.wait(0) == container.stop(0) == Exit(3)
+    assert container.address is None
+    assert container.spec.name == "test-hello"
+
+
+def test_any_output_becomes_bounded_lines_of_text(stage: Stage) -> None:
+    assert stage.start("dirty").wait(LONG_S) == Exit(0)
+    assert stage.lines[:2] == ["\ufffd\ufffd café", ""]
+    assert stage.lines[-1] == "no line end"
+    assert "".join(stage.lines[2:-1]) == "x" * 200_000
+    assert max(map(len, stage.lines)) == 64 * 1024
+
+
+def test_it_sees_its_folder_and_environment(stage: Stage) -> None:
+    stage.folder.mkdir()
+    (stage.folder / "input.txt").write_text("given")
+    assert stage.start("surroundings", environment={"GREETING": "hej"}).wait(LONG_S) == Exit(0)
+    assert stage.lines == ["hej", "given"]
+    assert (stage.folder / "output.txt").read_text() == "made"
+
+
+def test_wait_and_poll_say_none_while_it_runs(stage: Stage) -> None:
+    container = stage.start_ready("waits")
+    assert container.poll() is None
+    assert container.wait(0.01) is None
+
+
+def test_stop_is_sigterm_which_ends_an_ordinary_program(stage: Stage) -> None:
+    container = stage.start_ready("waits")
+    assert container.stop(LONG_S) == Exit(143)
+    assert container.stop(LONG_S) == Exit(143)
+
+
+def test_stop_lets_a_program_finish(stage: Stage) -> None:
+    assert stage.start_ready("polite").stop(LONG_S) == Exit(0)
+    assert stage.lines == ["ready", "bye"]
+
+
+def test_stop_kills_after_the_grace(stage: Stage) -> None:
+    assert stage.start_ready("stubborn").stop(0.05) == Exit(137)
+
+
+def test_stop_from_many_threads(stage: Stage) -> None:
+    container = stage.start_ready("stubborn")
+    ends: list[Exit] = []
+    threads = [threading.Thread(target=lambda: ends.append(container.stop(0.05))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_S)
+    assert ends == [Exit(137)] * 8
+
+
+def test_an_address_that_serves(stage: Stage) -> None:
+    container = stage.start_ready("serves", serves=True)
+    assert container.address
+    host, port = container.address
+    with urllib.request.urlopen(f"http://{host}:{port}/", timeout=LONG_S) as answer:
+        assert answer.status == 200
+    container.stop(LONG_S)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://{host}:{port}/", timeout=LONG_S)
+
+
+def test_addresses_differ(stage: Stage) -> None:
+    containers = [stage.start("waits", serves=True) for _ in range(5)]
+    assert len({container.address for container in containers}) == 5
+
+
+def test_a_failing_reader_does_not_stop_the_program(stage: Stage) -> None:
+    stage.folder.mkdir()
+    heard: list[str] = []
+
+    def fail(line: str) -> None:
+        heard.append(line)
+        raise RuntimeError("the reader's own fault")
+
+    spec = ContainerSpec("x", IMAGE, ("train",), stage.folder, {"PROGRAM": "hello"})
+    assert stage.runtime.start(spec, fail).wait(LONG_S) == Exit(3)
+    assert heard == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "image", ["nginx", "stagemaker/nothing:1", "other/trainer", "stagemaker/../trainer", "stagemaker/", "", "a/b/"]
+)
+def test_other_images_are_refused_with_a_sentence(stage: Stage, image: str) -> None:
+    with pytest.raises(
+        ImageRefused, match=r"needs Docker: the process runtime runs only .*stagemaker/trainer"
+    ) as check:
+        stage.runtime.check_image(image)
+    assert check.value.code == "ValidationException"
+    with pytest.raises(ImageRefused):
+        stage.runtime.start(ContainerSpec("x", image, ("train",), stage.folder), stage.hear)
+
+
+@pytest.mark.parametrize(
+    "image", ["stagemaker/trainer", "localhost:5000/stagemaker/trainer:1.0", f"stagemaker/trainer@sha256:{'0' * 64}"]
+)
+def test_our_images_are_taken_however_they_are_addressed(stage: Stage, image: str) -> None:
+    stage.runtime.check_image(image)
+
+
+def test_a_start_that_fails_leaves_nothing(stage: Stage) -> None:
+    before = open_files()
+    spec = ContainerSpec("x", IMAGE, ("train",), stage.folder / "missing", {"PROGRAM": "waits"}, serves=True)
+    with pytest.raises(ApiError) as failure:
+        stage.runtime.start(spec, stage.hear)
+    assert (failure.value.code, failure.value.status) == ("InternalFailure", 500)
+    assert open_files() == before
+
+
+def test_ended_containers_hold_no_file_and_no_thread(stage: Stage) -> None:
+    before = open_files(), threading.active_count()
+    for _ in range(3):
+        stage.start("hello", serves=True).wait(LONG_S)
+    assert open_files() == before[0]
+    assert threading.active_count() <= before[1] + 1  # the last one may be on its way out
+
+
+def test_sweep_leaves_what_runs(stage: Stage) -> None:
+    container = stage.start_ready("waits")
+    assert stage.runtime.sweep() == 0
+    assert container.poll() is None
+
+
+def test_close_kills_everything_and_refuses_to_start(stage: Stage) -> None:
+    containers = [stage.start_ready("stubborn"), stage.start("waits", serves=True)]
+    stage.runtime.close()
+    assert [container.poll() for container in containers] == [Exit(137), Exit(137)]
+    stage.runtime.close()
+    with pytest.raises(ApiError) as failure:
+        stage.start("hello")
+    assert failure.value.status == 500

@@ -1,0 +1,107 @@
+"""S3 and CloudWatch as plain dictionaries, and a clock that stands still, for tests of what stands on them."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from stagemaker.errors import validation_error
+from stagemaker.state import Scope
+
+SCOPE = Scope("123456789012", "eu-west-1")
+ROLE = "arn:aws:iam::123456789012:role/stage"
+
+
+class FakeClock:
+    """Epoch seconds that move only when told to."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeAws:
+    """As `aws.Aws`: `objects` is S3, by URI; the role ROLE exists and no other."""
+
+    def __init__(self, objects: Mapping[str, bytes] | None = None) -> None:
+        self.objects = dict(objects or {})
+        self.fail_uploads = ""  # the sentence that uploads fail with
+        self.downloading = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]:
+        if role_arn != ROLE:
+            raise validation_error(f"Could not assume role {role_arn}.")
+        return {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": scope.region}
+
+    def list_prefix(self, scope: Scope, uri: str) -> list[tuple[str, int]]:
+        bucket = uri.split("/")[2]
+        found = [name for name in self.objects if name.startswith(uri)]
+        return [(name.removeprefix(f"s3://{bucket}/"), len(self.objects[name])) for name in found]
+
+    def prefix_has_objects(self, scope: Scope, uri: str) -> bool:
+        return bool(self.list_prefix(scope, uri))
+
+    def bucket_region(self, scope: Scope, uri: str) -> str | None:
+        there = any(name.split("/")[2] == uri.split("/")[2] for name in self.objects)
+        return SCOPE.region if there else None
+
+    def object_exists(self, scope: Scope, uri: str) -> bool:
+        return uri in self.objects
+
+    def download_prefix(
+        self, scope: Scope, uri: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> int:
+        self.downloading.set()
+        self.go_on.wait(30)
+        names = [name for name in self.objects if name.startswith(uri)]
+        for name in names:
+            path = folder / name.removeprefix(uri).strip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.objects[name])
+        return len(names)
+
+    def download_file(self, scope: Scope, uri: str, path: Path) -> None:
+        if uri not in self.objects:
+            raise validation_error(f"Could not download {uri}: Not Found")
+        path.write_bytes(self.objects[uri])
+
+    def upload_file(self, scope: Scope, path: Path, uri: str) -> None:
+        if self.fail_uploads:
+            raise validation_error(self.fail_uploads)
+        self.objects[uri] = path.read_bytes()
+
+
+class FakeLogs:
+    """As `logs.Logs`: what was written, by group and stream, and the values of each metric, by name."""
+
+    def __init__(self) -> None:
+        self.lines: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self.values: dict[str, list[float]] = defaultdict(list)
+        self.dimensions: dict[str, dict[str, str]] = {}
+        self.flushed = self.closed = False
+
+    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
+        return self.lines[group, stream].append
+
+    def metric(
+        self,
+        scope: Scope,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        timestamp: float,
+    ) -> None:
+        self.values[name].append(value)
+        self.dimensions[name] = dict(dimensions)
+
+    def flush(self) -> None:
+        self.flushed = True
+
+    def close(self) -> None:
+        self.closed = True

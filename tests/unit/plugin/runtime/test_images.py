@@ -1,0 +1,31 @@
+"""Names of images as callers of the API write them."""
+
+import pytest
+
+from stagemaker.runtime.images import image_name, needs_docker
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "stagemaker/serve",
+        "stagemaker/serve:1.2",
+        "localhost:5000/stagemaker/serve",
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stagemaker/serve:latest",
+        f"registry/team/stagemaker/serve:1@sha256:{'a' * 64}",
+    ],
+)
+def test_ours(reference: str) -> None:
+    assert image_name(reference) == "serve"
+
+
+@pytest.mark.parametrize("reference", ["", "serve", "stagemaker", "stagemaker/", "stagemaker/..", "stagemaker/serve/x"])
+def test_not_ours(reference: str) -> None:
+    assert image_name(reference) is None
+
+
+def test_the_refusal_is_a_sentence() -> None:
+    assert needs_docker("nginx", ["trainer", "serve"]) == (
+        "The image 'nginx' needs Docker: the process runtime runs only stagemaker/trainer and stagemaker/serve, "
+        "as built from this repository."
+    )

@@ -1,0 +1,353 @@
+"""Endpoints over the fake runtime: real servers come up, die, come back and go."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stagemaker.errors import ApiError
+from stagemaker.runtime.fake import FakeProgram
+from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
+from tests.unit.plugin.hosting import IMAGE, serve_until, until, world
+
+ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/end"
+LOG_GROUP = "/aws/sagemaker/Endpoints/end"
+
+
+def image(name: str) -> str:
+    return IMAGE.replace("serve", name)
+
+
+def test_an_endpoint_comes_into_service_and_goes(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.model("model", Environment={"A": "1"})
+        here.config("config", {"InitialInstanceCount": 2})
+        assert here.endpoints.create_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"}) == {
+            "EndpointArn": ARN
+        }
+        here.wait_for("InService")
+        described = here.describe()
+        (variant,) = described["ProductionVariants"]
+        assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (2, 2)
+        assert {"Tags", "FailureReason"}.isdisjoint(described)
+        first, second = here.runtime.started
+        assert first.environment == {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": "eu-west-1", "A": "1"}
+        assert (first.base_dir / "model" / "model.json").read_text() == "{}"
+        assert first.base_dir != second.base_dir
+        assert sorted(group for group, _ in here.logs.lines) == [LOG_GROUP, LOG_GROUP]
+        assert all(stream.startswith("AllTraffic/i-") for _, stream in here.logs.lines)
+        assert all(lines[0] == "serving ['model.json']" for lines in here.logs.lines.values())
+        assert here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"}) == {}
+        here.wait_for("gone")
+        assert here.left() == []
+        assert all(container.poll() for container in here.runtime._containers)
+
+
+def test_endpoints_are_listed(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.deploy()
+        listed = here.endpoints.list_endpoints(SCOPE, {"StatusEquals": "InService"})["Endpoints"]
+        assert [(e["EndpointName"], e["EndpointArn"], e["EndpointStatus"]) for e in listed] == [
+            ("end", ARN, "InService")
+        ]
+        assert here.endpoints.list_endpoints(SCOPE, {"StatusEquals": "Failed"}) == {"Endpoints": []}
+
+
+def test_what_create_endpoint_refuses(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.deploy()
+        here.config("many", {"InitialInstanceCount": 21})
+        here.models.delete_model(SCOPE, {"ModelName": "model"})
+        for name, config, code, sentence in (
+            ("End", "config", "ValidationException", f'Cannot create already existing endpoint "{ARN}".'),
+            ("new", "no", "ValidationException", "Could not find endpoint configuration"),
+            ("new", "config", "ValidationException", "Could not find model"),
+        ):
+            with pytest.raises(ApiError, match=sentence) as error:
+                here.create(name, config)
+            assert error.value.code == code
+        here.model("model")
+        with pytest.raises(ApiError, match="at most 20 instances") as error:
+            here.create("new", "many")
+        assert error.value.code == "ResourceLimitExceeded"
+        with pytest.raises(ApiError) as error:
+            here.endpoints.create_endpoint(
+                SCOPE, {"EndpointName": "new", "EndpointConfigName": "config", "DeploymentConfig": {"a": 1}}
+            )
+        assert error.value.status == 501
+        assert here.status("new") == "gone"
+
+
+@pytest.mark.parametrize("operation", ["describe_endpoint", "delete_endpoint", "update_endpoint"])
+def test_an_endpoint_that_is_not_there(tmp_path: Path, operation: str) -> None:
+    with world(tmp_path) as here, pytest.raises(ApiError, match='Could not find endpoint "arn:'):
+        getattr(here.endpoints, operation)(SCOPE, {"EndpointName": "x", "EndpointConfigName": "y"})
+
+
+def test_an_endpoint_outlives_its_model_and_configuration(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.deploy()
+        here.models.delete_model(SCOPE, {"ModelName": "model"})
+        here.configs.delete_endpoint_config(SCOPE, {"EndpointConfigName": "config"})
+        assert here.ask()["InvokedProductionVariant"] == "AllTraffic"
+
+
+@pytest.mark.parametrize(
+    ("container", "sentence"),
+    [
+        ({"image": image("dies")}, "ended with exit code 3 before it was healthy"),
+        ({"ModelDataUrl": "s3://bucket/broken"}, "Failed to extract model data archive"),
+        ({"ModelDataUrl": "s3://bucket/gone"}, "Could not download s3://bucket/gone"),
+    ],
+)
+def test_a_fleet_that_cannot_start_fails_with_the_reason(
+    tmp_path: Path, container: dict[str, Any], sentence: str
+) -> None:
+    with world(tmp_path) as here:
+        here.aws.objects |= {"s3://bucket/broken": b"no archive", "s3://bucket/gone": b""}
+        here.model("model", **container)
+        del here.aws.objects["s3://bucket/gone"]
+        here.config("config", {"InitialInstanceCount": 2})
+        here.create()
+        here.wait_for("Failed")
+        assert sentence in here.describe()["FailureReason"]
+        assert "ProductionVariants" not in here.describe()
+        assert here.left() == []
+        assert all(c.poll() for c in here.runtime._containers)
+        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        assert here.status() == "gone"
+
+
+@pytest.mark.parametrize("container", [{"image": image("mute")}, {"Environment": {"SICK": "1"}}])
+def test_a_container_that_is_never_healthy_fails_the_endpoint_in_time(
+    tmp_path: Path, container: dict[str, Any]
+) -> None:
+    clock = FakeClock()
+    with world(tmp_path, clock) as here:
+        here.model("model", **container)
+        here.config("config", {"ContainerStartupHealthCheckTimeoutInSeconds": 60})
+        here.create()
+        until(lambda: bool(here.runtime.started), "a container")
+        assert here.status() == "Creating"
+        clock.now += 61
+        here.wait_for("Failed")
+        assert "did not answer GET /ping with 200 within 60 s" in here.describe()["FailureReason"]
+        assert all(c.poll() for c in here.runtime._containers)
+
+
+def test_one_sick_variant_fails_the_whole_endpoint(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.model("model")
+        here.model("other", image("dies"))
+        here.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})
+        here.create()
+        here.wait_for("Failed")
+        assert "production variant b " in here.describe()["FailureReason"]
+        assert all(c.poll() for c in here.runtime._containers)
+
+
+def test_delete_while_creating_stops_everything(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.model("model", image("mute"))
+        here.config("config", {"InitialInstanceCount": 3})
+        here.create()
+        until(lambda: len(here.runtime.started) == 3, "three containers")
+        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        here.wait_for("gone")
+        assert all(c.poll() for c in here.runtime._containers)
+        assert here.left() == []
+
+
+def test_a_deleting_endpoint_keeps_its_name_until_it_is_gone(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def stubborn(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        while not go.wait(0.01):
+            program.sleep(0)
+        return 0
+
+    with world(tmp_path, stubborn=stubborn) as here:
+        here.model("model", image("stubborn"))
+        here.config("config")
+        here.create()
+        until(lambda: bool(here.runtime.started), "a container")
+        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        assert here.status() == "Deleting"
+        with pytest.raises(ApiError, match="already existing"):
+            here.create()
+        go.set()
+        here.wait_for("gone")
+        here.create()
+
+
+def test_a_container_that_dies_comes_back(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with world(tmp_path, clock) as here:
+        here.deploy()
+        here.ask(b"die")
+        until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 0, "its death")
+        assert here.status() == "InService"
+        with pytest.raises(ApiError) as error:
+            here.ask()
+        assert (error.value.code, error.value.status) == ("ServiceUnavailable", 503)
+        clock.now += 1
+        until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
+        assert here.ask()["InvokedProductionVariant"] == "AllTraffic"
+        assert any("exit code 7; restart 1 of 3 in 1 s" in line for lines in here.logs.lines.values() for line in lines)
+
+
+def test_a_variant_whose_containers_keep_dying_fails_the_endpoint(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with world(tmp_path, clock) as here:
+        here.deploy()
+        for delay_s in (1, 2, 4):
+            here.ask(b"die")
+            count = len(here.runtime.started)
+            until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 0, "its death")
+            clock.now += delay_s
+            until(lambda before=count: len(here.runtime.started) > before, "a restart")  # type: ignore[misc]
+            until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
+        here.ask(b"die")
+        here.wait_for("Failed")
+        assert "exit code 7 and was restarted 3 times before" in here.describe()["FailureReason"]
+        assert here.left() == []
+
+
+def test_an_endpoint_that_was_lost_is_out_of_service_until_all_has_stopped(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def clings(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        return serve_until(program, go)
+
+    clock = FakeClock()
+    with world(tmp_path, clock, clings=clings) as here:
+        here.model("model")
+        here.model("other", image("clings"))
+        here.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})
+        here.create()
+        here.wait_for("InService")
+        del here.runtime.behaviours["serve"]  # so that the restart is refused
+        here.ask(b"die", TargetVariant="a")
+        until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 0, "its death")
+        clock.now += 1
+        here.wait_for("OutOfService")
+        with pytest.raises(ApiError, match="OutOfService"):
+            here.ask(TargetVariant="b")
+        go.set()
+        here.wait_for("Failed")
+        assert "it could not be started" in here.describe()["FailureReason"]
+
+
+def test_the_other_instances_serve_on_when_one_is_lost(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with world(tmp_path, clock) as here:
+        here.deploy({"InitialInstanceCount": 2})
+        here.ask(b"die")
+        until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its death")
+        assert len({here.container_of() for _ in range(4)}) == 1
+
+
+def test_update_replaces_the_fleet_without_a_gap(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.deploy()
+        old = here.container_of()
+        here.config("next", {"InitialInstanceCount": 2})
+        stop = threading.Event()
+        failures: list[ApiError] = []
+
+        def ask_on() -> None:
+            while not stop.is_set():
+                try:
+                    here.ask()
+                except ApiError as error:
+                    failures.append(error)
+
+        asking = threading.Thread(target=ask_on)
+        asking.start()
+        here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+        assert here.describe()["EndpointStatus"] == "Updating"
+        here.wait_for("InService")
+        until(lambda: len([c for c in here.runtime._containers if not c.poll()]) == 2, "the old fleet's end")
+        stop.set()
+        asking.join()
+        assert failures == []
+        assert here.describe()["EndpointConfigName"] == "next"
+        assert old not in {here.container_of() for _ in range(4)}
+
+
+def test_an_update_that_fails_leaves_the_old_fleet_in_service(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.deploy()
+        old = here.container_of()
+        here.model("sick", image("dies"))
+        here.config("next", {"ModelName": "sick"})
+        here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+        with pytest.raises(ApiError, match="Cannot update in-progress endpoint"):
+            here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+        here.wait_for("InService")
+        assert "exit code 3" in here.describe()["FailureReason"]
+        assert here.describe()["EndpointConfigName"] == "config"
+        assert here.container_of() == old
+        here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"})
+        here.wait_for("InService")
+        assert "FailureReason" not in here.describe()
+
+
+def test_delete_while_updating_stops_both_fleets(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.deploy()
+        here.model("slow", image("mute"))
+        here.config("next", {"ModelName": "slow"})
+        here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+        until(lambda: len(here.runtime.started) == 2, "the second fleet")
+        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        here.wait_for("gone")
+        assert all(c.poll() for c in here.runtime._containers)
+
+
+@pytest.mark.parametrize(("form", "expected"), [("S3Prefix", ["a", "d"]), ("S3Object", ["a"])])
+def test_model_data_that_is_not_packed(tmp_path: Path, form: str, expected: list[str]) -> None:
+    with world(tmp_path) as here:
+        here.aws.objects |= {"s3://b/m/a": b"1", "s3://b/m/d/e": b"2"}
+        uri = "s3://b/m/" if form == "S3Prefix" else "s3://b/m/a"
+        data = {"S3DataSource": {"S3Uri": uri, "S3DataType": form, "CompressionType": "None"}}
+        here.models.create_model(
+            SCOPE,
+            {
+                "ModelName": "model",
+                "PrimaryContainer": {"Image": IMAGE, "ModelDataSource": data},
+                "ExecutionRoleArn": ROLE,
+            },
+        )
+        here.config("config")
+        here.create()
+        here.wait_for("InService")
+        assert next(iter(here.logs.lines.values()))[0] == f"serving {expected}"
+
+
+def test_after_close_nothing_is_created(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.deploy()
+        here.endpoints.close()
+        assert all(c.poll() for c in here.runtime._containers)
+        with pytest.raises(ApiError) as error:
+            here.create("other")
+        assert error.value.status == 500
+
+
+def test_an_unforeseen_error_fails_the_endpoint_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world(tmp_path) as here:
+        here.model("model")
+        here.config("config")
+        monkeypatch.setattr(here.aws, "download_file", broken)
+        here.create()
+        here.wait_for("Failed")
+        assert here.describe()["FailureReason"] == "Request to service failed: RuntimeError: unforeseen"
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("unforeseen")

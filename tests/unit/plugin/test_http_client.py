@@ -1,0 +1,162 @@
+"""The client against real sockets: good servers, slow ones and rude ones."""
+
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+
+import pytest
+
+from stagemaker.http_client import HttpClient, NotReached, TooLarge
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: value\r\n\r\nok"
+
+
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    connections = 0
+    address: tuple[str, int]
+
+
+@contextmanager
+def server(behave: Callable[[socket.socket, int], None]) -> Iterator[Server]:
+    """`behave(connection, number)` plays the server on each connection; it is closed when that returns."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            made.connections += 1
+            behave(self.request, made.connections)
+
+    with Server(("127.0.0.1", 0), Handler) as made:
+        made.address = ("127.0.0.1", made.server_address[1])
+        threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield made
+        finally:
+            made.shutdown()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
+        data += more
+    return data
+
+
+def polite(connection: socket.socket, number: int) -> None:
+    while read_request(connection):
+        connection.sendall(OK)
+
+
+def get(client: HttpClient, timeout_s: float = 10.0, max_bytes: int = 100) -> tuple[int, bytes]:
+    reply = client.request("GET", "/", timeout_s=timeout_s, max_bytes=max_bytes)
+    return reply.status, reply.body
+
+
+def test_one_connection_serves_many_requests() -> None:
+    with server(polite) as there:
+        client = HttpClient(there.address)
+        assert [get(client) for _ in range(5)] == [(200, b"ok")] * 5
+        assert client.request("GET", "/", timeout_s=10, max_bytes=2).headers["x-name"] == "value"
+        assert there.connections == 1
+        client.close()
+
+
+def test_a_connection_that_was_closed_while_idle_is_replaced() -> None:
+    def once(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(OK)
+
+    with server(once) as there:
+        client = HttpClient(there.address)
+        assert [get(client) for _ in range(3)] == [(200, b"ok")] * 3
+        assert there.connections == 3
+        client.close()
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 2\r\n", b""])
+def test_a_server_that_closes_after_each_answer(length: bytes) -> None:
+    def old(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n" + length + b"\r\nok")
+
+    with server(old) as there:
+        client = HttpClient(there.address)
+        assert [get(client) for _ in range(3)] == [(200, b"ok")] * 3
+        client.close()
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        with pytest.raises(NotReached):
+            get(HttpClient(("127.0.0.1", unused.getsockname()[1])))
+
+
+def test_a_request_that_kills_the_server_is_not_called_unreached() -> None:
+    with server(polite) as there:
+        client = HttpClient(there.address)
+        get(client)
+        reused = client._idle[0]
+        there.socket.close()  # nobody listens any more
+        reused.sock.shutdown(socket.SHUT_WR)  # what follows on this connection fails
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            get(client)
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", ConnectionResetError),
+        (b"hello\r\n\r\n", HTTPException),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", HTTPException),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", HTTPException),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n" + b"x" * 101, TooLarge),
+    ],
+)
+def test_answers_that_are_none(answer: bytes, error: type[Exception]) -> None:
+    def rude(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+
+    with server(rude) as there, pytest.raises(error):
+        get(HttpClient(there.address))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\n\r\nok",
+    ],
+)
+def test_answers_in_other_framings(answer: bytes) -> None:
+    def framed(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+
+    with server(framed) as there:
+        client = HttpClient(there.address)
+        assert [get(client), get(client)] == [(200, b"ok")] * 2
+        client.close()
+
+
+def test_the_deadline_is_for_the_whole_answer() -> None:
+    enough = threading.Event()
+
+    def drips(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        while not enough.wait(0.02):
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                return
+
+    with server(drips) as there, pytest.raises(TimeoutError):
+        get(HttpClient(there.address), timeout_s=0.3)
+    enough.set()
