@@ -46,7 +46,7 @@ def within(name: str, *packages: str) -> bool:
     [
         ("ml", OURS, ("ml",)),
         ("containers/trainer", OURS, ("ml",)),
-        ("containers/serve", (*OURS, "torch", "torchvision", "timm"), ("ml", "ml.preprocess", "ml.artifact")),
+        ("containers/serve", (*OURS, "torch", "torchvision", "timm"), ("containers.serve", "ml")),
         ("containers/lambda", OURS, ()),
         ("infra", (*OURS, "torch", "localstack"), ("infra",)),
         ("plugin", OURS, ("stagemaker",)),

@@ -1,0 +1,139 @@
+"""The proxy from the internet to the private endpoint: one image request in, the endpoint's answer out.
+
+Four systems that people built by hand differ in their events and answers; SYSTEM chooses one, and its keys are kept
+to the letter. ENDPOINT_NAME names the endpoint. In place of {"url": ...} an event may hold {"s3": ...} or
+{"instances": [...]}, which the endpoint takes as well.
+
+| SYSTEM      | event                                       | answer                                                  |
+|-------------|---------------------------------------------|---------------------------------------------------------|
+| A           | {"url": ...}                                | {"statusCode": 200, "body": "<the endpoint's answer>"}  |
+| B           | {"url": ...}                                | the endpoint's answer, as text                          |
+| C           | {"endpoint_name": ..., "request_dict": "{\\"url\\": ...}"} | [56]: the label number of each image     |
+| E (default) | {"url": ...}                                | statusCode, headers, type-result, COntent-Type-In, body |
+
+A failure has the same form: A and E carry its status and, as body, the text {"error": "<sentence>"}; B answers that
+text, C that object.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+REQUESTS = ("url", "s3", "instances")
+type Answer = dict[str, Any] | list[int] | str
+
+# Made once for each execution environment, and used by every call in it. A call ends within 2 * (2 + 25) s.
+CONFIG = Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 2, "mode": "standard"})
+CLIENT = boto3.client("sagemaker-runtime", config=CONFIG)
+
+
+class Failure(Exception):
+    """What the caller is told: an HTTP status and one sentence."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.text = json.dumps({"error": message})
+
+
+def lambda_handler(event: Any, context: Any) -> Answer:
+    """Answers every event, in the form of SYSTEM. Only a SYSTEM that does not exist raises (ValueError)."""
+    system = os.environ.get("SYSTEM", "E")
+    if system not in ANSWERS:
+        raise ValueError(f"SYSTEM must be one of {', '.join(ANSWERS)}, not {system!r}.")
+    try:
+        endpoint, request = _read_c(event) if system == "C" else (os.environ.get("ENDPOINT_NAME", ""), event)
+        status, text = 200, _invoke(endpoint, _payload(request))
+    except Failure as failure:
+        status, text = failure.status, failure.text
+    return ANSWERS[system](status, text, context)
+
+
+def _read_c(event: Any) -> tuple[str, Any]:
+    match event:
+        case {"endpoint_name": str() as endpoint, "request_dict": str() as request}:
+            try:
+                return endpoint, json.loads(request)
+            except ValueError:
+                raise Failure(400, "request_dict is not valid JSON.") from None
+    raise Failure(400, "The event must hold endpoint_name and request_dict, both strings.")
+
+
+def _payload(request: Any) -> dict[str, Any]:
+    found = [key for key in REQUESTS if isinstance(request, Mapping) and key in request]
+    if len(found) != 1:
+        raise Failure(400, f"The event must hold exactly one of {', '.join(REQUESTS)}.")
+    return {found[0]: request[found[0]]}
+
+
+def _invoke(endpoint: str, payload: dict[str, Any]) -> str:
+    """The endpoint's answer as text. Raises Failure with the status that the caller should see."""
+    if not endpoint:
+        raise Failure(500, "The function has no endpoint: set ENDPOINT_NAME.")
+    try:
+        answer = CLIENT.invoke_endpoint(
+            EndpointName=endpoint, ContentType="application/json", Accept="application/json", Body=json.dumps(payload)
+        )
+        text: str = answer["Body"].read().decode("utf-8")
+        return text
+    except ClientError as error:
+        raise _failure(error) from error
+    except ReadTimeoutError as error:
+        raise Failure(504, f"Endpoint {endpoint} did not answer in time.") from error
+    except (HTTPClientError, BotoConnectionError) as error:
+        raise Failure(502, f"Endpoint {endpoint} could not be reached.") from error
+    except BotoCoreError as error:
+        raise Failure(500, f"The endpoint could not be called: {error}") from error
+
+
+def _failure(error: ClientError) -> Failure:
+    """A ModelError carries what the container said; any other error is AWS's own, and keeps its code and status."""
+    response: dict[str, Any] = dict(error.response)
+    details = response.get("Error", {})
+    if details.get("Code") == "ModelError":
+        return Failure(int(response.get("OriginalStatusCode", 500)), _sentence(response.get("OriginalMessage", "")))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return Failure(status, f"{details.get('Code', 'Unknown')}: {details.get('Message', '')}")
+
+
+def _sentence(message: str) -> str:
+    """The sentence in a container's {"error": "<sentence>"}, or whatever else it said."""
+    try:
+        value = json.loads(message)
+    except ValueError:
+        return message
+    return str(value["error"]) if isinstance(value, dict) and "error" in value else message
+
+
+def _answer_a(status: int, text: str, _context: Any) -> Answer:
+    return {"statusCode": status, "body": text}
+
+
+def _answer_b(_status: int, text: str, _context: Any) -> Answer:
+    return text
+
+
+def _answer_c(status: int, text: str, _context: Any) -> Answer:
+    if status != 200:
+        failure: dict[str, Any] = json.loads(text)
+        return failure
+    return [row.index(max(row)) for row in json.loads(text)]
+
+
+def _answer_e(status: int, text: str, context: Any) -> Answer:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "text/plain", "Access-Control-Allow-Origin": "*"},
+        "type-result": str(type(text)),
+        "COntent-Type-In": repr(context),
+        "body": text,
+    }
+
+
+ANSWERS: dict[str, Callable[[int, str, Any], Answer]] = {"A": _answer_a, "B": _answer_b, "C": _answer_c, "E": _answer_e}

@@ -1,0 +1,148 @@
+"""The server's HTTP side: GET /ping and POST /invocations, as SageMaker calls them.
+
+A request is admitted or refused before its body is read: of a server that is full, a 503 must cost next to nothing.
+Every error is JSON, `{"error": "<one sentence>"}`: 400 for what cannot be read, 406, 408, 413, 415, and 503 with
+Retry-After. Whatever takes CPU time is handed to the workers; the event loop only moves bytes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from containers.serve.fetch import fetch
+from containers.serve.inputs import Images, S3Object, Url, media_type, parse
+from containers.serve.model import Item, Logits, Model
+from containers.serve.objects import read_object
+from containers.serve.outputs import Form, negotiate, render
+from containers.serve.refused import Refused
+from containers.serve.settings import MAX_BODY_BYTES, READ_TIMEOUT_S, Settings
+from containers.serve.workers import Workers
+
+CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+RETRY_AFTER_S = 1
+_SMALL_BODY_BYTES = 65_536  # parsed within a millisecond: not worth a thread
+_SMALL_LOGITS = 4096
+_LOG = logging.getLogger("serve")
+
+
+class Service:
+    """The two routes over a loaded model. Lives on one event loop."""
+
+    def __init__(self, model: Model, workers: Workers, settings: Settings) -> None:
+        self._model = model
+        self._workers = workers
+        self._settings = settings
+        self._held = 0
+        self._remote = 0
+
+    async def ping(self, _request: Request) -> Response:
+        """200: the server listens only once its model is loaded and warm."""
+        return PlainTextResponse("ok")
+
+    async def invocations(self, request: Request) -> Response:
+        """The model's answer for the images in the request."""
+        with self._place():
+            headers = request.headers
+            media = media_type(headers.get("content-type", ""), headers.get("content-encoding", ""))
+            form = negotiate(headers.get("accept", ""), headers.get(CUSTOM_ATTRIBUTES, ""))
+            items = await self._items(media, await _read_body(request))
+            logits = await self._workers.logits(items)
+            return Response(await self._text(logits, form), media_type=form.media)
+
+    async def _items(self, media: str, body: bytes) -> list[Item]:
+        aside = len(body) > _SMALL_BODY_BYTES and not media.startswith("image/")
+        match await self._workers.aside(parse, media, body) if aside else parse(media, body):
+            case Images(items):
+                return items
+            case Url(url):
+                with self._remote_place():
+                    return [await fetch(url, allowed_origins=self._settings.allowed_origins)]
+            case S3Object(uri):
+                with self._remote_place():
+                    return [await asyncio.to_thread(read_object, uri)]
+
+    async def _text(self, logits: Logits, form: Form) -> str:
+        classes = self._model.card.classes
+        if logits.size > _SMALL_LOGITS:
+            return await self._workers.aside(render, logits, classes, form)
+        return render(logits, classes, form)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """A place among the requests that are held; Refused 503 when there is none."""
+        if self._held >= self._settings.queue:
+            raise Refused(503, "The server is busy; try again.", RETRY_AFTER_S)
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+
+    @contextmanager
+    def _remote_place(self) -> Iterator[None]:
+        """Only a quarter of the places may wait for other hosts: slow ones must not close the server to the rest."""
+        if self._remote >= max(1, self._settings.queue // 4):
+            raise Refused(503, "The server waits for too many other hosts; try again.", RETRY_AFTER_S)
+        self._remote += 1
+        try:
+            yield
+        finally:
+            self._remote -= 1
+
+
+def create_app(model: Model, workers: Workers, settings: Settings) -> FastAPI:
+    """The application: the two routes, without the pages that describe them."""
+    service = Service(model, workers, settings)
+    app = FastAPI(title="Stagemaker serve", openapi_url=None)
+    app.add_route("/ping", service.ping, methods=["GET"])
+    app.add_route("/invocations", service.invocations, methods=["POST"])
+    app.exception_handler(Refused)(_answer_refused)
+    app.exception_handler(HTTPException)(_answer_http)
+    app.exception_handler(Exception)(_answer_failure)
+    return app
+
+
+async def _read_body(request: Request) -> bytes:
+    """The whole body, bounded in size whatever its headers say, and in time."""
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+        raise _too_large()
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise _too_large()
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Refused(408, f"The body did not arrive within {READ_TIMEOUT_S:g} s.") from None
+    except ClientDisconnect:
+        raise Refused(400, "The client went away.") from None
+    return b"".join(chunks)
+
+
+def _too_large() -> Refused:
+    return Refused(413, f"The body is larger than {MAX_BODY_BYTES:,} bytes.")
+
+
+async def _answer_refused(_request: Request, error: Refused) -> Response:
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
+    if error.status != 503:  # a log line for each would make shedding dear
+        _LOG.info("refused %d: %s", error.status, error.message)
+    return JSONResponse({"error": error.message}, error.status, headers)
+
+
+async def _answer_http(request: Request, error: HTTPException) -> Response:
+    message = f"{request.method} {request.url.path} is not served; use GET /ping or POST /invocations."
+    return JSONResponse({"error": message}, error.status_code, error.headers)
+
+
+async def _answer_failure(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"error": "The model failed; the container's log has the reason."}, 500)

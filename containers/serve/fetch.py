@@ -1,0 +1,200 @@
+"""Fetches an image from a URL that a stranger gave, without being led inside the network (server-side request forgery).
+
+- http and https only, no credentials in the URL, ports 80, 443 and those from 1024.
+- The host is resolved once a hop; if any of its addresses is not public, it is refused. The connection goes to the very
+  address that was checked, so a name that resolves differently a moment later (DNS rebinding) gains nothing; the
+  Host header and TLS still carry the name.
+- Every redirect is a new hop with the same checks. Time, size and the number of hops are bounded as a whole.
+- No proxy settings, cookies or netrc are read: the connection is opened here and HTTP is parsed by h11.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_address
+from urllib.parse import urljoin, urlsplit
+
+import h11
+
+from containers.serve.addresses import is_host, is_public
+from containers.serve.refused import Refused
+from containers.serve.settings import MAX_BODY_BYTES, REMOTE_TIMEOUT_S
+
+MAX_URL = 2048
+MAX_REDIRECTS = 3
+MAX_HEADER_BYTES = 32_768
+_REDIRECTS = (301, 302, 303, 307, 308)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_CHUNK = 65_536
+
+# host, port -> the IP addresses of the host, as text. Raises OSError.
+type Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One hop: a checked URL in its parts. `host` is lower case without a trailing dot; `path` has the query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return name if self.port == _DEFAULT_PORTS[self.scheme] else f"{name}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    location: str
+    body: bytes
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def fetch(
+    url: str,
+    *,
+    resolve: Resolve = resolve,
+    allowed_origins: Collection[str] = (),
+    tls: ssl.SSLContext | None = None,
+    limit_bytes: int = MAX_BODY_BYTES,
+    timeout_s: float = REMOTE_TIMEOUT_S,
+) -> bytes:
+    """The body behind `url`. `allowed_origins` are `host:port` that need not be public.
+
+    Refused: 413 when the body is larger than `limit_bytes`, 400 for all else, with a sentence that says nothing about
+    the network inside."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            for _ in range(MAX_REDIRECTS + 1):
+                target = parse(url)
+                answer = await _get(target, await _addresses(target, resolve, allowed_origins), tls, limit_bytes)
+                if answer.status not in _REDIRECTS or not answer.location:
+                    return _body(answer)
+                url = urljoin(url, answer.location)
+    except TimeoutError:
+        raise Refused(400, f"The URL did not answer within {timeout_s:g} s.") from None
+    except (OSError, h11.RemoteProtocolError) as error:
+        raise Refused(400, "The URL's host could not be reached, or did not answer in HTTP.") from error
+    raise Refused(400, f"The URL redirects more than {MAX_REDIRECTS} times.")
+
+
+def parse(url: str) -> Target:
+    """The URL in its parts, if its form is acceptable; Refused 400 otherwise. Nothing is resolved."""
+    if not 0 < len(url) <= MAX_URL or not url.isascii() or any(char <= " " or char in '\\\x7f<>"^`{|}' for char in url):
+        raise Refused(400, f"The URL must be at most {MAX_URL} printable ASCII characters; percent-encode others.")
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
+    except ValueError:
+        raise Refused(400, "The URL is malformed.") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise Refused(400, "The URL must begin with http:// or https://.")
+    if "@" in parts.netloc:
+        raise Refused(400, "The URL must not hold a user name or password.")
+    if not is_host(host) or ("[" in parts.netloc) != (":" in host):
+        raise Refused(400, "The URL's host is not a DNS name or a plain IP address.")
+    port = _DEFAULT_PORTS[parts.scheme] if port is None else port
+    if port not in (80, 443) and port < 1024:
+        raise Refused(400, "The URL's port must be 80, 443 or at least 1024.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, host, port, path)
+
+
+async def _addresses(target: Target, resolve: Resolve, allowed_origins: Collection[str]) -> list[str]:
+    """The addresses to connect to, every one of them checked."""
+    try:
+        addresses = await resolve(target.host, target.port)
+    except (OSError, UnicodeError):
+        raise Refused(400, "The URL's host name could not be resolved.") from None
+    if f"{target.host}:{target.port}" not in allowed_origins and not all(is_public(ip_address(a)) for a in addresses):
+        raise Refused(400, "The URL's host is not on the public internet.")
+    return addresses
+
+
+async def _get(target: Target, addresses: list[str], tls: ssl.SSLContext | None, limit_bytes: int) -> Answer:
+    reader, writer = await _connect(target, addresses, tls)
+    try:
+        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_BYTES)
+        headers = [("Host", target.authority), ("Accept-Encoding", "identity"), ("Connection", "close")]
+        headers += [("User-Agent", "stagemaker-serve"), ("Accept", "image/*,*/*;q=0.5")]
+        request = h11.Request(method="GET", target=target.path, headers=headers)
+        writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
+        await writer.drain()
+        return await _read(connection, reader, limit_bytes)
+    finally:
+        writer.transport.abort()
+
+
+async def _connect(
+    target: Target, addresses: list[str], tls: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first address that takes one. The name is never resolved again."""
+    secure = target.scheme == "https"
+    failure = OSError("The name has no address.")
+    for address in addresses:
+        try:
+            return await asyncio.open_connection(
+                address,
+                target.port,
+                ssl=(tls or _tls()) if secure else None,
+                server_hostname=target.host if secure else None,
+            )
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Certificate and name are checked. Reading the authorities takes tens of milliseconds: once."""
+    return ssl.create_default_context()
+
+
+async def _read(connection: h11.Connection, reader: asyncio.StreamReader, limit_bytes: int) -> Answer:
+    status, headers, body = 0, dict[str, str](), bytearray()
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            connection.receive_data(await reader.read(_CHUNK))
+        elif isinstance(event, h11.Response):
+            status = event.status_code
+            headers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
+            if status in _REDIRECTS:
+                return Answer(status, headers.get("location", ""), b"")
+            _check_headers(headers, limit_bytes)
+        elif isinstance(event, h11.Data):
+            body += event.data
+            _check_size(len(body), limit_bytes)
+        elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)) or event is h11.PAUSED:
+            return Answer(status, "", bytes(body))
+
+
+def _check_headers(headers: dict[str, str], limit_bytes: int) -> None:
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(400, "The URL's answer is compressed although that was not asked for.")
+    _check_size(int(headers.get("content-length", "0")), limit_bytes)
+
+
+def _check_size(size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        raise Refused(413, f"The URL's answer is larger than {limit_bytes:,} bytes.")
+
+
+def _body(answer: Answer) -> bytes:
+    if answer.status != 200:
+        raise Refused(400, f"The URL answered with status {answer.status}.")
+    if not answer.body:
+        raise Refused(400, "The URL's answer is empty.")
+    return answer.body

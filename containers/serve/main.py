@@ -1,0 +1,63 @@
+"""Starts the server and ends it as SageMaker expects: SIGTERM drains, and the exit status is 0."""
+
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+
+import uvicorn
+
+from containers.serve.app import create_app
+from containers.serve.model import Model
+from containers.serve.settings import DRAIN_TIMEOUT_S, Settings
+from containers.serve.workers import Workers
+from ml.artifact import BadArtifact
+
+_LOG = logging.getLogger("serve")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Serves until SIGTERM or SIGINT, then 0; 1 with a sentence in the log when the model or a setting is no good.
+
+    The port is bound only when the model is loaded and warm, so that no /ping can say otherwise."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: sys.exit(0))  # while nothing is served, there is nothing to drain
+    try:
+        settings = Settings.from_environment(environ)
+        model = Model.load(settings.model_dir, settings.threads)
+    except (BadArtifact, ValueError) as error:
+        _LOG.error("cannot serve: %s", error)
+        return 1
+    _serve(model, settings)
+    return 0
+
+
+def _serve(model: Model, settings: Settings) -> None:
+    workers = Workers(model, settings.threads)
+    config = uvicorn.Config(
+        create_app(model, workers, settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
+    )
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)  # uvicorn drains on the signal, then raises it again to these
+    classes, card = len(model.card.classes), model.card
+    _LOG.info(
+        "serving %s, %d classes, with %d threads on port %d", card.backbone, classes, settings.threads, settings.port
+    )
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        workers.close()

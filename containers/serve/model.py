@@ -1,0 +1,76 @@
+"""The exported model on ONNX Runtime: loading, checking and warming it, and rows of logits for images.
+
+Cores are used across requests: every model thread decodes and runs on its own. The runtime's own threads help only a
+lone request, and never spin: on a busy machine spinning halved the throughput.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from PIL import Image
+
+from ml.artifact import ONNX_FILE, ONNX_INPUT, ONNX_OUTPUT, BadArtifact, ModelCard, read_card
+from ml.preprocess import BadImage, preprocess, to_array
+
+# An image as a request carries it: an encoded file, uint8 (H, W, 3) pixels, or float32 (3, size, size), ready.
+type Item = bytes | npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+type Logits = npt.NDArray[np.float32]
+
+
+class Model:
+    """A loaded and warmed model. Safe to call from many threads."""
+
+    def __init__(self, card: ModelCard, session: onnxruntime.InferenceSession) -> None:
+        self.card = card
+        self._session = session
+
+    @classmethod
+    def load(cls, folder: Path, threads: int) -> "Model":
+        """Reads the artifact in `folder` and runs it once. Raises BadArtifact when it cannot be served."""
+        card = read_card(folder)
+        try:
+            session = onnxruntime.InferenceSession(
+                str(folder / ONNX_FILE), _options(threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            raise BadArtifact(f"{ONNX_FILE} cannot be loaded: {error}") from error
+        model = cls(card, session)
+        model._warm()
+        return model
+
+    def to_input(self, item: Item) -> npt.NDArray[np.float32]:
+        """float32 (3, size, size). Raises BadImage."""
+        if isinstance(item, bytes):
+            return preprocess(item, self.card.preprocessing)
+        if item.dtype == np.uint8:
+            return to_array(Image.fromarray(item), self.card.preprocessing)
+        size = self.card.preprocessing.size
+        if item.shape != (3, size, size):
+            raise BadImage(f"A float32 image must have the shape (3, {size}, {size}), not {item.shape}.")
+        return item.astype(np.float32, copy=False)
+
+    def run(self, batch: npt.NDArray[np.float32]) -> Logits:
+        """float32 (N, 3, size, size) -> float32 (N, classes)."""
+        return np.asarray(self._session.run([ONNX_OUTPUT], {ONNX_INPUT: batch})[0])
+
+    def _warm(self) -> None:
+        """One run of one image and one of two: lazy initialisation is done, and the graph is what the card says."""
+        size, classes = self.card.preprocessing.size, len(self.card.classes)
+        for count in (1, 2):
+            try:
+                shape = self.run(np.zeros((count, 3, size, size), np.float32)).shape
+            except Exception as error:  # ONNX Runtime's exceptions have no common base
+                raise BadArtifact(f"{ONNX_FILE} cannot run {count} x 3 x {size} x {size}: {error}") from error
+            if shape != (count, classes):
+                raise BadArtifact(f"{ONNX_FILE} answers {shape} where the model card has {classes} classes.")
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only
+    return options

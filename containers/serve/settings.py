@@ -1,0 +1,71 @@
+"""What the environment says about this server, read once at start.
+
+SAGEMAKER_BIND_TO_PORT and SAGEMAKER_BASE_DIR are SageMaker's; names that begin with STAGEMAKER_ are ours.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_BODY_BYTES = 6_291_456  # InvokeEndpoint's bound on Body in botocore's service model
+MAX_INSTANCES = 64  # images in one request: bounds its time well under SageMaker's 60 s on a small machine
+CHUNK = 4  # images that one job of a model thread decodes and runs as one batch
+READ_TIMEOUT_S = 20.0  # for a whole request body
+REMOTE_TIMEOUT_S = 10.0  # for a whole fetch by URL or from S3: names, redirects and body
+DRAIN_TIMEOUT_S = 25  # SageMaker kills 30 s after SIGTERM
+DEFAULT_QUEUE = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`threads` run the model, `queue` requests are held at most, `allowed_origins` are `host:port` that URLs may
+    name although they are not public addresses (an operator's own image store; none by default)."""
+
+    host: str
+    port: int
+    model_dir: Path
+    threads: int
+    queue: int
+    allowed_origins: frozenset[str]
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Raises ValueError that names the variable whose value cannot be used."""
+        origins = environ.get("STAGEMAKER_FETCH_ALLOW", "").lower().split(",")
+        return cls(
+            host=environ.get("STAGEMAKER_BIND_HOST", "0.0.0.0"),  # noqa: S104 - a container is reached from outside
+            port=_number(environ, "SAGEMAKER_BIND_TO_PORT", 8080, 65535),
+            model_dir=Path(environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model",
+            threads=_number(environ, "STAGEMAKER_SERVE_THREADS", cores(), 256),
+            queue=_number(environ, "STAGEMAKER_SERVE_QUEUE", DEFAULT_QUEUE, 10_000),
+            allowed_origins=frozenset(origin.strip() for origin in origins if origin.strip()),
+        )
+
+
+def cores() -> int:
+    """Cores this process may use: its affinity, cut to the control group's CPU quota as `docker run --cpus` sets it."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(Path("/sys/fs/cgroup"))
+    return max(1, min(usable, math.ceil(quota)) if quota else usable)
+
+
+def _quota(root: Path) -> float | None:
+    """CPUs a control group (version 2, else 1) grants; None without a limit."""
+    try:
+        if (root / "cpu.max").is_file():
+            limit, period = (root / "cpu.max").read_text().split()
+        else:
+            limit = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
+        return int(limit) / int(period) if limit not in ("max", "-1") else None
+    except (OSError, ValueError):
+        return None
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = environ.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise ValueError(f"{name} must be a whole number from 1 to {most}, not {text!r}.")
+    return int(text)

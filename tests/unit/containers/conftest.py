@@ -1,0 +1,73 @@
+"""One server for all tests that do not end it, and the store that it fetches from."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.unit.containers.serve_process import BODY_LIMIT, encode, serving, write_model
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ml")
+    write_model(folder / "model")
+    return folder
+
+
+class Origin(BaseHTTPRequestHandler):
+    """One server as an operator's image store and as S3: GET /red.png, GET /bucket/red.png."""
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path in ("/red.png", "/bucket/red.png"):
+            self.reply(200, encode("red"))
+        elif path == "/bucket/large":
+            self.reply(200, b"x" * (BODY_LIMIT + 1))
+        elif path in ("/bucket/empty", "/empty"):
+            self.reply(200, b"")
+        else:
+            self.reply(404, b"<Error><Code>NoSuchKey</Code><Message>none</Message></Error>")
+
+    def reply(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
+class OriginServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_args: Any) -> None:
+        """The server under test may leave early."""
+
+
+@pytest.fixture(scope="session")
+def origin() -> Iterator[str]:
+    with OriginServer(("127.0.0.1", 0), Origin) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def client(base: Path, origin: str) -> Iterator[httpx.Client]:
+    environment = {
+        "STAGEMAKER_FETCH_ALLOW": origin,
+        "AWS_ENDPOINT_URL": f"http://{origin}",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    with serving(base, **environment) as (client, _process):
+        yield client

@@ -1,0 +1,101 @@
+"""A real HTTP server on loopback that answers well or badly, by path."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by path; remembers the requests."""
+
+    seen: list[tuple[str, dict[str, str]]]
+
+    def do_GET(self) -> None:
+        type(self).seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        kind, _, rest = self.path.lstrip("/").partition("/")
+        getattr(self, f"send_{kind.partition('?')[0]}")(rest)
+
+    def send_photo(self, _rest: str) -> None:
+        self.reply(200, b"photo bytes")
+
+    def send_empty(self, _rest: str) -> None:
+        self.reply(200, b"")
+
+    def send_status(self, rest: str) -> None:
+        self.reply(int(rest), b"no")
+
+    def send_to(self, rest: str) -> None:
+        self.reply(302, b"", Location=rest)
+
+    def send_loop(self, _rest: str) -> None:
+        self.reply(307, b"", Location="/loop")
+
+    def send_nowhere(self, _rest: str) -> None:
+        self.reply(302, b"")
+
+    def send_large(self, _rest: str) -> None:
+        self.reply(200, b"x" * 5000)
+
+    def send_chunked(self, _rest: str) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for _ in range(50):
+            self.wfile.write(b"64\r\n" + b"x" * 100 + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def send_short(self, _rest: str) -> None:
+        self.reply(200, b"cut", **{"Content-Length": "100"})
+
+    def send_gzip(self, _rest: str) -> None:
+        self.reply(200, b"zzz", **{"Content-Encoding": "gzip"})
+
+    def send_headers(self, _rest: str) -> None:
+        self.reply(200, b"x", Long="y" * 300_000)
+
+    def send_drip(self, _rest: str) -> None:
+        """A byte at a time, until the client has had enough."""
+        self.send_response(200)
+        self.end_headers()
+        while not self.server.stopping.wait(0.02):  # type: ignore[attr-defined]
+            self.wfile.write(b"x")
+
+    def reply(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.handler: type[Handler] = type("OwnHandler", (Handler,), {"seen": []})
+        self.stopping = threading.Event()
+        super().__init__(("127.0.0.1", 0), self.handler)
+
+    def handle_error(self, *_args: Any) -> None:
+        """A client that left is no error here."""
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A server that is gone at the end."""
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.stopping.set()
+        server.shutdown()
+        thread.join()

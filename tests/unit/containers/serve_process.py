@@ -1,0 +1,123 @@
+"""The serving container as a process with a tiny real model, and what its tests send it."""
+
+import base64
+import io
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from ml.artifact import CARD_FILE, ONNX_FILE, ModelCard
+from ml.preprocess import Preprocessing
+
+ROOT = Path(__file__).resolve().parents[3]
+PYTHON = ROOT / ".stagemaker" / "env" / "serve" / "bin" / "python"
+START_S = 30.0
+CLASSES = ("red", "green", "blue")
+PREPROCESSING = Preprocessing(16, 18, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+BODY_LIMIT = 6_291_456
+
+
+def write_model(folder: Path, classes: tuple[str, ...] = CLASSES) -> None:
+    """Logits are the mean of each colour, times ten."""
+    weights = numpy_helper.from_array(np.eye(3, dtype=np.float32) * 10, "weights")
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, 16, 16])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph(nodes, "tiny", [images], [logits], [weights])
+    folder.mkdir(parents=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), folder / ONNX_FILE)
+    card = ModelCard(classes, "tiny", PREPROCESSING, {}, {}, "", {}, {})
+    (folder / CARD_FILE).write_text(card.to_json())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def start(base: Path, port: int, **environment: str) -> subprocess.Popen[str]:
+    clean = {"PATH": os.defpath, "SAGEMAKER_BASE_DIR": str(base), "STAGEMAKER_BIND_HOST": "127.0.0.1"}
+    return subprocess.Popen(
+        [PYTHON, ROOT / "containers" / "serve" / "serve"],
+        env=clean | {"SAGEMAKER_BIND_TO_PORT": str(port)} | environment,
+        cwd=base,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@contextmanager
+def serving(base: Path, **environment: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """A server that answers /ping, and a client for it; both are gone at the end."""
+    port = free_port()
+    with (
+        start(base, port, **environment) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client,
+    ):
+        try:
+            wait_for_ping(client, process)
+            yield client, process
+        finally:
+            process.kill()
+
+
+def wait_for_ping(client: httpx.Client, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        try:
+            assert client.get("/ping").status_code == 200
+            return
+        except httpx.TransportError:
+            time.sleep(0.02)
+    raise AssertionError("no /ping in time")
+
+
+def encode(colour: str, form: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, colour).save(stream, form)
+    return stream.getvalue()
+
+
+def npy(array: np.ndarray[Any, Any]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def invoke(client: httpx.Client, body: bytes, media: str, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post("/invocations", content=body, headers={"content-type": media} | named)
+
+
+def invoke_json(client: httpx.Client, value: Any, **headers: str) -> httpx.Response:
+    return invoke(client, json.dumps(value).encode(), "application/json", **headers)
+
+
+def best(response: httpx.Response) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [CLASSES[int(np.argmax(row))] for row in response.json()]
+
+
+def b64(*colours: str) -> dict[str, Any]:
+    return {"instances": [{"b64": base64.b64encode(encode(colour)).decode()} for colour in colours]}
+
+
+GOOD = encode("red")

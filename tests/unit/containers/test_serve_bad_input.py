@@ -1,0 +1,138 @@
+"""Whatever is sent, the right status and one sentence come back, and the server stays well."""
+
+import base64
+import io
+import json
+import struct
+import zlib
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.containers.serve_process import BODY_LIMIT, CLASSES, GOOD, b64, best, encode, invoke, invoke_json, npy
+
+
+def bomb() -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1 << 20))) + chunk(b"IEND", b"")
+
+
+def animation() -> bytes:
+    stream = io.BytesIO()
+    frames = [Image.new("RGB", (8, 8), colour) for colour in CLASSES]
+    frames[0].save(stream, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    return stream.getvalue()
+
+
+REFUSED = [
+    ("empty", b"", "image/png", 400, "The body is empty."),
+    ("empty json", b"", "application/json", 400, "The body is empty."),
+    ("no image", b"hello", "image/png", 400, "not a JPEG, PNG or WebP"),
+    ("gif", encode("red", "GIF"), "image/png", 400, "not a JPEG, PNG or WebP"),
+    ("truncated", encode("red", "JPEG", (500, 500))[:2000], "image/jpeg", 400, "broken or truncated"),
+    ("broken", GOOD[:50] + bytes(10) + GOOD[60:], "image/png", 400, "broken or truncated"),
+    ("bomb", bomb(), "image/png", 400, "60000 x 60000 pixels"),
+    ("animated", animation(), "image/webp", 400, "animated"),
+    ("too large", bytes(BODY_LIMIT + 1), "image/png", 413, "larger than 6,291,456 bytes"),
+    ("much too large", bytes(5 * BODY_LIMIT), "image/png", 413, "larger than 6,291,456 bytes"),
+    ("as large as may be", bytes(BODY_LIMIT), "image/png", 400, "not a JPEG, PNG or WebP"),
+    ("gif type", GOOD, "image/gif", 415, "'image/gif' is not supported"),
+    ("form", b"a=1", "application/x-www-form-urlencoded", 415, "is not supported"),
+    ("pickle", b"\x80\x04.", "application/x-pickle", 415, "is not supported"),
+    ("not json", b"{", "application/json", 400, "not valid JSON"),
+    ("not text", b"\xff\xfe{}", "application/json", 400, "not valid JSON"),
+    ("deep json", b"[" * 200_000, "application/json", 400, "not valid JSON"),
+    ("json list", b"[]", "application/json", 400, "must be exactly one of"),
+    ("json null", b"null", "application/json", 400, "must be exactly one of"),
+    ("json other", b'{"inputs": 1}', "application/json", 400, "must be exactly one of"),
+    ("json both", b'{"url": "http://a.com", "s3": "s3://b/c"}', "application/json", 400, "must be exactly one of"),
+    ("url number", b'{"url": 5}', "application/json", 400, "must be exactly one of"),
+    ("url local", b'{"url": "http://localhost/"}', "application/json", 400, "not on the public internet"),
+    ("url file", b'{"url": "file:///etc/passwd"}', "application/json", 400, "must begin with http"),
+    ("no instance", b'{"instances": []}', "application/json", 400, "holds no image"),
+    ("instance", b'{"instances": [1]}', "application/json", 400, "Instance 0 must be"),
+    ("base64", b'{"instances": [{"b64": "*"}]}', "application/json", 400, "Instance 0 is not valid base64"),
+    ("base64 empty", b'{"instances": [{"b64": ""}]}', "application/json", 400, "The image is empty"),
+    ("many", json.dumps(b64(*["red"] * 65)).encode(), "application/json", 413, "65 images; at most 64"),
+    ("s3 form", b'{"s3": "bucket/key"}', "application/json", 400, "s3://bucket/key"),
+    ("s3 missing", b'{"s3": "s3://bucket/none"}', "application/json", 400, "NoSuchKey"),
+    ("s3 empty", b'{"s3": "s3://bucket/empty"}', "application/json", 400, "is empty"),
+    ("s3 large", b'{"s3": "s3://bucket/large"}', "application/json", 413, "larger than 6,291,456 bytes"),
+    ("npy", b"\x93NUMPY", "application/x-npy", 400, "not a numpy .npy file"),
+    ("npy float64", npy(np.zeros((3, 16, 16))), "application/x-npy", 400, "must be uint8"),
+    ("npy objects", npy(np.array([None] * 3)), "application/x-npy", 400, "must be uint8"),
+    ("npy grey", npy(np.zeros((16, 16), np.uint8)), "application/x-npy", 400, "must be uint8"),
+    ("npy size", npy(np.zeros((3, 8, 8), np.float32)), "application/x-npy", 400, "must have the shape"),
+    ("npy nan", npy(np.full((3, 16, 16), np.nan, np.float32)), "application/x-npy", 400, "not finite"),
+    ("npy none", npy(np.zeros((0, 8, 8, 3), np.uint8)), "application/x-npy", 400, "holds no image"),
+    ("npy no pixels", npy(np.zeros((1, 0, 8, 3), np.uint8)), "application/x-npy", 400, "without pixels"),
+    ("npy many", npy(np.zeros((65, 1, 1, 3), np.uint8)), "application/x-npy", 413, "at most 64"),
+    ("npy cut", npy(np.zeros((8, 8, 3), np.uint8))[:-1], "application/x-npy", 400, "does not have the size"),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "status", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
+def test_bad_input_is_refused_and_the_server_stays_well(
+    client: httpx.Client, body: bytes, media: str, status: int, says: str
+) -> None:
+    response = invoke(client, body, media)
+    assert (response.status_code, list(response.json())) == (status, ["error"])
+    assert says in response.json()["error"]
+    assert response.json()["error"].endswith(".")
+    assert client.get("/ping").status_code == 200
+    assert best(invoke(client, GOOD, "image/png")) == ["red"]
+
+
+def test_a_bad_instance_is_named(client: httpx.Client) -> None:
+    instances = b64(*["red"] * 9)
+    instances["instances"][6]["b64"] = base64.b64encode(b"nothing").decode()
+    assert invoke_json(client, instances).json()["error"].startswith("Instance 6: The data is not")
+
+
+def test_an_npy_header_that_promises_the_moon_allocates_nothing(client: httpx.Client) -> None:
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000000, 3), }\n"
+    body = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(100)
+    assert "does not have the size" in invoke(client, body, "application/x-npy").json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"accept": "image/png"}, 406),
+        ({"accept": "application/json;q=0"}, 406),
+        ({"accept": "application/json;top-k=0"}, 400),
+        ({"x_amzn_sagemaker_custom_attributes": "verbose=maybe"}, 400),
+        ({"content_encoding": "gzip"}, 415),
+    ],
+)
+def test_headers_that_cannot_be_met(client: httpx.Client, headers: dict[str, str], status: int) -> None:
+    response = invoke(client, GOOD, "image/png", **headers)
+    assert (response.status_code, list(response.json())) == (status, ["error"])
+
+
+def test_no_content_type(client: httpx.Client) -> None:
+    response = client.post("/invocations", content=GOOD)
+    assert (response.status_code, response.json()["error"][:23]) == (415, "Content-Type is missing")
+
+
+def test_other_paths_and_methods(client: httpx.Client) -> None:
+    assert client.get("/").status_code == 404
+    assert client.get("/docs").status_code == 404
+    assert "is not served" in client.get("/openapi.json").json()["error"]
+    assert client.get("/invocations").status_code == 405
+    assert client.post("/ping").status_code == 405
+
+
+def test_a_body_without_a_length_is_bounded_too(client: httpx.Client) -> None:
+    response = client.post(
+        "/invocations", content=(bytes(65_536) for _ in range(120)), headers={"content-type": "image/png"}
+    )
+    assert response.status_code == 413
+    assert client.get("/ping").status_code == 200

@@ -1,0 +1,105 @@
+"""Starting, being full and ending: what SageMaker and a container runtime see of the server."""
+
+import http.client
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ml.artifact import ONNX_FILE
+from tests.unit.containers.serve_process import GOOD, START_S, best, free_port, invoke, serving, start, write_model
+
+
+@contextmanager
+def half_sent(client: httpx.Client) -> Iterator[http.client.HTTPConnection]:
+    """A request that the server has begun to read and that lacks its last byte."""
+    connection = http.client.HTTPConnection(str(client.base_url.host), client.base_url.port, timeout=30)
+    connection.putrequest("POST", "/invocations")
+    connection.putheader("Content-Type", "image/png")
+    connection.putheader("Content-Length", str(len(GOOD)))
+    connection.putheader("Expect", "100-continue")
+    connection.endheaders()
+    assert connection.sock.recv(100).startswith(b"HTTP/1.1 100")  # the server waits for the body
+    connection.send(GOOD[:-1])
+    yield connection
+    connection.close()
+
+
+def test_a_full_server_sheds_at_once_and_recovers(base: Path) -> None:
+    with serving(base, STAGEMAKER_SERVE_QUEUE="1") as (client, _process), half_sent(client) as held:
+        shed = invoke(client, GOOD, "image/png")
+        assert (shed.status_code, shed.headers["retry-after"]) == (503, "1")
+        assert shed.json() == {"error": "The server is busy; try again."}
+        assert client.get("/ping").status_code == 200
+        held.send(GOOD[-1:])
+        assert held.getresponse().status == 200
+        assert best(invoke(client, GOOD, "image/png")) == ["red"]
+
+
+def listens(client: httpx.Client) -> bool:
+    try:
+        httpx.get(f"{client.base_url}/ping", trust_env=False)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_exits_0(base: Path, number: signal.Signals) -> None:
+    with serving(base) as (client, process), half_sent(client) as held:
+        process.send_signal(number)
+        deadline = time.monotonic() + 10
+        while listens(client):  # it stops listening, but what it began it ends
+            assert time.monotonic() < deadline
+        held.send(GOOD[-1:])
+        assert held.getresponse().status == 200
+        assert process.wait(10) == 0
+
+
+def test_a_client_that_leaves_does_no_harm(base: Path) -> None:
+    with serving(base, STAGEMAKER_SERVE_QUEUE="1") as (client, _process):
+        with half_sent(client):
+            pass
+        deadline = time.monotonic() + 10
+        while invoke(client, GOOD, "image/png").status_code == 503:
+            assert time.monotonic() < deadline
+
+
+def failed_start(base: Path, **environment: str) -> str:
+    with start(base, free_port(), **environment) as process:
+        output, _ = process.communicate(timeout=START_S)
+        assert process.returncode == 1
+        assert "Traceback" not in output
+        return output
+
+
+def test_without_a_model_it_does_not_start(tmp_path: Path) -> None:
+    assert "has no model.json" in failed_start(tmp_path)
+
+
+def test_a_broken_model_does_not_start(tmp_path: Path) -> None:
+    write_model(tmp_path / "model")
+    (tmp_path / "model" / ONNX_FILE).write_bytes(b"broken")
+    assert "model.onnx cannot be loaded" in failed_start(tmp_path)
+
+
+def test_a_model_that_is_not_its_cards_does_not_start(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", classes=("red", "green"))
+    assert "model.onnx answers (1, 3) where the model card has 2 classes" in failed_start(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["SAGEMAKER_BIND_TO_PORT", "STAGEMAKER_SERVE_THREADS", "STAGEMAKER_SERVE_QUEUE"])
+def test_a_senseless_setting_is_named(base: Path, name: str) -> None:
+    assert f"{name} must be a whole number" in failed_start(base, **{name: "many"})
+
+
+def test_it_listens_only_where_it_was_told(base: Path) -> None:
+    with serving(base) as (client, _process):
+        sockets = (Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()).splitlines()
+        port = f":{client.base_url.port:04X}"
+        listening = [line.split()[1] for line in sockets if port in line and line.split()[3] == "0A"]
+        assert listening == [f"0100007F{port}"]

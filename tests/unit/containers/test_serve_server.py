@@ -1,0 +1,100 @@
+"""What callers send the server, and what it answers."""
+
+import base64
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from ml.preprocess import preprocess
+from tests.unit.containers.serve_process import CLASSES, PREPROCESSING, b64, best, encode, invoke, invoke_json, npy
+
+
+def cmyk() -> bytes:
+    stream = io.BytesIO()
+    Image.new("CMYK", (40, 30), (0, 255, 255, 0)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("form", "media"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
+@pytest.mark.parametrize("colour", ["red", "blue"])
+def test_images(client: httpx.Client, form: str, media: str, colour: str) -> None:
+    response = invoke(client, encode(colour, form), media)
+    assert best(response) == [colour]
+    assert response.headers["content-type"] == "application/json"
+
+
+def test_raw_logits_are_the_models(client: httpx.Client) -> None:
+    rows = invoke(client, encode("red"), "image/png").json()
+    expected = preprocess(encode("red"), PREPROCESSING).mean(axis=(1, 2)) * 10
+    assert np.allclose(rows, [expected], atol=1e-4)
+
+
+def test_the_media_type_may_have_parameters_and_another_case(client: httpx.Client) -> None:
+    assert best(invoke(client, encode("red"), "Image/PNG; charset=binary")) == ["red"]
+
+
+def test_cmyk(client: httpx.Client) -> None:
+    assert best(invoke(client, cmyk(), "image/jpeg")) == ["red"]
+
+
+def test_sixteen_bits(client: httpx.Client) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(np.full((9, 9), 0xFFFF, np.uint16)).save(stream, "PNG")
+    assert np.allclose(invoke(client, stream.getvalue(), "image/png").json(), [[10, 10, 10]], atol=1e-3)
+
+
+def test_instances_keep_their_order(client: httpx.Client) -> None:
+    colours = ("red", "green", "blue", "blue", "red") * 5
+    assert best(invoke_json(client, b64(*colours))) == ["green" if c == "green" else c for c in colours]
+
+
+def test_url_and_s3(client: httpx.Client, origin: str) -> None:
+    assert best(invoke_json(client, {"url": f"http://{origin}/red.png"})) == ["red"]
+    assert best(invoke_json(client, {"s3": "s3://bucket/red.png"})) == ["red"]
+
+
+def test_arrays(client: httpx.Client) -> None:
+    pixels = np.zeros((2, 20, 30, 3), np.uint8)
+    pixels[0, ..., 0] = pixels[1, ..., 2] = 255
+    ready = np.stack([preprocess(encode(colour), PREPROCESSING) for colour in ("green", "blue")])
+    assert best(invoke(client, npy(pixels), "application/x-npy")) == ["red", "blue"]
+    assert best(invoke(client, npy(pixels[1]), "application/x-npy")) == ["blue"]
+    assert best(invoke(client, npy(np.asfortranarray(pixels)), "application/x-npy")) == ["red", "blue"]
+    assert best(invoke(client, npy(ready), "application/x-npy")) == ["green", "blue"]
+    assert best(invoke(client, npy(ready[0]), "application/x-npy")) == ["green"]
+
+
+def test_answers_in_the_form_that_was_asked_for(client: httpx.Client) -> None:
+    lines = invoke_json(client, b64("red", "blue"), accept="application/jsonlines")
+    assert lines.headers["content-type"] == "application/jsonlines"
+    assert [int(np.argmax(json.loads(line))) for line in lines.text.splitlines()] == [0, 2]
+    rows = invoke(client, encode("red"), "image/png", accept="text/csv").text.strip().split(",")
+    assert np.argmax([float(cell) for cell in rows]) == 0
+    labels = invoke(client, encode("red"), "image/png", accept="application/json;top-k=1").json()
+    assert labels == [[{"label": "red", "probability": 1.0}]]
+    same = invoke(client, encode("red"), "image/png", x_amzn_sagemaker_custom_attributes="trace-1,top-k=1")
+    assert same.json() == labels
+
+
+def test_pings_are_answered_while_every_thread_decodes(client: httpx.Client) -> None:
+    large = encode("red", "JPEG", (7000, 7000))
+    payload = {"instances": [{"b64": base64.b64encode(large).decode()}] * 6}
+    with ThreadPoolExecutor(4) as pool:
+        busy = [pool.submit(invoke_json, client, payload) for _ in range(4)]
+        pings = 0
+        while not all(call.done() for call in busy):
+            assert client.get("/ping").status_code == 200
+            pings += 1
+    assert pings > 10
+    assert all(best(call.result()) == ["red"] * 6 for call in busy)
+
+
+def test_many_at_once(client: httpx.Client) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        calls = [pool.submit(invoke, client, encode(CLASSES[i % 3]), "image/png") for i in range(200)]
+    assert all(best(call.result()) == [CLASSES[i % 3]] for i, call in enumerate(calls))

@@ -1,0 +1,50 @@
+"""The server's settings, and how many cores it finds."""
+
+from pathlib import Path
+
+import pytest
+
+from containers.serve.settings import Settings, _quota, cores
+
+
+def test_defaults_are_a_containers() -> None:
+    settings = Settings.from_environment({})
+    assert (settings.host, settings.port, settings.model_dir) == ("0.0.0.0", 8080, Path("/opt/ml/model"))
+    assert (settings.threads, settings.allowed_origins) == (cores(), frozenset())
+
+
+def test_the_environment_decides() -> None:
+    environ = {
+        "STAGEMAKER_BIND_HOST": "127.0.0.1",
+        "SAGEMAKER_BIND_TO_PORT": "9000",
+        "SAGEMAKER_BASE_DIR": "/base",
+        "STAGEMAKER_SERVE_THREADS": "3",
+        "STAGEMAKER_SERVE_QUEUE": "7",
+        "STAGEMAKER_FETCH_ALLOW": " Images.Local:8000, ,b:1 ",
+    }
+    origins = frozenset({"images.local:8000", "b:1"})
+    assert Settings.from_environment(environ) == Settings("127.0.0.1", 9000, Path("/base/model"), 3, 7, origins)
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "80a", "", " 80", "\u0668"])
+def test_a_port_that_is_none(value: str) -> None:
+    with pytest.raises(ValueError, match="SAGEMAKER_BIND_TO_PORT"):
+        Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": value})
+
+
+@pytest.mark.parametrize(("text", "cpus"), [("150000 100000\n", 1.5), ("max 100000\n", None), ("junk\n", None)])
+def test_the_quota_of_control_groups_2(tmp_path: Path, text: str, cpus: float | None) -> None:
+    (tmp_path / "cpu.max").write_text(text)
+    assert _quota(tmp_path) == cpus
+
+
+@pytest.mark.parametrize(("text", "cpus"), [("200000", 2.0), ("-1", None)])
+def test_the_quota_of_control_groups_1(tmp_path: Path, text: str, cpus: float | None) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(text + "\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert _quota(tmp_path) == cpus
+
+
+def test_no_control_group(tmp_path: Path) -> None:
+    assert _quota(tmp_path) is None
