@@ -1,0 +1,122 @@
+"""`make demo`: the whole path on one machine, told on the terminal. Data, training, endpoint, function, proof; then
+everything is stopped and deleted. KEEP=1 leaves it up. However it ends, Ctrl-C included, no process is left."""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra import proof, stack, steps
+from infra.bootstrap import add_options, load_data, settings_of, world_of
+from infra.clients import connect
+from infra.dataset import Dataset
+from infra.errors import StepFailed
+from infra.interrupts import Interrupts
+from infra.paths import paths
+from infra.plan import SPLITS
+from infra.stack import Running
+from infra.steps import World
+from infra.terminal import Terminal
+
+WHERE = paths()
+
+
+def run(options: argparse.Namespace, interrupts: Interrupts, terminal: Terminal) -> None:
+    """The story from start to end. Raises StepFailed; then the stack is stopped, as on every other exception."""
+    settings_of(options)
+    port = stack.chosen_port(os.environ)
+    kept = False
+    try:
+        with terminal.step("Data") as done:
+            data = load_data(options.data)
+            done.result = _describe(data)
+        with terminal.step("LocalStack") as done:
+            running = stack.start(WHERE, port, stays=options.keep, held=interrupts.held)
+            done.result = f"up on {running.endpoint}"
+        world = world_of(
+            options, connect("local", options.region, {"AWS_ENDPOINT_URL": running.endpoint}), data, terminal
+        )
+        steps.up(world)
+        _prove(world, running)
+        if options.keep:
+            kept = True
+        else:
+            _clean_up(world, terminal)
+    finally:
+        interrupts.no_more()
+        if not kept:
+            stack.stop(WHERE)
+    terminal.summary()
+    if kept:
+        _say_how(world, running)
+
+
+def _describe(data: Dataset) -> str:
+    counts = ", ".join(f"{len(data.split(name)):,} {name}" for name in SPLITS)
+    return f"{len(data.classes)} classes in {data.folder}; photos: {counts}"
+
+
+def _prove(world: World, running: Running) -> None:
+    with world.terminal.step("Accuracy through the endpoint") as done:
+        done.result = str(proof.measure(world))
+    with world.terminal.step("Photos through the function") as done:
+        done.result = proof.show_three(world)
+    with world.terminal.step("Only this machine can reach it") as done:
+        done.result = "listens on " + ", ".join(stack.check_loopback(running))
+
+
+def _clean_up(world: World, terminal: Terminal) -> None:
+    with terminal.step("Clean up") as done:
+        count = steps.down(world.clients, world.plan, terminal)
+        stack.stop(WHERE)
+        done.result = f"{count} resources deleted, LocalStack stopped"
+
+
+def _say_how(world: World, running: Running) -> None:
+    plan = world.plan
+    photo = world.dataset.split("test")[0]
+    event = '{"s3": "s3://' + f"{plan.bucket}/data/{photo.key}" + '"}'
+    world.terminal.say("The stack stays up. In another shell:")
+    for line in (
+        *stack.how_to_talk(running).splitlines(),
+        f"aws sagemaker describe-endpoint --endpoint-name {plan.endpoint}",
+        f"aws sagemaker-runtime invoke-endpoint --endpoint-name {plan.endpoint} --content-type {photo.content_type} "
+        f"--accept 'application/json;top-k=5' --body 'fileb://{photo.path}' /dev/stdout",
+        f"aws lambda invoke --function-name {plan.function} --cli-binary-format raw-in-base64-out "
+        f"--payload '{event}' /dev/stdout",
+    ):
+        world.terminal.console.print(line, soft_wrap=True, markup=False)
+    world.terminal.say("To end it: make stop")
+
+
+def _failure(error: Exception) -> StepFailed:
+    """What the reader is told; the stack's last lines when it was AWS's interface that failed."""
+    if isinstance(error, StepFailed):
+        return error
+    text = f"Read {WHERE.log}, and run it again; KEEP=1 does not help here, for what failed is stopped."
+    return StepFailed(str(error), text, stack.log_tail(WHERE))
+
+
+def main(arguments: list[str] | None = None, environ: Any = os.environ) -> int:
+    """`python -m infra.demo`: 0 when every step was done, 1 when one failed, 130 on Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m infra.demo", description=__doc__)
+    keep = environ.get("KEEP", "") not in ("", "0")
+    parser.add_argument("--keep", action="store_true", default=keep, help="leave the stack up (or KEEP=1)")
+    add_options(parser)
+    options, terminal = parser.parse_args(arguments), Terminal()
+    with Interrupts() as interrupts:
+        try:
+            run(options, interrupts, terminal)
+        except (StepFailed, BotoCoreError, ClientError) as error:
+            terminal.failure(_failure(error))
+            return 1
+        except KeyboardInterrupt:
+            terminal.say("Interrupted: everything was stopped.")
+            return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""Pure: settings -> the names and the request of every resource, as AWS takes them.
+
+A training job, a model and an endpoint configuration cannot be changed on AWS, so their names carry a fingerprint of
+what they are made from: the same settings and data give the same names, and a second run finds everything done.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from infra.settings import Settings
+
+VARIANT = "AllTraffic"
+TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Role:
+    """An IAM role with its one inline policy; `trusted` is the service that may take it."""
+
+    name: str
+    description: str
+    trusted: str
+    policy_name: str
+    policy: dict[str, Any]
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """The trust policy."""
+        allow = {"Effect": "Allow", "Principal": {"Service": self.trusted}, "Action": "sts:AssumeRole"}
+        return {"Version": "2012-10-17", "Statement": [allow]}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All names and requests of one deployment in one account. `data_digest` is the data set's SHA-256 in hex;
+    `pretrained` whether starting weights are sent as a channel of that name."""
+
+    settings: Settings
+    account: str
+    data_digest: str
+    pretrained: bool = False
+
+    @property
+    def bucket(self) -> str:
+        return f"{self.settings.project}-{self.account}-{self.settings.region}"
+
+    @property
+    def endpoint(self) -> str:
+        return self.settings.project
+
+    @property
+    def function(self) -> str:
+        return f"{self.settings.project}-proxy"
+
+    @property
+    def endpoint_logs(self) -> str:
+        return f"/aws/sagemaker/Endpoints/{self.endpoint}"
+
+    @property
+    def function_logs(self) -> str:
+        return f"/aws/lambda/{self.function}"
+
+    @property
+    def tags(self) -> list[dict[str, str]]:
+        return [{"Key": "stagemaker:project", "Value": self.settings.project}]
+
+    def arn(self, service: str, resource: str) -> str:
+        """`arn:aws:<service>:<region>:<account>:<resource>`."""
+        return f"arn:aws:{service}:{self.settings.region}:{self.account}:{resource}"
+
+    def role_arn(self, role: Role) -> str:
+        return f"arn:aws:iam::{self.account}:role/{role.name}"
+
+    def image(self, name: str) -> str:
+        """The image's address in the account's own registry."""
+        return f"{self.account}.dkr.ecr.{self.settings.region}.amazonaws.com/stagemaker/{name}:latest"
+
+    def training_request(self, attempt: int = 1) -> dict[str, Any]:
+        """CreateTrainingJob. A name is used up by a job that failed, so the next attempt gets the next name."""
+        request = self._training()
+        fingerprint = _fingerprint({**request, "data": self.data_digest})
+        suffix = f"-{attempt}" if attempt > 1 else ""
+        return {"TrainingJobName": f"{self.settings.project}-{fingerprint}{suffix}", **request}
+
+    def _training(self) -> dict[str, Any]:
+        s = self.settings
+        channels = ("train", "valid", *(("pretrained",) if self.pretrained else ()))
+        return {
+            "AlgorithmSpecification": {
+                "TrainingImage": self.image("trainer"),
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in s.metrics.items()],
+            },
+            "RoleArn": self.role_arn(self.sagemaker_role()),
+            "HyperParameters": dict(s.hyperparameters),
+            "InputDataConfig": [self._channel(name) for name in channels],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/models"},
+            "ResourceConfig": {
+                "InstanceType": s.training_instance_type,
+                "InstanceCount": 1,
+                "VolumeSizeInGB": s.training_volume_gb,
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": s.training_limit_s},
+            "Tags": self.tags,
+        }
+
+    def _channel(self, name: str) -> dict[str, Any]:
+        prefix = f"data/{name}/" if name in SPLITS else f"{name}/"
+        source = {
+            "S3DataType": "S3Prefix",
+            "S3Uri": f"s3://{self.bucket}/{prefix}",
+            "S3DataDistributionType": "FullyReplicated",
+        }
+        return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+    def model_request(self, training_job: str, model_data: str) -> dict[str, Any]:
+        """CreateModel: named like the training job it comes from. `model_data` is the S3 URI of model.tar.gz."""
+        return {
+            "ModelName": training_job,
+            "PrimaryContainer": {"Image": self.image("serve"), "ModelDataUrl": model_data},
+            "ExecutionRoleArn": self.role_arn(self.sagemaker_role()),
+            "Tags": self.tags,
+        }
+
+    def endpoint_config_request(self, model: str) -> dict[str, Any]:
+        """CreateEndpointConfig: one variant that takes all traffic."""
+        variant = {
+            "VariantName": VARIANT,
+            "ModelName": model,
+            "InitialInstanceCount": self.settings.endpoint_instances,
+            "InstanceType": self.settings.endpoint_instance_type,
+            "InitialVariantWeight": 1.0,
+        }
+        name = f"{self.settings.project}-{_fingerprint(variant)}"
+        return {"EndpointConfigName": name, "ProductionVariants": [variant], "Tags": self.tags}
+
+    def function_request(self) -> dict[str, Any]:
+        """CreateFunction without its code."""
+        s = self.settings
+        return {
+            "FunctionName": self.function,
+            "Description": "Passes an event to the endpoint and gives back its answer",
+            "Runtime": s.function_runtime,
+            "Handler": "handler.lambda_handler",
+            "Role": self.role_arn(self.lambda_role()),
+            "Timeout": s.function_timeout_s,
+            "MemorySize": s.function_memory_mb,
+            "Environment": {"Variables": {"ENDPOINT_NAME": self.endpoint, "SYSTEM": s.system}},
+        }
+
+    def sagemaker_role(self) -> Role:
+        """For training and hosting: its own bucket's data and models, its own logs and metrics, our images."""
+        bucket = f"arn:aws:s3:::{self.bucket}"
+        groups = [self.arn("logs", f"log-group:{group}:*") for group in (TRAINING_LOGS, self.endpoint_logs)]
+        statements = [
+            _allow("ListOwnBucket", ["s3:ListBucket", "s3:GetBucketLocation"], bucket),
+            _allow(
+                "ReadDataAndModels", ["s3:GetObject"], *(f"{bucket}/{p}/*" for p in ("data", "models", "pretrained"))
+            ),
+            _allow("WriteModels", ["s3:PutObject", "s3:AbortMultipartUpload"], f"{bucket}/models/*"),
+            _allow("WriteLogs", _WRITE_LOGS, *groups),
+            _allow("WriteMetrics", ["cloudwatch:PutMetricData"], "*"),
+            _allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], "*"),
+            _allow("PullImages", _PULL_IMAGES, self.arn("ecr", "repository/stagemaker/*")),
+        ]
+        # PutMetricData and GetAuthorizationToken know no resources; the metrics' namespaces are what can be narrowed.
+        namespaces = ["/aws/sagemaker/TrainingJobs", "/aws/sagemaker/Endpoints", "AWS/SageMaker"]
+        statements[4]["Condition"] = {"StringEquals": {"cloudwatch:namespace": namespaces}}
+        return self._role("sagemaker", "Trains and hosts the model", statements)
+
+    def lambda_role(self) -> Role:
+        """For the function: this one endpoint and its own log group, nothing else."""
+        statements = [
+            _allow(
+                "InvokeOneEndpoint", ["sagemaker:InvokeEndpoint"], self.arn("sagemaker", f"endpoint/{self.endpoint}")
+            ),
+            _allow("WriteLogs", _WRITE_LOGS, self.arn("logs", f"log-group:{self.function_logs}:*")),
+        ]
+        return self._role("lambda", "Invokes the endpoint", statements)
+
+    def _role(self, service: str, description: str, statements: list[dict[str, Any]]) -> Role:
+        name = f"{self.settings.project}-{service}-{self.settings.region}"
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        return Role(name, description, f"{service}.amazonaws.com", "least-privilege", policy)
+
+
+_WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+_PULL_IMAGES = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+
+
+def _allow(sid: str, actions: list[str], *resources: str) -> dict[str, Any]:
+    resource = list(resources) if len(resources) > 1 else resources[0]
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+def _fingerprint(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:10]

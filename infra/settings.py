@@ -1,0 +1,50 @@
+"""What a deployment is made of, as data: the values that a preset or the command line may change."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_PROJECT = re.compile(r"[a-z](?:-?[a-z0-9]){1,19}")
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+SYSTEMS = ("A", "B", "C", "E")
+
+# The trainer's own log lines: `epoch=3 train_loss=0.12 valid_loss=0.23 valid_accuracy=0.95`.
+METRICS = MappingProxyType(
+    {
+        "train:loss": r"train_loss=([0-9.]+)",
+        "validation:loss": r"valid_loss=([0-9.]+)",
+        "validation:accuracy": r"valid_accuracy=([0-9.]+)",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One deployment. `project` begins every name; `system` is the form of the Lambda's events and answers
+    (seed systems A, B, C, E). Raises ValueError for what AWS would not take."""
+
+    project: str = "stagemaker-demo"
+    region: str = "us-east-1"
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = METRICS
+    training_instance_type: str = "ml.m5.xlarge"
+    training_volume_gb: int = 30
+    training_limit_s: int = 3600
+    endpoint_instance_type: str = "ml.m5.large"
+    endpoint_instances: int = 1
+    function_runtime: str = "python3.13"
+    function_memory_mb: int = 256
+    function_timeout_s: int = 60
+    system: str = "E"
+
+    def __post_init__(self) -> None:
+        if not _PROJECT.fullmatch(self.project):
+            raise ValueError(
+                f"The project name {self.project!r} must have 2 to 20 small letters, digits and single hyphens, "
+                "and begin with a letter: it becomes part of the bucket's name."
+            )
+        if not _REGION.fullmatch(self.region):
+            raise ValueError(f"{self.region!r} is not the name of an AWS region, such as us-east-1.")
+        if self.system not in SYSTEMS:
+            raise ValueError(f"The system {self.system!r} must be one of {', '.join(SYSTEMS)}.")

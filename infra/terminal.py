@@ -1,0 +1,102 @@
+"""What the reader sees: numbered steps, progress bars, log lines, and at the end a table of every step and its time."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from infra.errors import StepFailed
+
+Advance = Callable[[int], None]
+
+
+@dataclass
+class Done:
+    """A finished step; `result` is filled in by the step itself."""
+
+    title: str
+    result: str = ""
+    seconds: float = 0.0
+
+
+class Terminal:
+    """Writes to a console and remembers the steps. Only for the main thread, except `line`."""
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console = console or Console(highlight=False)
+        self.steps: list[Done] = []
+        self._clock = clock
+        self._mute = not self.console.is_terminal  # a bar in a file or a pipe is noise
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Done]:
+        """Announces a step, times it, and says its result; a step that raises is not counted as done."""
+        self.console.print(f"[bold cyan]>[/] [bold]{escape(title)}[/]")
+        done, began = Done(title), self._clock()
+        yield done
+        done.seconds = self._clock() - began
+        self.steps.append(done)
+        self.console.print(
+            f"  [green]{escape(done.result or 'done')}[/] [dim]({done.seconds:.1f} s)[/]", soft_wrap=True
+        )
+
+    @contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Advance]:
+        """A progress bar over `total` things; gives the function that counts them."""
+        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True, disable=self._mute) as progress:
+            task = progress.add_task(escape(title), total=total)
+            yield lambda count: progress.advance(task, count)
+
+    @contextmanager
+    def transfer(self, title: str, total_bytes: int) -> Iterator[Advance]:
+        """A progress bar over bytes, with the speed and the time left."""
+        columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(
+            *columns, TimeRemainingColumn(), console=self.console, transient=True, disable=self._mute
+        ) as progress:
+            task = progress.add_task(escape(title), total=total_bytes)
+            yield lambda count: progress.advance(task, count)
+
+    def line(self, text: str) -> None:
+        """One line, as it is, such as one of a log."""
+        self.console.print(f"  [dim]|[/] {escape(text)}", soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A sentence."""
+        self.console.print(f"  {escape(text)}", soft_wrap=True)
+
+    def table(self, title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+        """A table; times are aligned right."""
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for name in header:
+            table.add_column(name, justify="right" if name == "Time" else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self.console.print(table)
+
+    def summary(self) -> None:
+        """The table of all steps."""
+        rows = [(done.title, done.result, f"{done.seconds:.1f} s") for done in self.steps]
+        total = sum(done.seconds for done in self.steps)
+        self.table("Steps", ("Step", "Result", "Time"), [*rows, ("Total", "", f"{total:.1f} s")])
+
+    def failure(self, error: StepFailed) -> None:
+        """Why a step failed, the evidence, and what to do next."""
+        for line in error.evidence:
+            self.line(line)
+        self.console.print(f"[bold red]Failed:[/] {escape(error.reason)}", soft_wrap=True)
+        self.console.print(f"[bold]Next:[/] {escape(error.next_step)}", soft_wrap=True)

@@ -1,0 +1,70 @@
+"""Training state on disk, so that an interrupted job goes on where it stopped.
+
+One safetensors file holds the tensors and, as JSON in its header, the rest of the state: a reader (and the
+copy in S3, which is replaced object by object) sees either the old state or the new one, never a mixture.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ml.errors import JobError
+
+FILE = "checkpoint.safetensors"
+FORMAT = "stagemaker-checkpoint/1"
+
+
+class CheckpointError(JobError):
+    """The checkpoint cannot be continued; the message is one clear sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`state` is JSON: what is not a tensor. `identity` says of which job (hyperparameters, data, weights) it is."""
+
+    tensors: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+    identity: Mapping[str, str]
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Replaces the checkpoint in `folder` in one step; the new one is on the disk before the old one goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header = {"format": FORMAT, "state": json.dumps(checkpoint.state), "identity": json.dumps(checkpoint.identity)}
+    partial = folder / f".{FILE}.partial"
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    save_file(tensors, partial, header)
+    partial.chmod(0o644)  # safetensors writes for its owner only
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(folder / FILE)
+
+
+def load(folder: Path, identity: Mapping[str, str]) -> Checkpoint | None:
+    """The checkpoint in `folder`, None if there is none. Raises CheckpointError if it is broken or of another job."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"The checkpoint {FILE} is broken ({error}): remove it to start again.") from error
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"The checkpoint {FILE} has format {header.get('format')!r}, not {FORMAT!r}.")
+    found = json.loads(header["identity"])
+    if different := [name for name in sorted({*found, *identity}) if found.get(name) != identity.get(name)]:
+        name = different[0]
+        raise CheckpointError(
+            f"The checkpoint is of another job: its {name} is {found.get(name)!r}, not {identity.get(name)!r}; "
+            "give this job another checkpoint folder."
+        )
+    return Checkpoint(tensors, json.loads(header["state"]), found)

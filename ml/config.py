@@ -1,0 +1,136 @@
+"""A training job's hyperparameters: SageMaker's strings in, one frozen and checked value out.
+
+It imports no torch, so that a misspelt name fails the job within a second.
+"""
+
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ml.errors import JobError
+
+BACKBONES = ("efficientnet-lite0", "resnet50", "mobilenet_v3_large")
+# Added by SageMaker's tuning jobs and SDKs; not ours to judge.
+_SERVICE_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
+_LEARNING_RATES = {"head": 0.003, "full": 0.0005}
+
+
+class ConfigError(JobError):
+    """A hyperparameter cannot be used; the message is one clear sentence that names it."""
+
+
+def _choice(default: str, *choices: str) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to train and how. A hyperparameter is a field's name with hyphens, for example `batch-size`.
+
+    `fine_tune` "head" trains a linear layer on the frozen backbone's features; "full" trains every weight. `crop` is
+    the share of the short side that the centre crop keeps. `min_crop` is the smallest share of the area that a random
+    crop of "full" takes. `flip` adds mirrored pictures. `patience` is the number of epochs without a better validation
+    before training stops. `amp` is mixed precision, on CUDA only. A learning rate of 0 stands for the default of the
+    kind of fine-tuning.
+    """
+
+    backbone: str = _choice("efficientnet-lite0", *BACKBONES)
+    weights: str = _choice("imagenet", "imagenet", "none")
+    fine_tune: str = _choice("head", "head", "full")
+    image_size: int = _number(224, 32, 1024)
+    crop: float = _number(0.875, 0.5, 1.0)
+    min_crop: float = _number(0.5, 0.05, 1.0)
+    flip: bool = True
+    epochs: int = _number(30, 1, 10_000)
+    batch_size: int = _number(64, 2, 4096)
+    learning_rate: float = _number(0.0, 0.0, 10.0)
+    weight_decay: float = _number(0.01, 0.0, 1.0)
+    patience: int = _number(10, 1, 10_000)
+    seed: int = _number(0, 0, 2**31 - 1)
+    amp: bool = True
+
+    @classmethod
+    def from_hyperparameters(cls, hyperparameters: Mapping[str, Any]) -> "Config":
+        """The config for the content of hyperparameters.json. Raises ConfigError for the first wrong one."""
+        known = {spec.name.replace("_", "-"): spec for spec in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, text in hyperparameters.items():
+            if name.startswith(_SERVICE_PREFIXES):
+                continue
+            if name not in known:
+                raise ConfigError(_unknown(name, list(known)))
+            spec = known[name]
+            values[spec.name] = _parse(name, text, spec.type, spec.metadata)
+        values["learning_rate"] = values.get("learning_rate") or _LEARNING_RATES[values.get("fine_tune", "head")]
+        return cls(**values)
+
+    def to_hyperparameters(self) -> dict[str, str]:
+        """Every hyperparameter as the string that gives this config again."""
+        return {spec.name.replace("_", "-"): _text(getattr(self, spec.name)) for spec in fields(self)}
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """(name, default, accepted values) of every hyperparameter, for documents and help."""
+    return [
+        (spec.name.replace("_", "-"), _text(spec.default), _accepted(spec.type, spec.metadata))
+        for spec in fields(Config)
+    ]
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}."
+    return f"Unknown hyperparameter '{name}': {hint}"
+
+
+def _parse(name: str, text: Any, kind: Any, limits: Mapping[str, Any]) -> Any:
+    if not isinstance(text, str):
+        raise ConfigError(f"Hyperparameter '{name}' must be a string, as SageMaker passes it, not {text!r}.")
+    try:
+        value = _convert(_unquoted(text.strip()), kind)
+    except ValueError:
+        value = None
+    if value is None or not _within(value, limits):
+        raise ConfigError(f"Hyperparameter '{name}' must be {_accepted(kind, limits)}, not '{text}'.")
+    return value
+
+
+def _within(value: Any, limits: Mapping[str, Any]) -> bool:
+    if "choices" in limits:
+        return value in limits["choices"]
+    return bool(limits.get("low", value) <= value <= limits.get("high", value))
+
+
+def _convert(text: str, kind: Any) -> Any:
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower())
+    if kind is float and not math.isfinite(float(text)):
+        raise ValueError(text)
+    return kind(text)
+
+
+def _unquoted(text: str) -> str:
+    """SageMaker's SDKs send JSON: a string value arrives with its quotation marks."""
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return str(json.loads(text))
+    return text
+
+
+def _accepted(kind: Any, limits: Mapping[str, Any]) -> str:
+    if kind is bool:
+        return "true or false"
+    if "choices" in limits:
+        return "one of " + ", ".join(limits["choices"])
+    noun = "a whole number" if kind is int else "a number"
+    return f"{noun} from {limits['low']} to {limits['high']}"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

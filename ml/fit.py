@@ -1,0 +1,161 @@
+"""The training loop: epochs, validation, early stopping, checkpoints. It knows nothing of files but the checkpoint's.
+
+Every epoch is a function of the state before it, the seed and its number, so on a CPU a resumed training ends bit
+for bit like an uninterrupted one. An epoch that is interrupted is dropped: the checkpoint of the last whole one stands.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ml import checkpoint
+from ml.checkpoint import Checkpoint
+from ml.config import Config
+from ml.errors import JobError
+from ml.learners import Context, Learner, Stopped
+
+_AMP = "cuda"
+
+
+class TrainingError(JobError):
+    """The training went wrong; the message is one clear sentence that says what to change."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands after a whole epoch; `best_epoch` (0: none yet) is the one whose weights count."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_accuracy: float = 0.0
+    best_loss: float = 0.0
+    history: tuple[Mapping[str, float], ...] = ()
+
+    def after(self, row: Mapping[str, float]) -> "Progress":
+        """The progress one epoch on. Better is the higher validation accuracy, of equal ones the lower loss."""
+        accuracy, loss = row["valid_accuracy"], row["valid_loss"]
+        better = not self.best_epoch or (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
+        best = (self.epoch + 1, accuracy, loss) if better else (self.best_epoch, self.best_accuracy, self.best_loss)
+        return Progress(self.epoch + 1, *best, (*self.history, row))
+
+    def finished(self, config: Config) -> bool:
+        """All epochs are done, or `patience` of them brought nothing better."""
+        return self.epoch >= config.epochs or self.epoch - self.best_epoch >= config.patience
+
+
+class Trainer:
+    """Optimizer, loss scale and the best weights of one training: what a checkpoint holds beside the Progress."""
+
+    def __init__(self, module: nn.Module, config: Config, device: torch.device) -> None:
+        self.module, self.config, self.device = module, config, device
+        self.optimizer = torch.optim.AdamW(
+            module.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.amp = config.amp and device.type == _AMP
+        half = self.amp and not torch.cuda.is_bf16_supported(including_emulation=False)
+        self.dtype = torch.float16 if half else torch.bfloat16
+        self.scaler = torch.amp.GradScaler(_AMP, enabled=half)
+        self.best = self._snapshot()
+
+    def epoch(self, number: int, learner: Learner) -> float:
+        """Trains one epoch; the mean loss over its examples. Raises Stopped, TrainingError."""
+        self.module.train()
+        rate = self.config.learning_rate * (1 + math.cos(math.pi * (number - 1) / self.config.epochs)) / 2
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        for inputs, labels in learner.train_batches(number):
+            total += self._step(inputs, labels).double() * len(labels)
+            count += len(labels)
+        mean = float(total) / count
+        if not math.isfinite(mean):
+            raise TrainingError(f"The loss is not finite in epoch {number}; a smaller 'learning-rate' may help.")
+        return mean
+
+    def keep(self) -> None:
+        """Remembers the weights of this moment as the best."""
+        self.best = self._snapshot()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors of the training, by name."""
+        state = self.optimizer.state_dict()["state"]
+        found = {f"optimizer.{index}.{key}": value for index, values in state.items() for key, value in values.items()}
+        found |= {f"module.{name}": value for name, value in self.module.state_dict().items()}
+        return found | {f"best.{name}": value for name, value in self.best.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor], scale: Mapping[str, Any]) -> None:
+        """The inverse of tensors()."""
+        self.module.load_state_dict(_under(tensors, "module."))
+        self.best = _under(tensors, "best.")
+        state: dict[int, dict[str, Tensor]] = {}
+        weights = list(self.module.parameters())
+        for name, value in _under(tensors, "optimizer.").items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = _laid_out(value, weights[int(index)])
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        for weight, moments in self.optimizer.state.items():
+            for key, value in moments.items():
+                if value.shape == weight.shape:  # in the weight's memory format: another one rounds differently
+                    moments[key] = torch.empty_like(weight).copy_(value)
+        self.scaler.load_state_dict(dict(scale))
+
+    def _step(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, self.dtype, enabled=self.amp):
+            loss = nn.functional.cross_entropy(self.module(inputs), labels)
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+    def _snapshot(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.module.state_dict().items()}
+
+
+def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str, str]) -> Progress:
+    """Trains until finished or stopped, going on from the checkpoint in `folder`.
+
+    The module ends with the best weights. Prints one line an epoch. Raises CheckpointError, TrainingError."""
+    trainer, progress = Trainer(learner.module, context.config, context.device), Progress()
+    if saved := checkpoint.load(folder, identity):
+        state = dict(saved.state)
+        trainer.restore(saved.tensors, state.pop("scale"))
+        progress = Progress(**state | {"history": tuple(state["history"])})
+        context.say(f"resumed after_epoch={progress.epoch}")
+    try:
+        while not progress.finished(context.config):
+            row = _row(trainer.epoch(progress.epoch + 1, learner), *learner.logits("valid"))
+            progress = progress.after(row)
+            if progress.best_epoch == progress.epoch:
+                trainer.keep()
+            context.say(f"epoch={progress.epoch} " + " ".join(f"{name}={value:.4f}" for name, value in row.items()))
+            state = asdict(progress) | {"scale": trainer.scaler.state_dict()}
+            checkpoint.save(folder, Checkpoint(trainer.tensors(), state, identity))
+    except Stopped:
+        context.say(f"stopped after_epoch={progress.epoch}")
+    learner.module.load_state_dict(trainer.best)
+    learner.module.eval()
+    return progress
+
+
+def _laid_out(value: Tensor, like: Tensor) -> Tensor:
+    """`value` in the memory layout of its weight, as it was before the checkpoint: the fused optimizer needs it."""
+    return torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+
+
+def _row(train_loss: float, logits: Tensor, labels: Tensor) -> dict[str, float]:
+    return {
+        "train_loss": train_loss,
+        "valid_loss": float(nn.functional.cross_entropy(logits.double(), labels)),
+        "valid_accuracy": float((logits.argmax(1) == labels).double().mean()),
+    }
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,139 @@
+"""A training job from top to bottom: data and config in; checkpoints, evaluation and an artifact out."""
+
+import csv
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ml.artifact import ModelCard
+from ml.config import Config
+from ml.data import Dataset, check_images
+from ml.evaluate import evaluate, write
+from ml.export import export, versions
+from ml.fit import Progress, fit
+from ml.learners import Context, FullLearner, HeadLearner, Learner, Stopped, sample
+from ml.model import Classifier, build, preprocessing
+from ml.weights import Weights, find_weights
+
+_CHECKED_IMAGES = 4  # real pictures on which the ONNX model is compared with the network
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders of a job: input channels, the artifact, files for the user, checkpoints."""
+
+    data: Path
+    model: Path
+    output: Path
+    checkpoints: Path
+
+
+def train(config: Config, dataset: Dataset, paths: Paths, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+    """Trains, evaluates and exports; progress goes to `say`, a line at a time.
+
+    Once `stop` answers True it ends soon, with the best model so far and the checkpoint of the last whole epoch.
+    Raises a JobError for what the owner of the job can mend.
+    """
+    start = time.monotonic()
+    device, threads = set_up()
+    weights = find_weights(config, paths.data / "pretrained")
+    model = build(config, len(dataset.classes), weights).to(device)
+    context = Context(config, dataset, preprocessing(config), device, threads, stop, say)
+    say(_opening(context, weights, threads))
+    try:
+        learner = _learner(model, context)
+        progress = fit(learner, context, paths.checkpoints, _identity(config, dataset, weights, device))
+    except Stopped:
+        progress = Progress()
+    if not progress.best_epoch:
+        say("Stopped before the first epoch ended: there is no model yet.")
+        return
+    metrics = _metrics(progress) | _evaluate(learner, context, progress, paths.output)
+    card = ModelCard(
+        dataset.classes,
+        config.backbone,
+        context.preprocessing,
+        metrics,
+        versions(),
+        dataset.digest,
+        config.to_hyperparameters(),
+        weights.source,
+    )
+    export(model, card, sample(context, _CHECKED_IMAGES), paths.model)
+    say(f"model classes={len(dataset.classes)} seconds={time.monotonic() - start:.1f}")
+
+
+def set_up() -> tuple[torch.device, int]:
+    """Makes algorithms deterministic and the number of threads explicit; the device and that number, which is
+    OMP_NUM_THREADS or else the cores."""
+    threads = int(os.environ.get("OMP_NUM_THREADS") or _cores())
+    torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses to be deterministic
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow; we read none
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu"), threads
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _learner(model: Classifier, context: Context) -> Learner:
+    if context.config.fine_tune == "head":
+        return HeadLearner(model, context)
+    check_images(context.dataset, context.workers, context.say)
+    return FullLearner(model, context)
+
+
+def _opening(context: Context, weights: Weights, threads: int) -> str:
+    counts = " ".join(f"{name}={len(split)}" for name, split in context.dataset.splits.items())
+    config = context.config
+    return (
+        f"training backbone={config.backbone} weights='{weights.source['source']}' fine_tune={config.fine_tune} "
+        f"classes={len(context.dataset.classes)} {counts} device={context.device.type} threads={threads}"
+    )
+
+
+def _identity(config: Config, dataset: Dataset, weights: Weights, device: torch.device) -> dict[str, str]:
+    """What must be equal to go on from a checkpoint. A job may be given more epochs or patience than before."""
+    free = {"epochs", "patience"}
+    settings = {name: value for name, value in config.to_hyperparameters().items() if name not in free}
+    start = weights.source.get("sha256") or weights.source["source"]
+    return settings | {"data digest": dataset.digest, "starting weights": start, "kind of device": device.type}
+
+
+def _metrics(progress: Progress) -> dict[str, Any]:
+    return {
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "valid_accuracy": progress.best_accuracy,
+        "valid_loss": progress.best_loss,
+    }
+
+
+def _evaluate(learner: Learner, context: Context, progress: Progress, folder: Path) -> dict[str, float]:
+    """Evaluates valid and test unless stopped, writes their files and history.csv; the metrics for the card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["epoch", *progress.history[0]])
+        writer.writeheader()
+        writer.writerows({"epoch": number} | dict(row) for number, row in enumerate(progress.history, 1))
+    metrics: dict[str, float] = {}
+    for split in [name for name in ("valid", "test") if name in context.dataset.splits]:
+        try:
+            logits, labels = learner.logits(split)
+        except Stopped:
+            break
+        result = evaluate(logits.numpy(), labels.numpy(), context.dataset.classes)
+        write(result, folder, split)
+        found = {f"{split}_accuracy": result.top1, f"{split}_top5_accuracy": result.top5, f"{split}_loss": result.loss}
+        prefix = f"best_epoch={progress.best_epoch} " if split == "valid" else ""
+        context.say(prefix + " ".join(f"{name}={value:.4f}" for name, value in found.items()))
+        metrics |= found
+    return metrics

@@ -1,0 +1,103 @@
+"""The whole demo, as `make demo` runs it, on few digits."""
+
+import json
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from infra import stack
+from infra.clients import connect
+from infra.paths import CHECKOUT
+from infra.steps import STEPS
+from tests.e2e.conftest import EPOCHS, Place, accuracy, leftovers
+
+
+def folders(place: Place) -> set[str]:
+    """What is in the state folder, but for LocalStack's cache of its own service catalogue."""
+    return {entry.name for entry in place.where.state.iterdir()} - {"cache", "etc", "usr", "var", "lock"}
+
+
+def test_from_data_to_proof_and_nothing_left(place: Place, tmp_path: Path) -> None:
+    elsewhere = set(Path(tempfile.gettempdir()).glob("localstack*"))
+    before = {path.name for path in CHECKOUT.iterdir()}
+    code, output = place.run("infra.demo", EPOCHS)
+    assert code == 0, output
+    assert accuracy(output) >= 0.8, output
+    for step in STEPS:
+        assert f"> {step.title}" in output
+    assert "valid_accuracy=" in output, "the training's log lines reach the terminal"
+    assert "Three photos" in output
+    assert output.count("created: ") >= len(STEPS)
+    assert "listens on 127.0.0.1:" in output
+    assert "resources deleted, LocalStack stopped" in output
+    assert leftovers(tmp_path) == []
+    assert folders(place) == {"log"}
+    assert {path.name for path in CHECKOUT.iterdir()} == before
+    assert set(Path(tempfile.gettempdir()).glob("localstack*")) == elsewhere
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", place.port)) != 0
+
+
+def test_keep_leaves_it_up_and_says_how_to_use_and_end_it(place: Place, tmp_path: Path) -> None:
+    code, output = place.run("infra.demo", EPOCHS, KEEP="1")
+    assert code == 0, output
+    assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{place.port}" in output
+    assert "make stop" in output
+    running = stack.status(place.where)
+    assert running is not None
+    clients = connect("local", "us-east-1", {"AWS_ENDPOINT_URL": running.endpoint})
+    (endpoint,) = clients.sagemaker.list_endpoints()["Endpoints"]
+    assert endpoint["EndpointStatus"] == "InService"
+
+    code, output = place.run("infra.bootstrap", "up", EPOCHS)
+    assert code == 0, output
+    assert "Nothing changed: all is as planned." in output
+    assert "0 of 400 photos sent" in output
+
+    assert place.run("infra.stack", "stop") == (0, "Stopped.\n")
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("hyperparameter", "sentence"), [("epoch=3", "epoch"), ("epochs=-1", "epochs"), ("epochs=many", "epochs")]
+)
+def test_a_bad_hyperparameter_ends_it_with_the_reason(
+    place: Place, tmp_path: Path, hyperparameter: str, sentence: str
+) -> None:
+    code, output = place.run("infra.demo", f"--set={hyperparameter}")
+    assert code == 1
+    failed = output[output.index("Failed:") :]
+    assert sentence in failed
+    assert "Next:" in failed
+    assert leftovers(tmp_path) == []
+
+
+def test_a_bad_data_set_ends_it_before_anything_starts(place: Place, tmp_path: Path) -> None:
+    code, output = place.run("infra.demo", DATA=str(tmp_path / "none"))
+    assert code == 1
+    assert "Failed: There is no folder" in output
+    assert not place.where.record.exists()
+
+
+def test_a_port_that_is_taken(place: Place) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", place.port))
+        other.listen()
+        code, output = place.run("infra.demo")
+    assert code == 1
+    assert f"Port {place.port} of 127.0.0.1 is taken" in output
+    assert "PORT=" in output
+
+
+@pytest.mark.parametrize("system", ["A", "B", "C"])
+def test_the_other_systems_forms(place: Place, system: str) -> None:
+    code, output = place.run("infra.demo", "--set=epochs=1", f"--system={system}")
+    assert code == 0, output
+    assert "3 calls of the function" in output
+
+
+def test_the_record_is_plain_json(place: Place) -> None:
+    assert place.run("infra.stack", "start")[0] == 0
+    assert json.loads(place.where.record.read_text()).keys() == {"pid", "started", "port"}

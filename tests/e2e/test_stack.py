@@ -1,0 +1,60 @@
+"""Start, status and stop as a user types them; nothing is left however it ends."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from infra import stack
+from tests.e2e.conftest import CLIENT, Place, leftovers
+
+SLEEPER = "from infra import stack; from infra.paths import paths; stack.start(paths(), {port}, stays=False); input()"
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float = 60) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_start_status_stop(place: Place, tmp_path: Path) -> None:
+    assert place.run("infra.stack", "status") == (1, "Nothing runs: make start\n")
+    code, output = place.run("infra.stack", "start")
+    assert code == 0, output
+    assert f"AWS_ENDPOINT_URL=http://127.0.0.1:{place.port}" in output
+    assert place.run("infra.stack", "status") == (0, output)
+
+    code, output = place.run("infra.stack", "start")
+    assert code == 1
+    assert f"already runs on port {place.port}" in output
+
+    running = stack.status(place.where)
+    assert running is not None
+    assert stack.check_loopback(running) == [f"127.0.0.1:{place.port}"]
+
+    assert place.run("infra.stack", "stop") == (0, "Stopped.\n")
+    assert leftovers(tmp_path) == []
+    assert place.run("infra.stack", "stop") == (0, "Nothing ran.\n")
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", place.port)) != 0
+    assert not (place.where.state / "tmp").exists()
+
+
+def test_a_stack_that_shall_not_stay_dies_with_its_parent_even_by_sigkill(place: Place, tmp_path: Path) -> None:
+    code = SLEEPER.format(port=place.port)
+    with subprocess.Popen([CLIENT, "-c", code], env=place.environ, stdin=subprocess.PIPE) as parent:
+        wait_until(lambda: place.where.log.exists() and "Ready." in place.where.log.read_text())
+        parent.kill()
+    wait_until(lambda: leftovers(tmp_path) == [])
+
+
+def test_interrupted_while_starting(place: Place, tmp_path: Path) -> None:
+    with place.start("infra.stack", "start") as process:
+        wait_until(place.where.record.exists)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert leftovers(tmp_path) == []

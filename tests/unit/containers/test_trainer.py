@@ -1,0 +1,108 @@
+"""The trainer's entry point as SageMaker starts it: a process, files under /opt/ml, signals, and an exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.artifact import read_card
+from tests.unit.ml.data import write_dataset
+
+ROOT = Path(__file__).parents[3]
+TRAIN = ROOT / "containers" / "trainer" / "train"
+SMALL = {"weights": "none", "image-size": "32", "epochs": "2", "batch-size": "8"}
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    (tmp_path / "input" / "config").mkdir(parents=True)
+    write_dataset(tmp_path / "input" / "data", each=2)
+    return tmp_path
+
+
+def settings(base: Path, name: str, content: Any) -> None:
+    (base / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
+
+
+def start(base: Path) -> subprocess.Popen[str]:
+    environment = os.environ | {"SAGEMAKER_BASE_DIR": str(base), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, str(TRAIN)], stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+def run(base: Path) -> tuple[int, str, str]:
+    """Exit status, standard output, reason of failure."""
+    with start(base) as process:
+        out, error = process.communicate(timeout=120)
+    failure = base / "output" / "failure"
+    reason = failure.read_text() if failure.exists() else ""
+    assert reason in error
+    return process.returncode, out, reason
+
+
+def test_trains(base: Path) -> None:
+    settings(base, "hyperparameters", SMALL)
+    settings(base, "resourceconfig", {"current_host": "algo-1", "hosts": ["algo-1"]})
+    settings(base, "inputdataconfig", {"train": {"TrainingInputMode": "File"}, "valid": {}, "test": {}})
+    status, out, reason = run(base)
+    assert (status, reason) == (0, "")
+    assert "epoch=2 train_loss=" in out
+    assert read_card(base / "model").metrics["epochs"] == 2
+    assert (base / "output" / "data" / "test_confusion.png").is_file()
+    assert (base / "checkpoints" / "checkpoint.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("hyperparameters", {"epoch": "3"}, "Unknown hyperparameter 'epoch': did you mean 'epochs'?"),
+        ("hyperparameters", ["epochs"], "hyperparameters.json must hold a JSON object."),
+        ("resourceconfig", {"hosts": ["algo-1", "algo-2"]}, "uses one instance, and the job has 2"),
+        ("inputdataconfig", {"validation": {}}, "Unknown channel 'validation': did you mean 'valid'?"),
+        ("inputdataconfig", {"train": {"TrainingInputMode": "Pipe"}}, "Channel 'train' is in Pipe mode"),
+    ],
+)
+def test_wrong_settings_fail_at_once(base: Path, name: str, content: Any, reason: str) -> None:
+    settings(base, name, content)
+    before = time.monotonic()
+    status, _, found = run(base)
+    assert status == 1
+    assert reason in found
+    assert time.monotonic() - before < 5  # well under torch's import on a busy machine; alone it is 0.3 s
+    assert not (base / "model").exists()
+
+
+def test_broken_settings_and_broken_image(base: Path) -> None:
+    (base / "input" / "config" / "hyperparameters.json").write_text("{")
+    assert run(base)[2].startswith("hyperparameters.json is not JSON")
+    settings(base, "hyperparameters", SMALL)
+    (base / "input" / "data" / "valid" / "red" / "1.png").write_bytes(b"no image")
+    status, _, reason = run(base)
+    assert status == 1
+    assert reason.startswith("valid/red/1.png cannot be used")
+    assert not (base / "model").exists()
+
+
+def test_sigterm_leaves_model_and_checkpoint(base: Path) -> None:
+    settings(base, "hyperparameters", SMALL | {"epochs": "9999", "patience": "9999"})
+    with start(base) as process:
+        guard = threading.Timer(120, process.kill)
+        guard.start()
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("epoch=3 "):
+                process.send_signal(signal.SIGTERM)
+        status = process.wait()
+        guard.cancel()
+    assert status == 0, lines
+    assert (base / "checkpoints" / "checkpoint.safetensors").is_file()
+    assert 3 <= read_card(base / "model").metrics["epochs"] < 9999

@@ -1,0 +1,121 @@
+"""Bad data sets: each must give one clear sentence that names the place."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from infra.dataset import MAX_PIXELS, load, main
+from infra.errors import StepFailed
+from tests.unit.infra.photos import write_photo, write_set
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(StepFailed) as caught:
+        load(folder)
+    assert caught.value.next_step
+    return caught.value.reason
+
+
+def test_a_right_set(tmp_path: Path) -> None:
+    found = load(write_set(tmp_path, ("dog", "cat"), each=3))
+    assert found.classes == ("cat", "dog")
+    assert [len(found.split(name)) for name in ("train", "valid", "test")] == [6, 6, 6]
+    assert found.photos[0].key == "train/cat/cat0.png"
+    assert found.photos[0].content_type == "image/png"
+
+
+def test_files_beside_the_class_folders_and_hidden_files_are_left_out(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    for name in ("SOURCE.md", "train/labels.csv", "train/cat/.DS_Store", "valid/.cache/x", "test/dog/Thumbs.db"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("not a photo")
+    assert len(load(tmp_path).photos) == 12
+
+
+def test_the_digest_is_of_names_and_contents(tmp_path: Path) -> None:
+    one = load(write_set(tmp_path / "one")).digest
+    assert load(write_set(tmp_path / "two")).digest == one
+    write_photo(tmp_path / "two" / "test" / "cat" / "cat0.png", shade=99)
+    assert load(tmp_path / "two").digest != one
+    (tmp_path / "one" / "test" / "cat" / "cat0.png").rename(tmp_path / "one" / "test" / "cat" / "cat9.png")
+    assert load(tmp_path / "one").digest != one
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    assert "There is no folder" in refusal(tmp_path / "none")
+
+
+def test_a_missing_split(tmp_path: Path) -> None:
+    shutil.rmtree(write_set(tmp_path) / "valid")
+    assert "has no folder valid" in refusal(tmp_path)
+
+
+def test_a_split_without_classes(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    for folder in (tmp_path / "test").iterdir():
+        shutil.rmtree(folder)
+    assert refusal(tmp_path) == f"The folder {tmp_path / 'test'} has no class folders."
+
+
+def test_a_class_missing_in_a_split(tmp_path: Path) -> None:
+    shutil.rmtree(write_set(tmp_path) / "valid" / "dog")
+    assert refusal(tmp_path) == "The split valid lacks 1 of the classes in train: dog."
+
+
+def test_a_class_that_train_lacks(tmp_path: Path) -> None:
+    write_photo(write_set(tmp_path) / "test" / "fox" / "fox.png")
+    assert refusal(tmp_path) == "The split test has 1 classes that train lacks: fox."
+
+
+def test_many_missing_classes_are_not_all_named(tmp_path: Path) -> None:
+    write_set(tmp_path, tuple("abcdefgh"), each=1)
+    for name in "abcdefg":
+        shutil.rmtree(tmp_path / "valid" / name)
+    assert refusal(tmp_path) == "The split valid lacks 7 of the classes in train: a, b, c, d, e, ...."
+
+
+def test_one_class_only(tmp_path: Path) -> None:
+    assert "only one class, cat" in refusal(write_set(tmp_path, ("cat",)))
+
+
+def test_an_empty_class_folder(tmp_path: Path) -> None:
+    for path in (write_set(tmp_path) / "train" / "dog").iterdir():
+        path.unlink()
+    assert refusal(tmp_path) == f"The class folder {tmp_path / 'train' / 'dog'} is empty."
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "photo.gif", "photo", "photo.jpg.zip"])
+def test_a_file_that_is_no_photo(tmp_path: Path, name: str) -> None:
+    path = write_set(tmp_path) / "train" / "dog" / name
+    path.write_text("text")
+    assert f"{path} is not a photo" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"GIF89a", b"\xff\xd8"])
+def test_a_photo_that_is_none(tmp_path: Path, content: bytes) -> None:
+    path = write_set(tmp_path) / "train" / "dog" / "photo.jpg"
+    path.write_bytes(content)
+    assert refusal(tmp_path) == f"{path} does not hold a JPEG, PNG or WebP image."
+
+
+def test_a_folder_among_the_photos(tmp_path: Path) -> None:
+    (write_set(tmp_path) / "train" / "dog" / "puppies").mkdir()
+    assert "is not a photo" in refusal(tmp_path)
+
+
+def test_a_decompression_bomb(tmp_path: Path) -> None:
+    write_photo(write_set(tmp_path) / "train" / "dog" / "bomb.png", side=int(MAX_PIXELS**0.5) + 1)
+    assert "has more than 50,000,000 pixels" in refusal(tmp_path)
+
+
+def test_an_unprintable_class(tmp_path: Path) -> None:
+    assert "not printable" in refusal(write_set(tmp_path, ("cat", "do\ng")))
+
+
+def test_check_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(write_set(tmp_path))]) == 0
+    assert "2 classes; photos: 4 train, 4 valid, 4 test" in " ".join(capsys.readouterr().out.split())
+    shutil.rmtree(tmp_path / "test")
+    assert main(["check", str(tmp_path)]) == 1
+    assert "Failed:" in capsys.readouterr().out

@@ -1,0 +1,140 @@
+"""Every request must be one that AWS takes: checked against botocore's own models, patterns and lengths included."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+from botocore.validate import ParamValidator
+
+from infra.plan import VARIANT, Plan, Role
+from infra.settings import Settings
+
+SETTINGS = Settings(hyperparameters={"epochs": "3"})
+PLAN = Plan(SETTINGS, "123456789012", "ab" * 32)
+LONGEST = Plan(Settings(project="a" * 20, region="ap-northeast-1"), "123456789012", "cd" * 32)
+
+
+def problems(shape: Shape, value: Any, path: str = "") -> list[str]:
+    """What breaks the pattern, length or enumeration of a shape, which ParamValidator does not look at."""
+    if isinstance(shape, StructureShape):
+        return [p for name, one in value.items() for p in problems(shape.members[name], one, f"{path}.{name}")]
+    if isinstance(shape, ListShape):
+        return [p for one in value for p in problems(shape.member, one, f"{path}[]")]
+    if isinstance(shape, MapShape):
+        return [p for name, one in value.items() for p in problems(shape.value, one, f"{path}.{name}")]
+    rules = shape.metadata
+    found = []
+    if isinstance(value, str):
+        if rules.get("enum") and value not in rules["enum"]:
+            found.append(f"{path}: {value} is not one of the enumeration")
+        if len(value) > rules.get("max", len(value)):
+            found.append(f"{path}: {value} is too long")
+        pattern = rules.get("pattern", "")
+        if r"\p" not in pattern and pattern and not re.fullmatch(pattern, value):
+            found.append(f"{path}: {value} does not match {pattern}")
+    return found
+
+
+def check(service: str, operation: str, request: dict[str, Any]) -> None:
+    shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
+    report = ParamValidator().validate(request, shape)
+    assert not report.has_errors(), report.generate_report()
+    assert problems(shape, request) == []
+
+
+@pytest.mark.parametrize("plan", [PLAN, LONGEST, replace(PLAN, pretrained=True)])
+class TestRequests:
+    def test_training_job(self, plan: Plan) -> None:
+        check("sagemaker", "CreateTrainingJob", plan.training_request())
+        check("sagemaker", "CreateTrainingJob", plan.training_request(attempt=20))
+
+    def test_model(self, plan: Plan) -> None:
+        name = plan.training_request(20)["TrainingJobName"]
+        uri = f"s3://{plan.bucket}/models/{name}/output/model.tar.gz"
+        check("sagemaker", "CreateModel", plan.model_request(name, uri))
+
+    def test_endpoint(self, plan: Plan) -> None:
+        request = plan.endpoint_config_request(plan.training_request()["TrainingJobName"])
+        check("sagemaker", "CreateEndpointConfig", request)
+        names = {"EndpointName": plan.endpoint, "EndpointConfigName": request["EndpointConfigName"]}
+        check("sagemaker", "CreateEndpoint", names)
+
+    def test_function(self, plan: Plan) -> None:
+        check("lambda", "CreateFunction", {**plan.function_request(), "Code": {"ZipFile": b"zip"}})
+
+    def test_roles(self, plan: Plan) -> None:
+        for role in (plan.sagemaker_role(), plan.lambda_role()):
+            trust, policy = json.dumps(role.trust), json.dumps(role.policy)
+            check("iam", "CreateRole", {"RoleName": role.name, "AssumeRolePolicyDocument": trust})
+            names = {"RoleName": role.name, "PolicyName": role.policy_name}
+            check("iam", "PutRolePolicy", {**names, "PolicyDocument": policy})
+            assert len(policy) < 10_240, "IAM's limit for a role's inline policies"
+
+    def test_bucket(self, plan: Plan) -> None:
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", plan.bucket)
+
+
+def test_the_same_settings_and_data_give_the_same_names() -> None:
+    assert Plan(SETTINGS, "123456789012", "ab" * 32).training_request() == PLAN.training_request()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(PLAN, data_digest="00" * 32),
+        replace(PLAN, settings=replace(SETTINGS, hyperparameters={"epochs": "4"})),
+        replace(PLAN, settings=replace(SETTINGS, training_instance_type="ml.g5.xlarge")),
+        replace(PLAN, pretrained=True),
+    ],
+)
+def test_other_settings_or_data_give_another_job(other: Plan) -> None:
+    assert other.training_request()["TrainingJobName"] != PLAN.training_request()["TrainingJobName"]
+
+
+def test_each_attempt_has_a_name_of_its_own_and_the_same_content() -> None:
+    first, second = PLAN.training_request(), PLAN.training_request(2)
+    assert second.pop("TrainingJobName") == first.pop("TrainingJobName") + "-2"
+    assert first == second
+
+
+def test_channels() -> None:
+    def names(plan: Plan) -> list[str]:
+        return [channel["ChannelName"] for channel in plan.training_request()["InputDataConfig"]]
+
+    assert names(PLAN) == ["train", "valid"]
+    assert names(replace(PLAN, pretrained=True)) == ["train", "valid", "pretrained"]
+
+
+def test_one_variant_takes_all_traffic() -> None:
+    (variant,) = PLAN.endpoint_config_request("a-model")["ProductionVariants"]
+    assert (variant["VariantName"], variant["ModelName"]) == (VARIANT, "a-model")
+
+
+def allowed(role: Role) -> dict[str, Any]:
+    return {statement["Sid"]: statement for statement in role.policy["Statement"]}
+
+
+def test_the_function_may_only_invoke_its_endpoint_and_write_its_log() -> None:
+    statements = allowed(PLAN.lambda_role())
+    assert statements.keys() == {"InvokeOneEndpoint", "WriteLogs"}
+    assert statements["InvokeOneEndpoint"]["Action"] == ["sagemaker:InvokeEndpoint"]
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/stagemaker-demo"
+    assert statements["InvokeOneEndpoint"]["Resource"] == arn
+
+
+def test_no_role_may_do_everything_or_touch_everything() -> None:
+    for role in (PLAN.sagemaker_role(), PLAN.lambda_role()):
+        for statement in role.policy["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert not any("*" in action for action in statement["Action"])
+            if statement["Resource"] == "*":
+                assert statement["Sid"] in ("WriteMetrics", "LogInToRegistry"), "these actions know no resources"
+
+
+def test_roles_trust_only_their_service() -> None:
+    assert PLAN.sagemaker_role().trust["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    assert PLAN.lambda_role().trust["Statement"][0]["Principal"] == {"Service": "lambda.amazonaws.com"}

@@ -1,0 +1,39 @@
+import pytest
+
+from infra.errors import StepFailed
+from tests.unit.infra.photos import quiet, text_of
+
+
+def test_steps_and_their_times() -> None:
+    terminal = quiet()
+    with terminal.step("One [b]") as done:
+        done.result = "created: x"
+    with terminal.step("Two"):
+        pass
+    terminal.summary()
+    text = text_of(terminal)
+    assert "One [b]" in text
+    assert "created: x" in text
+    assert "Total" in text
+
+
+def test_a_step_that_fails_is_not_done() -> None:
+    terminal = quiet()
+    with pytest.raises(StepFailed), terminal.step("One"):
+        raise StepFailed("It broke.", "Mend it.")
+    assert terminal.steps == []
+
+
+def test_a_failure_says_why_and_what_next() -> None:
+    terminal = quiet()
+    terminal.failure(StepFailed("It [broke].", "Mend it.", ("a line", "[red]another")))
+    lines = text_of(terminal).splitlines()
+    assert [line.strip() for line in lines] == ["| a line", "| [red]another", "Failed: It [broke].", "Next: Mend it."]
+
+
+def test_bars_count() -> None:
+    terminal = quiet()
+    with terminal.bar("bar", 3) as advance:
+        advance(3)
+    with terminal.transfer("transfer", 1000) as advance:
+        advance(1000)

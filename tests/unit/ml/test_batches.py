@@ -1,0 +1,56 @@
+"""Batches are complete, in order, the same for the same seed and epoch, and equal to what serving computes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ml.batches import augmented, chunks, fixed, shuffled
+from ml.config import Config
+from ml.data import DataError, Split, scan
+from ml.preprocess import Preprocessing, preprocess
+from tests.unit.ml.data import write_dataset
+
+P = Preprocessing(32, 36, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Split:
+    return scan(write_dataset(tmp_path, each=3)).splits["train"]
+
+
+def test_fixed_is_what_serving_computes(split: Split) -> None:
+    found = list(fixed(split, P, 4, 2))
+    assert [len(images) for images, _ in found] == [4, 4, 1]
+    expected = np.stack([preprocess(path.read_bytes(), P) for path in split.files])
+    assert np.array_equal(torch.cat([images for images, _ in found]).numpy(), expected)
+    assert torch.cat([labels for _, labels in found]).tolist() == list(split.labels)
+
+
+def test_augmented_depends_on_seed_and_epoch_only(split: Split) -> None:
+    config = Config(batch_size=4, image_size=32)
+
+    def epoch(number: int, config: Config = config) -> torch.Tensor:
+        return torch.cat([images for images, _ in augmented(split, P, config, 2, number)])
+
+    first = epoch(1)
+    assert first.shape == (8, 3, 32, 32)  # the ninth would be a batch of one
+    assert torch.equal(epoch(1), first)
+    assert not torch.equal(epoch(2), first)
+    assert not torch.equal(epoch(1, replace(config, seed=1)), first)
+
+
+def test_order_is_a_permutation() -> None:
+    assert sorted(shuffled(10, 0, 3)) == list(range(10))
+    assert [len(piece) for piece in chunks(np.arange(10), 4)] == [4, 4, 2]
+    assert [len(piece) for piece in chunks(np.arange(9), 4)] == [4, 4]
+
+
+def test_broken_file_is_named(split: Split) -> None:
+    split.files[5].write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"^train/green/2\.png cannot be used"):
+        list(fixed(split, P, 2, 2))
+    with pytest.raises(DataError, match=r"^train/green/2\.png cannot be used"):
+        list(augmented(split, P, Config(), 2, 1))
