@@ -20,11 +20,10 @@ from infra import fetch
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
 from infra.paths import paths
-from infra.plan import SPLITS
+from infra.plan import CONTENT_TYPES, SPLITS
 from infra.terminal import Terminal
 
-CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
-MAX_PIXELS = 50_000_000  # as the trainer and the endpoint accept
+MAX_PIXELS_JPEG, MAX_PIXELS = 50_000_000, 4096 * 4096  # as the trainer and the endpoint accept
 _LAYOUT = "Lay it out as DATA/{train,valid,test}/<class>/<photo>, with the same classes in each."
 
 
@@ -127,13 +126,14 @@ def _check_photo(path: Path) -> None:
         )
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
-            width, height = image.size
+            pixels = image.width * image.height
+            limit = MAX_PIXELS_JPEG if image.format == "JPEG" else MAX_PIXELS
     except Image.DecompressionBombError:
-        width = height = MAX_PIXELS
+        pixels, limit = MAX_PIXELS + 1, MAX_PIXELS  # Pillow found it too large to name a size
     except UnidentifiedImageError:
         raise StepFailed(f"{path} does not hold a JPEG, PNG or WebP image.", "Mend it or remove it.") from None
-    if width * height > MAX_PIXELS:
-        raise StepFailed(f"{path} has more than {MAX_PIXELS:,} pixels.", "Scale it down or remove it.")
+    if pixels > limit:
+        raise StepFailed(f"{path} has more than {limit:,} pixels.", "Scale it down or remove it.")
 
 
 def _is_hidden(path: Path) -> bool:

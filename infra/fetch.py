@@ -11,14 +11,17 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from infra.archive import unpack
 from infra.errors import StepFailed
-from infra.plan import SPLITS
+from infra.plan import CONTENT_TYPES, SPLITS
 from infra.terminal import Terminal
 
 DOG_IMAGES_URL = "https://s3-us-west-1.amazonaws.com/udacity-aind/dog-project/dogImages.zip"
@@ -157,10 +160,31 @@ def _install(archive: Path, folder: Path, terminal: Terminal) -> None:
         found = [entry for entry in candidates if all((entry / split).is_dir() for split in SPLITS)]
         if not found:
             raise StepFailed(f"{archive} holds no folders {', '.join(SPLITS)}.", "Check the address.")
+        _remove_broken(found[0], terminal)
         found[0].chmod(0o755)
         found[0].replace(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _remove_broken(folder: Path, terminal: Terminal) -> None:
+    """Photos that cannot be decoded to their end: a trainer refuses them, and what nobody can mend is of no use."""
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in CONTENT_TYPES]
+    with terminal.bar("looking at every photo", len(files)) as advance, ThreadPoolExecutor() as pool:
+        for path, whole in zip(files, pool.map(_is_whole, files), strict=True):
+            advance(1)
+            if not whole:
+                path.unlink()
+                terminal.say(f"Removed {path.relative_to(folder)}: it is broken.")
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            image.load()
+        return True
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # SyntaxError: Pillow's of a broken PNG
+        return False
 
 
 def _forget(archive: Path) -> None:

@@ -14,6 +14,7 @@ from infra.settings import Settings
 VARIANT = "AllTraffic"
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 SPLITS = ("train", "valid", "test")
+CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
 
 @dataclass(frozen=True)

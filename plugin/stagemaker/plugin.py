@@ -21,6 +21,7 @@ from localstack.runtime.server.core import RuntimeServerPlugin
 from localstack.runtime.server.twisted import TwistedRuntimeServer
 from localstack.services.moto import call_moto
 from localstack.services.plugins import Service, aws_provider
+from localstack.services.s3 import provider as s3_provider
 
 from stagemaker.dispatch import find, is_record_keeping, payload
 from stagemaker.errors import ApiError
@@ -44,6 +45,7 @@ def settings() -> Settings:
 def start() -> None:
     """Kill what an earlier run left behind and get ready; LocalStack does not start when this raises."""
     found = settings()
+    s3_provider.DEFAULT_S3_TMP_DIR = str(found.work_dir.parent / "s3")  # else /tmp, shared by all stacks and left there
     _stages.append(Stage(found, ProcessRuntime(found.images, found.environments, found.work_dir)))
 
 

@@ -104,6 +104,21 @@ def test_fetches_checks_and_unpacks(server: Server, tmp_path: Path) -> None:
     assert "entity tag: matches" in text_of(terminal)
 
 
+def test_a_photo_that_is_broken_in_the_archive_is_removed_and_named(server: Server, tmp_path: Path) -> None:
+    write_set(tmp_path / "source", each=3)
+    broken = next((tmp_path / "source" / "train" / "cat").iterdir())
+    broken.write_bytes(broken.read_bytes()[:45])
+    with zipfile.ZipFile(tmp_path / "source.zip", "w") as target:
+        for path in (tmp_path / "source").rglob("*.png"):
+            target.write(path, path.relative_to(tmp_path / "source"))
+    server.content = (tmp_path / "source.zip").read_bytes()
+    server.etag = tag(server.content)
+    terminal = quiet()
+    fetch(server.url, tmp_path / "dogs", "", terminal)
+    assert f"Removed train/cat/{broken.name}: it is broken." in text_of(terminal)
+    assert len(load(tmp_path / "dogs").split("train")) == 5
+
+
 def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     fetch(server.url, tmp_path / "data" / "dogs", "", quiet())
     fetch(server.url, tmp_path / "data" / "dogs", "", quiet())
