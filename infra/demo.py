@@ -84,8 +84,7 @@ def _say_how(world: World, running: Running) -> None:
         f"aws sagemaker describe-endpoint --endpoint-name {plan.endpoint}",
         f"aws sagemaker-runtime invoke-endpoint --endpoint-name {plan.endpoint} --content-type {photo.content_type} "
         f"--accept 'application/json;top-k=5' --body 'fileb://{photo.path}' /dev/stdout",
-        f"aws lambda invoke --function-name {plan.function} --cli-binary-format raw-in-base64-out "
-        f"--payload '{event}' /dev/stdout",
+        f"echo '{event}' | aws lambda invoke --function-name {plan.function} --payload fileb:///dev/stdin /dev/stdout",
     ):
         world.terminal.console.print(line, soft_wrap=True, markup=False)
     world.terminal.say("To end it: make stop")

@@ -11,7 +11,6 @@ from tests.e2e.conftest import EPOCHS, Place, leftovers
 MOMENTS = [
     "> Data",
     "> LocalStack",
-    "up on http",
     "> Data to S3",
     "> Training job",
     "epoch=",
