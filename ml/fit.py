@@ -99,10 +99,6 @@ class Trainer:
             state.setdefault(int(index), {})[key] = _laid_out(value, weights[int(index)])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        for weight, moments in self.optimizer.state.items():
-            for key, value in moments.items():
-                if value.shape == weight.shape:  # in the weight's memory format: another one rounds differently
-                    moments[key] = torch.empty_like(weight).copy_(value)
         self.scaler.load_state_dict(dict(scale))
 
     def _step(self, inputs: Tensor, labels: Tensor) -> Tensor:
@@ -145,7 +141,7 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
 
 
 def _laid_out(value: Tensor, like: Tensor) -> Tensor:
-    """`value` in the memory layout of its weight, as it was before the checkpoint: the fused optimizer needs it."""
+    """`value` in the memory layout of its weight, as it was before the checkpoint: another layout rounds differently."""
     return torch.empty_like(like).copy_(value) if value.shape == like.shape else value
 
 
