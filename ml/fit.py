@@ -141,7 +141,7 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
 
 
 def _laid_out(value: Tensor, like: Tensor) -> Tensor:
-    """`value` in the memory layout of its weight, as it was before the checkpoint: another layout rounds differently."""
+    """`value` in the memory layout of its weight, as before the checkpoint: another one rounds differently."""
     return torch.empty_like(like).copy_(value) if value.shape == like.shape else value
 
 
