@@ -29,6 +29,7 @@ from stagemaker.runtime.process import ProcessRuntime
 from stagemaker.settings import Settings, read_settings
 from stagemaker.stage import Stage
 from stagemaker.state import Scope
+from stagemaker.unsupported import not_supported
 from stagemaker.validation import clean, validate
 
 LOG = logging.getLogger(__name__)
@@ -97,8 +98,7 @@ def _answer(context: RequestContext, request: Mapping[str, Any], invalid: str) -
 
 
 def _moto(context: RequestContext, service: str, operation: str) -> Any:
-    sentence = f"Stagemaker does not implement the operation {operation} of {service} yet."
-    missing = _exception(ApiError("NotImplementedException", sentence, 501))
+    missing = _exception(not_supported(f"the operation {operation} of {service}"))
     if not is_record_keeping(operation):
         raise missing
     try:

@@ -7,8 +7,8 @@ EnableInterContainerTrafficEncryption, DebugHookConfig, TensorBoardOutputConfig,
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stagemaker.errors import ApiError
 from stagemaker.training_plan import BASE
+from stagemaker.unsupported import not_supported
 
 # Members that are refused whenever they are set to anything but what these accepted values say.
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
@@ -56,7 +56,7 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
     """Raise ApiError 501 that names every member of the request which Stagemaker does not implement yet."""
     found = sorted([*_refused(request, _REFUSED), *_channel_refusals(request)])
     if found:
-        raise ApiError("NotImplementedException", f"Stagemaker does not implement {', '.join(found)} yet.", 501)
+        raise not_supported(", ".join(found))
 
 
 def _channel_refusals(request: Mapping[str, Any]) -> Iterator[str]:
