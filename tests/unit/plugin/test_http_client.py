@@ -96,7 +96,14 @@ def test_nobody_listens() -> None:
 
 
 def test_a_request_that_kills_the_server_is_not_called_unreached() -> None:
-    with server(polite) as there:
+    done = threading.Event()
+
+    def holds(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(OK)
+        done.wait(10)  # it must not close first: that would be a connection closed as idle
+
+    with server(holds) as there:
         client = HttpClient(there.address)
         get(client)
         reused = client._idle[0]
@@ -104,6 +111,7 @@ def test_a_request_that_kills_the_server_is_not_called_unreached() -> None:
         reused.sock.shutdown(socket.SHUT_WR)  # what follows on this connection fails
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             get(client)
+        done.set()
         client.close()
 
 
