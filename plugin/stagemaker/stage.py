@@ -4,16 +4,16 @@ import shutil
 import time
 
 from stagemaker.aws import Aws, Clients
-from stagemaker.endpoint_configs import EndpointConfigs
-from stagemaker.endpoints import Endpoints
-from stagemaker.invoke import Invoke
+from stagemaker.hosting.endpoint_configs import EndpointConfigs
+from stagemaker.hosting.endpoints import Endpoints
+from stagemaker.hosting.invoke import Invoke
+from stagemaker.hosting.models import Models
 from stagemaker.logs import Logs
-from stagemaker.models import Models
 from stagemaker.runtime import Runtime
 from stagemaker.settings import Settings
 from stagemaker.state import Store
 from stagemaker.tags import Tags
-from stagemaker.training import Training
+from stagemaker.training.training_jobs import Training
 
 
 class Stage:

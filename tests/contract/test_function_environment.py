@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from stagemaker.functions import Environment, Function, Result
-from stagemaker.functions_api import Answer, InitError, Invocation, Ready, RuntimeApi
+from stagemaker.functions.function_environment import Environment, Function, Result
+from stagemaker.functions.functions_api import Answer, InitError, Invocation, Ready, RuntimeApi
 from stagemaker.runtime.labels import Labels
 
 PYTHON = Path(__file__).parents[2] / ".stagemaker" / "env" / "lambda" / "bin" / "python"

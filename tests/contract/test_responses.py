@@ -11,12 +11,12 @@ from botocore import xform_name
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
-from stagemaker.endpoint_configs import EndpointConfigs
-from stagemaker.endpoints import Endpoints
-from stagemaker.invoke import Invoke
-from stagemaker.models import Models
+from stagemaker.hosting.endpoint_configs import EndpointConfigs
+from stagemaker.hosting.endpoints import Endpoints
+from stagemaker.hosting.invoke import Invoke
+from stagemaker.hosting.models import Models
 from stagemaker.tags import Tags
-from stagemaker.training import Training
+from stagemaker.training.training_jobs import Training
 from stagemaker.validation import violations
 from tests.contract.gateway import SERVER, Gateway, ended, training_request, until
 

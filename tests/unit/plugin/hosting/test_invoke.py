@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from stagemaker import invoke
 from stagemaker.errors import ApiError
+from stagemaker.hosting import invoke
 from tests.unit.plugin.fakes import SCOPE
-from tests.unit.plugin.hosting import IMAGE, World, until, world
+from tests.unit.plugin.hosting_world import IMAGE, World, until, world
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 from stagemaker.errors import ApiError
 from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
 from stagemaker.state import Scope, Store
-from stagemaker.training import ENDED, Training
+from stagemaker.training.training_jobs import ENDED, Training
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeAws, FakeClock, FakeLogs
-from tests.unit.plugin.test_training_plan import algorithm, channel, request
+from tests.unit.plugin.training.test_training_plan import algorithm, channel, request
 
 DATA = {"s3://bucket/train/cat/1.jpg": b"cat", "s3://bucket/train/dog/2.jpg": b"dog"}
 GROUP = "/aws/sagemaker/TrainingJobs"

@@ -12,8 +12,8 @@ from localstack.services.lambda_.invocation.lambda_models import FunctionVersion
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntimeException, RuntimeExecutor
 
-from stagemaker.functions import Environment, Function
-from stagemaker.functions_api import MAX_EVENT_BYTES, Invocation
+from stagemaker.functions.function_environment import Environment, Function
+from stagemaker.functions.functions_api import MAX_EVENT_BYTES, Invocation
 from stagemaker.plugin import settings
 from stagemaker.runtime.labels import Labels
 from stagemaker.runtime.ports import LOOPBACK

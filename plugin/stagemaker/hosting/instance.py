@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.client import HTTPException
 
-from stagemaker.endpoint_plan import InstancePlan
 from stagemaker.errors import ApiError
-from stagemaker.http_client import HttpClient
+from stagemaker.hosting.endpoint_plan import InstancePlan
+from stagemaker.hosting.http_client import HttpClient
 from stagemaker.runtime import Container, Runtime
 
 PING_TIMEOUT_S = 2.0  # AWS's: /ping must answer within it

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from stagemaker.endpoint_plan import FleetPlan
 from stagemaker.errors import ApiError, validation_error
-from stagemaker.fleet import Cancelled, Fleet, FleetAws, FleetFailed, FleetLogs
+from stagemaker.hosting.endpoint_plan import FleetPlan
+from stagemaker.hosting.fleet import Cancelled, Fleet, FleetAws, FleetFailed, FleetLogs
 from stagemaker.runtime import Runtime
 from stagemaker.state import Record, Scope, Store
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stagemaker.errors import ApiError
-from stagemaker.training_limits_plan import refuse_unsupported
-from stagemaker.training_plan import Channel, Checkpoints, training_plan
+from stagemaker.training.training_limits_plan import refuse_unsupported
+from stagemaker.training.training_plan import Channel, Checkpoints, training_plan
 from tests.unit.plugin.fakes import ROLE, SCOPE
 
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stagemaker.errors import validation_error
+from stagemaker.hosting.models import KIND as MODEL
 from stagemaker.listing import page
-from stagemaker.models import KIND as MODEL
 from stagemaker.state import Record, Scope, Store
 from stagemaker.tags import is_taken, tag_list
 from stagemaker.unsupported import not_supported, refuse

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stagemaker.endpoint_configs import EndpointConfigs
-from stagemaker.endpoints import Endpoints
-from stagemaker.invoke import Invoke
-from stagemaker.models import Models
+from stagemaker.hosting.endpoint_configs import EndpointConfigs
+from stagemaker.hosting.endpoints import Endpoints
+from stagemaker.hosting.invoke import Invoke
+from stagemaker.hosting.models import Models
 from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
 from stagemaker.state import Store
 from stagemaker.tags import Tags

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stagemaker.deployments import KIND, Deployments, get_endpoint
-from stagemaker.endpoint_configs import get_config
-from stagemaker.endpoint_plan import FleetPlan, plan_fleet
 from stagemaker.errors import ApiError, validation_error
-from stagemaker.fleet import Fleet, FleetAws, FleetLogs
+from stagemaker.hosting.deployments import KIND, Deployments, get_endpoint
+from stagemaker.hosting.endpoint_configs import get_config
+from stagemaker.hosting.endpoint_plan import FleetPlan, plan_fleet
+from stagemaker.hosting.fleet import Fleet, FleetAws, FleetLogs
+from stagemaker.hosting.models import KIND as MODEL
+from stagemaker.hosting.models import primary_container
 from stagemaker.listing import page
-from stagemaker.models import KIND as MODEL
-from stagemaker.models import primary_container
 from stagemaker.runtime import Runtime
 from stagemaker.state import Scope, Store
 from stagemaker.tags import is_taken, tag_list

@@ -8,7 +8,7 @@ import pytest
 
 from stagemaker.errors import ApiError
 from tests.unit.plugin.fakes import SCOPE, FakeClock
-from tests.unit.plugin.hosting import World
+from tests.unit.plugin.hosting_world import World
 
 VARIANT: dict[str, Any] = {
     "VariantName": "AllTraffic",

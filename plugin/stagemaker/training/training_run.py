@@ -11,8 +11,8 @@ from stagemaker.aws import Aws
 from stagemaker.errors import ApiError
 from stagemaker.runtime import Container, ContainerSpec, Exit, Runtime
 from stagemaker.state import Scope
-from stagemaker.training_files import FAILURE_CHARS, Changes, lay_out, pack, read_failure
-from stagemaker.training_plan import HOST, TrainingPlan
+from stagemaker.training.training_files import FAILURE_CHARS, Changes, lay_out, pack, read_failure
+from stagemaker.training.training_plan import HOST, TrainingPlan
 from stagemaker.watcher import Signals, Why, follow
 
 LOG = logging.getLogger(__name__)

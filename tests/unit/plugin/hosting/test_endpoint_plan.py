@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from stagemaker.endpoint_plan import HEALTH_TIMEOUT_S, ModelSource, model_source, next_variant, plan_fleet
 from stagemaker.errors import ApiError
+from stagemaker.hosting.endpoint_plan import HEALTH_TIMEOUT_S, ModelSource, model_source, next_variant, plan_fleet
 from stagemaker.runtime import ContainerSpec
 
 CONTAINERS: dict[str, dict[str, Any]] = {

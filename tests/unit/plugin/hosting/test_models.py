@@ -9,7 +9,7 @@ import pytest
 from stagemaker.errors import ApiError
 from stagemaker.runtime import ImageRefused
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
-from tests.unit.plugin.hosting import DATA, IMAGE, World
+from tests.unit.plugin.hosting_world import DATA, IMAGE, World
 
 CONTAINER = {"Image": IMAGE, "ModelDataUrl": DATA}
 GOOD: dict[str, Any] = {"ModelName": "Dogs", "PrimaryContainer": CONTAINER, "ExecutionRoleArn": ROLE}

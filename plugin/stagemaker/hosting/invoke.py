@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import Any, Protocol
 
-from stagemaker.endpoint_plan import VariantPlan
 from stagemaker.errors import ApiError
-from stagemaker.fleet import Fleet, FleetLogs
-from stagemaker.http_client import NotReached, Reply, TooLarge
+from stagemaker.hosting.endpoint_plan import VariantPlan
+from stagemaker.hosting.fleet import Fleet, FleetLogs
+from stagemaker.hosting.http_client import NotReached, Reply, TooLarge
 from stagemaker.state import Scope, Store
 
 MAX_BODY_BYTES = 6_291_456  # of request and response, from botocore's model

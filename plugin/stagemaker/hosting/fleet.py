@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from stagemaker.endpoint_plan import FleetPlan, InstancePlan, VariantPlan, next_variant
-from stagemaker.http_client import HttpClient
-from stagemaker.instance import Instance
-from stagemaker.model_data import BadModelData, ModelDataAws, fetch_model
+from stagemaker.hosting.endpoint_plan import FleetPlan, InstancePlan, VariantPlan, next_variant
+from stagemaker.hosting.http_client import HttpClient
+from stagemaker.hosting.instance import Instance
+from stagemaker.hosting.model_data import BadModelData, ModelDataAws, fetch_model
 from stagemaker.runtime import Runtime
 from stagemaker.state import Scope
 

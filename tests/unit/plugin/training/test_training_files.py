@@ -3,10 +3,10 @@
 import tarfile
 from pathlib import Path
 
-from stagemaker.training_files import Changes, lay_out, pack, read_failure
-from stagemaker.training_plan import training_plan
+from stagemaker.training.training_files import Changes, lay_out, pack, read_failure
+from stagemaker.training.training_plan import training_plan
 from tests.unit.plugin.fakes import SCOPE
-from tests.unit.plugin.test_training_plan import request
+from tests.unit.plugin.training.test_training_plan import request
 
 
 def test_the_layout_is_that_of_opt_ml(tmp_path: Path) -> None:

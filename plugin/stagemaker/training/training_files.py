@@ -4,7 +4,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stagemaker.training_plan import FOLDERS, TrainingPlan
+from stagemaker.training.training_plan import FOLDERS, TrainingPlan
 
 FAILURE_CHARS = 1024  # AWS: so much of output/failure becomes the FailureReason
 _GZIP_LEVEL = 1  # weights hardly compress: higher levels cost seconds and save nothing

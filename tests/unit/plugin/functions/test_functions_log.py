@@ -1,6 +1,6 @@
 """A function's log: AWS's lines, and no flood that CloudWatch Logs would refuse."""
 
-from stagemaker.functions_log import MAX_LINES, FunctionLog, end_line, report_line, start_line, timeout_line
+from stagemaker.functions.functions_log import MAX_LINES, FunctionLog, end_line, report_line, start_line, timeout_line
 
 
 def test_the_lines_of_aws() -> None:

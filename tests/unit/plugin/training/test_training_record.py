@@ -1,6 +1,6 @@
 """How the record of a training job moves."""
 
-from stagemaker.training_record import first_status, moment, next_status
+from stagemaker.training.training_record import first_status, moment, next_status
 
 
 def test_each_status_ends_the_one_before() -> None:

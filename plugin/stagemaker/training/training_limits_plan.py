@@ -7,7 +7,7 @@ EnableInterContainerTrafficEncryption, DebugHookConfig, TensorBoardOutputConfig,
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stagemaker.training_plan import BASE
+from stagemaker.training.training_plan import BASE
 from stagemaker.unsupported import not_supported
 
 # Members that are refused whenever they are set to anything but what these accepted values say.

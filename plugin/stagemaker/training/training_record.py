@@ -7,7 +7,7 @@ from typing import Any
 
 from stagemaker.logs import Logs
 from stagemaker.state import Scope, Store
-from stagemaker.training_plan import HOST, TrainingPlan
+from stagemaker.training.training_plan import HOST, TrainingPlan
 
 GROUP = "/aws/sagemaker/TrainingJobs"  # of logs, and the namespace of metrics
 MATCHED_CHARS = 4096  # of a line, against a caller's regex that backtracks for ever

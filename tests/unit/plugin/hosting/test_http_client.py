@@ -9,7 +9,7 @@ from http.client import HTTPException
 
 import pytest
 
-from stagemaker.http_client import HttpClient, NotReached, TooLarge
+from stagemaker.hosting.http_client import HttpClient, NotReached, TooLarge
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: value\r\n\r\nok"
 

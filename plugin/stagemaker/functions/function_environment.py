@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stagemaker.functions_api import Answer, Ended, Event, InitError, Invocation, Ready, RuntimeApi, error
-from stagemaker.functions_log import FunctionLog, end_line, report_line, start_line, timeout_line
+from stagemaker.functions.functions_api import Answer, Ended, Event, InitError, Invocation, Ready, RuntimeApi, error
+from stagemaker.functions.functions_log import FunctionLog, end_line, report_line, start_line, timeout_line
 from stagemaker.runtime.child import Child
 from stagemaker.runtime.environment import minimal_environment
 from stagemaker.runtime.labels import Labels

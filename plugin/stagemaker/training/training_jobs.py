@@ -14,10 +14,10 @@ from stagemaker.logs import Logs
 from stagemaker.runtime import Runtime
 from stagemaker.state import Record, Scope, Store
 from stagemaker.tags import is_taken, tag_list
-from stagemaker.training_limits_plan import refuse_unsupported
-from stagemaker.training_plan import DEFAULT_RUNTIME_S, TrainingPlan, training_plan
-from stagemaker.training_record import TrainingBook, first_status, next_status
-from stagemaker.training_run import TrainingRun
+from stagemaker.training.training_limits_plan import refuse_unsupported
+from stagemaker.training.training_plan import DEFAULT_RUNTIME_S, TrainingPlan, training_plan
+from stagemaker.training.training_record import TrainingBook, first_status, next_status
+from stagemaker.training.training_run import TrainingRun
 
 KIND = "training-job"
 CLOSE_WAIT_S = 20.0  # (ours) for an upload that hangs

@@ -9,7 +9,7 @@ import pytest
 from stagemaker.errors import ApiError
 from stagemaker.runtime.fake import FakeProgram
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
-from tests.unit.plugin.hosting import IMAGE, serve_until, until, world
+from tests.unit.plugin.hosting_world import IMAGE, serve_until, until, world
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/end"
 LOG_GROUP = "/aws/sagemaker/Endpoints/end"

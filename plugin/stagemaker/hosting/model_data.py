@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from stagemaker.archive import BadArchive, unpack
-from stagemaker.endpoint_plan import ModelSource
 from stagemaker.errors import ApiError
+from stagemaker.hosting.endpoint_plan import ModelSource
 from stagemaker.state import Scope
 
 

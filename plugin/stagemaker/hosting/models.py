@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from stagemaker.endpoint_plan import ModelSource, model_source
 from stagemaker.errors import validation_error
+from stagemaker.hosting.endpoint_plan import ModelSource, model_source
 from stagemaker.listing import page
 from stagemaker.runtime import Runtime
 from stagemaker.state import Record, Scope, Store

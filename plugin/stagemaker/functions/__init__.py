@@ -1,0 +1,1 @@
+"""Lambda functions: the execution environments of LocalStack's own Lambda service."""

@@ -1,0 +1,1 @@
+"""Training jobs: operations, what is decided before one runs, and its run."""
