@@ -25,6 +25,7 @@ from localstack.services.s3 import provider as s3_provider
 
 from stagemaker.dispatch import find, is_record_keeping, payload
 from stagemaker.errors import ApiError
+from stagemaker.runtime import Runtime
 from stagemaker.runtime.process import ProcessRuntime
 from stagemaker.settings import Settings, read_settings
 from stagemaker.stage import Stage
@@ -47,7 +48,13 @@ def start() -> None:
     """Kill what an earlier run left behind and get ready; LocalStack does not start when this raises."""
     found = settings()
     s3_provider.DEFAULT_S3_TMP_DIR = str(found.work_dir.parent / "s3")  # else /tmp, shared by all stacks and left there
-    _stages.append(Stage(found, ProcessRuntime(found.images, found.environments, found.work_dir)))
+    _stages.append(Stage(found, _runtime(found)))
+
+
+def _runtime(found: Settings) -> Runtime:
+    if found.process is None:
+        raise NotImplementedError("the Docker runtime")
+    return ProcessRuntime(found.process.images, found.process.environments, found.work_dir)
 
 
 @hooks.on_infra_shutdown(name="stagemaker_shutdown")  # type: ignore[untyped-decorator]

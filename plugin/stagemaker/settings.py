@@ -4,25 +4,80 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+RUNTIMES = ("process", "docker")
+GPU_POLICIES = ("auto", "require", "off")
+LIMITS = ("none", "instance")
+
 
 @dataclass(frozen=True)
-class Settings:
-    """Where the process runtime finds images and environments, and where we work."""
+class ProcessSettings:
+    """Where the process runtime finds images and environments."""
 
     images: Path  # STAGEMAKER_IMAGES: `containers/` of the repository, one folder an image
     environments: Path  # STAGEMAKER_ENVIRONMENTS: one virtual environment an image
+
+
+@dataclass(frozen=True)
+class DockerSettings:
+    """How the Docker runtime runs containers beside LocalStack's own."""
+
+    network: str  # STAGEMAKER_NETWORK: the engine's network that LocalStack and all that we start are on
+    gpu: str  # STAGEMAKER_GPU: auto (when the engine offers one), require, off
+    limits: str  # STAGEMAKER_LIMITS: none, or instance: CPU and memory as the instance type has them
+    function_image: str  # STAGEMAKER_FUNCTION_IMAGE: what runs the functions that are zip files
+    registry_url: str  # STAGEMAKER_REGISTRY_URL: the registry service, as we reach it; empty: there is none
+    registry_port: int  # STAGEMAKER_REGISTRY_PORT: of this machine's loopback, where clients and the engine reach ECR
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this LocalStack executes things: exactly one of `process` and `docker` is set."""
+
+    process: ProcessSettings | None
+    docker: DockerSettings | None
     work_dir: Path  # ours alone: emptied at the start, gone at the end
-    gateway_url: str  # where containers and we ourselves reach AWS's services
+    gateway_url: str  # STAGEMAKER_GATEWAY_URL: where containers and we ourselves reach AWS's services
 
 
 def read_settings(environment: Mapping[str, str], data_dir: Path, gateway_url: str) -> Settings:
-    """Raise ValueError with one sentence when a variable is missing or names no folder."""
+    """Raise ValueError with one sentence when a variable is missing or wrong. `gateway_url` is the default."""
+    runtime = _choice(environment, "STAGEMAKER_RUNTIME", RUNTIMES)
     return Settings(
-        images=_folder(environment, "STAGEMAKER_IMAGES"),
-        environments=_folder(environment, "STAGEMAKER_ENVIRONMENTS"),
+        process=_process(environment) if runtime == "process" else None,
+        docker=_docker(environment) if runtime == "docker" else None,
         work_dir=data_dir / "stagemaker",
-        gateway_url=gateway_url,
+        gateway_url=environment.get("STAGEMAKER_GATEWAY_URL") or gateway_url,
     )
+
+
+def _process(environment: Mapping[str, str]) -> ProcessSettings:
+    return ProcessSettings(_folder(environment, "STAGEMAKER_IMAGES"), _folder(environment, "STAGEMAKER_ENVIRONMENTS"))
+
+
+def _docker(environment: Mapping[str, str]) -> DockerSettings:
+    return DockerSettings(
+        network=environment.get("STAGEMAKER_NETWORK") or "stagemaker",
+        gpu=_choice(environment, "STAGEMAKER_GPU", GPU_POLICIES),
+        limits=_choice(environment, "STAGEMAKER_LIMITS", LIMITS),
+        function_image=environment.get("STAGEMAKER_FUNCTION_IMAGE") or "stagemaker/lambda:latest",
+        registry_url=environment.get("STAGEMAKER_REGISTRY_URL", ""),
+        registry_port=_port(environment, "STAGEMAKER_REGISTRY_PORT", 5000),
+    )
+
+
+def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """The first is the default."""
+    value = environment.get(name) or choices[0]
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)} (it is {value}).")
+    return value
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = environment.get(name) or str(default)
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise ValueError(f"{name} must be the number of a port (it is {value}).")
+    return int(value)
 
 
 def _folder(environment: Mapping[str, str], name: str) -> Path:

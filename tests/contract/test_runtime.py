@@ -55,8 +55,8 @@ def stubborn(program: FakeProgram) -> int:
 
 def surroundings(program: FakeProgram) -> int:
     program.say(program.spec.environment["GREETING"])
-    program.say((program.spec.base_dir / "input.txt").read_text())
-    (program.spec.base_dir / "output.txt").write_text("made")
+    program.say((program.base / "input.txt").read_text())
+    (program.base / "output.txt").write_text("made")
     return 0
 
 

@@ -4,6 +4,7 @@ LocalStack keeps the functions, versions, concurrency and event sources, gives t
 RuntimeExecutor to run each execution environment.
 """
 
+from pathlib import Path
 from typing import Any
 
 from localstack.aws.api.lambda_ import RequestTooLargeException
@@ -17,6 +18,7 @@ from stagemaker.functions.functions_api import MAX_EVENT_BYTES, Invocation
 from stagemaker.plugin import settings
 from stagemaker.runtime.labels import Labels
 from stagemaker.runtime.ports import LOOPBACK
+from stagemaker.settings import Settings
 
 _INTERNAL = "LOCALSTACK_"  # what LocalStack tells its own init binary
 
@@ -34,7 +36,7 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
         Raises StatusErrorException when provisioned concurrency cannot be initialised; otherwise the invocation
         tries again and answers the error, with its log, as on AWS."""
         found = settings()
-        python = found.environments / "lambda" / "bin" / "python"
+        python = _python(found)
         self._environment = Environment(_function(self.function_version, env_vars), python, Labels(found.work_dir))
         failure = self._environment.start()
         provisioned = env_vars["AWS_LAMBDA_INITIALIZATION_TYPE"] == InitializationType.provisioned_concurrency
@@ -85,8 +87,7 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
             raise LambdaRuntimeException(f"Runtime {config.runtime} needs Docker: Stagemaker runs only python3.x.")
         if config.layers:
             raise LambdaRuntimeException("Layers are not supported yet: put their content into the function's zip.")
-        if not (settings().environments / "lambda" / "bin" / "python").exists():
-            raise LambdaRuntimeException("The environment 'lambda' is not installed.")
+        _python(settings())
         config.code.prepare_for_execution()
 
     @classmethod
@@ -102,6 +103,15 @@ class StagemakerRuntimeExecutorPlugin(RuntimeExecutorPlugin):
     def load(self, *_args: Any, **_kwargs: Any) -> type[RuntimeExecutor]:
         """The class that LocalStack makes one instance of for each execution environment."""
         return StagemakerRuntimeExecutor
+
+
+def _python(found: Settings) -> Path:
+    if found.process is None:
+        raise LambdaRuntimeException("Functions in containers are not supported yet.")
+    python = found.process.environments / "lambda" / "bin" / "python"
+    if not python.exists():
+        raise LambdaRuntimeException("The environment 'lambda' is not installed.")
+    return python
 
 
 def _function(version: FunctionVersion, env_vars: dict[str, Any]) -> Function:

@@ -33,6 +33,7 @@ class InstancePlan:
     """One instance: here, one container."""
 
     id: str  # in the form of EC2's, such as i-0123456789abcdef0
+    base_dir: Path  # what its container sees as /opt/ml
     spec: ContainerSpec  # without the role's credentials, which are made when it starts
     log_stream: str
     health_timeout_s: int
@@ -120,6 +121,7 @@ def _plan_variant(endpoint: str, variant: Mapping[str, Any], container: Record, 
         identity = f"i-{digest[:17]}"
         return InstancePlan(
             id=identity,
+            base_dir=folder / identity,
             spec=ContainerSpec(
                 name=f"{endpoint}-{identity}",
                 image=container["Image"],

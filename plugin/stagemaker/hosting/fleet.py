@@ -97,7 +97,7 @@ class Fleet:
         """
         for variant in self.plan.variants:
             for one in variant.instances:
-                (one.spec.base_dir / "model").mkdir(parents=True)
+                (one.base_dir / "model").mkdir(parents=True)
             self._fetch(variant)
         for variant in self.plan.variants:
             for one in variant.instances:
@@ -192,7 +192,7 @@ class Fleet:
         self._refuse_cancelled()
         if variant.source is None:
             return
-        folders = [one.spec.base_dir / "model" for one in variant.instances]
+        folders = [one.base_dir / "model" for one in variant.instances]
         try:
             fetch_model(self._aws, self._scope, variant.source, folders, self.plan.folder, variant.max_model_bytes)
         except BadModelData as error:

@@ -18,6 +18,13 @@ class ImageRefused(ApiError):
         super().__init__("ValidationException", message)
 
 
+class HardwareRefused(ApiError):
+    """The runtime cannot give the hardware that was asked for; the message says what to do about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ResourceLimitExceeded", message)
+
+
 @dataclass(frozen=True)
 class ContainerSpec:
     """What to run: a value, so that a test compares it without running anything."""
@@ -25,16 +32,24 @@ class ContainerSpec:
     name: str  # unique among what runs now, such as "my-job-algo-1"
     image: str  # as the caller of the API gave it
     command: tuple[str, ...]  # ("train",) or ("serve",)
-    base_dir: Path  # a folder of ours that the container sees as /opt/ml; the caller creates and deletes it
+    base_dir: Path | None  # a folder of ours that the container sees as /opt/ml; the caller creates and deletes it
     environment: Mapping[str, str] = field(default_factory=dict)
-    serves: bool = False  # it listens for HTTP: the runtime picks a free loopback port and sets SAGEMAKER_BIND_TO_PORT
+    serves: bool = False  # it listens for HTTP on the port that SAGEMAKER_BIND_TO_PORT, set by the runtime, says
+    entrypoint: tuple[str, ...] | None = None  # in place of the image's own
+    host: str = ""  # its own name of itself, such as "algo-1"
+    group: str = ""  # containers of one group find each other by `host`, and nobody else finds them so
+    instance_type: str = ""  # such as "ml.g5.xlarge": whether it gets a GPU, and, where asked, how much CPU and memory
+    memory_mb: int = 0  # more than this ends it; 0: as the instance type says
+    folders: Mapping[str, Path] = field(default_factory=dict)  # absolute path in the container -> ours, read-only
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a container ended: `code` is 128 + n when signal n killed it (SIGKILL: 137)."""
+    """How a container ended: `code` is 128 + n when signal n killed it (SIGKILL: 137). `reason` is what the code does
+    not say, one sentence, such as that it ran out of memory; mostly empty."""
 
     code: int
+    reason: str = ""
 
 
 class Container(Protocol):
@@ -46,6 +61,10 @@ class Container(Protocol):
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port that reach the container's server from here, or None when it does not serve."""
+
+    @property
+    def hardware(self) -> str:
+        """What it runs on, for people: "CPU", "1 GPU", or why it has no GPU though its instance type has one."""
 
     def poll(self) -> Exit | None:
         """How it ended, or None while it runs. Never blocks. Not None only after the last line of output was given."""
@@ -63,6 +82,9 @@ class Runtime(Protocol):
 
     def check_image(self, image: str) -> None:
         """Raise ImageRefused when `start` could not run this image. Called when a job or a model is created."""
+
+    def check_hardware(self, instance_type: str, hosts: int) -> None:
+        """Raise HardwareRefused when `start` could not give so many hosts of this type, or not find each other."""
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Container:
         """Start it and return at once. `on_line` gets each line of stdout and stderr (no line end, undecodable bytes

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
+from pathlib import Path
 
 from stagemaker.errors import ApiError
 from stagemaker.runtime import ContainerSpec, Exit, ImageRefused
@@ -27,6 +28,7 @@ class FakeProgram:
 
     def __init__(self, spec: ContainerSpec, address: tuple[str, int] | None, on_line: Callable[[str], None]) -> None:
         self.spec = spec
+        self.base = spec.base_dir or Path()  # what a container sees as /opt/ml
         self.address = address
         self.handles_sigterm = False  # when True, SIGTERM only makes `sleep` return True
         self._on_line, self._splitter = on_line, LineSplitter()
@@ -81,6 +83,8 @@ Behaviour = Callable[[FakeProgram], int]
 class FakeContainer:
     """See Container."""
 
+    hardware = "nothing: it is a fake"
+
     def __init__(self, program: FakeProgram, behaviour: Behaviour, cleanup: ExitStack) -> None:
         self.spec, self.address = program.spec, program.address
         self._program, self._behaviour, self._cleanup = program, behaviour, cleanup
@@ -127,10 +131,13 @@ class FakeRuntime:
         if image_name(image) not in self.behaviours:
             raise ImageRefused(needs_docker(image, sorted(self.behaviours, reverse=True)))
 
+    def check_hardware(self, instance_type: str, hosts: int) -> None:
+        """See Runtime. Everything is given."""
+
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
         """See Runtime."""
         self.check_image(spec.image)
-        if not spec.base_dir.is_dir():
+        if spec.base_dir and not spec.base_dir.is_dir():
             raise ApiError("InternalFailure", f"The folder {spec.base_dir} does not exist.", 500)
         with self._lock, ExitStack() as undo:
             if self._closed:

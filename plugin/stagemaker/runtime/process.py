@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from stagemaker.errors import ApiError
-from stagemaker.runtime import ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime import ContainerSpec, Exit, HardwareRefused, ImageRefused
 from stagemaker.runtime.child import Child
 from stagemaker.runtime.environment import minimal_environment
 from stagemaker.runtime.images import image_name, needs_docker
@@ -16,10 +16,13 @@ from stagemaker.runtime.labels import Labels
 from stagemaker.runtime.ports import reserve_port
 
 _PROGRAMS = ("train", "serve")
+ONE_HOST = "Several instances need Docker: processes of one machine cannot find each other by name."
 
 
 class ProcessContainer:
     """See Container."""
+
+    hardware = "this machine, shared with everything else that runs on it"
 
     def __init__(self, spec: ContainerSpec, address: tuple[str, int] | None, child: Child) -> None:
         self.spec = spec
@@ -56,6 +59,11 @@ class ProcessRuntime:
         if image_name(image) not in self._names():
             raise ImageRefused(needs_docker(image, self._names()))
 
+    def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any type is this machine
+        """See Runtime."""
+        if hosts > 1:
+            raise HardwareRefused(ONE_HOST)
+
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> ProcessContainer:
         """See Runtime."""
         self.check_image(spec.image)
@@ -63,9 +71,12 @@ class ProcessRuntime:
         program = self._images / name / spec.command[0]
         if spec.command[0] not in _PROGRAMS or not program.is_file():
             raise ImageRefused(f"The image {spec.image!r} has no program {spec.command[0]!r}.")
+        if spec.entrypoint is not None or spec.folders or spec.group or spec.base_dir is None:
+            raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: with another entry point or folders.")
+        base = spec.base_dir
         try:
             with self._lock:
-                return self._start(spec, name, [str(program), *spec.command[1:]], on_line)
+                return self._start(spec, base, name, [str(program), *spec.command[1:]], on_line)
         except (OSError, ValueError) as error:
             message = f"The process runtime cannot start {spec.image!r}: {error}."
             raise ApiError("InternalFailure", message, 500) from error
@@ -88,7 +99,7 @@ class ProcessRuntime:
         return sorted({path.parent.name for path in programs}, reverse=True)
 
     def _start(
-        self, spec: ContainerSpec, name: str, command: list[str], on_line: Callable[[str], None]
+        self, spec: ContainerSpec, base: Path, name: str, command: list[str], on_line: Callable[[str], None]
     ) -> ProcessContainer:
         if self._closed:
             raise OSError("it is closed")
@@ -104,8 +115,8 @@ class ProcessRuntime:
             address = port.getsockname() if port else None
             child = Child(
                 [str(python), *command],
-                folder=spec.base_dir,
-                environment=self._environment(spec, python, label.folder, address),
+                folder=base,
+                environment=self._environment(spec, base.absolute(), python, label.folder, address),
                 label=label.text,
                 on_line=on_line,
                 on_end=lambda: self._end(cleanup),
@@ -120,13 +131,13 @@ class ProcessRuntime:
             cleanup.close()
 
     def _environment(
-        self, spec: ContainerSpec, python: Path, temporary: Path, address: tuple[str, int] | None
+        self, spec: ContainerSpec, base: Path, python: Path, temporary: Path, address: tuple[str, int] | None
     ) -> dict[str, str]:
         environment = {
-            **minimal_environment(python, spec.base_dir.absolute(), temporary),
+            **minimal_environment(python, base, temporary),
             **spec.environment,
             "PYTHONPATH": str(self._images.parent),
-            "SAGEMAKER_BASE_DIR": str(spec.base_dir.absolute()),
+            "SAGEMAKER_BASE_DIR": str(base),
         }
         if address:
             environment |= {"SAGEMAKER_BIND_TO_PORT": str(address[1]), "STAGEMAKER_BIND_HOST": address[0]}

@@ -109,7 +109,7 @@ def serve_until(program: FakeProgram, died: threading.Event) -> int:
     """As `echo_server`; `died` ends it too."""
     handler = type("Handler", (EchoHandler,), {"program": program, "died": died})
     assert program.address
-    program.say(f"serving {sorted(path.name for path in (program.spec.base_dir / 'model').iterdir())}")
+    program.say(f"serving {sorted(path.name for path in (program.base / 'model').iterdir())}")
     with EchoServer(program.address, handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.settings import read_settings
+from stagemaker.settings import DockerSettings, ProcessSettings, read_settings
 
 
 def test_folders_and_gateway(tmp_path: Path) -> None:
     environment = {"STAGEMAKER_IMAGES": str(tmp_path), "STAGEMAKER_ENVIRONMENTS": str(tmp_path)}
     settings = read_settings(environment, tmp_path / "data", "http://127.0.0.1:4566")
-    assert (settings.images, settings.environments) == (tmp_path, tmp_path)
+    assert settings.process == ProcessSettings(tmp_path, tmp_path)
+    assert settings.docker is None
     assert settings.work_dir == tmp_path / "data" / "stagemaker"
     assert settings.gateway_url == "http://127.0.0.1:4566"
 
@@ -20,3 +21,25 @@ def test_a_missing_folder_is_named(tmp_path: Path, images: str) -> None:
     environment = {"STAGEMAKER_IMAGES": images, "STAGEMAKER_ENVIRONMENTS": str(tmp_path)}
     with pytest.raises(ValueError, match="STAGEMAKER_IMAGES must name a folder that exists"):
         read_settings(environment, tmp_path, "http://127.0.0.1:4566")
+
+
+def test_docker_needs_no_folder(tmp_path: Path) -> None:
+    environment = {"STAGEMAKER_RUNTIME": "docker", "STAGEMAKER_GATEWAY_URL": "http://localstack:4566"}
+    settings = read_settings(environment, tmp_path, "http://127.0.0.1:4566")
+    assert settings.process is None
+    assert settings.docker == DockerSettings("stagemaker", "auto", "none", "stagemaker/lambda:latest", "", 5000)
+    assert settings.gateway_url == "http://localstack:4566"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("STAGEMAKER_RUNTIME", "podman", "must be one of process, docker"),
+        ("STAGEMAKER_GPU", "yes", "must be one of auto, require, off"),
+        ("STAGEMAKER_LIMITS", "some", "must be one of none, instance"),
+        ("STAGEMAKER_REGISTRY_PORT", "99999", "must be the number of a port"),
+    ],
+)
+def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} {sentence}"):
+        read_settings({"STAGEMAKER_RUNTIME": "docker", name: value}, tmp_path, "http://127.0.0.1:4566")

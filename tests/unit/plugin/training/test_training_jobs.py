@@ -22,7 +22,7 @@ GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 def trains(program: FakeProgram) -> int:
-    base = program.spec.base_dir
+    base = program.base
     found = sorted(path.name for path in (base / "input" / "data" / "train").rglob("*.jpg"))
     program.say(f"loss=0.5 {found}")
     for odd in ("loss=", "loss=1.2.3", "loss=nan", "loss=inf"):
@@ -35,7 +35,7 @@ def trains(program: FakeProgram) -> int:
 
 def saves_on_sigterm(program: FakeProgram) -> int:
     program.handles_sigterm = True
-    (program.spec.base_dir / "model" / "weights").write_text("so far")
+    (program.base / "model" / "weights").write_text("so far")
     program.say("ready")
     while not program.sleep(30):
         pass
@@ -150,9 +150,9 @@ def test_logs_and_metrics(stand: Stand) -> None:
 
 def test_a_failure_has_the_container_s_sentence(stand: Stand) -> None:
     def fails(program: FakeProgram) -> int:
-        (program.spec.base_dir / "output" / "failure").write_text("no such class: cat")
-        (program.spec.base_dir / "output" / "data" / "trace").write_text("why")
-        (program.spec.base_dir / "model" / "weights").write_text("half")
+        (program.base / "output" / "failure").write_text("no such class: cat")
+        (program.base / "output" / "data" / "trace").write_text("why")
+        (program.base / "model" / "weights").write_text("half")
         return 2
 
     stand.create(fails)
@@ -166,7 +166,7 @@ def test_a_failure_has_the_container_s_sentence(stand: Stand) -> None:
 @pytest.mark.parametrize(("text", "start"), [("", "AlgorithmError: See job logs"), ("x" * 3000, "AlgorithmError: xxx")])
 def test_the_failure_reason_is_never_too_long_and_never_empty(stand: Stand, text: str, start: str) -> None:
     def fails(program: FakeProgram) -> int:
-        (program.spec.base_dir / "output" / "failure").write_text(text)
+        (program.base / "output" / "failure").write_text(text)
         return 137
 
     stand.create(fails)
@@ -213,7 +213,7 @@ def test_the_time_limit_stops_and_does_not_fail(stand: Stand) -> None:
 def test_checkpoints_come_and_go(stand: Stand) -> None:
     def resumes(program: FakeProgram) -> int:
         program.handles_sigterm = True
-        folder = program.spec.base_dir / "checkpoints"
+        folder = program.base / "checkpoints"
         program.say((folder / "1").read_text())
         (folder / "2").write_text("second")
         program.say("ready")
