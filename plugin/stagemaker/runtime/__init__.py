@@ -52,6 +52,23 @@ class Exit:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Pull:
+    """How the engine gets an image out of a registry: `reference` names it by its digest."""
+
+    reference: str
+    user: str
+    password: str
+
+
+class Registry(Protocol):
+    """The registry that CreateTrainingJob's image names point into."""
+
+    def find(self, image: str) -> Pull | None:
+        """None when the name is not one of this registry's. Raises ImageRefused, in AWS's words, when it is one and
+        there is no such repository, tag or digest; ApiError 500 when the registry does not answer."""
+
+
 class Container(Protocol):
     """One running or ended container. All methods may be called from any thread."""
 

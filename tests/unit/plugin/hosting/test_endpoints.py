@@ -33,7 +33,8 @@ def test_an_endpoint_comes_into_service_and_goes(tmp_path: Path) -> None:
         assert {"Tags", "FailureReason"}.isdisjoint(described)
         first, second = here.runtime.started
         assert first.environment == {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": "eu-west-1", "A": "1"}
-        assert first.base_dir and (first.base_dir / "model" / "model.json").read_text() == "{}"
+        assert first.base_dir
+        assert (first.base_dir / "model" / "model.json").read_text() == "{}"
         assert first.base_dir != second.base_dir
         assert sorted(group for group, _ in here.logs.lines) == [LOG_GROUP, LOG_GROUP]
         assert all(stream.startswith("AllTraffic/i-") for _, stream in here.logs.lines)
