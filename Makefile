@@ -3,14 +3,15 @@ SHELL := bash
 .DEFAULT_GOAL := help
 env := .stagemaker/env
 client := $(env)/client/bin/python -m
-export DATA KEEP PORT PYTHON
+export DATA DOCKER IMAGE KEEP PORT PYTHON REGISTRY_PORT TARGET
 
-.PHONY: help demo data start stop status bootstrap destroy test test-unit test-contract test-e2e lint format lock setup clean
+.PHONY: help demo data start stop status bootstrap destroy build up train deploy-local invoke logs down push \
+	test test-unit test-contract test-e2e test-containers bench lint format lock setup clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Train, deploy and call a real model on this machine (DATA=<folder> of train/ valid/ test/, KEEP=1, PORT=4566)
+demo: ## Train, deploy and call a real model on this machine (DATA=<folder> of train/ valid/ test/, DOCKER=1, KEEP=1, PORT=4566)
 	@scripts/setup
 	@exec $(client) infra.demo
 
@@ -38,7 +39,38 @@ destroy: ## Delete everything that `make bootstrap` made
 	@scripts/setup client
 	@$(client) infra.bootstrap down --target local
 
-test: lint test-unit test-contract test-e2e ## Every check and test, from a clean checkout
+build: ## Build the images (stagemaker/localstack, trainer, serve, lambda)
+	@scripts/build
+
+up: ## Start the stack in containers on 127.0.0.1:$PORT, and wait until it is healthy
+	@scripts/setup client
+	@$(client) infra.compose up
+
+train: ## Train on the running stack (DATA=<folder>)
+	@scripts/setup client
+	@scripts/build trainer && $(client) infra.bootstrap train
+
+deploy-local: ## Train if need be, and deploy endpoint and function on the running stack
+	@scripts/setup client
+	@scripts/build trainer serve lambda && $(client) infra.bootstrap up
+
+invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
+	@scripts/setup client
+	@$(client) infra.invoke
+
+logs: ## Follow the log of the stack in containers
+	@scripts/setup client
+	@$(client) infra.compose logs
+
+down: ## Remove the stack's containers, with all that they started, networks and volumes
+	@scripts/setup client
+	@$(client) infra.compose down
+
+push: ## Push the images to ECR (TARGET=local or aws)
+	@scripts/setup client
+	@scripts/build && $(client) infra.images push --target $(or $(TARGET),local)
+
+test: lint test-unit test-contract test-e2e test-containers ## Every check and test, from a clean checkout
 
 test-unit: ## Unit tests: no I/O beyond a temporary folder and loopback
 	@scripts/setup dev plugin-dev plugin trainer serve lambda client
@@ -52,6 +84,15 @@ test-contract: ## Contract tests: every runtime, every response, a real LocalSta
 test-e2e: ## End-to-end tests: the demo, its interruption, and plain AWS clients
 	@scripts/setup dev plugin trainer serve lambda client
 	$(env)/dev/bin/python -m pytest tests/e2e
+
+test-containers: ## Containerized integration tests: the images, and the whole path in them (they need Docker)
+	@scripts/setup dev client
+	@scripts/build
+	STAGEMAKER_REQUIRE_DOCKER=1 $(env)/dev/bin/python -m pytest tests/containers
+
+bench: ## Measure against `docker run` and sagemaker's local mode, into benchmarks/results (SCENARIO=<name>, needs Docker)
+	@scripts/setup bench
+	@scripts/build && $(env)/bench/bin/python -m benchmarks $(SCENARIO)
 
 lint: ## ruff and mypy --strict
 	@scripts/setup dev plugin-dev
@@ -68,6 +109,7 @@ lock: ## Resolve requirements/*.in into the hashed requirements/*.txt
 setup: ## Only install the demo's environments
 	@scripts/setup
 
-clean: ## Stop the stack, and delete .stagemaker (environments, data and state)
+clean: ## Stop the stack, and delete .stagemaker (environments, data and state), and all that we made in Docker
 	@! [ -d $(env)/client ] || $(client) infra.stack stop
+	@! { [ -d $(env)/client ] && docker info >/dev/null 2>&1; } || $(client) infra.compose clean
 	@rm -rf .stagemaker

@@ -1,5 +1,5 @@
 """Provisions the stack on a running LocalStack (`--target local`): `up` makes what is missing and says what it changed,
-`down` deletes all of it. A second `up` changes nothing."""
+`train` the part of it up to the trained model, `down` deletes all of it. A second `up` changes nothing."""
 
 import argparse
 import hashlib
@@ -38,6 +38,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", choices=SYSTEMS, default=default.system, help="the Lambda's form (default: E)")
     parser.add_argument("--pretrained", type=Path, help="starting weights, sent as the channel `pretrained`")
     parser.add_argument(
+        "--images", choices=("built", "pushed"), default="built",
+        help="on this machine: the images as built here, or as `make push` put them into ECR (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="hyperparameters",
         help="a hyperparameter, such as epochs=5; may be given again",
     )  # fmt: skip
@@ -62,7 +66,8 @@ def world_of(options: argparse.Namespace, clients: Clients, data: dataset.Datase
     settings = replace(chosen, hyperparameters={**chosen.hyperparameters, **_pairs(options.hyperparameters)})
     weights = _weights(options.pretrained)
     digest = hashlib.sha256(f"{data.digest}{weights.sha256 if weights else ''}".encode()).hexdigest()
-    plan = Plan(settings, clients.account, digest, pretrained=weights is not None)
+    built = clients.target == "local" and options.images == "built"
+    plan = Plan(settings, clients.account, digest, pretrained=weights is not None, built=built)
     return World(clients, plan, data, HANDLER, terminal, weights)
 
 
@@ -90,7 +95,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
         count = steps.down(clients, Plan(settings, clients.account, ""), terminal)
         terminal.say(f"Deleted {count} resources." if count else "Nothing was there to delete.")
         return
-    changes = steps.up(world_of(options, clients, load_data(options.data), terminal))
+    chosen = steps.TRAINING if options.command == "train" else steps.STEPS
+    changes = steps.up(world_of(options, clients, load_data(options.data), terminal), chosen)
     terminal.summary()
     changed = sum(change != UNCHANGED for change in changes)
     terminal.say(
@@ -99,9 +105,9 @@ def run(options: argparse.Namespace, terminal: Terminal) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`python -m infra.bootstrap up|down --target local`: 0 when done, 1 when a step failed, 130 on Ctrl-C."""
+    """`python -m infra.bootstrap up|train|down --target local`: 0 when done, 1 when a step failed, 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m infra.bootstrap", description=__doc__)
-    parser.add_argument("command", choices=("up", "down"), nargs="?", default="up")
+    parser.add_argument("command", choices=("up", "train", "down"), nargs="?", default="up")
     parser.add_argument("--target", choices=("local",), default="local", help="where (default: %(default)s)")
     add_options(parser)
     options, terminal = parser.parse_args(arguments), Terminal()
@@ -113,7 +119,10 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         except (BotoCoreError, ClientError) as error:
             terminal.failure(
-                StepFailed(str(error), "Is the stack running? `make status` says; `make start` starts it.")
+                StepFailed(
+                    str(error),
+                    "Is the stack running? `make start` starts it, `make up` in containers.",
+                )
             )
             return 1
         except KeyboardInterrupt:

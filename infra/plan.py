@@ -37,12 +37,14 @@ class Role:
 @dataclass(frozen=True)
 class Plan:
     """All names and requests of one deployment in one account. `data_digest` is the data set's SHA-256 in hex;
-    `pretrained` whether starting weights are sent as a channel of that name."""
+    `pretrained` whether starting weights are sent as a channel of that name; `built` whether images go by the names
+    that they are built with on this machine, or by those of the account's registry."""
 
     settings: Settings
     account: str
     data_digest: str
     pretrained: bool = False
+    built: bool = False
 
     @property
     def bucket(self) -> str:
@@ -76,7 +78,9 @@ class Plan:
         return f"arn:aws:iam::{self.account}:role/{role.name}"
 
     def image(self, name: str) -> str:
-        """The image's address in the account's own registry."""
+        """The image's name on this machine, or its address in the account's own registry."""
+        if self.built:
+            return f"stagemaker/{name}:latest"
         return f"{self.account}.dkr.ecr.{self.settings.region}.amazonaws.com/stagemaker/{name}:latest"
 
     def training_request(self, attempt: int = 1) -> dict[str, Any]:

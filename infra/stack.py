@@ -98,7 +98,7 @@ def start(
             running = _spawn(where, port, stays)
     try:
         _wait_ready(where, running)
-        check_loopback(running)
+        check_loopback(where)
     except BaseException:
         with held():
             stop(where)
@@ -130,9 +130,10 @@ def stop(where: Paths) -> bool:
     return running is not None
 
 
-def check_loopback(running: Running) -> list[str]:
+def check_loopback(where: Paths) -> list[str]:
     """The addresses that the stack listens on, as `host:port`. Raises StepFailed if one can be reached from outside."""
-    found = sorted(processes.listening(processes.family(running.process)))
+    running = status(where)
+    found = sorted(processes.listening(processes.family(running.process))) if running else []
     if outside := [f"{host}:{port}" for host, port in found if not ipaddress.ip_address(host).is_loopback]:
         raise StepFailed(
             f"The stack listens on {', '.join(outside)}, which other machines can reach.",
@@ -157,9 +158,9 @@ def chosen_port(environ: Mapping[str, str]) -> int:
     return int(text)
 
 
-def how_to_talk(running: Running) -> str:
+def how_to_talk(endpoint: str) -> str:
     """What to type in another shell."""
-    lines = [f"export AWS_ENDPOINT_URL={running.endpoint} AWS_DEFAULT_REGION=us-east-1"]
+    lines = [f"export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION=us-east-1"]
     lines += [" ".join(["export", *(f"{name.upper()}={value}" for name, value in LOCAL_CREDENTIALS.items())])]
     return "\n".join(lines)
 
@@ -265,8 +266,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(*error.evidence, f"Failed: {error.reason}", f"Next: {error.next_step}", sep="\n", file=sys.stderr)
         return 1
     running = status(where)
-    print(f"To talk to it:\n{how_to_talk(running)}\nTo end it: make stop" if running else "Nothing runs: make start")
-    return 0 if running else 1
+    if running is None:
+        print("Nothing runs: make start")
+        return 1
+    print(f"To talk to it:\n{how_to_talk(running.endpoint)}\nTo end it: make stop")
+    return 0
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def test_start_status_stop(place: Place, tmp_path: Path) -> None:
 
     running = stack.status(place.where)
     assert running is not None
-    assert stack.check_loopback(running) == [f"127.0.0.1:{place.port}"]
+    assert stack.check_loopback(place.where) == [f"127.0.0.1:{place.port}"]
 
     assert place.run("infra.stack", "stop") == (0, "Stopped.\n")
     assert leftovers(tmp_path) == []

@@ -1,0 +1,23 @@
+"""`python -m benchmarks <scenario> [--rounds N]`: needs Docker, and the images of `make build`."""
+
+import argparse
+import importlib
+import sys
+
+SCENARIOS = ("training_overhead", "endpoint_start", "compose_up", "image_builds")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one scenario, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("scenario", choices=(*SCENARIOS, "all"), nargs="?", default="all")
+    parser.add_argument("--rounds", type=int, default=5, help="of each (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    for name in SCENARIOS if options.scenario == "all" else (options.scenario,):
+        print(f"{name}: {(importlib.import_module(f'benchmarks.{name}').__doc__ or '').partition(':')[0]}")
+        importlib.import_module(f"benchmarks.{name}").main(options.rounds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

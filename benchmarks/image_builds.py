@@ -1,0 +1,55 @@
+"""Sizes of the images, and how long a build takes: cold (nothing cached but downloaded packages), and after a change
+of one line of code (the goal: under 5 s each). Works in a copy of the checkout."""
+
+import shutil
+import subprocess
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from benchmarks.place import docker
+from benchmarks.timing import in_turn, once, summary, write
+from infra.paths import CHECKOUT
+
+CODE = {
+    "localstack": "plugin/stagemaker/stage.py",
+    "lambda": "containers/lambda/handler.py",
+    "serve": "containers/serve/app.py",
+    "trainer": "ml/fit.py",
+}
+
+
+def main(rounds: int) -> None:
+    """Measure and write."""
+    figures: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "checkout"
+        _copy(copy)
+        for name, source in CODE.items():
+            cold_s = once(partial(_build, copy, name, "--no-cache"))
+            changed = in_turn(rounds, {name: partial(_changed, copy, name, source)})
+            size = int(docker("image", "inspect", "--format", "{{.Size}}", f"stagemaker/{name}:latest"))
+            figures[name] = {
+                "size_mb": round(size / 1e6),
+                "cold_s": round(cold_s, 1),
+                "after a code change": summary(changed[name]),
+            }
+    write("image_builds", figures)
+
+
+def _copy(folder: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (CHECKOUT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+
+
+def _build(folder: Path, name: str, *options: str) -> None:
+    subprocess.run([folder / "scripts" / "build", *options, name], cwd=folder, check=True, capture_output=True)
+
+
+def _changed(folder: Path, name: str, source: str) -> None:
+    with open(folder / source, "a") as file:
+        file.write("# changed\n")
+    _build(folder, name)

@@ -1,0 +1,100 @@
+"""A stack in containers of the benchmark's own, beside any that is in use, and a tiny image for it to run."""
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from infra import compose
+from infra.paths import paths
+
+PROJECT = "stagemaker-bench"
+IMAGE = "stagemaker-bench:latest"
+ROLE = "arn:aws:iam::000000000000:role/bench"
+_SERVER = """\
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+_DOCKERFILE = """\
+FROM python:3.13-slim
+LABEL com.stagemaker=1
+COPY --chmod=755 train serve /usr/local/bin/
+STOPSIGNAL SIGKILL
+"""
+
+
+@contextmanager
+def image() -> Iterator[str]:
+    """An image whose `train` ends at once, and whose `serve` answers every GET with 200."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in (
+            ("Dockerfile", _DOCKERFILE),
+            ("train", "#!/bin/sh\nexit 0\n"),
+            ("serve", f"#!/usr/local/bin/python3\n{_SERVER}"),
+        ):
+            (Path(folder) / name).write_text(text)
+        docker("build", "--quiet", "--tag", IMAGE, folder)
+    try:
+        yield IMAGE
+    finally:
+        docker("image", "rm", "--force", IMAGE)
+
+
+@contextmanager
+def stack() -> Iterator[boto3.Session]:
+    """A running stack, with the role `bench` and the bucket `bench`; the session's clients reach it."""
+    os.environ |= {"STAGEMAKER_PROJECT": PROJECT, "REGISTRY_PORT": str(free_port())}
+    where = paths()
+    running = compose.start(where, free_port(), stays=True)
+    try:
+        os.environ["AWS_ENDPOINT_URL"] = running.endpoint
+        session = boto3.Session("test", "test", region_name="us-east-1")
+        session.client("s3").create_bucket(Bucket="bench")
+        trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        session.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=document)
+        yield session
+    finally:
+        del os.environ["AWS_ENDPOINT_URL"]
+        compose.stop(where)
+
+
+def docker(*arguments: str) -> str:
+    """What the command prints; it must succeed."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def training_request(name: str) -> dict[str, Any]:
+    """CreateTrainingJob for the tiny image, without data."""
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "RoleArn": ROLE,
+        "OutputDataConfig": {"S3OutputPath": "s3://bench/output"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }

@@ -1,0 +1,171 @@
+"""The stack in containers: `docker compose` up and down, and everything that the stack started beside itself.
+
+The same functions as `infra.stack`, which runs it as plain processes. STAGEMAKER_PROJECT names the compose project,
+its network and volumes, so that tests run beside a stack in use.
+"""
+
+import argparse
+import ipaddress
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from infra import docker
+from infra.errors import StepFailed
+from infra.interrupts import Interrupts
+from infra.paths import CHECKOUT, Paths, paths
+from infra.stack import HOST, chosen_port, how_to_talk
+
+IMAGES = ("localstack", "trainer", "serve", "lambda")
+_TAIL_LINES = "15"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack whose LocalStack runs in a container."""
+
+    container: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        """What AWS_ENDPOINT_URL must be."""
+        return f"http://{HOST}:{self.port}"
+
+
+def project() -> str:
+    """The compose project; also the name of its network, which everything that the stack starts is labelled with."""
+    return os.environ.get("STAGEMAKER_PROJECT") or "stagemaker"
+
+
+def start(
+    where: Paths,
+    port: int,
+    *,
+    stays: bool,  # noqa: ARG001 - as infra.stack's
+    held: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Running:
+    """Build what must be built, start it, and wait until it is healthy. Raises StepFailed; then nothing is left.
+
+    `stays` changes nothing here: a container outlives the command that started it, and `stop` ends it."""
+    docker.check()
+    if running := status(where):
+        raise StepFailed(
+            f"The stack already runs in containers on port {running.port}.",
+            "End it with `make down`, or use it: `make status` says how.",
+        )
+    try:
+        if _compose("up", "--wait", "--detach", "--build", port=port):
+            raise StepFailed("The containers did not become healthy.", "Read the lines above.", log_tail(where))
+        found = status(where)
+        if found is None:
+            raise StepFailed("LocalStack's container has ended.", "Read its last lines above.", log_tail(where))
+        check_loopback(where)
+    except BaseException:
+        with held():
+            stop(where)
+        raise
+    return found
+
+
+def build(*names: str) -> str:
+    """Build these images, or all that the whole path needs; what was built. Raises StepFailed."""
+    docker.check()
+    chosen = names or IMAGES
+    if subprocess.run([CHECKOUT / "scripts" / "build", *chosen], cwd=CHECKOUT, check=False).returncode:
+        raise StepFailed("An image could not be built.", "Read the lines above.")
+    return ", ".join(f"stagemaker/{name}" for name in chosen)
+
+
+def status(where: Paths) -> Running | None:  # noqa: ARG001 - as infra.stack's
+    """The stack that runs, or None."""
+    for container in docker.listed("container", *_ours("localstack"), "status=running"):
+        published = (docker.inspect("container", container) or {}).get("NetworkSettings", {}).get("Ports", {})
+        for binding in published.get("4566/tcp") or ():
+            return Running(container, int(binding["HostPort"]))
+    return None
+
+
+def stop(where: Paths) -> bool:  # noqa: ARG001 - as infra.stack's
+    """Remove every container, network and volume of the project, and those that it started; whether there was any."""
+    before = docker.listed("container", f"label=com.docker.compose.project={project()}")
+    _compose("down", "--volumes", "--remove-orphans", "--timeout", "30")
+    started = f"label={docker.LABEL}.network={project()}"
+    left = docker.remove("container", docker.listed("container", started))
+    left += docker.remove("network", docker.listed("network", started))
+    left += docker.remove("volume", docker.listed("volume", started))
+    return bool(before or left)
+
+
+def remove_images() -> int:
+    """Every image that was built from this repository; how many."""
+    return docker.remove("image", docker.listed("image", f"label={docker.LABEL}=1"))
+
+
+def check_loopback(where: Paths) -> list[str]:  # noqa: ARG001 - as infra.stack's
+    """The addresses that are published, as `host:port`. Raises StepFailed if one can be reached from outside."""
+    found = set()
+    for container in docker.listed("container", f"label={docker.LABEL}"):
+        ports = (docker.inspect("container", container) or {}).get("NetworkSettings", {}).get("Ports", {})
+        found |= {(b["HostIp"], int(b["HostPort"])) for bindings in ports.values() for b in bindings or ()}
+    if outside := [f"{host}:{port}" for host, port in sorted(found) if not ipaddress.ip_address(host).is_loopback]:
+        raise StepFailed(
+            f"The stack publishes {', '.join(outside)}, which other machines can reach.",
+            "This is a fault of Stagemaker: please report it with your compose file.",
+        )
+    return [f"{host}:{port}" for host, port in sorted(found)]
+
+
+def log_tail(where: Paths) -> tuple[str, ...]:  # noqa: ARG001 - as infra.stack's
+    """The last lines of LocalStack's log."""
+    for container in docker.listed("container", *_ours("localstack")):
+        return tuple(docker.logs(container, _TAIL_LINES))
+    return ()
+
+
+def _ours(service: str) -> tuple[str, str]:
+    return f"label=com.docker.compose.project={project()}", f"label=com.docker.compose.service={service}"
+
+
+def _compose(*arguments: str, port: int | None = None) -> int:
+    environment = {**os.environ, "STAGEMAKER_PROJECT": project()}
+    if port is not None:
+        environment["PORT"] = str(port)
+    return docker.follow(["compose", "--project-name", project(), *arguments], CHECKOUT, environment)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m infra.compose up|down|status|logs|clean`: 0 when done (status: when it runs), 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m infra.compose", description="The stack in containers.")
+    parser.add_argument("command", choices=("up", "down", "status", "logs", "clean"))
+    command, where = parser.parse_args(arguments).command, paths()
+    try:
+        if command == "up":
+            with Interrupts() as interrupts:
+                start(where, chosen_port(os.environ), stays=True, held=interrupts.held)
+        if command in ("down", "clean"):
+            docker.check()
+            print("Stopped." if stop(where) else "Nothing ran.")
+            if command == "clean":
+                print(f"{remove_images()} images removed.")
+            return 0
+        if command == "logs":
+            return _compose("logs", "--follow", "--tail", "100")
+        running = status(where)
+    except StepFailed as error:
+        print(*error.evidence, f"Failed: {error.reason}", f"Next: {error.next_step}", sep="\n", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if running is None:
+        print("Nothing runs: make up")
+        return 1
+    print(f"To talk to it:\n{how_to_talk(running.endpoint)}\nTo end it: make down")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The docker command, as a person would type it: what it answers, or why it cannot, in one sentence."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.errors import StepFailed
+
+LABEL = "com.stagemaker"  # on every image, container, network and volume that this project makes
+_ANSWER_LIMIT_S = 120.0
+_WITHOUT = "Start or install Docker 26 or newer with compose v2 (docs.docker.com), or do without: make demo"
+
+
+def check() -> None:
+    """Raise StepFailed unless there is a Docker engine that answers, and compose v2."""
+    if not shutil.which("docker"):
+        raise StepFailed("The command `docker` was not found.", _WITHOUT)
+    engine = _run("version", "--format", "{{.Server.Version}}")
+    if engine.returncode:
+        raise StepFailed("The Docker engine does not answer.", _WITHOUT, _tail(engine.stderr))
+    major = engine.stdout.partition(".")[0]
+    if major.isdecimal() and int(major) < 26:
+        raise StepFailed(f"This Docker engine is version {engine.stdout.strip()}.", _WITHOUT)
+    if _run("compose", "version").returncode:
+        old = " (docker-compose is version 1, which has ended)" if shutil.which("docker-compose") else ""
+        raise StepFailed(f"Docker has no `docker compose`{old}.", _WITHOUT)
+
+
+def ask(*arguments: str) -> str:
+    """What the command prints. Raises StepFailed with its own words when it fails."""
+    done = _run(*arguments)
+    if done.returncode:
+        raise StepFailed(f"`docker {' '.join(arguments)}` failed.", "Read what it says above.", _tail(done.stderr))
+    return done.stdout.strip()
+
+
+def listed(kind: str, *filters: str) -> list[str]:
+    """The ids of all containers, images, networks or volumes that pass every filter, such as `label=x`."""
+    every = ("--all",) if kind == "container" else ()
+    chosen = [word for one in filters for word in ("--filter", one)]
+    return sorted(set(ask(kind, "ls", *every, "--quiet", *chosen).split()))
+
+
+def remove(kind: str, ids: list[str]) -> int:
+    """Delete them, running containers and tagged images too; how many. What is gone already is not counted."""
+    force = () if kind == "network" else ("--force",)
+    volumes = ("--volumes",) if kind == "container" else ()
+    return sum(_run(kind, "rm", *force, *volumes, one).returncode == 0 for one in ids)
+
+
+def inspect(kind: str, name: str) -> dict[str, Any] | None:
+    """Everything about it, or None when there is none."""
+    done = _run(kind, "inspect", name)
+    found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+    return found[0] if found else None
+
+
+def logs(container: str, lines: str) -> list[str]:
+    """The last lines of its output."""
+    done = _run("logs", "--tail", lines, container)
+    return (done.stdout + done.stderr).splitlines()
+
+
+def follow(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> int:
+    """Run it with its output on our terminal; its exit code."""
+    return subprocess.run(["docker", *arguments], cwd=folder, env=environment, check=False).returncode
+
+
+def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            ["docker", *arguments], capture_output=True, text=True, timeout=_ANSWER_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        message = f"The Docker engine did not answer `docker {arguments[0]}` within {_ANSWER_LIMIT_S:.0f} s."
+        raise StepFailed(message, _WITHOUT) from None
+
+
+def _tail(text: str) -> tuple[str, ...]:
+    return tuple(text.strip().splitlines()[-5:])
