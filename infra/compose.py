@@ -17,9 +17,10 @@ from infra import docker
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
 from infra.paths import CHECKOUT, Paths, paths
-from infra.stack import HOST, chosen_port, how_to_talk
+from infra.stack import HOST, check_port, chosen_port, how_to_talk
 
 IMAGES = ("localstack", "trainer", "serve", "lambda")
+REGISTRY_PORT = 5000
 _TAIL_LINES = "15"
 
 
@@ -57,6 +58,8 @@ def start(
             f"The stack already runs in containers on port {running.port}.",
             "End it with `make down`, or use it: `make status` says how.",
         )
+    check_port(port)
+    check_port(int(os.environ.get("REGISTRY_PORT") or REGISTRY_PORT), "REGISTRY_PORT")
     try:
         if _compose("up", "--wait", "--detach", "--build", port=port):
             raise StepFailed("The containers did not become healthy.", "Read the lines above.", log_tail(where))
@@ -90,7 +93,11 @@ def status(where: Paths) -> Running | None:  # noqa: ARG001 - as infra.stack's
 
 
 def stop(where: Paths) -> bool:  # noqa: ARG001 - as infra.stack's
-    """Remove every container, network and volume of the project, and those that it started; whether there was any."""
+    """Remove every container, network and volume of the project, and those that it started; whether there was any.
+
+    Where no engine answers there is nothing: it is no error, for this also cleans up after one."""
+    if not docker.answers():
+        return False
     before = docker.listed("container", f"label=com.docker.compose.project={project()}")
     _compose("down", "--volumes", "--remove-orphans", "--timeout", "30")
     started = f"label={docker.LABEL}.network={project()}"

@@ -29,6 +29,11 @@ def check() -> None:
         raise StepFailed(f"Docker has no `docker compose`{old}.", _WITHOUT)
 
 
+def answers() -> bool:
+    """Whether there is an engine that answers."""
+    return shutil.which("docker") is not None and _run("version").returncode == 0
+
+
 def ask(*arguments: str) -> str:
     """What the command prints. Raises StepFailed with its own words when it fails."""
     done = _run(*arguments)

@@ -91,7 +91,7 @@ def start(
                 f"A stack of this checkout already runs on port {running.port}.",
                 "End it with `make stop`, or use it: `make status` says how.",
             )
-        _check_port(port)
+        check_port(port)
         _clear(where)
         (where.state / "tmp").mkdir()
         with held():
@@ -183,7 +183,8 @@ def _locked(where: Paths) -> Iterator[None]:
         yield
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int, variable: str = "PORT") -> None:
+    """Raise StepFailed when something listens on it; `variable` is what the user sets to choose another."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: old connections may linger
         try:
@@ -191,7 +192,7 @@ def _check_port(port: int) -> None:
         except OSError as error:
             raise StepFailed(
                 f"Port {port} of {HOST} is taken ({error.strerror}).",
-                f"Choose another, such as PORT={port + 34}: PORT={port + 34} make demo",
+                f"Choose another, such as {variable}={port + 34}: {variable}={port + 34} make demo",
             ) from None
 
 

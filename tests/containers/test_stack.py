@@ -1,0 +1,239 @@
+"""The whole path in containers, as `make demo DOCKER=1` and the other commands run it."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.clients import Clients
+from infra.steps import STEPS
+from tests.containers.conftest import PROJECT, Stack, docker, left_in_the_engine
+from tests.e2e.conftest import EPOCHS, accuracy
+
+LIMIT_S = 300
+BUCKET = "stagemaker-demo-000000000000-us-east-1"
+
+
+def until[T](call: Callable[[], T], good: Callable[[T], bool], limit_s: float = LIMIT_S) -> T:
+    """What `call` gives, once it is good."""
+    deadline = time.monotonic() + limit_s
+    while not good(found := call()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+def ended(clients: Clients, name: str) -> dict[str, Any]:
+    """The description of a training job that has ended."""
+    return until(
+        lambda: clients.sagemaker.describe_training_job(TrainingJobName=name),
+        lambda job: job["TrainingJobStatus"] not in ("InProgress", "Stopping"),
+    )
+
+
+def request(role: str, image: str, **more: Any) -> dict[str, Any]:
+    """CreateTrainingJob, without data."""
+    return {
+        "TrainingJobName": f"test-{uuid.uuid4().hex[:8]}",
+        "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
+        "RoleArn": role,
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/models"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+    } | more
+
+
+@pytest.fixture(scope="module")
+def own_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An image that is none of ours: `train` does what its environment says, with no library but the shell."""
+    folder = tmp_path_factory.mktemp("image")
+    (folder / "train").write_text('#!/bin/sh\neval "$PROGRAM"\n')
+    (folder / "Dockerfile").write_text("FROM python:3.13-slim\nCOPY --chmod=755 train /usr/local/bin/\n")
+    docker("build", "--quiet", "--tag", "test-own-image:1", str(folder))
+    yield "test-own-image:1"
+    docker("image", "rm", "--force", "test-own-image:1")
+
+
+def test_the_whole_path(demo: str, place: Stack) -> None:
+    assert accuracy(demo) >= 0.8, demo
+    for step in STEPS:
+        assert f"> {step.title}" in demo
+    assert "valid_accuracy=" in demo, "the training's log lines reach the terminal"
+    assert f"listens on 127.0.0.1:{min(place.port, place.registry_port)}" in demo
+    assert "make down" in demo
+
+
+def test_everything_ran_in_containers_of_its_own(clients: Clients) -> None:
+    images = docker("ps", "--filter", f"label=com.stagemaker.network={PROJECT}", "--format", "{{.Image}}").split()
+    assert "stagemaker/serve:latest" in images
+    assert "stagemaker/lambda:latest" in images
+    assert clients.sagemaker.list_endpoints()["Endpoints"][0]["EndpointStatus"] == "InService"
+
+
+def test_a_second_up_changes_nothing(demo: str, place: Stack) -> None:
+    code, output = place.run("infra.bootstrap", "up", EPOCHS)
+    assert code == 0, output
+    assert "Nothing changed: all is as planned." in output
+
+
+def test_invoke_shows_five_labels(demo: str, place: Stack) -> None:
+    photo = place.data / "test" / "digit-7" / "7-017.png"
+    code, output = place.run("infra.invoke", IMAGE=str(photo))
+    assert code == 0, output
+    assert output.count("digit-") >= 5
+
+
+def test_two_hosts_train_one_model(clients: Clients, role: str) -> None:
+    jobs = clients.sagemaker.list_training_jobs(NameContains="stagemaker-demo-")["TrainingJobSummaries"]
+    alone = clients.sagemaker.describe_training_job(TrainingJobName=jobs[0]["TrainingJobName"])
+    copied = ("AlgorithmSpecification", "HyperParameters", "InputDataConfig")
+    resources = {"InstanceType": "ml.g5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    asked = request(role, "", ResourceConfig=resources, **{key: alone[key] for key in copied})
+    clients.sagemaker.create_training_job(**asked)
+    together = ended(clients, asked["TrainingJobName"])
+    assert together["TrainingJobStatus"] == "Completed", together.get("FailureReason")
+
+    def measured(job: dict[str, Any]) -> float:
+        return next(float(m["Value"]) for m in job["FinalMetricDataList"] if m["MetricName"] == "validation:accuracy")
+
+    assert measured(together) == pytest.approx(measured(alone), abs=0.1)
+    streams = clients.logs.describe_log_streams(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{asked['TrainingJobName']}/"
+    )["logStreams"]
+    assert [s["logStreamName"].split("/")[1].rpartition("-")[0] for s in streams] == ["algo-1", "algo-2"]
+    training = next(t for t in together["SecondaryStatusTransitions"] if t["Status"] == "Training")
+    assert "ml.g5.xlarge has" in training["StatusMessage"], "there is no GPU here, and it says so"
+    assert docker("network", "ls", "--quiet", "--filter", f"label=com.stagemaker.network={PROJECT}") == ""
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("echo it broke >&2; exit 3", "AlgorithmError: See job logs for more information, exit code: 3"),
+        ("echo no data > /opt/ml/output/failure; exit 1", "AlgorithmError: no data, exit code: 1"),
+        ("exec /usr/bin/python3-missing", "exit code: 127"),
+    ],
+)
+def test_any_image_runs_and_its_end_is_told(
+    clients: Clients, role: str, own_image: str, program: str, reason: str
+) -> None:
+    asked = request(role, own_image, Environment={"PROGRAM": program})
+    clients.sagemaker.create_training_job(**asked)
+    job = ended(clients, asked["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Failed"
+    assert reason in job["FailureReason"]
+
+
+def test_the_role_reaches_s3_from_inside(clients: Clients, role: str, place: Stack) -> None:
+    program = "import boto3; print('buckets', len(boto3.client('s3').list_buckets()['Buckets']))"
+    asked = request(role, "stagemaker/lambda:latest")
+    asked["AlgorithmSpecification"] |= {
+        "ContainerEntrypoint": ["python", "-c"],
+        "ContainerArguments": [program],
+    }
+    clients.sagemaker.create_training_job(**asked)
+    job = ended(clients, asked["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+
+
+def test_an_image_that_is_nowhere_is_refused(clients: Clients, role: str) -> None:
+    for image in ("nobody/has-this:1", "000000000000.dkr.ecr.us-east-1.amazonaws.com/nothing:1"):
+        with pytest.raises(ClientError) as refusal:
+            clients.sagemaker.create_training_job(**request(role, image))
+        assert refusal.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_pushed_image_runs_as_function_and_as_job(clients: Clients, place: Stack, role: str) -> None:
+    code, output = place.run("infra.images", "push", "--target", "local", "lambda")
+    assert code == 0, output
+    ecr = clients_for(place, "ecr")
+    repository = ecr.describe_repositories(repositoryNames=["stagemaker/lambda"])["repositories"][0]
+    (image,) = ecr.describe_images(repositoryName="stagemaker/lambda")["imageDetails"]
+    by_digest = f"{repository['repositoryUri']}@{image['imageDigest']}"
+    function = f"pushed-{uuid.uuid4().hex[:8]}"
+    lambda_role = clients.iam.get_role(RoleName="stagemaker-demo-lambda-us-east-1")["Role"]["Arn"]
+    made = clients.lambda_.create_function(
+        FunctionName=function,
+        Role=lambda_role,
+        PackageType="Image",
+        Code={"ImageUri": by_digest},
+        Timeout=60,
+        Environment={"Variables": {"ENDPOINT_NAME": "stagemaker-demo", "SYSTEM": "E"}},
+    )
+    try:
+        assert made["CodeSha256"] == image["imageDigest"].removeprefix("sha256:")
+        until(
+            lambda: clients.lambda_.get_function_configuration(FunctionName=function)["State"],
+            lambda state: state == "Active",
+        )
+        event = {"s3": f"s3://{BUCKET}/data/test/digit-7/7-017.png"}
+        answer = clients.lambda_.invoke(FunctionName=function, Payload=json.dumps(event))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        assert json.loads(answer["Payload"].read())["statusCode"] == 200
+    finally:
+        clients.lambda_.delete_function(FunctionName=function)
+
+    tag = image["imageTags"][0]
+    asked = request(role, f"000000000000.dkr.ecr.us-east-1.amazonaws.com/stagemaker/lambda:{tag}")
+    asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["python", "-c"], "ContainerArguments": ["print(1)"]}
+    clients.sagemaker.create_training_job(**asked)
+    assert ended(clients, asked["TrainingJobName"])["TrainingJobStatus"] == "Completed"
+
+
+def test_a_serving_container_that_dies_is_started_again(clients: Clients) -> None:
+    def serving() -> list[str]:
+        filters = [
+            "--filter",
+            f"label=com.stagemaker.network={PROJECT}",
+            "--filter",
+            "ancestor=stagemaker/serve:latest",
+        ]
+        return docker("ps", "--quiet", *filters).split()
+
+    (before,) = serving()
+    docker("kill", before)
+    until(serving, lambda found: bool(found) and before not in found)
+    photo = b"no photo"
+
+    def answers() -> str:
+        try:
+            clients.runtime.invoke_endpoint(EndpointName="stagemaker-demo", ContentType="image/png", Body=photo)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "an answer to no photo"
+
+    until(answers, lambda code: code == "ModelError")  # the container itself refuses it again
+
+
+def test_a_killed_localstack_is_swept_at_its_next_start(clients: Clients, place: Stack) -> None:
+    localstack = docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}", "--filter",
+                        "label=com.docker.compose.service=localstack")  # fmt: skip
+    started = ["ps", "--quiet", "--filter", f"label=com.stagemaker.network={PROJECT}"]
+    before = docker(*started).split()
+    assert before
+    docker("kill", localstack)
+    docker("start", localstack)
+    until(lambda: docker(*started).split(), lambda now: not set(before) & set(now))
+
+
+def test_down_leaves_nothing(demo: str, place: Stack) -> None:
+    code, output = place.run("infra.compose", "down")
+    assert (code, output.splitlines()[-1]) == (0, "Stopped.")
+    assert left_in_the_engine() == []
+    code, output = place.run("infra.compose", "status")
+    assert (code, output) == (1, "Nothing runs: make up\n")
+
+
+def clients_for(place: Stack, service: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=place.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
