@@ -28,9 +28,8 @@ def left_in_the_engine(project: str = PROJECT) -> list[str]:
     found = []
     for kind, every in (("container", "--all"), ("network", "--quiet"), ("volume", "--quiet")):
         for label in (f"com.docker.compose.project={project}", f"com.stagemaker.network={project}"):
-            found += [
-                f"{kind} {name}" for name in docker(kind, "ls", every, "--quiet", "--filter", f"label={label}").split()
-            ]
+            names = docker(kind, "ls", every, "--quiet", "--filter", f"label={label}").split()
+            found += [f"{kind} {name}" for name in names]
     return found
 
 
