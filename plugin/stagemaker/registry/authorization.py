@@ -1,0 +1,29 @@
+"""GetAuthorizationToken: the user and the password for `docker login`."""
+
+import base64
+from typing import Any
+
+from stagemaker.registry.catalog import Catalog
+from stagemaker.registry.tokens import USER, Tokens
+from stagemaker.state import Scope
+from stagemaker.unsupported import not_supported
+
+
+class Authorization:
+    """The operation. `host` is the registry's, such as localhost:5000."""
+
+    def __init__(self, catalog: Catalog, tokens: Tokens, host: str | None) -> None:
+        self._catalog, self._tokens, self._host = catalog, tokens, host
+
+    def get_authorization_token(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """For the caller's account and region, for 12 hours."""
+        _ = self._catalog.backend  # raises where there is none
+        if set(request.get("registryIds", [])) - {scope.account}:
+            raise not_supported("the registry of another account (registryIds)")
+        password, expires = self._tokens.issue(scope)
+        data = {
+            "authorizationToken": base64.b64encode(f"{USER}:{password}".encode()).decode(),
+            "expiresAt": expires,
+            "proxyEndpoint": f"http://{self._host}",
+        }
+        return {"authorizationData": [data]}

@@ -1,0 +1,175 @@
+"""Which repositories there are, and which images and tags each has: the records behind ECR's operations and the front.
+
+A record holds "Repository" (as DescribeRepositories answers it), "Tags" (of the resource), "Images" (by digest) and
+"ImageTags" (tag to digest), and where they were put "Policy", "Lifecycle" and "Preview".
+"""
+
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stagemaker.errors import ApiError
+from stagemaker.registry.backend import Backend
+from stagemaker.registry.ecr_errors import image_exists, invalid, no_registry, repository_missing, tag_immutable
+from stagemaker.registry.lifecycle_plan import Candidate, expired, read_policy
+from stagemaker.registry.manifest_plan import Manifest, read_manifest
+from stagemaker.state import Record, Scope, Store
+
+KIND = "ecr-repository"
+
+
+@dataclass(frozen=True)
+class Image:
+    """`size_bytes` as DescribeImages answers it: of an index, the greatest of its images."""
+
+    digest: str
+    media_type: str
+    artifact_media_type: str
+    size_bytes: int
+    children: tuple[str, ...]
+    pushed_at: float
+
+
+class Catalog:
+    """Thread-safe. `backend` None: there is no registry, and nothing that needs images works."""
+
+    def __init__(self, store: Store, backend: Backend | None, clock: Callable[[], float]) -> None:
+        self.store, self._backend, self._clock = store, backend, clock
+
+    @property
+    def backend(self) -> Backend:
+        """Raises NotImplementedException (501) when there is none."""
+        if self._backend is None:
+            raise no_registry()
+        return self._backend
+
+    def repository(self, scope: Scope, name: str) -> Record:
+        """The record as it is now. Raises RepositoryNotFoundException."""
+        record = self.store.get(scope, KIND, name)
+        if record is None:
+            raise repository_missing(scope, name)
+        return record
+
+    def update(self, scope: Scope, name: str, **changes: Any) -> Record:
+        """Replace a part of the record. Raises RepositoryNotFoundException."""
+        with self.store.lock:
+            self.repository(scope, name)
+            return self.store.update(scope, KIND, name, **changes)
+
+    def push(
+        self,
+        scope: Scope,
+        name: str,
+        body: bytes,
+        media_type: str | None,
+        tag: str | None,
+        *,
+        digest: str | None = None,
+        again: bool = True,
+    ) -> Manifest:
+        """Store a manifest whose blobs are there already, and tag it; then the lifecycle policy is applied.
+
+        `digest` is what its sender says that it is; `again`: pushing what is there already is no error. Raises as
+        PutImage does; then nothing has changed."""
+        try:
+            manifest = read_manifest(body, media_type)
+        except ValueError as error:
+            raise invalid(f"Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{error}'") from None
+        if digest not in (None, manifest.digest):
+            raise ApiError("ImageDigestDoesNotMatchException", f"The image manifest's digest is not {digest}.")
+        self._check(scope, name, manifest, tag, again)
+        self.backend.put_manifest(scope, name, manifest.digest, manifest.media_type, body)
+        with self.store.lock:
+            record = self._check(scope, name, manifest, tag, again)
+            images = record["Images"]
+            if manifest.digest not in images:
+                images = {**images, manifest.digest: self._image(manifest, images)}
+            tags = {**record["ImageTags"], **({tag: manifest.digest} if tag else {})}
+            self.update(scope, name, Images=images, ImageTags=tags)
+        self.expire(scope, name)
+        return manifest
+
+    def untag(self, scope: Scope, name: str, tag: str) -> None:
+        """Take the tag off; an image without a tag left is deleted, as BatchDeleteImage does."""
+        with self.store.lock:
+            tags = dict(self.repository(scope, name)["ImageTags"])
+            digest = tags.pop(tag, None)
+            if digest is None:
+                return
+            if digest in tags.values():
+                self.update(scope, name, ImageTags=tags)
+                return
+        self.remove(scope, name, [digest])
+
+    def remove(self, scope: Scope, name: str, digests: Iterable[str]) -> None:
+        """Delete images and their tags, first in the registry: when it does not answer, the record stays."""
+        gone = set(digests)
+        for digest in gone:
+            self.backend.delete_manifest(scope, name, digest)
+        with self.store.lock:
+            record = self.repository(scope, name)
+            images = {digest: image for digest, image in record["Images"].items() if digest not in gone}
+            tags = {tag: digest for tag, digest in record["ImageTags"].items() if digest not in gone}
+            self.update(scope, name, Images=images, ImageTags=tags)
+
+    def expire(self, scope: Scope, name: str) -> None:
+        """Apply the lifecycle policy: when it is put, after each push and before images are listed or described.
+
+        (AWS does it within 24 hours of the moment at which an image meets a rule.)"""
+        record = self.repository(scope, name)
+        if not record.get("Lifecycle"):
+            return
+        now = self._clock()
+        if found := expired(read_policy(record["Lifecycle"]), candidates(record), now):
+            self.remove(scope, name, found)
+        self.update(scope, name, LifecycleEvaluatedAt=now)
+
+    def _check(self, scope: Scope, name: str, manifest: Manifest, tag: str | None, again: bool) -> Record:
+        record = self.repository(scope, name)
+        there = record["ImageTags"].get(tag)
+        if manifest.digest in record["Images"] and (tag is None or there == manifest.digest) and not again:
+            raise image_exists(scope, name, manifest.digest, tag)
+        if tag and there not in (None, manifest.digest) and is_immutable(record["Repository"], tag):
+            raise tag_immutable(name, tag)
+        if missing := [digest for digest in manifest.children if digest not in record["Images"]]:
+            raise ApiError(
+                "ReferencedImagesNotFoundException",
+                f"The images with imageIds {missing} do not exist within the repository with name '{name}' in the "
+                f"registry with id '{scope.account}'",
+            )
+        return record
+
+    def _image(self, manifest: Manifest, images: Mapping[str, Image]) -> Image:
+        size = max((images[child].size_bytes for child in manifest.children), default=manifest.size_bytes)
+        return Image(
+            manifest.digest, manifest.media_type, manifest.artifact_media_type, size, manifest.children, self._clock()
+        )
+
+
+def is_immutable(repository: Mapping[str, Any], tag: str) -> bool:
+    """Whether the tag, once set, stays: the repository's rule, or its opposite for a tag that an exclusion names."""
+    rule = repository["imageTagMutability"]
+    filters = repository.get("imageTagMutabilityExclusionFilters", [])
+    excluded = any(fnmatch.fnmatchcase(tag, item["filter"]) for item in filters)
+    return bool(rule.startswith("IMMUTABLE") != excluded)
+
+
+def tags_of(record: Record, digest: str) -> list[str]:
+    """The image's tags, in order of their names."""
+    return sorted(tag for tag, tagged in record["ImageTags"].items() if tagged == digest)
+
+
+def referenced(record: Record) -> set[str]:
+    """The digests of images that an index in the repository names."""
+    return {child for image in record["Images"].values() for child in image.children}
+
+
+def candidates(record: Record) -> list[Candidate]:
+    """What a lifecycle policy looks at: AWS does not expire an image that an index names."""
+    kept = referenced(record)
+    return [
+        Candidate(image.digest, tuple(tags_of(record, image.digest)), image.pushed_at)
+        for image in record["Images"].values()
+        if image.digest not in kept
+    ]

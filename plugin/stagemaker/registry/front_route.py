@@ -1,0 +1,85 @@
+"""Pure: which part of the registry's HTTP API a request asks for. Grammar: the OCI distribution specification; names as
+ECR takes them. Nothing else is ever passed on, so that no path leads out of the caller's own repositories."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import parse_qsl
+
+from stagemaker.registry.manifest_plan import DIGEST, TAG
+
+Kind = Literal["base", "tags", "manifest", "blob", "uploads", "upload"]
+METHODS: Mapping[Kind, tuple[str, ...]] = {
+    "base": ("GET", "HEAD"),
+    "tags": ("GET",),
+    "manifest": ("GET", "HEAD", "PUT"),
+    "blob": ("GET", "HEAD"),
+    "uploads": ("POST",),
+    "upload": ("GET", "PATCH", "PUT", "DELETE"),
+}
+NAME = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")  # ECR's pattern
+_NAME_LIMIT = 256
+_UPLOAD = re.compile(r"[A-Za-z0-9_=-]{1,128}")
+_PATHS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    ("base", re.compile(r"/v2/?")),
+    ("tags", re.compile(r"/v2/(?P<name>.+)/tags/list")),
+    ("manifest", re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]+)")),
+    ("uploads", re.compile(r"/v2/(?P<name>.+)/blobs/uploads/?")),
+    ("upload", re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<reference>[^/]+)")),
+    ("blob", re.compile(r"/v2/(?P<name>.+)/blobs/(?P<reference>[^/]+)")),
+)
+_QUERY = ("mount", "from", "digest", "_state")
+
+
+class Refused(Exception):
+    """The request is not answered: `code` and `message` as the specification has them."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+@dataclass(frozen=True)
+class Route:
+    """`reference` is a tag or digest, a blob's digest, or an upload's id; `query` holds only what is known."""
+
+    kind: Kind
+    repository: str = ""
+    reference: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+def route(method: str, target: str) -> Route:
+    """Of a request line. Raises Refused."""
+    path, _, query = target.partition("?")
+    for kind, pattern in _PATHS:
+        if match := pattern.fullmatch(path):
+            parts = match.groupdict()
+            found = Route(kind, parts.get("name", ""), parts.get("reference", ""), _query(query))
+            _check(found)
+            if method not in METHODS[kind]:
+                raise Refused(405, "UNSUPPORTED", f"ECR does not take {method} here: use the ECR API.")
+            return found
+    raise Refused(404, "UNSUPPORTED", "There is nothing of the registry's API at this path.")
+
+
+def _query(text: str) -> dict[str, str]:
+    return {key: value for key, value in parse_qsl(text) if key in _QUERY}
+
+
+def _check(found: Route) -> None:
+    if found.kind == "base":
+        return
+    for name in (found.repository, found.query.get("from", "any")):
+        if len(name) > _NAME_LIMIT or not NAME.fullmatch(name):
+            raise Refused(400, "NAME_INVALID", f"'{name[:_NAME_LIMIT]}' is not the name of a repository.")
+    digests = [found.query[key] for key in ("mount", "digest") if key in found.query]
+    if found.kind == "blob":
+        digests.append(found.reference)
+    if not all(DIGEST.fullmatch(digest) for digest in digests):
+        raise Refused(400, "DIGEST_INVALID", "A digest is sha256: and 64 hexadecimal digits.")
+    if found.kind == "upload" and not _UPLOAD.fullmatch(found.reference):
+        raise Refused(404, "BLOB_UPLOAD_UNKNOWN", "There is no such upload.")
+    if found.kind == "manifest" and not (TAG.fullmatch(found.reference) or DIGEST.fullmatch(found.reference)):
+        raise Refused(400, "TAG_INVALID", "A manifest is named by a tag or by a SHA-256 digest.")

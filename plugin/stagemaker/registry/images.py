@@ -1,0 +1,157 @@
+"""The images of a repository: DescribeImages and its kin. What they hold is read from the registry."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stagemaker.registry.catalog import Catalog, Image, referenced, tags_of
+from stagemaker.registry.ecr_errors import image_missing, invalid
+from stagemaker.registry.image_ids import Failure, find_image
+from stagemaker.registry.manifest_plan import DIGEST, TAG
+from stagemaker.registry.paging import page, refuse_foreign
+from stagemaker.state import Record, Scope
+
+_REFERENCED = Failure(
+    "ImageReferencedByManifestList", "Requested image referenced by manifest list: delete the manifest list first"
+)
+
+
+class Images:
+    """The operations; each answers NotImplementedException (501) where there is no registry."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def describe_images(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """All, or those that are named: one that is not there is an error."""
+        record, name = self._find(scope, request), request["repositoryName"]
+        if "imageIds" not in request:
+            wanted = {d: image for d, image in record["Images"].items() if _has_status(tags_of(record, d), request)}
+            found, more = page(wanted, request)
+            return {"imageDetails": [_detail(scope, name, record, image) for image in found], **more}
+        images: dict[str, Image] = {}
+        for image_id in request["imageIds"]:
+            image = find_image(record, image_id)
+            if isinstance(image, Failure) and image.code == "ImageNotFound":
+                raise image_missing(scope, name, image_id.get("imageDigest"), image_id.get("imageTag"))
+            if isinstance(image, Failure):
+                raise invalid(image.reason)
+            images[image.digest] = image
+        return {"imageDetails": [_detail(scope, name, record, image) for image in images.values()]}
+
+    def list_images(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """One id for each tag, and one for each image without a tag."""
+        record = self._find(scope, request)
+        ids = {}
+        for digest in record["Images"]:
+            for tag in tags_of(record, digest) or [""]:
+                if _has_status([tag] if tag else [], request):
+                    ids[f"{digest}:{tag}"] = _image_id(digest, tag)
+        found, more = page(ids, request)
+        return {"imageIds": found, **more}
+
+    def batch_get_image(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """The manifests, byte for byte as they were pushed."""
+        record, name = self._find(scope, request), request["repositoryName"]
+        images, failures = [], []
+        for image_id in request["imageIds"]:
+            image = find_image(record, image_id)
+            if isinstance(image, Failure):
+                failures.append(image.answer(image_id))
+                continue
+            manifest = self._catalog.backend.manifest(scope, name, image.digest).decode()
+            images.append(_answer(scope, name, image.digest, image_id.get("imageTag"), manifest, image.media_type))
+        return {"images": images, "failures": failures}
+
+    def batch_delete_image(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """By tag: take the tag off, and delete the image when it was the last; by digest: delete the image."""
+        name, deleted, failures = request["repositoryName"], [], []
+        self._find(scope, request)
+        for image_id in request["imageIds"]:
+            record = self._catalog.repository(scope, name)
+            image = find_image(record, image_id)
+            if isinstance(image, Failure):
+                failures.append(image.answer(image_id))
+                continue
+            tags, tag = tags_of(record, image.digest), image_id.get("imageTag")
+            if image.digest in referenced(record) and (tag is None or tags == [tag]):
+                failures.append(_REFERENCED.answer(image_id))
+            elif tag is not None:
+                self._catalog.untag(scope, name, tag)
+                deleted.append(_image_id(image.digest, tag))
+            else:
+                self._catalog.remove(scope, name, [image.digest])
+                deleted += [_image_id(image.digest, each) for each in tags or [""]]
+        return {"imageIds": deleted, "failures": failures}
+
+    def put_image(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """Store a manifest whose layers are there, or give another tag to an image that is."""
+        self._find(scope, request)
+        name, text, tag = request["repositoryName"], request["imageManifest"], request.get("imageTag")
+        if tag is not None and not TAG.fullmatch(tag):
+            raise invalid(f"Invalid parameter at 'imageTag' failed to satisfy constraint: '{TAG.pattern}'")
+        kind = request.get("imageManifestMediaType")
+        manifest = self._catalog.push(
+            scope, name, text.encode(), kind, tag, digest=request.get("imageDigest"), again=False
+        )
+        return {"image": _answer(scope, name, manifest.digest, tag, text, manifest.media_type)}
+
+    def batch_check_layer_availability(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """Asked of the registry, layer by layer."""
+        self._find(scope, request)
+        layers, failures = [], []
+        for digest in request["layerDigests"]:
+            if not DIGEST.fullmatch(digest):
+                reason = "Invalid request parameters: layer digest is not a SHA-256 digest"
+                failures.append({"layerDigest": digest, "failureCode": "InvalidLayerDigest", "failureReason": reason})
+                continue
+            size = self._catalog.backend.blob_size(scope, request["repositoryName"], digest)
+            there = {"layerAvailability": "AVAILABLE", "layerSize": size}
+            layers.append({"layerDigest": digest, **(there if size is not None else _UNAVAILABLE)})
+        return {"layers": layers, "failures": failures}
+
+    def _find(self, scope: Scope, request: Mapping[str, Any]) -> Record:
+        """The record, after the lifecycle policy was applied."""
+        refuse_foreign(scope, request)
+        self._catalog.repository(scope, request["repositoryName"])
+        _ = self._catalog.backend
+        self._catalog.expire(scope, request["repositoryName"])
+        return self._catalog.repository(scope, request["repositoryName"])
+
+
+_UNAVAILABLE = {"layerAvailability": "UNAVAILABLE"}
+
+
+def _detail(scope: Scope, name: str, record: Record, image: Image) -> dict[str, Any]:
+    tags = tags_of(record, image.digest)
+    return {
+        "registryId": scope.account,
+        "repositoryName": name,
+        "imageDigest": image.digest,
+        **({"imageTags": tags} if tags else {}),
+        "imageSizeInBytes": image.size_bytes,
+        "imagePushedAt": image.pushed_at,
+        "imageManifestMediaType": image.media_type,
+        **({"artifactMediaType": image.artifact_media_type} if image.artifact_media_type else {}),
+    }
+
+
+def _answer(scope: Scope, name: str, digest: str, tag: str | None, manifest: str, media_type: str) -> dict[str, Any]:
+    return {
+        "registryId": scope.account,
+        "repositoryName": name,
+        "imageId": _image_id(digest, tag),
+        "imageManifest": manifest,
+        "imageManifestMediaType": media_type,
+    }
+
+
+def _image_id(digest: str, tag: str | None) -> dict[str, str]:
+    return {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
+
+
+def _has_status(tags: list[str], request: Mapping[str, Any]) -> bool:
+    """Whether the filter, if there is one, lets the image through."""
+    chosen = request.get("filter", {})
+    if chosen.get("imageStatus", "ACTIVE") not in ("ACTIVE", "ANY"):
+        return False  # nothing is ever archived here
+    return chosen.get("tagStatus", "ANY") in ("ANY", "TAGGED" if tags else "UNTAGGED")

@@ -1,0 +1,49 @@
+"""The registry as the runtimes see it: an image's name to what the engine has to pull (the protocol Registry)."""
+
+import re
+
+from stagemaker.registry.catalog import KIND, Catalog
+from stagemaker.registry.front_route import NAME
+from stagemaker.registry.image_ids import Failure, find_image
+from stagemaker.registry.tokens import USER, Tokens
+from stagemaker.runtime import ImageRefused, Pull
+from stagemaker.state import Scope
+
+DEFAULT_SCOPE = Scope("000000000000", "us-east-1")  # LocalStack's
+_AWS_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
+
+
+class RegistryLookup:
+    """`host` is the registry's, such as localhost:5000. Thread-safe; asks only the records, never the service."""
+
+    def __init__(self, catalog: Catalog, tokens: Tokens, host: str) -> None:
+        self._catalog, self._tokens, self._host = catalog, tokens, host
+
+    def find(self, image: str) -> Pull | None:
+        """As Registry.find. A name that begins with AWS's host says its account and region; one that begins with ours
+        does not, and is looked for in LocalStack's default account and region first, then in all others."""
+        host, _, rest = image.partition("/")
+        match = _AWS_HOST.fullmatch(host)
+        if not match and host != self._host:
+            return None
+        path, _, digest = rest.partition("@")
+        name, _, tag = path.partition(":")
+        if not NAME.fullmatch(name):
+            raise ImageRefused(f"Invalid image name {image}: '{name}' is not the name of a repository.")
+        image_id = {**({"imageTag": tag} if tag else {}), **({"imageDigest": digest} if digest else {})}
+        scope = Scope(match["account"], match["region"]) if match else self._scope_of(name)
+        record = self._catalog.store.get(scope, KIND, name)
+        if record is None:
+            raise ImageRefused(
+                f"Cannot find repository: {name} in registry ID: {scope.account} ({scope.region}). Please check if "
+                "your ECR repository exists: create it, and push the image (`make push`)."
+            )
+        found = find_image(record, image_id or {"imageTag": "latest"})
+        if isinstance(found, Failure):
+            raise ImageRefused(f"Requested image {image} not found: {found.reason}. Push it first (`make push`).")
+        password, _ = self._tokens.issue(scope)
+        return Pull(f"{self._host}/{name}@{found.digest}", USER, password)
+
+    def _scope_of(self, name: str) -> Scope:
+        scopes = [scope for scope, found, _ in self._catalog.store.everywhere(KIND) if found == name]
+        return DEFAULT_SCOPE if DEFAULT_SCOPE in scopes or not scopes else scopes[0]

@@ -1,0 +1,188 @@
+"""Repositories and what is set on them: CreateRepository and its kin, repository policies, tags."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from stagemaker.errors import ApiError
+from stagemaker.registry.catalog import KIND, Catalog
+from stagemaker.registry.ecr_errors import (
+    invalid,
+    policy_missing,
+    repository_exists,
+    repository_missing,
+    repository_not_empty,
+)
+from stagemaker.registry.paging import page, refuse_foreign
+from stagemaker.state import Record, Scope
+from stagemaker.unsupported import not_supported
+
+MAX_TAGS = 50  # AWS's limit for one resource
+
+
+class Repositories:
+    """The operations. `host` is the registry's, as image names begin with it, or None for AWS's own form of it."""
+
+    def __init__(self, catalog: Catalog, host: str | None, clock: Callable[[], float]) -> None:
+        self._catalog, self._host, self._clock = catalog, host, clock
+
+    def create_repository(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """A record; nothing is made in the registry before the first push."""
+        refuse_foreign(scope, request)
+        name = request["repositoryName"]
+        if request.get("encryptionConfiguration", {}).get("encryptionType", "AES256") != "AES256":
+            raise not_supported("encryption of repositories by KMS (encryptionConfiguration)")
+        host = self._host or f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com"
+        repository = {
+            "repositoryArn": scope.arn("ecr", f"repository/{name}"),
+            "registryId": scope.account,
+            "repositoryName": name,
+            "repositoryUri": f"{host}/{name}",
+            "createdAt": self._clock(),
+            **_mutability({"imageTagMutability": "MUTABLE", **request}),
+            "imageScanningConfiguration": {"scanOnPush": False, **request.get("imageScanningConfiguration", {})},
+            "encryptionConfiguration": {"encryptionType": "AES256"},
+        }
+        tags = _merged([], request.get("tags", []))
+        store = self._catalog.store
+        with store.lock:
+            if store.get(scope, KIND, name) is not None:
+                raise repository_exists(scope, name)
+            store.put(scope, KIND, name, {"Repository": repository, "Tags": tags, "Images": {}, "ImageTags": {}})
+        return {"repository": repository}
+
+    def describe_repositories(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """All, by name, or those that are named: one that is not there is an error."""
+        refuse_foreign(scope, request)
+        names = request.get("repositoryNames")
+        if names is not None:
+            return {"repositories": [self._catalog.repository(scope, name)["Repository"] for name in names]}
+        records = self._catalog.store.all(scope, KIND)
+        found, more = page(
+            {record["Repository"]["repositoryName"]: record["Repository"] for record in records}, request
+        )
+        return {"repositories": found, **more}
+
+    def delete_repository(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """With its images when `force` is set."""
+        record, name = self._find(scope, request), request["repositoryName"]
+        if record["Images"]:
+            if not request.get("force"):
+                raise repository_not_empty(scope, name)
+            self._catalog.remove(scope, name, record["Images"])
+        store = self._catalog.store
+        with store.lock:
+            if self._catalog.repository(scope, name)["Images"]:
+                raise repository_not_empty(scope, name)  # pushed meanwhile
+            store.delete(scope, KIND, name)
+        return {"repository": record["Repository"]}
+
+    def put_image_tag_mutability(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """For pushes from now on."""
+        rule = _mutability(request)
+        self._change(scope, request, rule, drop="imageTagMutabilityExclusionFilters")
+        return {**_named(scope, request), **rule}
+
+    def put_image_scanning_configuration(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """Recorded only: StartImageScan and its kin are not implemented."""
+        rule = {"imageScanningConfiguration": {"scanOnPush": False, **request["imageScanningConfiguration"]}}
+        self._change(scope, request, rule)
+        return {**_named(scope, request), **rule}
+
+    def set_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """Recorded; nothing asks it yet, since one account's repositories are closed to all others."""
+        self._find(scope, request)
+        _check_policy(request["policyText"])
+        self._catalog.update(scope, request["repositoryName"], Policy=request["policyText"])
+        return {**_named(scope, request), "policyText": request["policyText"]}
+
+    def get_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """As it was set."""
+        text = self._find(scope, request).get("Policy")
+        if text is None:
+            raise policy_missing(scope, request["repositoryName"], "Repository")
+        return {**_named(scope, request), "policyText": text}
+
+    def delete_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """Answers what was deleted."""
+        answer = self.get_repository_policy(scope, request)
+        self._catalog.update(scope, request["repositoryName"], Policy=None)
+        return answer
+
+    def tag_resource(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """Set tags; a key that is there gets the new value."""
+        with self._catalog.store.lock:
+            name, record = self._by_arn(scope, request["resourceArn"])
+            self._catalog.update(scope, name, Tags=_merged(record["Tags"], request["tags"]))
+        return {}
+
+    def untag_resource(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """Keys that are not there are no error."""
+        with self._catalog.store.lock:
+            name, record = self._by_arn(scope, request["resourceArn"])
+            tags = [tag for tag in record["Tags"] if tag["Key"] not in request["tagKeys"]]
+            self._catalog.update(scope, name, Tags=tags)
+        return {}
+
+    def list_tags_for_resource(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+        """All of them."""
+        return {"tags": self._by_arn(scope, request["resourceArn"])[1]["Tags"]}
+
+    def describe_registry(self, scope: Scope, _request: dict[str, Any]) -> dict[str, Any]:
+        """Replication is not implemented, so there is none."""
+        return {"registryId": scope.account, "replicationConfiguration": {"rules": []}}
+
+    def _find(self, scope: Scope, request: dict[str, Any]) -> Record:
+        refuse_foreign(scope, request)
+        return self._catalog.repository(scope, request["repositoryName"])
+
+    def _change(self, scope: Scope, request: dict[str, Any], rule: dict[str, Any], drop: str = "") -> None:
+        with self._catalog.store.lock:
+            old = self._find(scope, request)["Repository"]
+            kept = {key: value for key, value in old.items() if key != drop}
+            self._catalog.update(scope, request["repositoryName"], Repository={**kept, **rule})
+
+    def _by_arn(self, scope: Scope, arn: str) -> tuple[str, Record]:
+        prefix = scope.arn("ecr", "repository/")
+        name = arn.removeprefix(prefix)
+        if name == arn:
+            raise invalid(f"Invalid parameter at 'resourceArn': {arn} is not the ARN of a repository of this registry.")
+        record = self._catalog.store.get(scope, KIND, name)
+        if record is None:
+            raise repository_missing(scope, name)
+        return name, record
+
+
+def _named(scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+    return {"registryId": scope.account, "repositoryName": request["repositoryName"]}
+
+
+def _mutability(request: dict[str, Any]) -> dict[str, Any]:
+    rule, filters = request["imageTagMutability"], request.get("imageTagMutabilityExclusionFilters")
+    if rule.endswith("_WITH_EXCLUSION") != bool(filters):
+        raise invalid(
+            "Invalid parameter at 'imageTagMutabilityExclusionFilters': filters are given just when the mutability is "
+            "IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION."
+        )
+    return {"imageTagMutability": rule, **({"imageTagMutabilityExclusionFilters": filters} if filters else {})}
+
+
+def _merged(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[str, str]]:
+    values = {tag["Key"]: tag["Value"] for tag in [*old, *new]}
+    if len(values) > MAX_TAGS:
+        raise ApiError("TooManyTagsException", f"A repository takes at most {MAX_TAGS} tags.")
+    return [{"Key": key, "Value": value} for key, value in values.items()]
+
+
+def _check_policy(text: str) -> None:
+    try:
+        policy = json.loads(text)
+        statements = policy["Statement"]
+        listed = statements if isinstance(statements, list) else [statements]
+        good = bool(listed) and all({"Effect", "Principal"} <= item.keys() for item in listed)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        good = False
+    if not good:
+        raise invalid(
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+        )
