@@ -26,7 +26,7 @@ def main(environ: Mapping[str, str]) -> int:
         signal.signal(number, lambda *_: sys.exit(0))  # while nothing is served, there is nothing to drain
     try:
         settings = Settings.from_environment(environ)
-        model = Model.load(settings.model_dir, settings.threads)
+        model = Model.load(settings.model_dir, settings.threads, settings.engine)
     except (BadArtifact, ValueError) as error:
         _LOG.error("cannot serve: %s", error)
         return 1

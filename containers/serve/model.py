@@ -1,9 +1,10 @@
-"""The exported model on ONNX Runtime: loading, checking and warming it, and rows of logits for images.
+"""The exported model on ONNX Runtime, or on PyTorch (cuda.py): loading, checking and warming it, and rows of logits.
 
 Cores are used across requests: every model thread decodes and runs on its own. The runtime's own threads help only a
 lone request, and never spin: on a busy machine spinning halved the throughput.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +18,27 @@ from ml.preprocess import BadImage, preprocess, to_array
 # An image as a request carries it: an encoded file, uint8 (H, W, 3) pixels, or float32 (3, size, size), ready.
 type Item = bytes | npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 type Logits = npt.NDArray[np.float32]
+type Engine = Callable[[npt.NDArray[np.float32]], Logits]  # (N, 3, size, size) -> (N, classes); from many threads
 
 
 class Model:
     """A loaded and warmed model. Safe to call from many threads."""
 
-    def __init__(self, card: ModelCard, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, card: ModelCard, engine: Engine) -> None:
         self.card = card
-        self._session = session
+        self._engine = engine
 
     @classmethod
-    def load(cls, folder: Path, threads: int) -> "Model":
-        """Reads the artifact in `folder` and runs it once. Raises BadArtifact when it cannot be served."""
+    def load(cls, folder: Path, threads: int, engine: str) -> "Model":
+        """Reads the artifact in `folder` and runs it once on `engine`, onnx or torch. Raises BadArtifact when it cannot
+        be served."""
         card = read_card(folder)
-        try:
-            session = onnxruntime.InferenceSession(
-                str(folder / ONNX_FILE), _options(threads), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions have no common base
-            raise BadArtifact(f"{ONNX_FILE} cannot be loaded: {error}") from error
-        model = cls(card, session)
+        if engine == "torch":
+            from containers.serve import cuda  # torch is in no other image than the one that asks for it
+
+            model = cls(card, cuda.load(folder, card))
+        else:
+            model = cls(card, _onnx(folder, threads))
         model._warm()
         return model
 
@@ -53,7 +55,7 @@ class Model:
 
     def run(self, batch: npt.NDArray[np.float32]) -> Logits:
         """float32 (N, 3, size, size) -> float32 (N, classes)."""
-        return np.asarray(self._session.run([ONNX_OUTPUT], {ONNX_INPUT: batch})[0])
+        return self._engine(batch)
 
     def _warm(self) -> None:
         """One run of one image and one of two: lazy initialisation is done, and the graph is what the card says."""
@@ -62,9 +64,19 @@ class Model:
             try:
                 shape = self.run(np.zeros((count, 3, size, size), np.float32)).shape
             except Exception as error:  # ONNX Runtime's exceptions have no common base
-                raise BadArtifact(f"{ONNX_FILE} cannot run {count} x 3 x {size} x {size}: {error}") from error
+                raise BadArtifact(f"The model cannot run {count} x 3 x {size} x {size}: {error}") from error
             if shape != (count, classes):
-                raise BadArtifact(f"{ONNX_FILE} answers {shape} where the model card has {classes} classes.")
+                raise BadArtifact(f"The model answers {shape} where the model card has {classes} classes.")
+
+
+def _onnx(folder: Path, threads: int) -> Engine:
+    try:
+        session = onnxruntime.InferenceSession(
+            str(folder / ONNX_FILE), _options(threads), providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise BadArtifact(f"{ONNX_FILE} cannot be loaded: {error}") from error
+    return lambda batch: np.asarray(session.run([ONNX_OUTPUT], {ONNX_INPUT: batch})[0])
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 MAX_BODY_BYTES = 6_291_456  # InvokeEndpoint's bound on Body in botocore's service model
@@ -16,12 +17,14 @@ READ_TIMEOUT_S = 20.0  # for a whole request body
 REMOTE_TIMEOUT_S = 10.0  # for a whole fetch by URL or from S3: names, redirects and body
 DRAIN_TIMEOUT_S = 25  # SageMaker kills 30 s after SIGTERM
 DEFAULT_QUEUE = 64
+ENGINES = ("onnx", "torch")
 
 
 @dataclass(frozen=True)
 class Settings:
     """`threads` run the model, `queue` requests are held at most, `allowed_origins` are `host:port` that URLs may
-    name although they are not public addresses (an operator's own image store; none by default)."""
+    name although they are not public addresses (an operator's own image store; none by default). `engine` runs the
+    model: ONNX Runtime on the CPU, or PyTorch, which only the gpu image has."""
 
     host: str
     port: int
@@ -29,6 +32,7 @@ class Settings:
     threads: int
     queue: int
     allowed_origins: frozenset[str]
+    engine: str
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -41,6 +45,7 @@ class Settings:
             threads=_number(environ, "STAGEMAKER_SERVE_THREADS", cores(), 256),
             queue=_number(environ, "STAGEMAKER_SERVE_QUEUE", DEFAULT_QUEUE, 10_000),
             allowed_origins=frozenset(origin.strip() for origin in origins if origin.strip()),
+            engine=_engine(environ),
         )
 
 
@@ -62,6 +67,15 @@ def _quota(root: Path) -> float | None:
         return int(limit) / int(period) if limit not in ("max", "-1") else None
     except (OSError, ValueError):
         return None
+
+
+def _engine(environ: Mapping[str, str]) -> str:
+    name = environ.get("STAGEMAKER_SERVE_ENGINE", ENGINES[0])
+    if name not in ENGINES:
+        raise ValueError(f"STAGEMAKER_SERVE_ENGINE must be one of {', '.join(ENGINES)}, not {name!r}.")
+    if name == "torch" and find_spec("torch") is None:
+        raise ValueError("STAGEMAKER_SERVE_ENGINE is torch, which this image lacks: use stagemaker/serve-gpu.")
+    return name
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:

@@ -89,12 +89,19 @@ def test_a_broken_model_does_not_start(tmp_path: Path) -> None:
 
 def test_a_model_that_is_not_its_cards_does_not_start(tmp_path: Path) -> None:
     write_model(tmp_path / "model", classes=("red", "green"))
-    assert "model.onnx answers (1, 3) where the model card has 2 classes" in failed_start(tmp_path)
+    assert "The model answers (1, 3) where the model card has 2 classes" in failed_start(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["SAGEMAKER_BIND_TO_PORT", "STAGEMAKER_SERVE_THREADS", "STAGEMAKER_SERVE_QUEUE"])
 def test_a_senseless_setting_is_named(base: Path, name: str) -> None:
     assert f"{name} must be a whole number" in failed_start(base, **{name: "many"})
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("tensorrt", "must be one of onnx, torch"), ("torch", "use stagemaker/serve-gpu")]
+)
+def test_an_engine_that_is_not_there_is_named(base: Path, name: str, says: str) -> None:
+    assert says in failed_start(base, STAGEMAKER_SERVE_ENGINE=name)
 
 
 def test_it_listens_only_where_it_was_told(base: Path) -> None:

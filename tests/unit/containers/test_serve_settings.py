@@ -10,7 +10,7 @@ from containers.serve.settings import Settings, _quota, cores
 def test_defaults_are_a_containers() -> None:
     settings = Settings.from_environment({})
     assert (settings.host, settings.port, settings.model_dir) == ("0.0.0.0", 8080, Path("/opt/ml/model"))
-    assert (settings.threads, settings.allowed_origins) == (cores(), frozenset())
+    assert (settings.threads, settings.allowed_origins, settings.engine) == (cores(), frozenset(), "onnx")
 
 
 def test_the_environment_decides() -> None:
@@ -21,9 +21,11 @@ def test_the_environment_decides() -> None:
         "STAGEMAKER_SERVE_THREADS": "3",
         "STAGEMAKER_SERVE_QUEUE": "7",
         "STAGEMAKER_FETCH_ALLOW": " Images.Local:8000, ,b:1 ",
+        "STAGEMAKER_SERVE_ENGINE": "torch",
     }
     origins = frozenset({"images.local:8000", "b:1"})
-    assert Settings.from_environment(environ) == Settings("127.0.0.1", 9000, Path("/base/model"), 3, 7, origins)
+    expected = Settings("127.0.0.1", 9000, Path("/base/model"), 3, 7, origins, "torch")
+    assert Settings.from_environment(environ) == expected
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "80a", "", " 80", "\u0668"])
