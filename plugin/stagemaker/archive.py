@@ -4,6 +4,8 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from stagemaker.disk import is_full
+
 MAX_MEMBERS = 100_000  # (ours)
 
 
@@ -15,8 +17,8 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
     """Unpack a tar.gz into `folder`, whose files then take at most `max_bytes`.
 
     Python's "data" filter checks each member; since that of Python 3.12.0 to 3.13.3 can be led astray by chains of
-    links (CVE-2025-4517), a link that goes up (`..`) or away (`/`) is refused before it. Raises BadArchive; what was
-    unpacked until then stays for the caller to delete.
+    links (CVE-2025-4517), a link that goes up (`..`) or away (`/`) is refused before it. Raises BadArchive, or OSError
+    when the disk is full; what was unpacked until then stays for the caller to delete.
     """
     left = max_bytes
     try:
@@ -30,6 +32,8 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
     except BadArchive:
         raise
     except (tarfile.TarError, EOFError, ValueError, OSError, zlib.error) as error:
+        if is_full(error):  # which is not the archive's fault
+            raise
         raise BadArchive(f"It cannot be unpacked: {error}") from error
 
 

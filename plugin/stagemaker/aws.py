@@ -15,6 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stagemaker.disk import explain
 from stagemaker.errors import ApiError, validation_error
 from stagemaker.state import Scope
 
@@ -164,7 +165,7 @@ def _said(sentence: str) -> Iterator[None]:
         told = error.response.get("Error", {})
         raise validation_error(f"{sentence}: {told.get('Message') or told.get('Code')}") from error
     except (BotoCoreError, Boto3Error, OSError) as error:
-        raise validation_error(f"{sentence}: {error}") from error
+        raise validation_error(f"{sentence}: {explain(error)}") from error
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.contract.gateway import (
+    TRAINER,
     Gateway,
     ended,
     make_bucket,
@@ -47,6 +48,22 @@ def refusal(call: Any, **request: Any) -> tuple[str, int, str]:
             "needs Docker",
         ),
         ({"EnableManagedSpotTraining": True}, "NotImplementedException", "EnableManagedSpotTraining"),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 10}},
+            "ResourceLimitExceeded",
+            "Several instances need Docker",
+        ),
+        (
+            {
+                "AlgorithmSpecification": {
+                    "TrainingImage": TRAINER,
+                    "TrainingInputMode": "File",
+                    "ContainerEntrypoint": ["python3"],
+                }
+            },
+            "ValidationException",
+            "needs Docker to run another program than its own",
+        ),
     ],
 )
 def test_bad_input(sagemaker: Any, role: str, changes: dict[str, Any], code: str, sentence: str) -> None:
@@ -111,9 +128,10 @@ def test_logs_metrics_and_artifacts(gateway: Gateway, sagemaker: Any, role: str)
     assert re.fullmatch(r"told/algo-1-\d{10}", stream["logStreamName"])
     events = logs.get_log_events(logGroupName=GROUP, logStreamName=stream["logStreamName"], startFromHead=True)
     lines = [event["message"] for event in events["events"]]
-    assert lines[1:] == ["data ['input/data/train/cat/1.txt', 'input/data/train/dog/2.txt']", "accuracy=0.5 été",
+    assert lines[0] == "Stagemaker: algo-1 runs on this machine, shared with everything else that runs on it"
+    assert lines[2:] == ["data ['input/data/train/cat/1.txt', 'input/data/train/dog/2.txt']", "accuracy=0.5 été",
                          "accuracy=0.75"]  # fmt: skip
-    environment = json.loads(lines[0].removeprefix("environment "))
+    environment = json.loads(lines[1].removeprefix("environment "))
     assert environment["AWS_ENDPOINT_URL"] == gateway.url
     assert environment["TRAINING_JOB_ARN"] == job["TrainingJobArn"]
     assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "eu-west-1"
@@ -128,7 +146,7 @@ def test_the_containers_credentials_are_the_roles(gateway: Gateway, sagemaker: A
     sagemaker.create_training_job(**training_request("who", role))
     ended(sagemaker, "who")
     events = gateway.client("logs").filter_log_events(logGroupName=GROUP, logStreamNamePrefix="who/")["events"]
-    keys = json.loads(events[0]["message"].removeprefix("environment "))
+    keys = json.loads(events[1]["message"].removeprefix("environment "))
     import boto3
 
     sts = boto3.client(

@@ -22,6 +22,8 @@ from stagemaker.unsupported import refuse
 
 MAX_INSTANCES = 20  # (ours) of one endpoint: one machine runs them all
 DEPLOYMENTS = {"DeploymentConfig": "deployment policies"}
+STAGE = "ActivatingTraffic"  # of AWS's stages the last that is behind a variant in service
+MAX_MESSAGE_CHARS = 1024  # AWS's limit of a VariantStatus
 UPDATES = {
     **DEPLOYMENTS,
     "RetainAllVariantProperties": "retained variant properties",
@@ -45,7 +47,7 @@ class Endpoints:
         clock: Callable[[], float],
         work_dir: Path,
     ) -> None:
-        self._store, self._clock, self._work_dir = store, clock, work_dir
+        self._store, self._runtime, self._clock, self._work_dir = store, runtime, clock, work_dir
         self._deployments = Deployments(store, runtime, aws, logs, clock)
         self._numbers = itertools.count(1)
 
@@ -53,7 +55,7 @@ class Endpoints:
         """Returns at once, with the endpoint Creating.
 
         ValidationException for a name that is taken, or a configuration or model that is not there;
-        ResourceLimitExceeded for more instances than one machine should run.
+        ResourceLimitExceeded for more instances than one machine should run, and for hardware that it cannot give.
         """
         name = request["EndpointName"]
         arn = scope.arn("sagemaker", f"endpoint/{name.lower()}")
@@ -140,6 +142,8 @@ class Endpoints:
         if count > MAX_INSTANCES:
             sentence = f"An endpoint runs at most {MAX_INSTANCES} instances on one machine; {count} are asked for."
             raise ApiError("ResourceLimitExceeded", sentence)
+        for variant in config["ProductionVariants"]:
+            self._runtime.check_hardware(variant["InstanceType"], 1)  # each for itself: they need not find each other
         folder = self._work_dir / scope.account / scope.region
         return plan_fleet(name, config, containers, generation=str(next(self._numbers)), work_dir=folder)
 
@@ -156,6 +160,7 @@ def _variants(fleet: Fleet) -> list[dict[str, Any]]:
             "DesiredWeight": variant.weight,
             "CurrentInstanceCount": fleet.healthy(variant.name),
             "DesiredInstanceCount": len(variant.instances),
+            "VariantStatus": [{"Status": STAGE, "StatusMessage": fleet.hardware(variant.name)[:MAX_MESSAGE_CHARS]}],
         }
         for variant in fleet.plan.variants
     ]

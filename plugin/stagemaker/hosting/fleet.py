@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from stagemaker.hardware import sentence
 from stagemaker.hosting.endpoint_plan import FleetPlan, InstancePlan, VariantPlan, next_variant
 from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.instance import Instance
@@ -133,6 +134,10 @@ class Fleet:
     def healthy(self, variant: str) -> int:
         """How many instances of a variant take requests."""
         return sum(instance.client is not None for instance in self._instances[variant])
+
+    def hardware(self, variant: str) -> str:
+        """One sentence: what the instances of a variant run on, or ran on last."""
+        return sentence({instance.plan.id: instance.hardware for instance in self._instances[variant]})
 
     def choose_variant(self) -> str | None:
         """By the weights; None when all of them are 0."""

@@ -5,9 +5,10 @@ from dataclasses import replace
 from http.client import HTTPException
 
 from stagemaker.errors import ApiError
+from stagemaker.hardware import HardwareLog
 from stagemaker.hosting.endpoint_plan import InstancePlan
 from stagemaker.hosting.http_client import HttpClient
-from stagemaker.runtime import Container, Runtime
+from stagemaker.runtime import Container, Exit, Runtime
 
 PING_TIMEOUT_S = 2.0  # AWS's: /ping must answer within it
 MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after it has served for STEADY_S
@@ -35,6 +36,7 @@ class Instance:
         self.client: HttpClient | None = None  # while it is healthy
         self.outstanding = 0  # requests that it works on now; under the fleet's lock
         self.lost: str | None = None
+        self.hardware = ""  # of its container, as the runtime words it
         self._runtime, self._credentials, self._log, self._clock = runtime, credentials, log, clock
         self._container: Container | None = None
         self._restarts = MAX_RESTARTS  # so that the first start has none left
@@ -43,14 +45,16 @@ class Instance:
 
     def start(self) -> None:
         """Start the container; whether it is healthy is for `check` to find. A refusal makes the instance lost."""
-        spec = self.plan.spec
+        spec, log = self.plan.spec, HardwareLog(self.plan.id, self._log)
         try:
             # As on AWS, what the model's Environment says wins over the role's credentials.
             spec = replace(spec, environment={**self._credentials(), **spec.environment})
-            self._container = self._runtime.start(spec, self._log)
+            self._container = self._runtime.start(spec, log.line)
         except ApiError as error:
             self.lost = f"it could not be started: {error.message.rstrip('.')}"
             return
+        self.hardware = self._container.hardware
+        log.begin(self.hardware)
         self._due = self._clock() + self.plan.health_timeout_s
 
     def check(self) -> None:
@@ -63,7 +67,7 @@ class Instance:
             return
         end = self._container.poll()
         if end is not None:
-            self._died(end.code)
+            self._died(end)
         elif self.client is None:
             self._check_health(self._container)
 
@@ -74,24 +78,22 @@ class Instance:
             self._container.stop(grace_s)
             self._container = None
 
-    def _died(self, code: int) -> None:
+    def _died(self, end: Exit) -> None:
+        ended = f"container ended with exit code {end.code}" + (f" ({end.reason.rstrip('.')})" if end.reason else "")
         served = self.client is not None
         self._leave_service()
         self._container = None
         if served and self._clock() - self._healthy_since >= STEADY_S:
             self._restarts = 0
         if self._restarts >= MAX_RESTARTS:
-            self.lost = f"its container ended with exit code {code}" + (
+            self.lost = f"its {ended}" + (
                 f" and was restarted {MAX_RESTARTS} times before" if self._healthy_since else " before it was healthy"
             )
             return
         delay_s = 2**self._restarts
         self._restarts += 1
         self._due = self._clock() + delay_s
-        self._log(
-            f"Stagemaker: the container ended with exit code {code}; restart {self._restarts} of {MAX_RESTARTS} "
-            f"in {delay_s} s."
-        )
+        self._log(f"Stagemaker: the {ended}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
 
     def _check_health(self, container: Container) -> None:
         client = HttpClient(container.address) if container.address else None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stagemaker.archive import BadArchive, unpack
+from stagemaker.disk import explain
 from stagemaker.errors import ApiError
 from stagemaker.hosting.endpoint_plan import ModelSource
 from stagemaker.state import Scope
@@ -47,7 +48,7 @@ def fetch_model(
         advice = "Please ensure that the object located at the URL is a valid tar.gz archive."
         raise BadModelData(f'Failed to extract model data archive from URL "{source.uri}". {advice} {error}') from error
     except OSError as error:
-        raise BadModelData(f"Failed to store model data from {source.uri}: {error}") from error
+        raise BadModelData(f"Failed to store model data from {source.uri}: {explain(error)}.") from error
 
 
 def _fetch_prefix(aws: ModelDataAws, scope: Scope, uri: str, folders: Sequence[Path]) -> None:

@@ -31,7 +31,7 @@ class ContainerSpec:
 
     name: str  # unique among what runs now, such as "my-job-algo-1"
     image: str  # as the caller of the API gave it
-    command: tuple[str, ...]  # ("train",) or ("serve",)
+    command: tuple[str, ...]  # ("train",) or ("serve",); may be empty beside an entry point
     base_dir: Path | None  # a folder of ours that the container sees as /opt/ml; the caller creates and deletes it
     environment: Mapping[str, str] = field(default_factory=dict)
     serves: bool = False  # it listens for HTTP on the port that SAGEMAKER_BIND_TO_PORT, set by the runtime, says
@@ -41,6 +41,8 @@ class ContainerSpec:
     instance_type: str = ""  # such as "ml.g5.xlarge": whether it gets a GPU, and, where asked, how much CPU and memory
     memory_mb: int = 0  # more than this ends it; 0: as the instance type says
     folders: Mapping[str, Path] = field(default_factory=dict)  # absolute path in the container -> ours, read-only
+    working_directory: str = ""  # in place of the image's own
+    function: bool = False  # as Lambda runs one: a user without rights, nothing writable but /tmp, output in order
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Exit:
 
     code: int
     reason: str = ""
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,9 @@ class Container(Protocol):
 class Runtime(Protocol):
     """Runs images. All methods may be called from any thread."""
 
-    def check_image(self, image: str) -> None:
-        """Raise ImageRefused when `start` could not run this image. Called when a job or a model is created."""
+    def check_image(self, image: str, entrypoint: tuple[str, ...] | None = None, command: tuple[str, ...] = ()) -> None:
+        """Raise ImageRefused when `start` could not run this image, or not with this entry point and command. Called
+        when a job or a model is created."""
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:
         """Raise HardwareRefused when `start` could not give so many hosts of this type, or not find each other."""

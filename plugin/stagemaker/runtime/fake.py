@@ -1,7 +1,7 @@
 """A runtime without processes, for tests of what stands on a runtime: its programs are Python functions in threads.
 
 It keeps the same contract as the others, and the same suite says so. Use it as
-`FakeRuntime({"trainer": train})` with `def train(program: FakeProgram) -> int`, which returns the exit code.
+`FakeRuntime({"trainer": train})` with `def train(program: FakeProgram) -> int`: it returns the exit code, or an Exit.
 """
 
 import signal
@@ -68,16 +68,17 @@ class FakeProgram:
     def _run(self, behaviour: "Behaviour") -> Exit:
         try:
             code = behaviour(self)
-        except _Signalled as end:
-            code = 128 + int(end.args[0])
+            end = code if isinstance(code, Exit) else Exit(code)
+        except _Signalled as signalled:
+            end = Exit(128 + int(signalled.args[0]))
         except Exception:  # noqa: BLE001 - the program's own, whatever it is
             give(traceback.format_exc().splitlines(), self._on_line)
-            code = 1
+            end = Exit(1)
         give(self._splitter.finish(), self._on_line)
-        return Exit(code)
+        return end
 
 
-Behaviour = Callable[[FakeProgram], int]
+Behaviour = Callable[[FakeProgram], int | Exit]
 
 
 class FakeContainer:
@@ -126,7 +127,12 @@ class FakeRuntime:
         self._lock = threading.Lock()
         self._closed = False
 
-    def check_image(self, image: str) -> None:
+    def check_image(
+        self,
+        image: str,
+        entrypoint: tuple[str, ...] | None = None,  # noqa: ARG002 - recorded in `started`
+        command: tuple[str, ...] = (),  # noqa: ARG002
+    ) -> None:
         """See Runtime."""
         if image_name(image) not in self.behaviours:
             raise ImageRefused(needs_docker(image, sorted(self.behaviours, reverse=True)))
@@ -145,7 +151,7 @@ class FakeRuntime:
             port = undo.enter_context(reserve_port()) if spec.serves else None
             program = FakeProgram(spec, port.getsockname() if port else None, on_line)
             container = FakeContainer(program, self.behaviours[image_name(spec.image) or ""], undo.pop_all())
-            self._containers = [old for old in self._containers if not old.poll()] + [container]
+            self._containers.append(container)
             self.started.append(spec)
         return container
 

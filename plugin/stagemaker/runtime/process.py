@@ -16,6 +16,10 @@ from stagemaker.runtime.labels import Labels
 from stagemaker.runtime.ports import reserve_port
 
 _PROGRAMS = ("train", "serve")
+OWN_PROGRAM = (
+    "The image {!r} needs Docker to run another program than its own: leave out ContainerEntrypoint, and let "
+    "ContainerArguments, if any, begin with the name of its program."
+)
 ONE_HOST = "Several instances need Docker: processes of one machine cannot find each other by name."
 
 
@@ -54,10 +58,14 @@ class ProcessRuntime:
         self._running: set[Child] = set()
         self._closed = False
 
-    def check_image(self, image: str) -> None:
+    def check_image(self, image: str, entrypoint: tuple[str, ...] | None = None, command: tuple[str, ...] = ()) -> None:
         """See Runtime."""
         if image_name(image) not in self._names():
             raise ImageRefused(needs_docker(image, self._names()))
+        folder = self._images / (image_name(image) or "")
+        known = not command or (command[0] in _PROGRAMS and (folder / command[0]).is_file())
+        if entrypoint is not None or not known:
+            raise ImageRefused(OWN_PROGRAM.format(image))
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any type is this machine
         """See Runtime."""
@@ -66,14 +74,11 @@ class ProcessRuntime:
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> ProcessContainer:
         """See Runtime."""
-        self.check_image(spec.image)
+        self.check_image(spec.image, spec.entrypoint, spec.command)
         name = image_name(spec.image) or ""
-        program = self._images / name / spec.command[0]
-        if spec.command[0] not in _PROGRAMS or not program.is_file():
-            raise ImageRefused(f"The image {spec.image!r} has no program {spec.command[0]!r}.")
-        if spec.entrypoint is not None or spec.folders or spec.group or spec.base_dir is None:
-            raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: with another entry point or folders.")
-        base = spec.base_dir
+        if spec.folders or spec.group or spec.base_dir is None:
+            raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: with other folders, or in a group.")
+        base, program = spec.base_dir, self._images / name / spec.command[0]
         try:
             with self._lock:
                 return self._start(spec, base, name, [str(program), *spec.command[1:]], on_line)

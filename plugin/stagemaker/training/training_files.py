@@ -1,7 +1,9 @@
-"""The files of one training job: the folder that it sees as /opt/ml, and what of it goes to S3."""
+"""The files of one training job: the folder that each host sees as /opt/ml, and what of it goes to S3."""
 
+import os
+import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stagemaker.training.training_plan import FOLDERS, TrainingPlan
@@ -10,12 +12,12 @@ FAILURE_CHARS = 1024  # AWS: so much of output/failure becomes the FailureReason
 _GZIP_LEVEL = 1  # weights hardly compress: higher levels cost seconds and save nothing
 
 
-def lay_out(plan: TrainingPlan, base: Path) -> None:
-    """Create `base` and everything in it but the data."""
+def lay_out(plan: TrainingPlan, host: str, base: Path) -> None:
+    """Create `base`, the folder of `host`, and everything in it but the data."""
     folders = [*FOLDERS, *([plan.checkpoints.folder] if plan.checkpoints else [])]
     for folder in folders:
         (base / folder).mkdir(parents=True, exist_ok=True)
-    for name, text in plan.files.items():
+    for name, text in plan.files[host].items():
         (base / name).write_text(text)
 
 
@@ -28,16 +30,44 @@ def read_failure(base: Path) -> str:
         return ""
 
 
-def pack(folder: Path, archive: Path) -> bool:
-    """Write the content of `folder` as a .tar.gz that appears whole or not at all; False when there is nothing."""
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if names:
+def spread(source: Path, folders: Sequence[Path], *, sharded: bool) -> None:
+    """Give each file below `source` to all of `folders`, or to one in turn if `sharded`. `source` goes away.
+
+    The copies are hard links where the file system has them: n hosts take the disk of one, but a program that writes
+    into an input file, rather than replacing it, writes into that of every host."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    files = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
+    for number, name in enumerate(files):
+        for folder in [folders[number % len(folders)]] if sharded else folders:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            _link(source / name, folder / name)
+    shutil.rmtree(source)
+
+
+def replicate(source: Path, folders: Sequence[Path]) -> None:
+    """Copy all that is below `source` into each of `folders`, for files that are going to be written."""
+    for folder in folders:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+
+
+def pack(folders: Sequence[Path], archive: Path) -> bool:
+    """Write the contents of `folders` as one .tar.gz that appears whole or not at all; False when there is nothing.
+
+    Of the same path in several folders the first one's is taken, and folders are joined; AWS documents no order."""
+    members: dict[Path, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
+            if not any(_is_leaf(members.get(parent)) for parent in name.parents):
+                members.setdefault(name, path)
+    if members:
         partial = archive.with_suffix(".partial")
         with tarfile.open(partial, "w:gz", compresslevel=_GZIP_LEVEL) as tar:
-            for name in names:
-                tar.add(folder / name, arcname=name)
+            for name, path in sorted(members.items()):
+                tar.add(path, arcname=name.as_posix(), recursive=False)
         partial.replace(archive)
-    return bool(names)
+    return bool(members)
 
 
 class Changes:
@@ -62,3 +92,14 @@ class Changes:
                 continue
             if path.is_file():
                 yield path.relative_to(self._folder).as_posix(), (state.st_mtime_ns, state.st_size)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links, or too many of them
+        shutil.copyfile(source, target)
+
+
+def _is_leaf(path: Path | None) -> bool:
+    return path is not None and (path.is_symlink() or not path.is_dir())

@@ -42,7 +42,8 @@ class Training:
         refuse_unsupported(request)
         plan, tags = training_plan(scope, request), tag_list(request)
         self._refuse_taken(scope, plan)
-        self._runtime.check_image(plan.image)
+        self._runtime.check_image(plan.image, plan.entrypoint, plan.command)
+        self._runtime.check_hardware(plan.instance_type, len(plan.hosts))
         environment = self._aws.role_environment(scope, request["RoleArn"])
         self._check_buckets(scope, plan, request)
         with self._store.lock:

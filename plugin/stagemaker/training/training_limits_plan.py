@@ -13,8 +13,6 @@ from stagemaker.unsupported import not_supported
 # Members that are refused whenever they are set to anything but what these accepted values say.
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "AlgorithmSpecification.AlgorithmName": (),
-    "AlgorithmSpecification.ContainerArguments": (),
-    "AlgorithmSpecification.ContainerEntrypoint": (),
     "AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAccessMode": ("Platform",),
     "CheckpointConfig.LocalPath": (),  # but see `_checkpoint_path`
     "DebugRuleConfigurations": ([],),
@@ -26,7 +24,6 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "OutputDataConfig.CompressionType": ("GZIP",),
     "ProfilerRuleConfigurations": ([],),
     "RemoteDebugConfig.EnableRemoteDebug": (False,),
-    "ResourceConfig.InstanceCount": (0, 1),
     "ResourceConfig.InstanceGroups": ([],),
     "ResourceConfig.InstancePlacementConfig": (),
     "ResourceConfig.KeepAlivePeriodInSeconds": (0,),
@@ -44,7 +41,7 @@ _REFUSED_OF_A_CHANNEL: Mapping[str, tuple[Any, ...]] = {
     "DataSource.S3DataSource.HubAccessConfig": (),
     "DataSource.S3DataSource.InstanceGroupNames": ([],),
     "DataSource.S3DataSource.ModelAccessConfig": (),
-    "DataSource.S3DataSource.S3DataDistributionType": ("FullyReplicated",),
+    "DataSource.S3DataSource.S3DataDistributionType": ("FullyReplicated", "ShardedByS3Key"),
     "DataSource.S3DataSource.S3DataType": ("S3Prefix",),
     "InputMode": ("File",),
     "RecordWrapperType": ("None",),

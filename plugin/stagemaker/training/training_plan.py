@@ -3,7 +3,6 @@
 AWS source: "How Amazon SageMaker AI Provides Training Information" and the pages around it in the developer guide.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,22 +10,21 @@ from typing import Any
 
 from stagemaker.errors import validation_error
 from stagemaker.state import Scope
+from stagemaker.training.training_config_plan import config_files, hosts
 
-HOST = "algo-1"  # AWS's name of the first, and for now only, host
-GROUP = "homogeneousCluster"  # what AWS calls the instance group of a job without InstanceGroups
 BASE = "/opt/ml"
 CHECKPOINTS = f"{BASE}/checkpoints"
 DEFAULT_RUNTIME_S = 86_400  # AWS's default of MaxRuntimeInSeconds
 FOLDERS = ("input/config", "input/data", "model", "output/data")
-_CHANNEL_CONFIG = ("ContentType", "RecordWrapperType")
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One input channel: objects under `uri` go to `input/data/<name>`."""
+    """One input channel: objects under `uri` go to `input/data/<name>` of every host, or each to one if `sharded`."""
 
     name: str
     uri: str
+    sharded: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,19 +45,27 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Paths are relative to the folder that the container sees as /opt/ml."""
+    """Paths are relative to the folder that a container sees as /opt/ml."""
 
     name: str
     arn: str
     image: str
+    entrypoint: tuple[str, ...] | None  # in place of the image's own
+    command: tuple[str, ...]
+    instance_type: str
     environment: Mapping[str, str]
-    files: Mapping[str, str]  # path -> text
+    files: Mapping[str, Mapping[str, str]]  # host -> path -> text; the hosts are in the order of their numbers
     channels: tuple[Channel, ...]
     metrics: tuple[Metric, ...]
     model_uri: str
     output_uri: str
     checkpoints: Checkpoints | None
     max_runtime_s: int
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Their names, `algo-1` first."""
+        return tuple(self.files)
 
 
 def training_plan(scope: Scope, request: Mapping[str, Any]) -> TrainingPlan:
@@ -74,8 +80,11 @@ def training_plan(scope: Scope, request: Mapping[str, Any]) -> TrainingPlan:
         name=name,
         arn=arn,
         image=algorithm["TrainingImage"],
+        entrypoint=tuple(algorithm["ContainerEntrypoint"]) if "ContainerEntrypoint" in algorithm else None,
+        command=_command(algorithm),
+        instance_type=request.get("ResourceConfig", {}).get("InstanceType", ""),
         environment={**request.get("Environment", {}), "TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
-        files=_config_files(request),
+        files={host: config_files(request, host) for host in hosts(request)},
         channels=_channels(request),
         metrics=tuple(_metric(definition) for definition in algorithm.get("MetricDefinitions", [])),
         model_uri=f"{output}/model.tar.gz",
@@ -85,44 +94,25 @@ def training_plan(scope: Scope, request: Mapping[str, Any]) -> TrainingPlan:
     )
 
 
-def _config_files(request: Mapping[str, Any]) -> dict[str, str]:
-    resources = request.get("ResourceConfig", {})
-    if "InstanceType" not in resources or resources.get("InstanceCount", 0) < 1:
-        raise validation_error("ResourceConfig needs an InstanceType and an InstanceCount of at least 1.")
-    kind = resources["InstanceType"]
-    contents = {
-        "hyperparameters": request.get("HyperParameters", {}),
-        "inputdataconfig": {c["ChannelName"]: _channel_config(request, c) for c in request.get("InputDataConfig", [])},
-        "resourceconfig": {
-            "current_host": HOST,
-            "current_instance_type": kind,
-            "current_group_name": GROUP,
-            "hosts": [HOST],
-            "instance_groups": [{"instance_group_name": GROUP, "instance_type": kind, "hosts": [HOST]}],
-            "network_interface_name": "eth0",
-        },
-    }
-    return {f"input/config/{name}.json": json.dumps(content) for name, content in contents.items()}
-
-
-def _channel_config(request: Mapping[str, Any], channel: Mapping[str, Any]) -> dict[str, str]:
-    source = _source(channel)
-    return {
-        "TrainingInputMode": channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"]),
-        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
-        **{"RecordWrapperType": "None", **{key: channel[key] for key in _CHANNEL_CONFIG if key in channel}},
-    }
+def _command(algorithm: Mapping[str, Any]) -> tuple[str, ...]:
+    """AWS: an entry point of the request's own gets its arguments only, the image's own gets `train` without any."""
+    default = () if "ContainerEntrypoint" in algorithm else ("train",)
+    return tuple(algorithm.get("ContainerArguments", default))
 
 
 def _channels(request: Mapping[str, Any]) -> tuple[Channel, ...]:
     given = request.get("InputDataConfig", [])
-    channels = tuple(Channel(c["ChannelName"], _s3(_source(c)["S3Uri"])) for c in given)
+    channels = tuple(_channel(c["ChannelName"], _source(c)) for c in given)
     names = [channel.name for channel in channels]
     if len(set(names)) < len(names):
         raise validation_error(f"InputDataConfig names a channel twice: {', '.join(names)}.")
     if {".", ".."} & set(names):
         raise validation_error("A channel cannot be called '.' or '..': its name is the name of a folder.")
     return channels
+
+
+def _channel(name: str, source: Mapping[str, Any]) -> Channel:
+    return Channel(name, _s3(source["S3Uri"]), source.get("S3DataDistributionType") == "ShardedByS3Key")
 
 
 def _source(channel: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from stagemaker.hardware import HardwareLog
 from stagemaker.logs import Logs
 from stagemaker.state import Scope, Store
-from stagemaker.training.training_plan import HOST, TrainingPlan
+from stagemaker.training.training_plan import TrainingPlan
 
 GROUP = "/aws/sagemaker/TrainingJobs"  # of logs, and the namespace of metrics
 MATCHED_CHARS = 4096  # of a line, against a caller's regex that backtracks for ever
@@ -42,9 +43,10 @@ def first_status(now: float) -> dict[str, Any]:
 
 
 def next_status(
-    record: Mapping[str, Any], status: str, secondary: str, failure: str | None, now: float
+    record: Mapping[str, Any], status: str, secondary: str, failure: str | None, now: float, note: str = ""
 ) -> dict[str, Any]:
-    """What changes in the record. The job is paid for from the start of the download to its end."""
+    """What changes in the record. The job is paid for from the start of the download to its end. `note` follows AWS's
+    message of the step."""
     if status == "InProgress" and record["TrainingJobStatus"] == "Stopping":
         status = "Stopping"
     time = moment(now)
@@ -53,7 +55,7 @@ def next_status(
         "TrainingJobStatus": status,
         "SecondaryStatus": secondary,
         "LastModifiedTime": time,
-        "SecondaryStatusTransitions": [*past, {**last, "EndTime": time}, _transition(secondary, now)],
+        "SecondaryStatusTransitions": [*past, {**last, "EndTime": time}, _transition(secondary, now, note)],
     }
     if secondary == "Downloading":
         changes["TrainingStartTime"] = time
@@ -81,26 +83,31 @@ class TrainingBook:
     ) -> None:
         self._store, self._logs, self._clock = store, logs, clock
         self._scope, self._plan, self._on_end = scope, plan, on_end
-        self._sink: Callable[[str], None] | None = None
+        self._hosts: dict[str, HardwareLog] = {}
 
-    def status(self, status: str, secondary: str, failure: str | None = None) -> None:
+    def status(self, status: str, secondary: str, failure: str | None = None, note: str = "") -> None:
         """See Book. A job that was deleted meanwhile cannot be: it would have to have ended."""
-        if secondary == "Training":
-            stream = f"{self._plan.name}/{HOST}-{int(self._clock())}"
-            self._sink = self._logs.stream(self._scope, GROUP, stream)
         if secondary in _TERMINAL:
             self._logs.flush()  # whoever sees the end finds all of the logs
         with self._store.lock:
             record = self._store.get(self._scope, "training-job", self._plan.name) or {}
-            changes = next_status(record, status, secondary, failure, self._clock())
+            changes = next_status(record, status, secondary, failure, self._clock(), note)
             self._store.update(self._scope, "training-job", self._plan.name, **changes)
             if secondary in _TERMINAL:
                 self._on_end()
 
-    def on_line(self, line: str) -> None:
-        """See Book."""
-        if self._sink:
-            self._sink(line)
+    def open(self, host: str) -> None:
+        """See HostLogs."""
+        stream = f"{self._plan.name}/{host}-{int(self._clock())}"
+        self._hosts[host] = HardwareLog(host, self._logs.stream(self._scope, GROUP, stream))
+
+    def begin(self, host: str, hardware: str) -> None:
+        """See HostLogs."""
+        self._hosts[host].begin(hardware)
+
+    def on_line(self, host: str, line: str) -> None:
+        """See HostLogs. The metrics of all hosts are the job's."""
+        self._hosts[host].line(line)
         for metric in self._plan.metrics:
             found = metric.regex.search(line[:MATCHED_CHARS])
             try:
@@ -120,5 +127,6 @@ class TrainingBook:
             self._store.update(self._scope, "training-job", self._plan.name, FinalMetricDataList=[*others, last])
 
 
-def _transition(secondary: str, now: float) -> dict[str, Any]:
-    return {"Status": secondary, "StartTime": moment(now), "StatusMessage": _MESSAGES[secondary]}
+def _transition(secondary: str, now: float, note: str = "") -> dict[str, Any]:
+    message = f"{_MESSAGES[secondary]} {note}".rstrip()
+    return {"Status": secondary, "StartTime": moment(now), "StatusMessage": message}

@@ -8,26 +8,28 @@ from pathlib import Path
 from typing import Protocol
 
 from stagemaker.aws import Aws
+from stagemaker.disk import explain
 from stagemaker.errors import ApiError
-from stagemaker.runtime import Container, ContainerSpec, Exit, Runtime
+from stagemaker.hardware import sentence
+from stagemaker.runtime import ContainerSpec, Exit, Runtime
 from stagemaker.state import Scope
-from stagemaker.training.training_files import FAILURE_CHARS, Changes, lay_out, pack, read_failure
-from stagemaker.training.training_plan import HOST, TrainingPlan
-from stagemaker.watcher import Signals, Why, follow
+from stagemaker.training.training_files import FAILURE_CHARS, read_failure
+from stagemaker.training.training_hosts import HostLogs, Hosts
+from stagemaker.training.training_plan import TrainingPlan
+from stagemaker.training.training_transfers import Transfers
+from stagemaker.watcher import End, Signals, Why
 
 LOG = logging.getLogger(__name__)
 CHECKPOINT_PERIOD_S = 10.0  # ours: AWS says "continuously"
 _SHUT_DOWN = "InternalServerError: LocalStack was shut down."
 
 
-class Book(Protocol):
+class Book(HostLogs, Protocol):
     """Where a job's progress is written down: its record, its logs, its metrics."""
 
-    def status(self, status: str, secondary: str, failure: str | None = None) -> None:
-        """The next step; terminal ones end the job. A job that is Stopping stays so until then."""
-
-    def on_line(self, line: str) -> None:
-        """A line of the container's output."""
+    def status(self, status: str, secondary: str, failure: str | None = None, note: str = "") -> None:
+        """The next step; terminal ones end the job. A job that is Stopping stays so until then. `note` follows AWS's
+        own message of the step."""
 
 
 class _Failed(Exception):
@@ -49,11 +51,10 @@ class TrainingRun:
         aws: Aws,
         clock: Callable[[], float],
     ) -> None:
-        self._scope, self._plan, self._environment, self._folder, self._book = scope, plan, environment, folder, book
-        self._runtime, self._aws, self._clock = runtime, aws, clock
-        self._base = folder / "ml"
-        self._signals = Signals()
-        self._container: Container | None = None
+        self._plan, self._environment, self._folder, self._book = plan, environment, folder, book
+        self._clock, self._signals = clock, Signals()
+        self._transfers = Transfers(scope, plan, folder, aws)
+        self._hosts = Hosts(runtime, self._signals, clock)
         self._saved = clock()
         self._thread = threading.Thread(target=self._run, name=f"training {plan.name}", daemon=True)
 
@@ -66,10 +67,9 @@ class TrainingRun:
         self._signals.stop()
 
     def abort(self) -> None:
-        """Kill the container; nothing is uploaded. Returns at once."""
+        """Kill the containers; nothing is uploaded. Returns when they are gone."""
         self._signals.abort()
-        if self._container:
-            self._container.stop(0)
+        self._hosts.kill()
 
     def join(self, timeout_s: float) -> None:
         """Wait until the job is over and its folder gone, for at most so long."""
@@ -85,81 +85,67 @@ class TrainingRun:
             outcome = ("Failed", "Failed", f"{kind}: {error.message}"[:FAILURE_CHARS])
         except Exception as error:
             LOG.exception("training job %s", self._plan.name)
-            outcome = ("Failed", "Failed", f"InternalServerError: {error}"[:FAILURE_CHARS])
+            outcome = ("Failed", "Failed", f"InternalServerError: {explain(error)}"[:FAILURE_CHARS])
         shutil.rmtree(self._folder, ignore_errors=True)
         self._book.status(*outcome)  # last: whoever sees the end finds nothing left behind
 
     def _execute(self) -> tuple[str, str, str | None]:
-        self._download()
-        if self._signals.stopped:
-            return "Stopped", "Stopped", None
-        changes = Changes(self._base / self._plan.checkpoints.folder) if self._plan.checkpoints else None
-        self._book.status("InProgress", "Training")
-        why, end = self._train(changes)
-        if why is Why.ABORTED or self._signals.aborted:
-            raise _Failed(_SHUT_DOWN)
-        self._save_checkpoints(changes)
-        if why is Why.EXITED and end.code != 0:
-            self._upload_output()
-            text = read_failure(self._base) or "See job logs for more information"
-            ending = f", exit code: {end.code}"
-            raise _Failed(f"AlgorithmError: {text}"[: FAILURE_CHARS - len(ending)] + ending)
-        self._book.status("InProgress", "Uploading")
-        self._upload(self._base / "model", "model.tar.gz", self._plan.model_uri)
-        self._upload_output()
-        if why is Why.EXITED:
-            return "Completed", "Completed", None
-        return "Stopped", "Stopped" if why is Why.STOPPED else "MaxRuntimeExceeded", None
-
-    def _download(self) -> None:
-        lay_out(self._plan, self._base)
         self._book.status("InProgress", "Downloading")
-        for channel in self._plan.channels:
-            if not self._fetch(channel.uri, self._base / "input" / "data" / channel.name):
-                raise _Failed(f"ClientError: Data download failed: S3 key: {channel.uri} matched no files on s3")
-        if self._plan.checkpoints:
-            self._fetch(f"{self._plan.checkpoints.uri}/", self._base / self._plan.checkpoints.folder)
-        if self._signals.aborted:
+        self._transfers.download(lambda: self._signals.any)
+        if self._signals.stopped and not self._signals.aborted:
+            return "Stopped", "Stopped", None
+        end = self._train()
+        if end is None:
             raise _Failed(_SHUT_DOWN)
+        self._transfers.save_checkpoints()
+        if end.failed is not None:
+            self._transfers.save_results(model=False)
+            raise _Failed(self._reason(end.failed, end.exits[end.failed]))
+        self._book.status("InProgress", "Uploading")
+        self._transfers.save_results(model=True)
+        if end.why is Why.EXITED:
+            return "Completed", "Completed", None
+        return "Stopped", "Stopped" if end.why is Why.STOPPED else "MaxRuntimeExceeded", None
 
-    def _fetch(self, uri: str, folder: Path) -> int:
-        return self._aws.download_prefix(self._scope, uri, folder, cancelled=lambda: self._signals.any)
+    def _train(self) -> End | None:
+        """Nothing runs when this returns or raises. None when we are shutting down."""
+        if self._signals.aborted:
+            return None
+        try:
+            hardware = self._hosts.start(self._specs(), self._book)
+            deadline = self._clock() + self._plan.max_runtime_s
+            self._book.status("InProgress", "Training", note=sentence(hardware))
+            end = self._hosts.follow(deadline, self._save_checkpoints_sometimes)
+        finally:
+            self._hosts.stop()
+        return None if self._signals.aborted else end
 
-    def _train(self, changes: Changes | None) -> tuple[Why, Exit]:
+    def _specs(self) -> list[ContainerSpec]:
         plan = self._plan
-        spec = ContainerSpec(
-            name=f"{plan.name}-{HOST}",
-            image=plan.image,
-            command=("train",),
-            base_dir=self._base,
-            environment={**plan.environment, **self._environment},
-        )
-        deadline = self._clock() + plan.max_runtime_s
-        self._container = self._runtime.start(spec, self._book.on_line)
-        return follow(
-            self._container,
-            self._signals,
-            self._clock,
-            deadline,
-            on_tick=lambda: self._save_checkpoints_sometimes(changes),
-        )
+        return [
+            ContainerSpec(
+                name=f"{plan.name}-{host}",
+                image=plan.image,
+                command=plan.command,
+                base_dir=base,
+                environment={**plan.environment, **self._environment},
+                entrypoint=plan.entrypoint,
+                host=host,
+                group=self._folder.name if len(plan.hosts) > 1 else "",  # unique, as the folder is
+                instance_type=plan.instance_type,
+            )
+            for host, base in zip(plan.hosts, self._transfers.bases, strict=True)
+        ]
 
-    def _save_checkpoints_sometimes(self, changes: Changes | None) -> None:
+    def _reason(self, index: int, end: Exit) -> str:
+        """What the runtime and the host itself say of its end, cut so that the code stays."""
+        told = [end.reason, read_failure(self._transfers.bases[index])]
+        text = " ".join(filter(None, told)) or "See job logs for more information"
+        host = f"{self._plan.hosts[index]}: " if len(self._plan.hosts) > 1 else ""
+        ending = f", exit code: {end.code}"
+        return f"AlgorithmError: {host}{text}"[: FAILURE_CHARS - len(ending)] + ending
+
+    def _save_checkpoints_sometimes(self) -> None:
         if self._clock() - self._saved >= CHECKPOINT_PERIOD_S:
             self._saved = self._clock()
-            self._save_checkpoints(changes)
-
-    def _save_checkpoints(self, changes: Changes | None) -> None:
-        if not changes or not self._plan.checkpoints:
-            return
-        folder = self._base / self._plan.checkpoints.folder
-        for name in changes.take():
-            if (folder / name).exists():  # a trainer that keeps the last few deletes the others
-                self._aws.upload_file(self._scope, folder / name, f"{self._plan.checkpoints.uri}/{name}")
-
-    def _upload_output(self) -> None:
-        self._upload(self._base / "output" / "data", "output.tar.gz", self._plan.output_uri)
-
-    def _upload(self, folder: Path, name: str, uri: str) -> None:
-        if pack(folder, self._folder / name):
-            self._aws.upload_file(self._scope, self._folder / name, uri)
+            self._transfers.save_checkpoints()

@@ -27,6 +27,7 @@ class FakeAws:
 
     def __init__(self, objects: Mapping[str, bytes] | None = None) -> None:
         self.objects = dict(objects or {})
+        self.downloaded: list[str] = []  # prefixes and objects, once for each time
         self.fail_uploads = ""  # the sentence that uploads fail with
         self.downloading = threading.Event()
         self.go_on = threading.Event()
@@ -55,6 +56,7 @@ class FakeAws:
     def download_prefix(
         self, scope: Scope, uri: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
     ) -> int:
+        self.downloaded.append(uri)
         self.downloading.set()
         self.go_on.wait(30)
         names = [name for name in self.objects if name.startswith(uri)]

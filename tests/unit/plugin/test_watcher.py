@@ -1,5 +1,6 @@
-"""Following a container."""
+"""Following containers."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from stagemaker.runtime import Container, ContainerSpec, Exit
 from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
-from stagemaker.watcher import Signals, Why, follow
+from stagemaker.watcher import End, Signals, Why, follow
 from tests.unit.plugin.fakes import FakeClock
 
 
@@ -19,9 +20,10 @@ def runtimes() -> Iterator[list[FakeRuntime]]:
         runtime.close()
 
 
-def started(runtimes: list[FakeRuntime], behaviour: Behaviour, folder: Path) -> Container:
-    runtimes.append(FakeRuntime({"trainer": behaviour}))
-    return runtimes[-1].start(ContainerSpec("c", "stagemaker/trainer", ("train",), folder), lambda line: None)
+def started(runtimes: list[FakeRuntime], folder: Path, *behaviours: Behaviour) -> list[Container]:
+    runtimes.append(FakeRuntime({f"image-{number}": behaviour for number, behaviour in enumerate(behaviours)}))
+    specs = [ContainerSpec(f"c{n}", f"stagemaker/image-{n}", ("train",), folder) for n in range(len(behaviours))]
+    return [runtimes[-1].start(spec, lambda line: None) for spec in specs]
 
 
 def waits(program: FakeProgram) -> int:
@@ -35,31 +37,64 @@ def stubborn(program: FakeProgram) -> int:
         program.sleep(30)
 
 
-def test_a_container_that_ends_by_itself(tmp_path: Path, runtimes: list[FakeRuntime]) -> None:
-    container = started(runtimes, lambda program: 3, tmp_path)
-    end = follow(container, Signals(), FakeClock(), float("inf"), on_tick=lambda: None)
-    assert end == (Why.EXITED, Exit(3))
+def after(delay_s: float, code: int) -> Behaviour:
+    def behaves(program: FakeProgram) -> int:
+        program.sleep(delay_s)
+        return code
+
+    return behaves
 
 
-def test_the_clock_ends_it(tmp_path: Path, runtimes: list[FakeRuntime]) -> None:
+def never() -> None:
+    """Nothing to do meanwhile."""
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_all_end_by_themselves_one_after_another(tmp_path: Path, runtimes: list[FakeRuntime], count: int) -> None:
+    containers = started(runtimes, tmp_path, *(after(0.05 * number, 0) for number in range(count)))
+    end = follow(containers, Signals(), FakeClock(), float("inf"), on_tick=never)
+    assert end == End(Why.EXITED, (Exit(0),) * count)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_one_that_fails_ends_the_others_soon(tmp_path: Path, runtimes: list[FakeRuntime], count: int) -> None:
+    others = (stubborn, waits)[: count - 1]
+    containers = started(runtimes, tmp_path, *others, after(0.05, 3))
+    end = follow(containers, Signals(), FakeClock(), float("inf"), on_tick=never, sibling_grace_s=0.05)
+    assert end == End(Why.EXITED, (*(Exit(137), Exit(143))[: count - 1], Exit(3)), failed=count - 1)
+
+
+def test_one_that_ended_well_does_not_end_the_others(tmp_path: Path, runtimes: list[FakeRuntime]) -> None:
+    ticks: list[bool] = []
+    containers = started(runtimes, tmp_path, lambda program: 0, after(0.3, 4))
+    end = follow(containers, Signals(), FakeClock(), float("inf"), on_tick=lambda: ticks.append(True))
+    assert end == End(Why.EXITED, (Exit(0), Exit(4)), failed=1)
+    assert ticks
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_clock_ends_all(tmp_path: Path, runtimes: list[FakeRuntime], count: int) -> None:
     clock = FakeClock(100.0)
-    container = started(runtimes, waits, tmp_path)
+    containers = started(runtimes, tmp_path, *[waits] * count)
 
     def tick() -> None:
         clock.now = 160.0
 
-    assert follow(container, Signals(), clock, 160.0, on_tick=tick) == (Why.TIMED_OUT, Exit(143))
+    assert follow(containers, Signals(), clock, 160.0, on_tick=tick) == End(Why.TIMED_OUT, (Exit(143),) * count)
 
 
-def test_a_stop_gives_the_grace_period(tmp_path: Path, runtimes: list[FakeRuntime]) -> None:
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_stop_gives_all_the_same_grace_period(tmp_path: Path, runtimes: list[FakeRuntime], count: int) -> None:
     signals = Signals()
-    container = started(runtimes, stubborn, tmp_path)
-    end = follow(container, signals, FakeClock(), float("inf"), on_tick=signals.stop, grace_s=0.2)
-    assert end == (Why.STOPPED, Exit(137))
+    containers = started(runtimes, tmp_path, *[stubborn] * count)
+    began = time.monotonic()
+    end = follow(containers, signals, FakeClock(), float("inf"), on_tick=signals.stop, grace_s=1.0)
+    assert end == End(Why.STOPPED, (Exit(137),) * count)
+    assert 1.0 <= time.monotonic() - began < 2.5  # one after another: 3 s
 
 
 def test_an_abort_gives_none(tmp_path: Path, runtimes: list[FakeRuntime]) -> None:
     signals = Signals()
-    container = started(runtimes, stubborn, tmp_path)
-    end = follow(container, signals, FakeClock(), float("inf"), on_tick=signals.abort, grace_s=3600)
-    assert end == (Why.ABORTED, Exit(137))
+    containers = started(runtimes, tmp_path, stubborn, stubborn)
+    end = follow(containers, signals, FakeClock(), float("inf"), on_tick=signals.abort, grace_s=3600)
+    assert end == End(Why.ABORTED, (Exit(137), Exit(137)))

@@ -24,13 +24,14 @@ CONFIG = {
         {
             "VariantName": "one",
             "ModelName": "dogs",
+            "InstanceType": "ml.g5.xlarge",
             "InitialInstanceCount": 2,
             "InitialVariantWeight": 3.0,
             "VolumeSizeInGB": 1,
             "ContainerStartupHealthCheckTimeoutInSeconds": 60,
             "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
         },
-        {"VariantName": "two", "ModelName": "cats", "InitialInstanceCount": 1},
+        {"VariantName": "two", "ModelName": "cats", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1},
     ],
 }
 
@@ -50,6 +51,7 @@ def test_every_instance_has_its_own_container_folder_and_log() -> None:
         base_dir=Path("/w/end-7") / instance.id,
         environment={"A": "1"},
         serves=True,
+        instance_type="ml.g5.xlarge",
     )
     assert instance.log_stream == f"one/{instance.id}"
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stagemaker.errors import ApiError
+from stagemaker.runtime import Exit, HardwareRefused
 from stagemaker.runtime.fake import FakeProgram
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
 from tests.unit.plugin.hosting_world import IMAGE, serve_until, until, world
@@ -38,7 +39,15 @@ def test_an_endpoint_comes_into_service_and_goes(tmp_path: Path) -> None:
         assert first.base_dir != second.base_dir
         assert sorted(group for group, _ in here.logs.lines) == [LOG_GROUP, LOG_GROUP]
         assert all(stream.startswith("AllTraffic/i-") for _, stream in here.logs.lines)
-        assert all(lines[0] == "serving ['model.json']" for lines in here.logs.lines.values())
+        for (_, stream), lines in here.logs.lines.items():
+            instance = stream.rpartition("/")[2]
+            assert lines[:2] == [
+                f"Stagemaker: {instance} runs on nothing: it is a fake",
+                "serving ['model.json']",
+            ]
+        assert variant["VariantStatus"] == [
+            {"Status": "ActivatingTraffic", "StatusMessage": "Runs on nothing: it is a fake."}
+        ]
         assert here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"}) == {}
         here.wait_for("gone")
         assert here.left() == []
@@ -135,6 +144,33 @@ def test_a_container_that_is_never_healthy_fails_the_endpoint_in_time(
         here.wait_for("Failed")
         assert "did not answer GET /ping with 200 within 60 s" in here.describe()["FailureReason"]
         assert all(c.poll() for c in here.runtime._containers)
+
+
+def test_the_runtime_s_reason_for_an_end_is_told(tmp_path: Path) -> None:
+    with world(tmp_path, hungry=lambda program: Exit(137, "It ran out of memory.")) as here:
+        here.model("model", image("hungry"))
+        here.config("config")
+        here.create()
+        here.wait_for("Failed")
+        reason = "its container ended with exit code 137 (It ran out of memory) before it was healthy"
+        assert reason in here.describe()["FailureReason"]
+
+
+def test_hardware_that_there_is_not_is_refused_at_create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(instance_type: str, hosts: int) -> None:
+        if (instance_type, hosts) == ("ml.g5.xlarge", 1):
+            raise HardwareRefused("There is no GPU: set STAGEMAKER_GPU=auto.")
+
+    with world(tmp_path) as here:
+        monkeypatch.setattr(here.runtime, "check_hardware", check)
+        here.deploy({"InitialInstanceCount": 2})
+        here.config("gpu", {"VariantName": "a"}, {"VariantName": "b", "InstanceType": "ml.g5.xlarge"})
+        for call in (here.endpoints.create_endpoint, here.endpoints.update_endpoint):
+            name = "end" if call == here.endpoints.update_endpoint else "new"
+            with pytest.raises(ApiError, match="There is no GPU") as error:
+                call(SCOPE, {"EndpointName": name, "EndpointConfigName": "gpu"})
+            assert error.value.code == "ResourceLimitExceeded"
+        assert (here.status("new"), here.status()) == ("gone", "InService")
 
 
 def test_one_sick_variant_fails_the_whole_endpoint(tmp_path: Path) -> None:
@@ -327,7 +363,7 @@ def test_model_data_that_is_not_packed(tmp_path: Path, form: str, expected: list
         here.config("config")
         here.create()
         here.wait_for("InService")
-        assert next(iter(here.logs.lines.values()))[0] == f"serving {expected}"
+        assert next(iter(here.logs.lines.values()))[1] == f"serving {expected}"
 
 
 def test_after_close_nothing_is_created(tmp_path: Path) -> None:

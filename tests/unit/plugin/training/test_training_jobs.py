@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stagemaker.errors import ApiError
+from stagemaker.runtime import ContainerSpec, Exit
 from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
 from stagemaker.state import Scope, Store
 from stagemaker.training.training_jobs import ENDED, Training
@@ -115,6 +116,10 @@ def test_a_job_runs_to_its_end(stand: Stand) -> None:
     }
     job = stand.ended()
     assert steps(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert [step["StatusMessage"] for step in job["SecondaryStatusTransitions"]][1:3] == [
+        "Downloading input data",
+        "Training image download completed. Training in progress. Runs on nothing: it is a fake.",
+    ]
     assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Completed"
     assert job["ModelArtifacts"] == {"S3ModelArtifacts": "s3://bucket/out/job/output/model.tar.gz"}
     assert stand.archive("model") == {"weights": "LSIAROLE"}
@@ -126,21 +131,64 @@ def test_the_container_is_what_sagemaker_starts(stand: Stand) -> None:
     stand.create(Environment={"GREETING": "hello"})
     job = stand.ended()
     (spec,) = stand.runtime.started
-    assert (spec.name, spec.image, spec.command) == ("job-algo-1", "stagemaker/trainer:1", ("train",))
-    assert spec.environment == {
-        "GREETING": "hello",
-        "TRAINING_JOB_NAME": "job",
-        "TRAINING_JOB_ARN": job["TrainingJobArn"],
-        "AWS_ACCESS_KEY_ID": "LSIAROLE",
-        "AWS_REGION": "eu-west-1",
-    }
+    assert spec == ContainerSpec(
+        name="job-algo-1",
+        image="stagemaker/trainer:1",
+        command=("train",),
+        base_dir=spec.base_dir,
+        environment={
+            "GREETING": "hello",
+            "TRAINING_JOB_NAME": "job",
+            "TRAINING_JOB_ARN": job["TrainingJobArn"],
+            "AWS_ACCESS_KEY_ID": "LSIAROLE",
+            "AWS_REGION": "eu-west-1",
+        },
+        host="algo-1",
+        instance_type="ml.m5.large",
+    )
+
+
+def test_another_program_than_the_image_s_own(stand: Stand) -> None:
+    stand.create(**algorithm(ContainerEntrypoint=["python3"], ContainerArguments=["-m", "mine"]))
+    stand.ended()
+    (spec,) = stand.runtime.started
+    assert (spec.entrypoint, spec.command) == (("python3",), ("-m", "mine"))
+
+
+def test_what_the_runtime_says_of_the_end_comes_before_what_the_container_says(stand: Stand) -> None:
+    def dies(program: FakeProgram) -> Exit:
+        (program.base / "output" / "failure").write_text("Killed while loading.")
+        return Exit(137, "It ran out of memory: choose a larger instance type.")
+
+    stand.create(dies)
+    assert stand.ended()["FailureReason"] == (
+        "AlgorithmError: It ran out of memory: choose a larger instance type. Killed while loading., exit code: 137"
+    )
+
+
+def test_a_full_disk_is_said_and_nothing_is_uploaded(stand: Stand) -> None:
+    def fills(program: FakeProgram) -> int:
+        (program.base / "model" / "weights").write_text("w")
+        (program.base / "output" / "data" / "report").write_text("r")
+        (program.base.parent / "output.tar.partial").symlink_to("/dev/full")
+        return 0
+
+    stand.create(fills)
+    assert stand.ended()["FailureReason"] == (
+        "InternalServerError: No space left on the disk that holds LocalStack's data: free some, or use less data"
+    )
+    assert stand.aws.objects.keys() == DATA.keys()
+    assert not list(stand.work_dir.glob("*"))
 
 
 def test_logs_and_metrics(stand: Stand) -> None:
     stand.create(**algorithm(MetricDefinitions=[{"Name": "train:loss", "Regex": r"loss=(\S*)"}]))
     job = stand.ended()
     assert list(stand.logs.lines) == [(GROUP, "job/algo-1-1800000000")]
-    assert stand.logs.lines[GROUP, "job/algo-1-1800000000"][0] == "loss=0.5 ['1.jpg', '2.jpg']"
+    assert stand.logs.lines[GROUP, "job/algo-1-1800000000"][:2] == [
+        "Stagemaker: algo-1 runs on nothing: it is a fake",
+        "loss=0.5 ['1.jpg', '2.jpg']",
+    ]
     assert stand.logs.values == {"train:loss": [0.5, 0.25]}
     assert stand.logs.dimensions == {"train:loss": {"TrainingJobName": "job"}}
     (last,) = job["FinalMetricDataList"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stagemaker.errors import ApiError
+from stagemaker.training.training_config_plan import GROUP
 from stagemaker.training.training_limits_plan import refuse_unsupported
 from stagemaker.training.training_plan import Channel, Checkpoints, training_plan
 from tests.unit.plugin.fakes import ROLE, SCOPE
@@ -36,8 +37,9 @@ def resources(**changes: Any) -> dict[str, Any]:
     return {"ResourceConfig": {**request()["ResourceConfig"], **changes}}
 
 
-def files(given: dict[str, Any]) -> dict[str, Any]:
-    found = {path.rpartition("/")[2]: json.loads(text) for path, text in training_plan(SCOPE, given).files.items()}
+def files(given: dict[str, Any], host: str = "algo-1") -> dict[str, Any]:
+    of_host = training_plan(SCOPE, given).files[host]
+    found = {path.rpartition("/")[2]: json.loads(text) for path, text in of_host.items()}
     return {name.removesuffix(".json"): content for name, content in found.items()}
 
 
@@ -76,6 +78,61 @@ def test_the_configuration_files_are_sagemaker_s() -> None:
         ],
         "network_interface_name": "eth0",
     }
+
+
+def test_every_host_has_its_own_name_and_the_names_of_all() -> None:
+    given = request(**resources(InstanceCount=11, InstanceType="ml.g5.xlarge"))
+    refuse_unsupported(given)
+    names = [f"algo-{number}" for number in range(1, 12)]
+    assert list(training_plan(SCOPE, given).hosts) == names
+    as_text = ["algo-1", "algo-10", "algo-11", *names[1:9]]
+    for host in names:
+        assert files(given, host)["resourceconfig"] == {
+            "current_host": host,
+            "current_instance_type": "ml.g5.xlarge",
+            "current_group_name": GROUP,
+            "hosts": as_text,
+            "instance_groups": [
+                {"instance_group_name": GROUP, "instance_type": "ml.g5.xlarge", "hosts": as_text},
+            ],
+            "network_interface_name": "eth0",
+        }
+        assert files(given, host)["inputdataconfig"] == files(given)["inputdataconfig"]
+
+
+def test_more_hosts_than_a_machine_runs() -> None:
+    with pytest.raises(ApiError, match="at most 20 instances on one machine; 21 are asked for") as caught:
+        training_plan(SCOPE, request(**resources(InstanceCount=21)))
+    assert caught.value.code == "ResourceLimitExceeded"
+
+
+def test_a_channel_may_be_sharded() -> None:
+    given = request(InputDataConfig=[channel(source={"S3DataDistributionType": "ShardedByS3Key"}), channel("valid")])
+    refuse_unsupported(given)
+    assert training_plan(SCOPE, given).channels == (
+        Channel("train", "s3://bucket/train", sharded=True),
+        Channel("valid", "s3://bucket/train", sharded=False),
+    )
+    modes = {name: of["S3DistributionType"] for name, of in files(given)["inputdataconfig"].items()}
+    assert modes == {"train": "ShardedByS3Key", "valid": "FullyReplicated"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "entrypoint", "command"),
+    [
+        ({}, None, ("train",)),
+        ({"ContainerEntrypoint": ["python3", "/x.py"]}, ("python3", "/x.py"), ()),
+        ({"ContainerArguments": ["train", "--fast"]}, None, ("train", "--fast")),
+        ({"ContainerEntrypoint": ["sh"], "ContainerArguments": ["-c", "true"]}, ("sh",), ("-c", "true")),
+    ],
+)
+def test_what_a_container_runs(
+    changes: dict[str, Any], entrypoint: tuple[str, ...] | None, command: tuple[str, ...]
+) -> None:
+    given = request(**algorithm(**changes))
+    refuse_unsupported(given)
+    plan = training_plan(SCOPE, given)
+    assert (plan.entrypoint, plan.command) == (entrypoint, command)
 
 
 def test_a_job_without_channels_and_hyperparameters_gets_empty_files() -> None:
@@ -125,16 +182,15 @@ def test_what_aws_would_not_take(changes: dict[str, Any], sentence: str) -> None
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        (resources(InstanceCount=2), "ResourceConfig.InstanceCount=2"),
+        (resources(InstanceGroups=[{"InstanceGroupName": "g"}]), "ResourceConfig.InstanceGroups"),
         (resources(KeepAlivePeriodInSeconds=60), "ResourceConfig.KeepAlivePeriodInSeconds=60"),
         (algorithm(TrainingInputMode="Pipe"), "AlgorithmSpecification.TrainingInputMode=Pipe"),
-        (algorithm(ContainerEntrypoint=["sh"]), "AlgorithmSpecification.ContainerEntrypoint"),
         ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining=True"),
         ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation=True"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://b", "CompressionType": "NONE"}}, "CompressionType=NONE"),
         ({"InputDataConfig": [channel(InputMode="FastFile")]}, "InputDataConfig[train].InputMode=FastFile"),
         ({"InputDataConfig": [channel(source={"S3DataType": "ManifestFile"})]}, "S3DataType=ManifestFile"),
-        ({"InputDataConfig": [channel(source={"S3DataDistributionType": "ShardedByS3Key"})]}, "ShardedByS3Key"),
+        ({"InputDataConfig": [channel(source={"InstanceGroupNames": ["g"]})]}, "InstanceGroupNames"),
         ({"InputDataConfig": [channel(CompressionType="Gzip")]}, "CompressionType=Gzip"),
         ({"InputDataConfig": [channel(ShuffleConfig={"Seed": 1})]}, "ShuffleConfig"),
         ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/tmp/x"}}, "CheckpointConfig.LocalPath=/tmp/x"),

@@ -1,0 +1,226 @@
+"""Training jobs on several instances, from CreateTrainingJob to their end, on the fake runtime."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stagemaker.errors import ApiError
+from stagemaker.runtime import Exit, HardwareRefused
+from stagemaker.runtime.fake import FakeContainer, FakeProgram
+from tests.unit.plugin.training.test_training_jobs import DATA, GROUP, Stand, refusal, saves_on_sigterm, stand, steps
+from tests.unit.plugin.training.test_training_plan import algorithm, channel, resources
+
+__all__ = ["stand"]  # the fixture
+JPGS = ["cat/1.jpg", "dog/2.jpg"]
+
+
+def instances(count: int, **changes: Any) -> dict[str, Any]:
+    return {**resources(InstanceCount=count), **changes}
+
+
+def hosts(count: int) -> list[str]:
+    return [f"algo-{number}" for number in range(1, count + 1)]
+
+
+def tells(program: FakeProgram) -> int:
+    """Writes what it is and has, below names of its own and one name that all share."""
+    base, host = program.base, program.spec.host
+    resource = json.loads((base / "input" / "config" / "resourceconfig.json").read_text())
+    data = base / "input" / "data" / "train"
+    found = sorted(path.relative_to(data).as_posix() for path in data.rglob("*") if path.is_file())
+    program.say(f"loss=0.{host[-1]}")
+    (base / "model" / host).write_text(json.dumps(found))
+    (base / "model" / "shared").write_text(host)
+    (base / "output" / "data" / host).write_text(json.dumps([resource["current_host"], resource["hosts"]]))
+    return 0
+
+
+def one_fails(how: Callable[[FakeProgram], int | Exit]) -> Callable[[FakeProgram], int | Exit]:
+    """algo-2 ends as `how` says when the others wait for it."""
+
+    def behaves(program: FakeProgram) -> int | Exit:
+        if program.spec.host == "algo-2":
+            return how(program)
+        (program.base / "model" / "weights").write_text("half")
+        program.sleep(30)
+        return 0
+
+    return behaves
+
+
+def ends(stand: Stand) -> list[Exit | None]:
+    return [container.poll() for container in stand.runtime._containers]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_instance_has_its_folder_its_data_and_its_log(stand: Stand, count: int) -> None:
+    metric = algorithm(MetricDefinitions=[{"Name": "loss", "Regex": "loss=([0-9.]+)"}])
+    stand.create(tells, **instances(count, **metric))
+    job = stand.ended()
+    assert steps(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    names = hosts(count)
+    assert stand.archive("model") == {**{name: json.dumps(JPGS) for name in names}, "shared": "algo-1"}
+    assert stand.archive("output") == {name: json.dumps([name, names]) for name in names}
+    assert stand.logs.lines == {
+        (GROUP, f"job/{name}-1800000000"): [
+            f"Stagemaker: {name} runs on nothing: it is a fake",
+            f"loss=0.{name[-1]}",
+        ]
+        for name in names
+    }
+    assert sorted(stand.logs.values["loss"]) == [float(f"0.{name[-1]}") for name in names]
+    assert stand.aws.downloaded == ["s3://bucket/train"]
+    assert not list(stand.work_dir.glob("*"))
+
+
+def test_what_tells_the_containers_apart(stand: Stand) -> None:
+    stand.create(tells, **instances(3))
+    stand.ended()
+    first, *others = stand.runtime.started
+    assert [(spec.name, spec.host) for spec in stand.runtime.started] == [(f"job-{name}", name) for name in hosts(3)]
+    assert first.group.startswith("job-")
+    assert {spec.group for spec in others} == {first.group}
+    assert {spec.instance_type for spec in stand.runtime.started} == {"ml.m5.large"}
+    assert first.base_dir
+    assert [spec.base_dir for spec in stand.runtime.started] == [first.base_dir.parent / name for name in hosts(3)]
+    stand.create(tells, TrainingJobName="other", **instances(2))
+    stand.ended("other")
+    assert stand.runtime.started[-1].group not in ("", first.group)
+
+
+def test_each_object_of_a_sharded_channel_is_on_one_host(stand: Stand) -> None:
+    sharded = {"InputDataConfig": [channel(source={"S3DataDistributionType": "ShardedByS3Key"})]}
+    stand.aws.objects["s3://bucket/train/dog/3.jpg"] = b"dog"
+    stand.create(tells, **instances(2, **sharded))
+    stand.ended()
+    model = stand.archive("model")
+    assert {host: json.loads(model[host]) for host in hosts(2)} == {
+        "algo-1": ["cat/1.jpg", "dog/3.jpg"],
+        "algo-2": ["dog/2.jpg"],
+    }
+    assert stand.aws.downloaded == ["s3://bucket/train"]
+
+
+def test_one_that_fails_fails_the_job_with_its_reason(stand: Stand) -> None:
+    def fails(program: FakeProgram) -> int:
+        (program.base / "output" / "failure").write_text("no such class: cat")
+        (program.base / "output" / "data" / "trace").write_text("why")
+        return 2
+
+    stand.create(one_fails(fails), **instances(3))
+    job = stand.ended()
+    assert job["FailureReason"] == "AlgorithmError: algo-2: no such class: cat, exit code: 2"
+    assert ends(stand) == [Exit(143), Exit(2), Exit(143)]
+    assert stand.archive("output") == {"trace": "why"}
+    assert "s3://bucket/out/job/output/model.tar.gz" not in stand.aws.objects
+    assert not list(stand.work_dir.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (Exit(137, "It ran out of memory."), "algo-2: It ran out of memory., exit code: 137"),
+        (Exit(139), "algo-2: See job logs for more information, exit code: 139"),
+    ],
+)
+def test_the_reason_without_a_failure_file(stand: Stand, end: Exit, reason: str) -> None:
+    stand.create(one_fails(lambda program: end), **instances(2))
+    assert stand.ended()["FailureReason"] == f"AlgorithmError: {reason}"
+
+
+def test_one_that_cannot_start_stops_the_others(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = stand.runtime.start
+
+    def refuses(spec: Any, on_line: Any) -> FakeContainer:
+        if spec.host == "algo-2":
+            raise ApiError("InternalFailure", "the engine is full.", 500)
+        return start(spec, on_line)
+
+    monkeypatch.setattr(stand.runtime, "start", refuses)
+    stand.create(lambda program: int(program.sleep(30)), **instances(3))
+    job = stand.ended()
+    assert job["FailureReason"] == "InternalServerError: algo-2 could not be started: the engine is full."
+    assert steps(job) == ["Starting", "Downloading", "Failed"]
+    assert ends(stand) == [Exit(143)]
+    assert not list(stand.work_dir.glob("*"))
+
+
+def test_a_stop_reaches_all_and_keeps_their_models(stand: Stand) -> None:
+    def saves(program: FakeProgram) -> int:
+        (program.base / "model" / program.spec.host).write_text("so far")
+        return int(saves_on_sigterm(program))
+
+    stand.create(saves, **instances(2))
+    stand.until(lambda job: sum("ready" in lines for lines in stand.logs.lines.values()) == 2)
+    stand.stop()
+    job = stand.ended()
+    assert (job["TrainingJobStatus"], ends(stand)) == ("Stopped", [Exit(1), Exit(1)])
+    assert stand.archive("model") == {"algo-1": "so far", "algo-2": "so far", "weights": "so far"}
+
+
+def test_the_time_limit_reaches_all(stand: Stand) -> None:
+    stand.create(saves_on_sigterm, **instances(3), StoppingCondition={"MaxRuntimeInSeconds": 60})
+    stand.until(lambda job: sum("ready" in lines for lines in stand.logs.lines.values()) == 3)
+    stand.clock.now += 61
+    job = stand.ended()
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert ends(stand) == [Exit(1)] * 3
+
+
+def test_checkpoints_of_all_hosts_have_one_prefix(stand: Stand) -> None:
+    def resumes(program: FakeProgram) -> int:
+        folder, host = program.base / "checkpoints", program.spec.host
+        program.say((folder / "1").read_text())
+        (folder / "1").write_text(f"by {host}")
+        (folder / host).write_text("own")
+        return 0
+
+    stand.aws.objects["s3://bucket/ck/1"] = b"first"
+    stand.create(resumes, **instances(3), CheckpointConfig={"S3Uri": "s3://bucket/ck"})
+    stand.ended()
+    assert [lines[1] for lines in stand.logs.lines.values()] == ["first"] * 3
+    saved = {uri: data for uri, data in stand.aws.objects.items() if uri.startswith("s3://bucket/ck/")}
+    assert saved == {
+        "s3://bucket/ck/1": b"by algo-1",
+        **{f"s3://bucket/ck/{host}": b"own" for host in hosts(3)},
+    }
+    assert stand.aws.downloaded == ["s3://bucket/train", "s3://bucket/ck/"]
+
+
+def test_checkpoints_that_cannot_be_saved_end_the_job_and_all_hosts(stand: Stand) -> None:
+    def saves(program: FakeProgram) -> int:
+        (program.base / "checkpoints" / "1").write_text("one")
+        return int(saves_on_sigterm(program)) if program.spec.host == "algo-2" else int(program.sleep(30))
+
+    stand.create(saves, **instances(2), CheckpointConfig={"S3Uri": "s3://bucket/ck"})
+    stand.ready()
+    stand.aws.fail_uploads = "Could not upload: the bucket is gone"
+    stand.clock.now += 11
+    assert stand.ended()["FailureReason"] == "ClientError: Could not upload: the bucket is gone"
+    assert ends(stand) == [Exit(143), Exit(1)]
+    assert not list(stand.work_dir.glob("*"))
+
+
+def test_close_ends_all_at_once(stand: Stand) -> None:
+    stand.create(saves_on_sigterm, **instances(3))
+    stand.until(lambda job: sum("ready" in lines for lines in stand.logs.lines.values()) == 3)
+    stand.training.close()
+    assert "shut down" in stand.describe()["FailureReason"]
+    assert ends(stand) == [Exit(137)] * 3
+    assert stand.aws.objects == DATA
+
+
+def test_hardware_that_there_is_not_is_refused_at_create(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def check(instance_type: str, count: int) -> None:
+        asked.append((instance_type, count))
+        raise HardwareRefused("There is no GPU: set STAGEMAKER_GPU=auto.")
+
+    monkeypatch.setattr(stand.runtime, "check_hardware", check)
+    error = refusal(stand, **instances(4))
+    assert (error.code, error.message) == ("ResourceLimitExceeded", "There is no GPU: set STAGEMAKER_GPU=auto.")
+    assert asked == [("ml.m5.large", 4)]
+    assert not stand.work_dir.exists()
