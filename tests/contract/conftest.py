@@ -1,9 +1,10 @@
-"""One LocalStack for all contract tests that need one: it takes seconds to start."""
+"""One LocalStack and one image for all contract tests that need one: they take seconds to make."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.docker_image import built
 from tests.contract.gateway import Gateway, make_bucket, make_role, running
 
 
@@ -19,3 +20,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 def role(gateway: Gateway) -> str:
     """The ARN of a role for SageMaker."""
     return make_role(gateway, "stage")
+
+
+@pytest.fixture(scope="session")
+def docker_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of an image whose programs run the environment's SOURCE; skips where there is no Docker engine."""
+    with built(tmp_path_factory.mktemp("image")) as name:
+        yield name

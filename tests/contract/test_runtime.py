@@ -1,21 +1,26 @@
 """The contract of a Runtime, over every implementation: what stands on one may trust what is written here.
 
-Each program is written twice, as a Python script for a process and as a function for the fake.
+Each program is written twice, as a Python script for a process or a container and as a function for the fake.
 """
 
 import http.server
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from stagemaker.errors import ApiError
 from stagemaker.runtime import Container, ContainerSpec, Exit, ImageRefused, Runtime
+from stagemaker.runtime.docker_runtime import DockerRuntime
 from stagemaker.runtime.fake import FakeProgram, FakeRuntime
 from stagemaker.runtime.process import ProcessRuntime
+from stagemaker.settings import DockerSettings
+from tests.contract.docker_image import docker_url
 
 LONG_S = 30  # for what happens within a second unless something is broken
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/stagemaker/trainer:latest"
@@ -80,47 +85,75 @@ SCRIPTS = {
     "polite": "signal.signal(15, lambda *_: (print('bye'), sys.exit(0))); print('ready'); time.sleep(30)",
     "stubborn": "signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(30)",
     "surroundings": """
-base = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'])
+base = pathlib.Path(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'))
 print(os.environ['GREETING']); print((base / 'input.txt').read_text()); pathlib.Path('output.txt').write_text('made')
 """,
     "serves": """
 import http.server as h
-address = os.environ['STAGEMAKER_BIND_HOST'], int(os.environ['SAGEMAKER_BIND_TO_PORT'])
+address = os.environ.get('STAGEMAKER_BIND_HOST', ''), int(os.environ['SAGEMAKER_BIND_TO_PORT'])
 server = h.ThreadingHTTPServer(address, h.SimpleHTTPRequestHandler); print('ready'); server.serve_forever()
 """,
 }
 
 
-def fake_runtime(folder: Path) -> Runtime:
-    return FakeRuntime({"trainer": lambda program: FAKES[program.spec.environment["PROGRAM"]](program)})
+@dataclass(frozen=True)
+class Kind:
+    """A runtime, and what differs between runtimes."""
+
+    runtime: Runtime
+    image: str = IMAGE
+    taken: tuple[str, ...] = (
+        "stagemaker/trainer", "localhost:5000/stagemaker/trainer:1.0", f"stagemaker/trainer@sha256:{'0' * 64}",
+    )  # fmt: skip
+    refusal: str = r"needs Docker: the process runtime runs only .*stagemaker/trainer"
+    gone: str = "refused"  # what connecting to the address of an ended server says
+    one_stream: bool = True  # stdout and stderr come in the order in which they were written; else each by itself
 
 
-def process_runtime(folder: Path) -> Runtime:
-    imports = "import os, pathlib, signal, sys, time\n"
+def fake_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
+    return Kind(FakeRuntime({"trainer": lambda program: FAKES[program.spec.environment["PROGRAM"]](program)}))
+
+
+def process_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
     for image, command in (("trainer", "train"), ("serve", "serve")):
         python = folder / "env" / image / "bin" / "python"
         python.parent.mkdir(parents=True, exist_ok=True)
         python.unlink(missing_ok=True)
         python.symlink_to(sys.executable)
         (folder / "containers" / image).mkdir(parents=True, exist_ok=True)
-        script = f"{imports}SCRIPTS = {SCRIPTS!r}\nexec(SCRIPTS[os.environ['PROGRAM']])\n"
+        script = "import os, pathlib, signal, sys, time\nexec(os.environ['SOURCE'])\n"
         (folder / "containers" / image / command).write_text(script)
-    return ProcessRuntime(folder / "containers", folder / "env", folder / "state")
+    return Kind(ProcessRuntime(folder / "containers", folder / "env", folder / "state"))
+
+
+def docker_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
+    image: str = request.getfixturevalue("docker_image")
+    settings = DockerSettings(f"stagemaker-test-{uuid.uuid4().hex[:8]}", "auto", "none", "", "", 5000)
+    return Kind(
+        DockerRuntime(settings, folder / "state", None, docker_url()),
+        image=image,
+        taken=(image, f"{image}:latest"),
+        refusal=r"build it here under this very name|give <repository>:<tag>",
+        gone="No route|refused|timed out",  # its address is gone with it
+        one_stream=False,
+    )
 
 
 class Stage:
     """One runtime, and the containers that a test starts on it."""
 
-    def __init__(self, runtime: Runtime, folder: Path) -> None:
-        self.runtime, self.folder = runtime, folder
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        self.kind, self.runtime, self.folder = kind, kind.runtime, folder
         self.lines: list[str] = []
         self.ready = threading.Event()
 
-    def start(self, program: str, *, serves: bool = False, environment: Mapping[str, str] | None = None) -> Container:
+    def spec(self, program: str, *, serves: bool = False, greeting: str = "") -> ContainerSpec:
+        environment = {"PROGRAM": program, "SOURCE": SCRIPTS[program], "GREETING": greeting}
+        return ContainerSpec(f"test-{program}", self.kind.image, ("train",), self.folder, environment, serves)
+
+    def start(self, program: str, *, serves: bool = False, greeting: str = "") -> Container:
         self.folder.mkdir(exist_ok=True)
-        environment = {**(environment or {}), "PROGRAM": program}
-        spec = ContainerSpec(f"test-{program}", IMAGE, ("train",), self.folder, environment, serves)
-        return self.runtime.start(spec, self.hear)
+        return self.runtime.start(self.spec(program, serves=serves, greeting=greeting), self.hear)
 
     def start_ready(self, program: str, *, serves: bool = False) -> Container:
         container = self.start(program, serves=serves)
@@ -133,12 +166,12 @@ class Stage:
             self.ready.set()
 
 
-@pytest.fixture(params=[fake_runtime, process_runtime])
+@pytest.fixture(params=[fake_kind, process_kind, docker_kind])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    make: Callable[[Path], Runtime] = request.param
-    runtime = make(tmp_path)
-    yield Stage(runtime, tmp_path / "base")
-    runtime.close()
+    make: Callable[[Path, pytest.FixtureRequest], Kind] = request.param
+    kind = make(tmp_path, request)
+    yield Stage(kind, tmp_path / "base")
+    kind.runtime.close()
 
 
 def open_files() -> int:
@@ -149,7 +182,7 @@ def test_gives_every_line_before_the_end(stage: Stage) -> None:
     container = stage.start("hello")
     while container.poll() is None:  # poll, to see the lines in the very moment of the end
         pass
-    assert stage.lines == ["one", "two"]
+    assert (stage.lines if stage.kind.one_stream else sorted(stage.lines)) == ["one", "two"]
     assert container.poll() == container.wait(0) == container.stop(0) == Exit(3)
     assert container.address is None
     assert container.spec.name == "test-hello"
@@ -166,7 +199,7 @@ def test_any_output_becomes_bounded_lines_of_text(stage: Stage) -> None:
 def test_it_sees_its_folder_and_environment(stage: Stage) -> None:
     stage.folder.mkdir()
     (stage.folder / "input.txt").write_text("given")
-    assert stage.start("surroundings", environment={"GREETING": "hej"}).wait(LONG_S) == Exit(0)
+    assert stage.start("surroundings", greeting="hej").wait(LONG_S) == Exit(0)
     assert stage.lines == ["hej", "given"]
     assert (stage.folder / "output.txt").read_text() == "made"
 
@@ -210,7 +243,7 @@ def test_an_address_that_serves(stage: Stage) -> None:
     with urllib.request.urlopen(f"http://{host}:{port}/", timeout=LONG_S) as answer:
         assert answer.status == 200
     container.stop(LONG_S)
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(OSError, match=stage.kind.gone):
         urllib.request.urlopen(f"http://{host}:{port}/", timeout=LONG_S)
 
 
@@ -227,34 +260,29 @@ def test_a_failing_reader_does_not_stop_the_program(stage: Stage) -> None:
         heard.append(line)
         raise RuntimeError("the reader's own fault")
 
-    spec = ContainerSpec("x", IMAGE, ("train",), stage.folder, {"PROGRAM": "hello"})
-    assert stage.runtime.start(spec, fail).wait(LONG_S) == Exit(3)
-    assert heard == ["one", "two"]
+    assert stage.runtime.start(stage.spec("hello"), fail).wait(LONG_S) == Exit(3)
+    assert sorted(heard) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
     "image", ["nginx", "stagemaker/nothing:1", "other/trainer", "stagemaker/../trainer", "stagemaker/", "", "a/b/"]
 )
 def test_other_images_are_refused_with_a_sentence(stage: Stage, image: str) -> None:
-    with pytest.raises(
-        ImageRefused, match=r"needs Docker: the process runtime runs only .*stagemaker/trainer"
-    ) as check:
+    with pytest.raises(ImageRefused, match=stage.kind.refusal) as check:
         stage.runtime.check_image(image)
     assert check.value.code == "ValidationException"
     with pytest.raises(ImageRefused):
         stage.runtime.start(ContainerSpec("x", image, ("train",), stage.folder), stage.hear)
 
 
-@pytest.mark.parametrize(
-    "image", ["stagemaker/trainer", "localhost:5000/stagemaker/trainer:1.0", f"stagemaker/trainer@sha256:{'0' * 64}"]
-)
-def test_our_images_are_taken_however_they_are_addressed(stage: Stage, image: str) -> None:
-    stage.runtime.check_image(image)
+def test_our_images_are_taken_however_they_are_addressed(stage: Stage) -> None:
+    for image in stage.kind.taken:
+        stage.runtime.check_image(image)
 
 
 def test_a_start_that_fails_leaves_nothing(stage: Stage) -> None:
     before = open_files()
-    spec = ContainerSpec("x", IMAGE, ("train",), stage.folder / "missing", {"PROGRAM": "waits"}, serves=True)
+    spec = replace(stage.spec("waits", serves=True), base_dir=stage.folder / "missing")
     with pytest.raises(ApiError) as failure:
         stage.runtime.start(spec, stage.hear)
     assert (failure.value.code, failure.value.status) == ("InternalFailure", 500)
