@@ -62,7 +62,7 @@ def refusal(call: Any, **request: Any) -> tuple[str, int, str]:
                 }
             },
             "ValidationException",
-            "needs Docker to run another program than its own",
+            "needs Docker to run another program: leave out ContainerEntrypoint",
         ),
     ],
 )

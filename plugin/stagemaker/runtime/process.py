@@ -16,10 +16,6 @@ from stagemaker.runtime.labels import Labels
 from stagemaker.runtime.ports import reserve_port
 
 _PROGRAMS = ("train", "serve")
-OWN_PROGRAM = (
-    "The image {!r} needs Docker to run another program than its own: leave out ContainerEntrypoint, and let "
-    "ContainerArguments, if any, begin with the name of its program."
-)
 ONE_HOST = "Several instances need Docker: processes of one machine cannot find each other by name."
 
 
@@ -62,10 +58,11 @@ class ProcessRuntime:
         """See Runtime."""
         if image_name(image) not in self._names():
             raise ImageRefused(needs_docker(image, self._names()))
+        if entrypoint is not None:
+            raise ImageRefused(f"{image!r} needs Docker to run another program: leave out ContainerEntrypoint.")
         folder = self._images / (image_name(image) or "")
-        known = not command or (command[0] in _PROGRAMS and (folder / command[0]).is_file())
-        if entrypoint is not None or not known:
-            raise ImageRefused(OWN_PROGRAM.format(image))
+        if command and not (command[0] in _PROGRAMS and (folder / command[0]).is_file()):
+            raise ImageRefused(f"{image!r} has no program {command[0]!r}: another than its own needs Docker.")
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any type is this machine
         """See Runtime."""
