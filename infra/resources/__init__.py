@@ -29,6 +29,7 @@ _MISSING = {
     "NoSuchKey",
     "NoSuchEntity",
     "NoSuchPublicAccessBlockConfiguration",
+    "RepositoryNotFoundException",
     "ResourceNotFound",
     "ResourceNotFoundException",
     "ValidationException",

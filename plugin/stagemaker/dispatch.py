@@ -8,6 +8,7 @@ from stagemaker.state import Scope
 
 Operation = Callable[[Scope, dict[str, Any]], dict[str, Any]]
 
+RECORD_KEEPERS = ("sagemaker",)  # the services of ours for which moto may answer at all
 # Moto would report success for work that nobody did, or keep its own records of a kind that we own.
 EXECUTES = re.compile(
     "TrainingJob|ProcessingJob|TransformJob|TuningJob|AutoML|CompilationJob|LabelingJob|RecommendationsJob|JobDefinition"
@@ -25,9 +26,9 @@ def find(services: Iterable[object], method: str) -> Operation | None:
     return None
 
 
-def is_record_keeping(operation: str) -> bool:
+def is_record_keeping(service: str, operation: str) -> bool:
     """Whether moto's answer to `operation` is all there is to it: it stores and returns what it was given."""
-    return EXECUTES.search(operation) is None
+    return service in RECORD_KEEPERS and EXECUTES.search(operation) is None
 
 
 def payload(request: Mapping[str, Any]) -> dict[str, Any]:

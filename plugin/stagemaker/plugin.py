@@ -6,6 +6,8 @@ only keeps records, else by 501 with the operation's name.
 
 import logging
 import os
+import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,10 @@ from localstack.services.s3 import provider as s3_provider
 
 from stagemaker.dispatch import find, is_record_keeping, payload
 from stagemaker.errors import ApiError
-from stagemaker.runtime import Runtime
+from stagemaker.registry.ecr import Ecr
+from stagemaker.runtime import Registry, Runtime
+from stagemaker.runtime.docker import DEFAULT_URL
+from stagemaker.runtime.docker_runtime import DockerRuntime
 from stagemaker.runtime.process import ProcessRuntime
 from stagemaker.settings import Settings, read_settings
 from stagemaker.stage import Stage
@@ -48,12 +53,15 @@ def start() -> None:
     """Kill what an earlier run left behind and get ready; LocalStack does not start when this raises."""
     found = settings()
     s3_provider.DEFAULT_S3_TMP_DIR = str(found.work_dir.parent / "s3")  # else /tmp, shared by all stacks and left there
-    _stages.append(Stage(found, _runtime(found)))
+    ecr = Ecr(found.docker, config.GATEWAY_LISTEN[0].host, time.time, secrets.token_bytes(32))
+    _stages.append(Stage(found, _runtime(found, ecr.registry), ecr))
 
 
-def _runtime(found: Settings) -> Runtime:
+def _runtime(found: Settings, registry: Registry | None) -> Runtime:
+    if found.docker is not None:
+        return DockerRuntime(found.docker, found.work_dir, registry, os.environ.get("DOCKER_HOST") or DEFAULT_URL)
     if found.process is None:
-        raise NotImplementedError("the Docker runtime")
+        raise ValueError("there is neither a process nor a Docker runtime")
     return ProcessRuntime(found.process.images, found.process.environments, found.work_dir)
 
 
@@ -74,6 +82,12 @@ def sagemaker() -> Service:
 def sagemaker_runtime() -> Service:
     """InvokeEndpoint."""
     return _service("sagemaker-runtime", "ValidationError")
+
+
+@aws_provider(api="ecr")  # type: ignore[untyped-decorator]
+def ecr() -> Service:
+    """Repositories and their images."""
+    return _service("ecr", "InvalidParameterException")
 
 
 class _Provider:
@@ -106,7 +120,7 @@ def _answer(context: RequestContext, request: Mapping[str, Any], invalid: str) -
 
 def _moto(context: RequestContext, service: str, operation: str) -> Any:
     missing = _exception(not_supported(f"the operation {operation} of {service}"))
-    if not is_record_keeping(operation):
+    if not is_record_keeping(service, operation):
         raise missing
     try:
         return call_moto(context)

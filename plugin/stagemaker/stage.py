@@ -9,6 +9,7 @@ from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.models import Models
 from stagemaker.logs import Logs
+from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime import Runtime
 from stagemaker.settings import Settings
 from stagemaker.state import Store
@@ -17,9 +18,11 @@ from stagemaker.training.training_jobs import Training
 
 
 class Stage:
-    """Everything that one LocalStack process runs. Owns `runtime`. Thread-safe; `close` once."""
+    """Everything that one LocalStack process runs. Owns `runtime` and `ecr`. Thread-safe; `close` once."""
 
-    def __init__(self, settings: Settings, runtime: Runtime) -> None:
+    def __init__(self, settings: Settings, runtime: Runtime, ecr: Ecr) -> None:
+        self.runtime = runtime
+        ecr.open()
         runtime.sweep()
         shutil.rmtree(settings.work_dir, ignore_errors=True)  # of an earlier process: records do not outlive it either
         clients, store = Clients(settings.gateway_url), Store()
@@ -30,9 +33,10 @@ class Stage:
         self.services: dict[str, tuple[object, ...]] = {
             "sagemaker": (training, models, configs, endpoints, Tags(store)),
             "sagemaker-runtime": (Invoke(store, endpoints, logs, time.time),),
+            "ecr": ecr.services,
         }
         self._work_dir = settings.work_dir
-        self._closes = (logs.close, training.close, endpoints.close, runtime.close)
+        self._closes = (logs.close, training.close, endpoints.close, runtime.close, ecr.close)
 
     def close(self) -> None:
         """Stop every job and server; leave no process and no folder."""

@@ -41,9 +41,9 @@ class LocalStack:
 
 
 @contextmanager
-def running_localstack(folder: Path, **environment: str) -> Iterator[LocalStack]:
-    """Start it, wait until it answers, end it."""
-    port = _free_port()
+def running_localstack(folder: Path, *, port: int = 0, **environment: str) -> Iterator[LocalStack]:
+    """Start it, wait until it answers, end it. 0: any free port."""
+    port = port or free_port()
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("wb") as log:
         command = [sys.executable, "-m", "localstack.runtime.main"]
@@ -92,7 +92,8 @@ def _wait_until_it_answers(localstack: LocalStack) -> None:
     raise AssertionError("LocalStack did not start:\n" + (localstack.folder / "log.txt").read_text()[-4000:])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Of this machine's loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -21,12 +21,13 @@ def test_the_first_service_with_the_method_answers() -> None:
      "ListModels", "StartNotebookInstance", "CreateCluster", "UpdateTrainingJob", "Search", "CreateAutoMLJobV2"],
 )  # fmt: skip
 def test_moto_never_answers_for_work_that_it_does_not_do(operation: str) -> None:
-    assert not is_record_keeping(operation)
+    assert not is_record_keeping("sagemaker", operation)
 
 
 @pytest.mark.parametrize("operation", ["CreateModelPackage", "ListModelPackages", "CreateExperiment", "ListPipelines"])
 def test_moto_keeps_records(operation: str) -> None:
-    assert is_record_keeping(operation)
+    assert is_record_keeping("sagemaker", operation)
+    assert not is_record_keeping("ecr", operation)
 
 
 def test_a_streamed_body_is_read() -> None:

@@ -1,0 +1,154 @@
+"""ECR as users meet it: a real LocalStack in front of a real registry service, and the docker command."""
+
+import base64
+import io
+import os
+import subprocess
+import tarfile
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+
+from tests.contract.gateway import REGION, until
+from tests.contract.localstack_process import LocalStack, free_port, running_localstack
+
+LABEL = "com.stagemaker.test=registry"
+
+
+def run(*arguments: str, config: Path | None = None, text: str = "") -> subprocess.CompletedProcess[str]:
+    """A docker command; `config` is the folder of its logins."""
+    environment = {**os.environ, **({"DOCKER_CONFIG": str(config)} if config else {})}
+    command = ["docker", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, input=text, env=environment, check=False)
+
+
+def docker(*arguments: str, config: Path | None = None) -> str:
+    """What the command prints; it must succeed."""
+    done = run(*arguments, config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Service:
+    """registry:2 in a container on a loopback port."""
+
+    container: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        """As a crash does."""
+        docker("kill", self.container)
+
+    def start(self) -> None:
+        """Again, until it answers."""
+        docker("start", self.container)
+        until(self._answers, bool)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/v2/", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+@contextmanager
+def running_service() -> Iterator[Service]:
+    """It and its volume are gone at the end."""
+    service = Service(f"stagemaker-test-registry-{uuid4().hex[:8]}", free_port())
+    docker(
+        "create", "--name", service.container, "--label", LABEL, "--publish", f"127.0.0.1:{service.port}:5000",
+        "--env", "REGISTRY_HTTP_RELATIVEURLS=true", "--env", "REGISTRY_STORAGE_DELETE_ENABLED=true", "registry:2",
+    )  # fmt: skip
+    try:
+        service.start()
+        yield service
+    finally:
+        docker("rm", "--force", "--volumes", service.container)
+
+
+@dataclass
+class World:
+    """`port` is the one of repositoryUri; `seen` every answer of ECR, by operation."""
+
+    localstack: LocalStack
+    service: Service
+    port: int
+    folder: Path
+    seen: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    images: list[str] = field(default_factory=list)  # their ids
+
+    def client(self, service: str, account: str = "000000000000") -> Any:
+        """Without retries; ECR's answers are noted."""
+        made = boto3.client(
+            service, endpoint_url=self.localstack.endpoint, region_name=REGION, aws_access_key_id=account,
+            aws_secret_access_key="secret", config=Config(retries={"total_max_attempts": 1}),
+        )  # fmt: skip
+        made.meta.events.register("after-call.ecr", self._note)
+        return made
+
+    def password(self, account: str = "000000000000") -> str:
+        """As `aws ecr get-login-password` prints it."""
+        data = self.client("ecr", account).get_authorization_token()["authorizationData"][0]
+        assert data["proxyEndpoint"] == f"http://localhost:{self.port}"
+        user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        assert user == "AWS"
+        return password
+
+    def log_in(self, account: str = "000000000000") -> Path:
+        """`docker login` with the account's token; the folder of its settings."""
+        config = self.folder / f"docker-{account}"
+        host, password = f"localhost:{self.port}", self.password(account)
+        done = run("login", "--username", "AWS", "--password-stdin", host, config=config, text=password)
+        assert done.returncode == 0, done.stderr
+        return config
+
+    def image(self, repository: str, tag: str, content: bytes) -> str:
+        """An image of one file; its name in our registry. It is removed when the tests end."""
+        name = f"localhost:{self.port}/{repository}:{tag}"
+        archive = self.folder / "image.tar"
+        with tarfile.open(archive, "w") as tar:
+            member = tarfile.TarInfo("file")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        self.images.append(docker("import", "--change", 'CMD ["/file"]', str(archive), name))
+        return name
+
+    def _note(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
+            members = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
+            self.seen[model.name].append((model.output_shape, members))
+
+
+@contextmanager
+def registry_world(folder: Path) -> Iterator[World]:
+    """LocalStack with the Docker runtime on this machine, the service, and nothing left of them."""
+    with running_service() as service:
+        port = free_port()
+        settings = {
+            "STAGEMAKER_RUNTIME": "docker",
+            "STAGEMAKER_NETWORK": f"stagemaker-test-{uuid4().hex[:8]}",
+            "STAGEMAKER_REGISTRY_URL": service.url,
+            "STAGEMAKER_REGISTRY_PORT": str(port),
+        }
+        with running_localstack(folder / "localstack", **settings) as localstack:
+            world = World(localstack, service, port, folder)
+            try:
+                yield world
+            finally:
+                if world.images:
+                    run("image", "rm", "--force", *world.images)
+    assert localstack.process.returncode == 0

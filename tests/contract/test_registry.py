@@ -1,0 +1,330 @@
+"""ECR with a real registry service behind it, driven by boto3 and by the docker command."""
+
+import http.client
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
+
+from stagemaker.registry.authorization import Authorization
+from stagemaker.registry.images import Images
+from stagemaker.registry.lifecycle import Lifecycle
+from stagemaker.registry.repositories import Repositories
+from stagemaker.validation import violations
+from tests.contract.docker_image import docker_url
+from tests.contract.gateway import REGION
+from tests.contract.registry_world import World, docker, registry_world, run
+
+MODEL = botocore.session.get_session().get_service_model("ecr")
+CLASSES = (Repositories, Images, Lifecycle, Authorization)
+OWN = [name for name in MODEL.operation_names if any(hasattr(cls, xform_name(name)) for cls in CLASSES)]
+OTHER = "111111111111"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    docker_url()
+    with registry_world(tmp_path_factory.mktemp("registry")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ecr(world: World) -> Any:
+    return world.client("ecr")
+
+
+@pytest.fixture(scope="module")
+def login(world: World) -> Path:
+    return world.log_in()
+
+
+def refused(call: Any, **request: Any) -> tuple[str, str]:
+    """The code and the message of what ECR answers instead."""
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def detail(ecr: Any, repository: str, tag: str) -> Any:
+    return ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"][0]
+
+
+def test_a_pushed_image_is_described_as_docker_and_its_manifest_say(world: World, ecr: Any, login: Path) -> None:
+    made = ecr.create_repository(repositoryName="dogs/pushed")["repository"]
+    assert made["repositoryUri"] == f"localhost:{world.port}/dogs/pushed"
+    name = world.image("dogs/pushed", "one", os.urandom(300_000))
+    docker("push", name, config=login)
+    found = detail(ecr, "dogs/pushed", "one")
+    assert docker("image", "inspect", name, "--format", "{{index .RepoDigests 0}}").endswith(found["imageDigest"])
+    answer = ecr.batch_get_image(repositoryName="dogs/pushed", imageIds=[{"imageTag": "one"}, {"imageTag": "two"}])
+    manifest = json.loads(answer["images"][0]["imageManifest"])
+    assert found["imageSizeInBytes"] == sum(part["size"] for part in (manifest["config"], *manifest["layers"]))
+    assert found["imageManifestMediaType"] == manifest["mediaType"]
+    assert [(item["imageId"], item["failureCode"]) for item in answer["failures"]] == [
+        ({"imageTag": "two"}, "ImageNotFound")
+    ]
+    layers = [manifest["layers"][0]["digest"], "sha256:" + "0" * 64]
+    checked = ecr.batch_check_layer_availability(repositoryName="dogs/pushed", layerDigests=layers)["layers"]
+    assert [layer["layerAvailability"] for layer in checked] == ["AVAILABLE", "UNAVAILABLE"]
+
+
+def test_it_is_pulled_by_tag_and_by_digest(world: World, ecr: Any, login: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/pulled")
+    name = world.image("dogs/pulled", "one", os.urandom(2_000_000))
+    docker("push", name, config=login)
+    image = docker("image", "inspect", name, "--format", "{{.Id}}")
+    digest = detail(ecr, "dogs/pulled", "one")["imageDigest"]
+    for reference in (name, f"localhost:{world.port}/dogs/pulled@{digest}"):
+        docker("image", "rm", "--force", image)
+        docker("pull", reference, config=login)
+        assert docker("image", "inspect", reference, "--format", "{{.Id}}") == image
+    docker("tag", image, name)
+
+
+def test_a_second_push_sends_nothing(world: World, ecr: Any, login: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/again")
+    name = world.image("dogs/again", "one", os.urandom(1_000_000))
+    assert "Pushed" in docker("push", name, config=login)
+    first = detail(ecr, "dogs/again", "one")
+    second = docker("push", name, config=login)
+    assert "Layer already exists" in second
+    assert "Pushed" not in second
+    assert detail(ecr, "dogs/again", "one") == first
+
+
+def test_a_layer_of_another_repository_is_mounted_not_sent(world: World, ecr: Any, login: Path) -> None:
+    for name in ("mount/from", "mount/to"):
+        ecr.create_repository(repositoryName=name)
+    name = world.image("mount/from", "one", os.urandom(1_000_000))
+    docker("push", name, config=login)
+    other = f"localhost:{world.port}/mount/to:one"
+    docker("tag", name, other)
+    assert "Mounted from mount/from" in docker("push", other, config=login)
+
+
+def test_without_the_password_nothing_is_pushed_or_pulled(world: World, ecr: Any, tmp_path: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/closed")
+    host = f"localhost:{world.port}"
+    for password in ("wrong", world.password()[:-8] + "AAAAAAA="):
+        done = run("login", "--username", "AWS", "--password-stdin", host, config=tmp_path, text=password)
+        assert done.returncode == 1
+        assert "401 Unauthorized" in done.stderr
+    name = world.image("dogs/closed", "one", b"x")
+    for command in ("push", "pull"):
+        done = run(command, name, config=tmp_path)
+        assert done.returncode == 1
+        assert "no basic auth credentials" in done.stderr
+    assert ecr.list_images(repositoryName="dogs/closed")["imageIds"] == []
+
+
+def test_a_repository_must_be_there_before_the_push(world: World, login: Path) -> None:
+    done = run("push", world.image("nobody/made-it", "one", b"x"), config=login)
+    assert done.returncode == 1
+    assert (
+        "name unknown: The repository with name 'nobody/made-it' does not exist in the registry with id" in done.stderr
+    )
+
+
+def test_an_immutable_tag_stays(world: World, ecr: Any, login: Path) -> None:
+    rule = {
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "lat*"}],
+    }
+    ecr.create_repository(repositoryName="dogs/fixed", **rule)
+    for tag in ("v1", "latest"):
+        docker("push", world.image("dogs/fixed", tag, b"first"), config=login)
+    docker("push", f"localhost:{world.port}/dogs/fixed:v1", config=login)
+    before = detail(ecr, "dogs/fixed", "v1")
+    done = run("push", world.image("dogs/fixed", "v1", b"second"), config=login)
+    assert done.returncode == 1
+    sentence = "The image tag 'v1' already exists in the 'dogs/fixed' repository and cannot be overwritten because"
+    assert sentence in done.stderr
+    assert detail(ecr, "dogs/fixed", "v1") == before
+    docker("push", world.image("dogs/fixed", "latest", b"third"), config=login)
+    assert detail(ecr, "dogs/fixed", "latest")["imageDigest"] != before["imageDigest"]
+    ecr.put_image_tag_mutability(repositoryName="dogs/fixed", imageTagMutability="MUTABLE")
+    docker("push", f"localhost:{world.port}/dogs/fixed:v1", config=login)
+    ids = ecr.list_images(repositoryName="dogs/fixed", filter={"tagStatus": "UNTAGGED"})["imageIds"]
+    assert {"imageDigest": before["imageDigest"]} in ids
+
+
+def test_an_image_gets_another_tag_and_loses_it(world: World, ecr: Any, login: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/tags")
+    docker("push", world.image("dogs/tags", "one", b"tags"), config=login)
+    there = ecr.batch_get_image(repositoryName="dogs/tags", imageIds=[{"imageTag": "one"}])["images"][0]
+    put = {"repositoryName": "dogs/tags", "imageManifest": there["imageManifest"]}
+    image = ecr.put_image(**put, imageTag="two", imageManifestMediaType=there["imageManifestMediaType"])["image"]
+    digest = there["imageId"]["imageDigest"]
+    assert image["imageId"] == {"imageDigest": digest, "imageTag": "two"}
+    assert refused(ecr.put_image, **put, imageTag="two")[0] == "ImageAlreadyExistsException"
+    wrong = {**put, "imageDigest": "sha256:" + "0" * 64, "imageTag": "three"}
+    assert refused(ecr.put_image, **wrong)[0] == "ImageDigestDoesNotMatchException"
+    strange = {**put, "imageManifest": there["imageManifest"].replace("sha256:", "sha256:", 1).replace("1", "2")}
+    assert refused(ecr.put_image, **strange)[0] in ("LayersNotFoundException", "InvalidParameterException")
+    docker("pull", f"localhost:{world.port}/dogs/tags:two", config=login)
+    gone = ecr.batch_delete_image(repositoryName="dogs/tags", imageIds=[{"imageTag": "two"}, {"imageTag": "never"}])
+    assert gone["imageIds"] == [{"imageDigest": digest, "imageTag": "two"}]
+    assert [item["failureCode"] for item in gone["failures"]] == ["ImageNotFound"]
+    assert detail(ecr, "dogs/tags", "one")["imageTags"] == ["one"]
+    ecr.batch_delete_image(repositoryName="dogs/tags", imageIds=[{"imageDigest": digest}])
+    assert "manifest unknown" in run("pull", f"localhost:{world.port}/dogs/tags:one", config=login).stderr
+    code, message = refused(ecr.describe_images, repositoryName="dogs/tags", imageIds=[{"imageTag": "one"}])
+    assert code == "ImageNotFoundException"
+    assert message.startswith("The image with imageId {imageDigest:'null', imageTag:'one'} does not exist within")
+
+
+def test_two_accounts_share_nothing(world: World, ecr: Any, login: Path) -> None:
+    other = world.client("ecr", OTHER)
+    ecr.create_repository(repositoryName="shared/name")
+    name = world.image("shared/name", "one", b"mine")
+    docker("push", name, config=login)
+    theirs = world.log_in(OTHER)
+    done = run("pull", name, config=theirs)
+    assert "The repository with name 'shared/name' does not exist in the registry with id '111111111111'" in done.stderr
+    other.create_repository(repositoryName="shared/name")
+    assert "manifest unknown" in run("pull", name, config=theirs).stderr
+    assert other.list_images(repositoryName="shared/name")["imageIds"] == []
+    docker("push", world.image("shared/name", "one", b"theirs"), config=theirs)
+    digests = {detail(client, "shared/name", "one")["imageDigest"] for client in (ecr, other)}
+    assert len(digests) == 2
+
+
+def test_a_repository_with_images_goes_only_by_force(world: World, ecr: Any, login: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/gone")
+    name = world.image("dogs/gone", "one", b"gone")
+    docker("push", name, config=login)
+    assert refused(ecr.delete_repository, repositoryName="dogs/gone")[0] == "RepositoryNotEmptyException"
+    ecr.delete_repository(repositoryName="dogs/gone", force=True)
+    assert refused(ecr.describe_images, repositoryName="dogs/gone")[0] == "RepositoryNotFoundException"
+    ecr.create_repository(repositoryName="dogs/gone")
+    assert ecr.describe_images(repositoryName="dogs/gone")["imageDetails"] == []
+    assert "manifest unknown" in run("pull", name, config=login).stderr
+
+
+def test_a_lifecycle_policy_expires_after_a_push(world: World, ecr: Any, login: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/old")
+    name = {"repositoryName": "dogs/old"}
+    for tag in ("one", "two"):
+        docker("push", world.image("dogs/old", tag, tag.encode()), config=login)
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}
+    text = json.dumps({"rules": [{"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}]})
+    ecr.start_lifecycle_policy_preview(**name, lifecyclePolicyText=text)
+    preview = ecr.get_lifecycle_policy_preview(**name)
+    assert [result["imageTags"] for result in preview["previewResults"]] == [["one"]]
+    assert len(ecr.list_images(**name)["imageIds"]) == 2
+    ecr.put_lifecycle_policy(**name, lifecyclePolicyText=text)
+    assert ecr.get_lifecycle_policy(**name)["lifecyclePolicyText"] == text
+    assert [item["imageTag"] for item in ecr.list_images(**name)["imageIds"]] == ["two"]
+    docker("push", world.image("dogs/old", "three", b"three"), config=login)
+    assert [item["imageTag"] for item in ecr.list_images(**name)["imageIds"]] == ["three"]
+    code, message = refused(ecr.put_lifecycle_policy, **name, lifecyclePolicyText=text.replace("any", "all"))
+    assert code == "InvalidParameterException"
+    assert "rules[0].selection.tagStatus must be tagged, untagged or any" in message
+    ecr.delete_lifecycle_policy(**name)
+    assert refused(ecr.get_lifecycle_policy, **name)[0] == "LifecyclePolicyNotFoundException"
+
+
+def test_what_is_set_on_a_repository(world: World, ecr: Any) -> None:
+    made = ecr.create_repository(repositoryName="dogs/set", tags=[{"Key": "a", "Value": "1"}])["repository"]
+    assert refused(ecr.create_repository, repositoryName="dogs/set")[0] == "RepositoryAlreadyExistsException"
+    arn, name = {"resourceArn": made["repositoryArn"]}, {"repositoryName": "dogs/set"}
+    ecr.tag_resource(**arn, tags=[{"Key": "b", "Value": "2"}])
+    ecr.untag_resource(**arn, tagKeys=["a"])
+    assert ecr.list_tags_for_resource(**arn)["tags"] == [{"Key": "b", "Value": "2"}]
+    assert refused(ecr.get_repository_policy, **name)[0] == "RepositoryPolicyNotFoundException"
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    ecr.set_repository_policy(**name, policyText=policy)
+    assert ecr.get_repository_policy(**name)["policyText"] == policy
+    ecr.delete_repository_policy(**name)
+    assert refused(ecr.set_repository_policy, **name, policyText="{}")[0] == "InvalidParameterException"
+    ecr.put_image_scanning_configuration(**name, imageScanningConfiguration={"scanOnPush": True})
+    found = ecr.describe_repositories(repositoryNames=["dogs/set"])["repositories"][0]
+    assert found["imageScanningConfiguration"] == {"scanOnPush": True}
+    pages = ecr.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 2})
+    names = [repository["repositoryName"] for page in pages for repository in page["repositories"]]
+    assert names == sorted(set(names))
+    assert "dogs/set" in names
+    ecr.describe_registry()
+    assert refused(ecr.start_image_scan, **name, imageId={"imageTag": "x"})[0] == "NotImplementedException"
+    assert refused(ecr.create_repository, repositoryName="Dogs")[0] == "InvalidParameterException"
+
+
+def test_a_job_takes_an_image_only_when_it_was_pushed(world: World, ecr: Any, login: Path) -> None:
+    uri = ecr.create_repository(repositoryName="dogs/model")["repository"]["repositoryUri"]
+    docker("push", world.image("dogs/model", "one", b"model"), config=login)
+    digest, sagemaker = detail(ecr, "dogs/model", "one")["imageDigest"], world.client("sagemaker")
+    aws = f"000000000000.dkr.ecr.{REGION}.amazonaws.com/dogs/model"
+    statement = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    made = world.client("iam").create_role(RoleName="models", AssumeRolePolicyDocument=trust)["Role"]
+    role = {"ExecutionRoleArn": made["Arn"]}
+    for index, image in enumerate((f"{uri}:one", f"{aws}:one", f"{uri}@{digest}")):
+        sagemaker.create_model(ModelName=f"pushed-{index}", PrimaryContainer={"Image": image}, **role)
+    for image in (f"{uri}:two", f"{aws}:two", f"{uri}@sha256:{'0' * 64}"):
+        request = {"ModelName": "not-pushed", "PrimaryContainer": {"Image": image}, **role}
+        assert refused(sagemaker.create_model, **request) == (
+            "ValidationException",
+            f"Requested image {image} not found: Requested image not found. Push it first (`make push`).",
+        )
+
+
+def test_the_registry_dies_in_mid_push(world: World, ecr: Any, login: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/cut")
+    basic = b64encode(f"AWS:{world.password()}".encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=30)
+    try:
+        connection.request("POST", "/v2/dogs/cut/blobs/uploads/", headers={"Authorization": f"Basic {basic}"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 202
+        location = answer.headers["Location"]
+        assert location.startswith("/v2/dogs/cut/blobs/uploads/")
+        connection.putrequest("PATCH", location)
+        for name, value in (("Authorization", f"Basic {basic}"), ("Content-Length", str(64 << 20))):
+            connection.putheader(name, value)
+        connection.endheaders()
+        connection.send(bytes(1 << 20))
+        world.service.kill()
+        try:
+            for _ in range(63):
+                connection.send(bytes(1 << 20))
+        except OSError:
+            pass  # it has answered and hung up
+        answer = connection.getresponse()
+        error = json.loads(answer.read())["errors"][0]
+        assert (answer.status, error["code"]) == (503, "UNAVAILABLE")
+        assert error["message"].startswith("The registry service behind ECR does not answer")
+        assert answer.reason == error["message"]
+        connection.close()
+        assert ecr.list_images(repositoryName="dogs/cut")["imageIds"] == []
+        done = run("pull", f"localhost:{world.port}/dogs/cut:one", config=login)
+        assert "manifest unknown" in done.stderr  # what is not there is told from the records
+        manifest = {"schemaVersion": 2, "layers": [], "config": {"digest": "sha256:" + "0" * 64, "size": 1}}
+        put = {"repositoryName": "dogs/cut", "imageManifest": json.dumps(manifest)}
+        assert refused(ecr.put_image, **put)[0] == "ServerException"
+    finally:
+        connection.close()
+        world.service.start()
+    docker("push", world.image("dogs/cut", "one", os.urandom(1_000_000)), config=login)
+    assert detail(ecr, "dogs/cut", "one")["imageTags"] == ["one"]
+
+
+@pytest.mark.parametrize("operation", OWN)
+def test_every_answer_keeps_botocores_model(world: World, operation: str) -> None:
+    """After the others: they call every operation."""
+    assert world.seen[operation], f"no test calls {operation}"
+    for shape, members in world.seen[operation]:
+        if members.get("imageIds") == []:
+            members = {**members, "imageIds": [{}]}  # the model wants one at least, and AWS answers none
+        report = ParamValidator().validate(members, shape)
+        assert not report.has_errors(), report.generate_report()
+        assert list(violations(shape, members)) == []
