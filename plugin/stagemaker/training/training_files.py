@@ -63,7 +63,8 @@ def pack(folders: Sequence[Path], archive: Path) -> bool:
                 members.setdefault(name, path)
     if members:
         partial = archive.with_suffix(".partial")
-        with tarfile.open(partial, "w:gz", compresslevel=_GZIP_LEVEL) as tar:
+        # A stream, since Python's gzip file object leaks its buffer when the disk is full.
+        with tarfile.open(str(partial), "w|gz", compresslevel=_GZIP_LEVEL) as tar:
             for name, path in sorted(members.items()):
                 tar.add(path, arcname=name.as_posix(), recursive=False)
         partial.replace(archive)
