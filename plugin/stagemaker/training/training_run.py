@@ -139,8 +139,8 @@ class TrainingRun:
 
     def _reason(self, index: int, end: Exit) -> str:
         """What the runtime and the host itself say of its end, cut so that the code stays."""
-        told = [end.reason, read_failure(self._transfers.bases[index])]
-        text = " ".join(filter(None, told)) or "See job logs for more information"
+        told = (end.reason.rstrip("."), read_failure(self._transfers.bases[index]))
+        text = ". ".join(filter(None, told)) or "See job logs for more information"
         host = f"{self._plan.hosts[index]}: " if len(self._plan.hosts) > 1 else ""
         ending = f", exit code: {end.code}"
         return f"AlgorithmError: {host}{text}"[: FAILURE_CHARS - len(ending)] + ending

@@ -121,7 +121,7 @@ def test_one_that_fails_fails_the_job_with_its_reason(stand: Stand) -> None:
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
-        (Exit(137, "It ran out of memory."), "algo-2: It ran out of memory., exit code: 137"),
+        (Exit(137, "It ran out of memory."), "algo-2: It ran out of memory, exit code: 137"),
         (Exit(139), "algo-2: See job logs for more information, exit code: 139"),
     ],
 )

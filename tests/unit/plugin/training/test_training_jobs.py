@@ -158,11 +158,11 @@ def test_another_program_than_the_image_s_own(stand: Stand) -> None:
 def test_what_the_runtime_says_of_the_end_comes_before_what_the_container_says(stand: Stand) -> None:
     def dies(program: FakeProgram) -> Exit:
         (program.base / "output" / "failure").write_text("Killed while loading.")
-        return Exit(137, "It ran out of memory: choose a larger instance type.")
+        return Exit(137, "It ran out of memory: its limit is 512 MiB")
 
     stand.create(dies)
     assert stand.ended()["FailureReason"] == (
-        "AlgorithmError: It ran out of memory: choose a larger instance type. Killed while loading., exit code: 137"
+        "AlgorithmError: It ran out of memory: its limit is 512 MiB. Killed while loading., exit code: 137"
     )
 
 
