@@ -49,11 +49,10 @@ class Networks:
                 if network["Name"] not in used:
                     self._engine.remove_network(network["Id"], disconnect=_GROUP_LABEL in network["Labels"])
 
-    def close(self) -> None:
-        """Remove the stack's network where it was made here and nobody else uses it."""
-        owner = next(f"{name}={value}" for name, value in self._labels.items() if name.endswith(".owner"))
+    def close(self, state_label: str) -> None:
+        """Remove the networks that were made over this state, by an earlier run too, unless others use them."""
         with self._lock:
-            for network in self._engine.networks(owner):
+            for network in self._engine.networks(state_label):
                 try:
                     self._engine.remove_network(network["Id"], disconnect=_GROUP_LABEL in network["Labels"])
                 except EngineError as error:
@@ -81,6 +80,10 @@ class Networks:
     def _make(self, group: str) -> str:
         name = engine_name(group, uuid.uuid4().hex[:8])
         self._engine.create_network(name, {**self._labels, _GROUP_LABEL: group})
-        if self._own:
-            self._engine.connect(name, self._own.id, list(self._own.aliases))
+        try:
+            if self._own:
+                self._engine.connect(name, self._own.id, list(self._own.aliases))
+        except EngineError:
+            self._engine.remove_network(name, disconnect=True)
+            raise
         return name

@@ -98,17 +98,14 @@ class DockerRuntime:
 
     def sweep(self) -> int:
         """See Runtime. What this object runs stays; what it could not remove goes too."""
-        with self._changed:
+        self._left_behind = False
+        there = self._engine.containers(self._state_label)
+        with self._changed:  # after the list, which so has nothing that was started later
             running = set(self._running)
-        found = [
-            container["Id"]
-            for container in self._engine.containers(self._state_label)
-            if container["Names"][0].removeprefix("/") not in running
-        ]
+        found = [container["Id"] for container in there if container["Names"][0].removeprefix("/") not in running]
         for container in found:
             self._engine.remove(container)
         self._networks.sweep(self._state_label)
-        self._left_behind = False
         return len(found)
 
     def close(self) -> None:
@@ -120,7 +117,7 @@ class DockerRuntime:
             list(pool.map(DockerContainer.kill, running))
         with self._changed:
             self._changed.wait_for(lambda: not self._running, _CLOSE_S)
-        self._removing(self._networks.close)
+        self._removing(self._networks.close, self._state_label)
 
     def _start(
         self, spec: ContainerSpec, image: str, on_line: Callable[[str], None], cleanup: ExitStack

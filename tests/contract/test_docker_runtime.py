@@ -1,0 +1,268 @@
+"""What only containers have: images that do not run, memory that ends, names, an engine that goes away."""
+
+import gc
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stagemaker.errors import ApiError
+from stagemaker.runtime import Exit, HardwareRefused, ImageRefused
+from stagemaker.runtime.docker_container import ENGINE_STOPPED
+from tests.contract.docker_world import LONG_S, Proxy, World, client
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# The docker package leaves a socket that could not connect to the collector of garbage.
+unreachable = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture
+def world(docker_image: str, tmp_path: Path) -> Iterator[World]:
+    made = World(docker_image, tmp_path)
+    yield made
+    made.close()
+    assert made.left() == []
+    gc.collect()
+
+
+@pytest.mark.parametrize("program", ["missing", "text", "/opt"])
+def test_a_program_that_cannot_run_is_refused_and_leaves_nothing(world: World, program: str) -> None:
+    with pytest.raises(ImageRefused, match=f"cannot run '{program}': put a program of that name on its PATH"):
+        world.start("", program)
+    assert world.left() == []
+
+
+def test_a_program_for_another_machine_says_so(world: World) -> None:
+    end = world.start("", "foreign").wait(LONG_S)
+    assert end is not None
+    assert end.code != 0
+    assert any("exec format error" in line for line in world.lines)
+
+
+def test_a_program_that_ends_at_once_or_lacks_a_library(world: World) -> None:
+    assert world.start("sys.exit(7)", "bare").wait(LONG_S) == Exit(7)
+    assert world.left() == []
+    assert world.start("import nothing_of_this_name", "bare").wait(LONG_S) == Exit(1)
+    assert world.lines[-1] == "ModuleNotFoundError: No module named 'nothing_of_this_name'"
+
+
+def test_pid_1_without_a_handler_does_not_notice_sigterm(world: World) -> None:
+    container = world.start_ready("print('ready'); time.sleep(60)", "bare")
+    started = time.monotonic()
+    assert container.stop(0.5) == Exit(137)
+    assert time.monotonic() - started >= 0.5
+    assert world.left() == []
+
+
+def test_pid_1_with_a_handler_is_stopped_by_it(world: World) -> None:
+    source = "signal.signal(15, lambda *_: sys.exit(9)); print('ready'); time.sleep(60)"
+    assert world.start_ready(source, "bare").stop(LONG_S) == Exit(9)
+
+
+def test_200_mb_of_output_lose_no_line_and_take_no_memory(world: World) -> None:
+    count = 0
+
+    def hear(line: str) -> None:
+        nonlocal count
+        assert len(line) == 99
+        count += 1
+
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    source = "for _ in range(2000): sys.stdout.write(('x' * 99 + '\\n') * 1000)"
+    assert world.runtime.start(world.spec(source, "bare"), hear).wait(120) == Exit(0)
+    assert count == 2_000_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 32 * 1024
+
+
+def test_a_slow_reader_makes_the_program_wait(world: World) -> None:
+    def slow(line: str) -> None:
+        world.hear(line)
+        time.sleep(0.001)
+
+    source = "pathlib.Path('begun').touch(); [print('x' * 60_000) for _ in range(300)]; pathlib.Path('ended').touch()"
+    container = world.runtime.start(world.spec(source, "bare"), slow)
+    assert container.wait(LONG_S) == Exit(0)
+    assert len(world.lines) == 300
+
+
+def test_out_of_memory_is_the_reason(world: World) -> None:
+    end = world.start("x = b'x' * 10**9", memory_mb=64).wait(LONG_S)
+    assert end == Exit(137, "It ran out of memory: its limit is 64 MiB", out_of_memory=True)
+
+
+def test_the_instance_type_limits_where_that_is_asked(world: World) -> None:
+    source = """
+for name in ("memory/memory.limit_in_bytes", "memory.max"):
+    if (limit := pathlib.Path("/sys/fs/cgroup", name)).exists(): print(limit.read_text().strip())
+"""
+    world.runtime = world.new_runtime(limits="instance")
+    assert world.start(source, instance_type="ml.t3.medium").wait(LONG_S) == Exit(0)
+    assert world.lines == [str(4 * 2**30)]
+
+
+def test_the_environment_is_the_spec_s_and_the_image_s(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "LocalStack's own")
+    source = "print(*sorted(os.environ))"
+    world.start(source, "bare", environment={"HIS": "1"}, serves=True).wait(LONG_S)
+    ours = set(world.lines[0].split()) - {"HOME", "HOSTNAME", "LANG", "PATH", "PYTHONUNBUFFERED", "SSL_CERT_FILE"}
+    assert {name for name in ours if not name.startswith(("PIP_", "GPG_", "PYTHON_", "REQUESTS_"))} == {
+        "HIS", "SAGEMAKER_BIND_TO_PORT", "SOURCE",
+    }  # fmt: skip
+
+
+def test_an_entry_point_replaces_the_image_s(world: World) -> None:
+    container = world.start("", "print('mine')", entrypoint=("python", "-c"), working_directory="/tmp")
+    assert container.wait(LONG_S) == Exit(0)
+    assert world.lines == ["mine"]
+
+
+def test_folders_are_read_only_and_beside_the_base(world: World) -> None:
+    code = world.folder / "code"
+    code.mkdir()
+    (code / "here").write_text("code")
+    source = """
+print(pathlib.Path("/var/task/here").read_text())
+try: pathlib.Path("/var/task/new").touch()
+except OSError as error: print(error.strerror)
+"""
+    assert world.start(source, folders={"/var/task": code}).wait(LONG_S) == Exit(0)
+    assert world.lines == ["code", "Read-only file system"]
+    assert world.start("print(os.listdir('/opt/ml'))", base_dir=None).wait(LONG_S) == Exit(0)
+    assert world.lines[-1] == "[]"
+
+
+def test_a_port_that_nobody_listens_on(world: World) -> None:
+    container = world.start_ready("print('ready'); time.sleep(60)", serves=True)
+    assert container.address
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen("http://{}:{}/ping".format(*container.address), timeout=LONG_S)
+    assert container.poll() is None
+
+
+SERVER = """
+import socket
+server = socket.create_server(("", 7000)); print("ready")
+peer, address = server.accept(); print("peer", socket.gethostbyaddr(address[0])[0].split(".")[0]); peer.close()
+"""
+CLIENT = """
+import socket
+own = socket.gethostbyname(socket.gethostname())
+peer = socket.create_connection(("algo-1", 7000), timeout=20)
+print("own", peer.getsockname()[0] == own, socket.gethostname(), [name for _, name in socket.if_nameindex()])
+"""
+STRANGER = """
+import socket
+try: print(socket.gethostbyname("algo-1"))
+except OSError: print("nobody")
+"""
+
+
+def test_a_group_finds_each_other_by_name_and_nobody_else_does(world: World) -> None:
+    server = world.start_ready(SERVER, host="algo-1", group="a job")
+    assert world.start(STRANGER).wait(LONG_S) == Exit(0)
+    assert world.start(STRANGER, group="another").wait(LONG_S) == Exit(0)
+    assert world.lines == ["ready", "nobody", "nobody"]
+    assert world.start(CLIENT, host="algo-2", group="a job").wait(LONG_S) == Exit(0)
+    assert server.wait(LONG_S) == Exit(0)
+    assert "own True algo-2 ['lo', 'eth0']" in world.lines
+    assert any(line.startswith("peer ") for line in world.lines)
+    assert world.left() == []
+
+
+def test_close_takes_groups_down_as_well(world: World) -> None:
+    containers = [world.start("time.sleep(60)", host=f"algo-{n}", group="g") for n in (1, 2)]
+    world.runtime.close()
+    assert [container.poll() for container in containers] == [Exit(137), Exit(137)]
+    assert world.left() == []
+
+
+OWNER = """
+import sys, pathlib, os
+from stagemaker.runtime import ContainerSpec
+from stagemaker.runtime.docker_runtime import DockerRuntime
+from stagemaker.settings import DockerSettings
+state, network, image, url = sys.argv[1:]
+runtime = DockerRuntime(DockerSettings(network, "auto", "none", "", "", 5000), pathlib.Path(state), None, url)
+for group in "", "g":
+    environment = {"SOURCE": "import time; time.sleep(60)"}
+    spec = ContainerSpec("left", image, ("train",), None, environment, group=group, host="algo-1")
+    runtime.start(spec, print)
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_owner_left_is_swept(world: World) -> None:
+    arguments = [str(world.folder / "state"), world.network, world.image, world.runtime._engine.url]
+    environment = {"PYTHONPATH": str(ROOT / "plugin"), "PATH": os.environ["PATH"]}
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as owner:
+        assert owner.stdout
+        assert owner.stdout.readline() == b"started\n"
+        owner.send_signal(signal.SIGKILL)
+    mine = world.start_ready("print('ready'); time.sleep(60)")
+    assert world.runtime.sweep() == 2
+    assert mine.poll() is None
+    assert len(world.left()) == 1
+    assert world.runtime.sweep() == 0
+
+
+@unreachable
+def test_an_engine_that_stops_ends_what_runs_and_is_cleaned_up_when_it_is_back(world: World) -> None:
+    proxy = Proxy(world.folder / "engine.sock")
+    world.runtime = world.new_runtime(url=proxy.url)
+    running = [world.start_ready("print('ready'); time.sleep(60)", group=group) for group in ("", "g")]
+    proxy.cut()
+    cut = time.monotonic()
+    for container in running:
+        assert container.wait(10) == Exit(137, ENGINE_STOPPED)
+    assert time.monotonic() - cut < 10
+    assert running[0].stop(30) == Exit(137, ENGINE_STOPPED)
+    with pytest.raises(ApiError, match="start Docker") as failure:
+        world.start("")
+    assert failure.value.status == 500
+    assert len(world.left()) == 3
+    proxy.mend()
+    assert world.start("print('again')").wait(LONG_S) == Exit(0)
+    assert world.left() == []
+    world.runtime.close()
+    proxy.cut()
+    assert world.left() == []
+
+
+@unreachable
+def test_without_an_engine_it_says_what_to_do(world: World) -> None:
+    with pytest.raises(RuntimeError, match=r"start Docker, mount its socket .* or set STAGEMAKER_RUNTIME=process"):
+        world.new_runtime(url=f"unix://{world.folder}/no.sock")
+
+
+def test_a_removal_by_somebody_else_is_an_end(world: World) -> None:
+    container = world.start_ready("print('ready'); time.sleep(60)")
+    with closing(client()) as engine:
+        engine.remove_container(world.left()[0], force=True)
+    end = container.wait(LONG_S)
+    assert end is not None
+    assert end.code == 137
+
+
+def test_a_gpu_that_is_required_and_not_there(world: World) -> None:
+    strict = world.new_runtime(gpu="require")
+    if strict._machine.nvidia or strict._machine.cdi_gpus:
+        pytest.skip("this engine offers a GPU")
+    with pytest.raises(HardwareRefused, match="install the NVIDIA container toolkit, or set STAGEMAKER_GPU=auto"):
+        strict.check_hardware("ml.g5.xlarge", 1)
+    strict.check_hardware("ml.m5.large", 2)
+    container = world.start("", instance_type="ml.g5.xlarge")
+    assert container.hardware == "CPU: ml.g5.xlarge has a GPU, but this Docker engine offers none"
