@@ -97,10 +97,10 @@ class TrainingRun:
         end = self._train()
         if end is None:
             raise _Failed(_SHUT_DOWN)
-        self._transfers.save_checkpoints()
         if end.failed is not None:
-            self._transfers.save_results(model=False)
+            self._save_what_failed()
             raise _Failed(self._reason(end.failed, end.exits[end.failed]))
+        self._transfers.save_checkpoints()
         self._book.status("InProgress", "Uploading")
         self._transfers.save_results(model=True)
         if end.why is Why.EXITED:
@@ -114,7 +114,8 @@ class TrainingRun:
         try:
             hardware = self._hosts.start(self._specs(), self._book)
             deadline = self._clock() + self._plan.max_runtime_s
-            self._book.status("InProgress", "Training", note=sentence(hardware))
+            if not self._signals.any:
+                self._book.status("InProgress", "Training", note=sentence(hardware))
             end = self._hosts.follow(deadline, self._save_checkpoints_sometimes)
         finally:
             self._hosts.stop()
@@ -136,6 +137,14 @@ class TrainingRun:
             )
             for host, base in zip(plan.hosts, self._transfers.bases, strict=True)
         ]
+
+    def _save_what_failed(self) -> None:
+        """Checkpoints and output data. The job's reason is its container's: one of ours is only logged."""
+        try:
+            self._transfers.save_checkpoints()
+            self._transfers.save_results(model=False)
+        except (ApiError, OSError) as error:
+            LOG.warning("training job %s failed, and what it made is not saved: %s", self._plan.name, explain(error))
 
     def _reason(self, index: int, end: Exit) -> str:
         """What the runtime and the host itself say of its end, cut so that the code stays."""

@@ -147,6 +147,20 @@ def test_one_that_cannot_start_stops_the_others(stand: Stand, monkeypatch: pytes
     assert not list(stand.work_dir.glob("*"))
 
 
+def test_a_stop_while_the_first_one_starts_starts_no_other(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = stand.runtime.start
+
+    def slow(spec: Any, on_line: Any) -> FakeContainer:
+        stand.stop()
+        return start(spec, on_line)
+
+    monkeypatch.setattr(stand.runtime, "start", slow)
+    stand.create(lambda program: int(program.sleep(30)), **instances(2))
+    job = stand.ended()
+    assert steps(job) == ["Starting", "Downloading", "Stopping", "Uploading", "Stopped"]
+    assert ends(stand) == [Exit(143)]
+
+
 def test_a_stop_reaches_all_and_keeps_their_models(stand: Stand) -> None:
     def saves(program: FakeProgram) -> int:
         (program.base / "model" / program.spec.host).write_text("so far")

@@ -211,6 +211,17 @@ def test_a_failure_has_the_container_s_sentence(stand: Stand) -> None:
     assert stand.archive("output") == {"trace": "why"}
 
 
+def test_the_container_s_sentence_wins_over_an_upload_that_fails(stand: Stand) -> None:
+    def fails(program: FakeProgram) -> int:
+        (program.base / "output" / "data" / "trace").write_text("why")
+        (program.base / "output" / "failure").write_text("no such class: cat")
+        return 2
+
+    stand.aws.fail_uploads = "Could not upload: the bucket is gone"
+    stand.create(fails)
+    assert stand.ended()["FailureReason"] == "AlgorithmError: no such class: cat, exit code: 2"
+
+
 @pytest.mark.parametrize(("text", "start"), [("", "AlgorithmError: See job logs"), ("x" * 3000, "AlgorithmError: xxx")])
 def test_the_failure_reason_is_never_too_long_and_never_empty(stand: Stand, text: str, start: str) -> None:
     def fails(program: FakeProgram) -> int:
