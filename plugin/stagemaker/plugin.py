@@ -14,6 +14,7 @@ from typing import Any
 
 from botocore import xform_name
 from localstack import config
+from localstack.aws import handlers
 from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.aws.spec import load_service
 from localstack.config import HostAndPort
@@ -27,6 +28,7 @@ from localstack.services.s3 import provider as s3_provider
 
 from stagemaker.dispatch import find, is_record_keeping, payload
 from stagemaker.errors import ApiError
+from stagemaker.functions.function_image_rules import create_refusal
 from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime import Registry, Runtime
 from stagemaker.runtime.docker import DEFAULT_URL
@@ -55,6 +57,24 @@ def start() -> None:
     s3_provider.DEFAULT_S3_TMP_DIR = str(found.work_dir.parent / "s3")  # else /tmp, shared by all stacks and left there
     ecr = Ecr(found.docker, config.GATEWAY_LISTEN[0].host, time.time, secrets.token_bytes(32))
     _stages.append(Stage(found, _runtime(found, ecr.registry), ecr))
+    handlers.serve_custom_service_request_handlers.append(_check_lambda)
+
+
+def _check_lambda(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
+    """Refuse what LocalStack's Lambda service takes and Lambda does not."""
+    service, operation = context.service, context.operation
+    if service is None or operation is None or (service.service_name, operation.name) != ("lambda", "CreateFunction"):
+        return
+    if refusal := create_refusal(context.service_request or {}):
+        raise _exception(ApiError("InvalidParameterValueException", refusal, members={"Type": "User"}))
+
+
+def docker_runtime() -> DockerRuntime:
+    """The one of the running Stage. RuntimeError where there is none."""
+    runtime = _stages[0].runtime if _stages else None
+    if not isinstance(runtime, DockerRuntime):
+        raise RuntimeError("LocalStack is shutting down, or runs without Docker.")
+    return runtime
 
 
 def _runtime(found: Settings, registry: Registry | None) -> Runtime:

@@ -41,15 +41,14 @@ class LocalStack:
 
 
 @contextmanager
-def running_localstack(folder: Path, *, port: int = 0, **environment: str) -> Iterator[LocalStack]:
-    """Start it, wait until it answers, end it. 0: any free port."""
-    port = port or free_port()
+def running_localstack(folder: Path, **environment: str) -> Iterator[LocalStack]:
+    """Start it, wait until it answers at the first address of GATEWAY_LISTEN, end it."""
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("wb") as log:
         command = [sys.executable, "-m", "localstack.runtime.main"]
-        settings = _environment(folder, port) | environment
+        settings = _environment(folder, free_port()) | environment
         process = subprocess.Popen(command, env=settings, stdout=log, stderr=log, start_new_session=True)
-    localstack = LocalStack(f"http://127.0.0.1:{port}", folder, process)
+    localstack = LocalStack(f"http://{settings['GATEWAY_LISTEN'].partition(',')[0]}", folder, process)
     try:
         _wait_until_it_answers(localstack)
         yield localstack

@@ -1,19 +1,24 @@
-"""Lambda functions in real processes with AWS's own runtime client, without LocalStack."""
+"""Lambda functions with AWS's own runtime client, in real processes and in real containers, without LocalStack."""
 
 import http.client
 import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stagemaker.functions.function_environment import Environment, Function, Result
+from stagemaker.functions.function_containers import Containers
+from stagemaker.functions.function_environment import Environment, Result
+from stagemaker.functions.function_processes import Processes
+from stagemaker.functions.function_program import Function, Launcher
 from stagemaker.functions.functions_api import Answer, InitError, Invocation, Ready, RuntimeApi
 from stagemaker.runtime.labels import Labels
+from stagemaker.runtime.ports import LOOPBACK
+from tests.contract.function_containers_world import containers, running
 
 PYTHON = Path(__file__).parents[2] / ".stagemaker" / "env" / "lambda" / "bin" / "python"
 HANDLER = """
@@ -37,7 +42,7 @@ def handler(event, context):
     if event == "big":
         return "x" * 7_000_000
     if event == "flood":
-        print("y" * 100_000_000)
+        print("y" * 20_000_000)
     return {
         "event": event, "count": count, "env": dict(os.environ), "cwd": os.getcwd(),
         "id": context.aws_request_id, "left": context.get_remaining_time_in_millis(),
@@ -47,13 +52,12 @@ def handler(event, context):
 
 
 class Stage:
-    """Environments over one state folder, and the code that they run."""
+    """Environments of one launcher, and the code that they run. `root` is where they see it; `left` is what is left."""
 
-    def __init__(self, folder: Path) -> None:
-        self.code = folder / "code"
+    def __init__(self, code: Path, root: str, launcher: Launcher, left: Callable[[], list[Any]]) -> None:
+        self.code, self.root, self.launcher, self.left = code, root, launcher, left
         self.code.mkdir()
         (self.code / "main.py").write_text(HANDLER)
-        self.labels = Labels(folder / "state")
         self.environments: list[Environment] = []
 
     def make(self, handler: str = "main.handler", timeout_s: float = 20, **environment: str) -> Environment:
@@ -64,17 +68,29 @@ class Stage:
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         }
         function = Function("f", "$LATEST", handler, self.code, 128, timeout_s, {**aws, **environment})
-        self.environments.append(Environment(function, PYTHON, self.labels))
+        self.environments.append(Environment(function, self.launcher))
         return self.environments[-1]
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path)
+@pytest.fixture(scope="module")
+def function_containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Containers]]:
+    with containers(tmp_path_factory.mktemp("state")) as found:
+        yield found
+
+
+@pytest.fixture(params=["processes", "containers"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    code = tmp_path / "code"
+    if request.param == "containers":
+        network, launcher = request.getfixturevalue("function_containers")
+        stage = Stage(code, "/var/task", launcher, lambda: running(network))
+    else:
+        labels = Labels(tmp_path / "state")
+        stage = Stage(code, str(code), Processes(PYTHON, labels), labels.folders)
     yield stage
     for environment in stage.environments:
         environment.stop()
-    assert stage.labels.folders() == []
+    assert stage.left() == []
     assert sorted(path.name for path in stage.code.iterdir()) == ["main.py"]  # no bytecode in the shared folder
 
 
@@ -90,9 +106,9 @@ def test_a_result_and_its_log(stage: Stage) -> None:
     assert not result.is_error
     assert (answer["event"], answer["id"], answer["arn"]) == ({"a": "å"}, "id-1", "arn:f")
     assert 15_000 < answer["left"] <= 20_000
-    assert (answer["memory"], answer["version"], answer["cwd"]) == ("128", "$LATEST", str(stage.code))
+    assert (answer["memory"], answer["version"], answer["cwd"]) == ("128", "$LATEST", stage.root)
     assert answer["env"]["GREETING"] == "hej"
-    assert answer["env"]["LAMBDA_TASK_ROOT"] == str(stage.code)
+    assert answer["env"]["LAMBDA_TASK_ROOT"] == stage.root
     lines = result.logs.splitlines()
     assert lines[:4] == ["loading", "START RequestId: id-1 Version: $LATEST", "hello {'a': 'å'}", "END RequestId: id-1"]
     report = re.fullmatch(
@@ -141,7 +157,7 @@ def test_a_timeout_kills_everything_and_the_next_invocation_starts_again(stage: 
     assert re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z id-1 Task timed out after 1.00 seconds\nEND", result.logs)
     assert "\tDuration: 1000.00 ms\t" in result.logs
     assert result.logs.endswith("\tStatus: timeout\t\n")
-    assert stage.labels.folders() == []
+    assert stage.left() == []
     assert json.loads(invoke(environment, 1).payload)["count"] == 1
 
 
@@ -246,7 +262,8 @@ def request(
 
 @pytest.fixture
 def api() -> Iterator[RuntimeApi]:
-    api = RuntimeApi()
+    api = RuntimeApi(LOOPBACK)
+    api.admit(LOOPBACK)
     yield api
     api.close()
 
@@ -279,7 +296,8 @@ def test_the_api_refuses_web_pages(api: RuntimeApi, headers: dict[str, str]) -> 
 
 
 def test_a_closed_api_lets_its_callers_go() -> None:
-    api = RuntimeApi()
+    api = RuntimeApi(LOOPBACK)
+    api.admit(LOOPBACK)
     statuses: list[int] = []
     waiting = threading.Thread(target=lambda: statuses.append(request(api, "GET", "invocation/next")[0]))
     waiting.start()
@@ -287,3 +305,17 @@ def test_a_closed_api_lets_its_callers_go() -> None:
     api.close()
     waiting.join(10)
     assert statuses == [410]
+
+
+def test_the_api_serves_nobody_but_the_program() -> None:
+    api = RuntimeApi(LOOPBACK)
+    answers: list[tuple[int, bytes]] = []
+    asked = threading.Thread(target=lambda: answers.append(request(api, "GET", "invocation/next")))
+    asked.start()
+    assert api.next_event(0.1) is None  # it waits until somebody says where the program runs
+    api.admit("127.0.0.2")
+    asked.join(10)
+    assert [status for status, _ in answers] == [403]
+    assert request(api, "POST", "init/error")[0] == 403
+    assert api.next_event(0) is None
+    api.close()

@@ -1,89 +1,15 @@
 """Lambda functions through boto3 on a real LocalStack: its own Lambda service, run by our executor."""
 
 import base64
-import io
-import json
-import time
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from stagemaker.runtime.labels import LABEL
-from tests.contract.localstack_process import LocalStack, running_localstack
-
-LONG_S = 30
-TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
-         "Action": "sts:AssumeRole"}]}  # fmt: skip
-CODE = """
-import os, time
-count = 0
-
-def handler(event, context):
-    global count
-    count += 1
-    print("got", event)
-    if "raise" in event:
-        raise KeyError("breed")
-    if "sleep" in event:
-        time.sleep(99)
-    if "whoami" in event:
-        import boto3
-        return boto3.client("sts").get_caller_identity()["Arn"]
-    greeting = os.environ.get("GREETING")
-    return {"count": count, "pid": os.getpid(), "greeting": greeting, "version": context.function_version}
-"""
-
-
-class Stage:
-    """A LocalStack with a role, and the functions that a test makes."""
-
-    def __init__(self, localstack: LocalStack) -> None:
-        self.localstack = localstack
-        self.functions, self.logs = localstack.client("lambda"), localstack.client("logs")
-        role = localstack.client("iam").create_role(RoleName="doggy", AssumeRolePolicyDocument=json.dumps(TRUST))
-        self.role = role["Role"]["Arn"]
-
-    def create(self, name: str, code: str = CODE, **settings: Any) -> None:
-        arguments = {"Runtime": "python3.13", "Handler": "main.handler", "Timeout": 20} | settings
-        self.functions.create_function(FunctionName=name, Role=self.role, Code={"ZipFile": zipped(code)}, **arguments)
-        self.functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-
-    def invoke(self, name: str, event: Any, **settings: Any) -> tuple[Any, dict[str, Any]]:
-        answer = self.functions.invoke(FunctionName=name, Payload=json.dumps(event), **settings)
-        return json.loads(answer["Payload"].read()), answer
-
-    def log(self, name: str) -> list[str]:
-        streams = self.logs.describe_log_streams(logGroupName=f"/aws/lambda/{name}")["logStreams"]
-        if not streams:
-            return []
-        assert len(streams) == 1  # one environment
-        events = self.logs.get_log_events(
-            logGroupName=f"/aws/lambda/{name}", logStreamName=streams[0]["logStreamName"], startFromHead=True
-        )["events"]
-        return [event["message"] for event in events]
-
-
-def zipped(code: str) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("main.py", code)
-    return data.getvalue()
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + LONG_S
-    while True:
-        try:
-            if found := condition():
-                return found
-        except ClientError:
-            pass
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+from tests.contract.functions_world import Stage, stage_in_containers, until, zipped
+from tests.contract.localstack_process import running_localstack
 
 
 def labels(path: Path) -> list[str]:
@@ -101,10 +27,15 @@ def left(prefix: str) -> list[str]:
     return running + [str(path) for path in Path("/tmp").glob(f"stagemaker-{prefix}*")]
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with running_localstack(tmp_path_factory.mktemp("localstack")) as localstack:
-        yield Stage(localstack)
+@pytest.fixture(scope="module", params=["processes", "containers"])
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("localstack")
+    if request.param == "containers":
+        with stage_in_containers(folder) as stage:
+            yield stage
+    else:
+        with running_localstack(folder) as localstack:
+            yield Stage(localstack)
 
 
 def test_a_function_answers_logs_and_stays_warm(stage: Stage) -> None:
@@ -115,7 +46,7 @@ def test_a_function_answers_logs_and_stays_warm(stage: Stage) -> None:
     tail = base64.b64decode(answer["LogResult"]).decode()
     assert "got {'a': 1}\nEND RequestId: " in tail
     second, _ = stage.invoke("plain", {"a": 2})
-    assert (second["count"], second["pid"]) == (2, first["pid"])
+    assert (second["count"], second["host"], second["pid"]) == (2, first["host"], first["pid"])
     lines = until(lambda: (found := stage.log("plain")) and len(found) == 8 and found)
     kinds = ["START", "got", "END", "REPORT"] * 2
     assert [line.split()[0] for line in lines] == kinds
@@ -144,8 +75,8 @@ def test_a_timeout(stage: Stage) -> None:
     assert error["errorMessage"].endswith("Task timed out after 3.00 seconds")
     after, _ = stage.invoke("slow", {})
     assert after["count"] == 1
-    assert after["pid"] != before["pid"]
-    assert not Path(f"/proc/{before['pid']}").exists()
+    assert not stage.runs(before)
+    assert stage.runs(after)
 
 
 def test_a_handler_that_is_missing(stage: Stage) -> None:
@@ -167,7 +98,7 @@ def test_new_code_and_new_settings_are_used(stage: Stage) -> None:
     stage.functions.update_function_configuration(FunctionName="changes", Handler="main.gone")
     updated.wait(FunctionName="changes", WaiterConfig={"Delay": 1})
     assert stage.invoke("changes", {})[0]["errorType"] == "Runtime.HandlerNotFound"
-    until(lambda: not Path(f"/proc/{first['pid']}").exists())
+    until(lambda: not stage.runs(first))
 
 
 def test_a_version_keeps_its_code_and_can_be_provisioned(stage: Stage) -> None:
@@ -189,9 +120,10 @@ def test_a_version_keeps_its_code_and_can_be_provisioned(stage: Stage) -> None:
 
 def test_a_deleted_function_leaves_no_process(stage: Stage) -> None:
     stage.create("deleted")
-    pid = stage.invoke("deleted", {})[0]["pid"]
+    answer, _ = stage.invoke("deleted", {})
+    assert stage.runs(answer)
     stage.functions.delete_function(FunctionName="deleted")
-    until(lambda: not Path(f"/proc/{pid}").exists())
+    until(lambda: not stage.runs(answer))
 
 
 def refusal(stage: Stage, name: str) -> str:
@@ -203,17 +135,11 @@ def refusal(stage: Stage, name: str) -> str:
     return str(configuration["StateReason"])
 
 
-def test_an_image_is_refused(stage: Stage) -> None:
-    image = {"ImageUri": "stagemaker/lambda:latest"}
-    stage.functions.create_function(FunctionName="image", Role=stage.role, PackageType="Image", Code=image)
-    assert "PackageType Image needs Docker" in refusal(stage, "image")
-
-
 def test_another_runtime_is_refused(stage: Stage) -> None:
     code = {"ZipFile": zipped("")}
     arguments = {"Runtime": "nodejs22.x", "Handler": "index.handler", "Code": code}
     stage.functions.create_function(FunctionName="node", Role=stage.role, **arguments)
-    assert "Runtime nodejs22.x needs Docker: Stagemaker runs only python3.x." in refusal(stage, "node")
+    assert "Runtime nodejs22.x needs an image: Stagemaker runs only python3.x." in refusal(stage, "node")
 
 
 def test_an_event_that_is_too_large(stage: Stage) -> None:
@@ -223,6 +149,15 @@ def test_an_event_that_is_too_large(stage: Stage) -> None:
     assert failure.value.response["Error"]["Code"] == "RequestTooLargeException"
     assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
     assert stage.invoke("large", "x")[0]["count"] == 1
+
+
+def test_an_image_needs_docker(tmp_path: Path) -> None:
+    with running_localstack(tmp_path / "one") as localstack:
+        stage = Stage(localstack)
+        image = {"ImageUri": "stagemaker/lambda:latest"}
+        with pytest.raises(ClientError, match="PackageType Image needs Docker: ") as failure:
+            stage.functions.create_function(FunctionName="image", Role=stage.role, PackageType="Image", Code=image)
+        assert failure.value.response["Error"]["Code"] == "InvalidParameterValueException"
 
 
 def test_nothing_is_left_after_shutdown(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The Lambda Runtime API, version 2018-06-01, as a function's own process sees it: one server on a loopback port.
+"""The Lambda Runtime API, version 2018-06-01, as one function's own program sees it: one server on a port of its own.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. What the process says comes out as a queue of events;
-what it is given goes in by `offer`. Deciding what it means is `functions.py`'s.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. What the program says comes out as a queue of events;
+what it is given goes in by `offer`. Deciding what it means is `function_environment.py`'s.
 """
 
 import http.server
@@ -9,16 +9,16 @@ import json
 import queue
 import socketserver
 import threading
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-
-from stagemaker.runtime.ports import LOOPBACK
 
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024 + 100  # of a response, as the error message of AWS says
 _MAX_ERROR_BYTES = 256 * 1024
 _CHUNK_BYTES = 64 * 1024
+_ADMISSION_S = 20.0  # for a program that asks before we know where it runs
 _PREFIX = "/2018-06-01/runtime/"
 
 
@@ -62,18 +62,31 @@ Event = Ready | Answer | InitError | Ended
 
 
 class RuntimeApi:
-    """Serves one process from its construction to `close`. `address` is for AWS_LAMBDA_RUNTIME_API."""
+    """Serves one program from its construction to `close`. `address` is for AWS_LAMBDA_RUNTIME_API. Nobody is served
+    but the machine that `admit` names: on a network with other functions a port alone keeps nobody out."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._offered: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
         self._current = ""  # the id of the invocation that has no answer yet
         self._lock = threading.Lock()
-        self._server = _Server((LOOPBACK, 0), self)
-        self.address = f"{LOOPBACK}:{self._server.server_address[1]}"
+        self._peer: Future[str] = Future()
+        self._server = _Server((host, 0), self)
+        self.address = f"{host}:{self._server.server_address[1]}"
         serve = threading.Thread(target=self._server.serve_forever, args=(0.1,), name=f"runtime API {self.address}")
         serve.daemon = True
         serve.start()
+
+    def admit(self, ip: str) -> None:
+        """Say, once, from where the program's connections come: those that wait for it are answered now."""
+        self._peer.set_result(ip)
+
+    def admits(self, ip: str) -> bool:
+        """Whether the program runs there; False when nobody says where within 20 s."""
+        try:
+            return self._peer.result(_ADMISSION_S) == ip
+        except (TimeoutError, CancelledError):
+            return False
 
     def next_event(self, timeout_s: float) -> Event | None:
         """The next one, or None when there is none in time."""
@@ -90,6 +103,7 @@ class RuntimeApi:
 
     def close(self) -> None:
         """Stop serving. Call it once, when the process has ended."""
+        self._peer.cancel()
         self._offered.put(None)
         self._server.shutdown()
         self._server.server_close()
@@ -194,10 +208,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return body
 
     def _refuse_strangers(self) -> bool:
-        """A web page in a browser on this machine must not take an invocation or answer one."""
-        address = "{}:{}".format(*self.server.server_address[:2])
-        stranger = self.headers.get("Host") != address or "Origin" in self.headers or "Sec-Fetch-Site" in self.headers
-        if stranger:
+        """Neither a web page in a browser on this machine nor another function may take an invocation or answer one."""
+        web_page = "Origin" in self.headers or "Sec-Fetch-Site" in self.headers
+        stranger = web_page or self.headers.get("Host") != self.server.api.address
+        if stranger or not self.server.api.admits(self.client_address[0]):
+            stranger = True
             self.close_connection = True
             self._say(HTTPStatus.FORBIDDEN)
         return stranger

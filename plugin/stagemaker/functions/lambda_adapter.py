@@ -1,26 +1,41 @@
-"""The thin adapter to LocalStack's Lambda service: LAMBDA_RUNTIME_EXECUTOR=stagemaker runs functions by functions.py.
+"""The thin adapter to LocalStack's Lambda service: LAMBDA_RUNTIME_EXECUTOR=stagemaker runs functions by Environment.
 
 LocalStack keeps the functions, versions, concurrency and event sources, gives the role's credentials, and asks a
 RuntimeExecutor to run each execution environment.
 """
 
-from pathlib import Path
+import platform
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from localstack.aws.api.lambda_ import RequestTooLargeException
+from localstack.aws.api import ServiceException
+from localstack.aws.api.lambda_ import InvalidParameterValueException, RequestTooLargeException
+from localstack.services.lambda_ import provider
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
-from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InitializationType, InvocationResult
+from localstack.services.lambda_.invocation.lambda_models import (
+    FunctionVersion,
+    ImageCode,
+    InitializationType,
+    InvocationResult,
+)
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntimeException, RuntimeExecutor
 
-from stagemaker.functions.function_environment import Environment, Function
+from stagemaker.errors import ApiError
+from stagemaker.functions.function_containers import Containers
+from stagemaker.functions.function_environment import Environment
+from stagemaker.functions.function_image_rules import image_missing, resolved_uri
+from stagemaker.functions.function_processes import Processes
+from stagemaker.functions.function_program import Function, Image, Launcher
 from stagemaker.functions.functions_api import MAX_EVENT_BYTES, Invocation
-from stagemaker.plugin import settings
+from stagemaker.plugin import docker_runtime, settings
+from stagemaker.runtime import ImageRefused
 from stagemaker.runtime.labels import Labels
-from stagemaker.runtime.ports import LOOPBACK
 from stagemaker.settings import Settings
 
 _INTERNAL = "LOCALSTACK_"  # what LocalStack tells its own init binary
+_HERE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")
 
 
 class StagemakerRuntimeExecutor(RuntimeExecutor):
@@ -36,8 +51,7 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
         Raises StatusErrorException when provisioned concurrency cannot be initialised; otherwise the invocation
         tries again and answers the error, with its log, as on AWS."""
         found = settings()
-        python = _python(found)
-        self._environment = Environment(_function(self.function_version, env_vars), python, Labels(found.work_dir))
+        self._environment = Environment(_function(self.function_version, env_vars, found), _launcher(found))
         failure = self._environment.start()
         provisioned = env_vars["AWS_LAMBDA_INITIALIZATION_TYPE"] == InitializationType.provisioned_concurrency
         if failure and provisioned:
@@ -66,29 +80,34 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
         return self._environment.logs() if self._environment else ""
 
     def get_address(self) -> str:
-        """Where LocalStack finds it."""
-        return LOOPBACK
+        """Where LocalStack would find it: it is never asked, since the function asks for its work."""
+        return self.get_endpoint_from_executor()
 
     def get_endpoint_from_executor(self) -> str:
         """Where it finds LocalStack."""
-        return LOOPBACK
+        return urlsplit(settings().gateway_url).hostname or ""
 
     def get_runtime_endpoint(self) -> str:
-        """Nowhere: it talks to functions.py's Runtime API, not to LocalStack's."""
+        """Nowhere: it talks to our Runtime API, not to LocalStack's."""
         return ""
 
     @classmethod
     def prepare_version(cls, function_version: FunctionVersion) -> None:
         """Unpack the code. What this raises becomes the StateReason of the function, whose state is then Failed."""
-        config = function_version.config
-        if config.package_type != "Zip" or config.code is None:
-            raise LambdaRuntimeException("PackageType Image needs Docker, which Stagemaker does not use yet: use Zip.")
-        if not (config.runtime or "").startswith("python3"):
-            raise LambdaRuntimeException(f"Runtime {config.runtime} needs Docker: Stagemaker runs only python3.x.")
+        config, found = function_version.config, settings()
         if config.layers:
-            raise LambdaRuntimeException("Layers are not supported yet: put their content into the function's zip.")
-        _python(settings())
-        config.code.prepare_for_execution()
+            raise LambdaRuntimeException("Layers are not supported yet: put their content into the function's code.")
+        if found.docker and config.architectures != [_HERE]:
+            wanted = ", ".join(config.architectures)
+            raise LambdaRuntimeException(f"This machine cannot run {wanted}: set Architectures to [{_HERE!r}].")
+        _launcher(found)
+        if config.package_type == "Image":
+            docker_runtime().fetch(_pinned(function_version))
+            return
+        if not (config.runtime or "").startswith("python3"):
+            raise LambdaRuntimeException(f"Runtime {config.runtime} needs an image: Stagemaker runs only python3.x.")
+        if config.code:
+            config.code.prepare_for_execution()
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
@@ -102,29 +121,83 @@ class StagemakerRuntimeExecutorPlugin(RuntimeExecutorPlugin):
 
     def load(self, *_args: Any, **_kwargs: Any) -> type[RuntimeExecutor]:
         """The class that LocalStack makes one instance of for each execution environment."""
+        vars(provider)["create_image_code"] = _create_image_code
         return StagemakerRuntimeExecutor
 
 
-def _python(found: Settings) -> Path:
+def _launcher(found: Settings) -> Launcher:
+    if found.docker:
+        return Containers(docker_runtime(), found.docker.function_image)
     if found.process is None:
-        raise LambdaRuntimeException("Functions in containers are not supported yet.")
+        raise LambdaRuntimeException("Neither processes nor containers are set up.")
     python = found.process.environments / "lambda" / "bin" / "python"
     if not python.exists():
         raise LambdaRuntimeException("The environment 'lambda' is not installed.")
-    return python
+    return Processes(python, Labels(found.work_dir))
 
 
-def _function(version: FunctionVersion, env_vars: dict[str, Any]) -> Function:
+def _function(version: FunctionVersion, env_vars: dict[str, Any], found: Settings) -> Function:
     """LocalStack's values are not all strings."""
-    if version.config.code is None:
-        raise LambdaRuntimeException("The function has no code.")
+    config = version.config
     environment = {key: str(value) for key, value in env_vars.items() if not key.startswith(_INTERNAL)}
+    if "AWS_ENDPOINT_URL" not in (config.environment or {}):
+        environment["AWS_ENDPOINT_URL"] = found.gateway_url
+    if config.runtime:
+        environment["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{config.runtime}"
     return Function(
         name=version.id.function_name,
         version=version.id.qualifier,
-        handler=version.config.handler or "",
-        code=version.config.code.get_unzipped_code_location(),
-        memory_mb=version.config.memory_size,
-        timeout_s=version.config.timeout,
-        environment=environment | {"AWS_EXECUTION_ENV": f"AWS_Lambda_{version.config.runtime}"},
+        handler=config.handler or "",
+        code=config.code.get_unzipped_code_location() if config.code else None,
+        memory_mb=config.memory_size,
+        timeout_s=config.timeout,
+        environment=environment,
+        image=_image(version) if config.package_type == "Image" else None,
     )
+
+
+def _image(version: FunctionVersion) -> Image:
+    changes = version.config.image_config
+    return Image(
+        name=_pinned(version),
+        entrypoint=tuple(changes.entrypoint) if changes and changes.entrypoint else None,
+        command=tuple(changes.command) if changes and changes.command else (),
+        working_directory=(changes and changes.working_directory) or "",
+    )
+
+
+@dataclass(frozen=True)
+class _PinnedImage(ImageCode):
+    """What the URI meant when the function was created or updated."""
+
+    pinned: str = ""  # the name by which the runtime starts it
+
+    @property
+    def resolved_image_uri(self) -> str:
+        """As GetFunction answers it."""
+        return resolved_uri(self.image_uri, self.code_sha256)
+
+
+def _pinned(version: FunctionVersion) -> str:
+    """The name by which the runtime starts the image of this version. ValueError for a version without one."""
+    image = version.config.image
+    if not isinstance(image, _PinnedImage):
+        raise ValueError(f"The function {version.id.function_name} has no image.")
+    return image.pinned
+
+
+def _create_image_code(image_uri: str) -> ImageCode:
+    """In place of LocalStack's, for CreateFunction and UpdateFunctionCode; there is no extension point for it.
+
+    Community's asks LocalStack's own Docker client, would pull from the internet, takes an image that is not there,
+    and makes up a CodeSha256; and its ImageCode cuts a URI at the last colon, which may be a port's or a digest's."""
+    if settings().docker is None:
+        refusal = "PackageType Image needs Docker: set STAGEMAKER_RUNTIME=docker, or use a zip file."
+        raise InvalidParameterValueException(refusal, Type="User")
+    try:
+        name = docker_runtime().pin(image_uri)
+    except ImageRefused as error:
+        raise InvalidParameterValueException(image_missing(image_uri), Type="User") from error
+    except ApiError as error:
+        raise ServiceException(error.message) from error
+    return _PinnedImage(image_uri, repository_type="ECR", code_sha256=name.rpartition(":")[2], pinned=name)

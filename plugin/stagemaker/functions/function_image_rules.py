@@ -1,0 +1,25 @@
+"""What Lambda says about a function's image. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_OF_A_ZIP = ("Handler", "Runtime", "Layers")
+
+
+def create_refusal(request: Mapping[str, Any]) -> str | None:
+    """Why CreateFunction is an InvalidParameterValueException, where LocalStack does not say so."""
+    if request.get("PackageType") != "Image" or not any(request.get(name) for name in _OF_A_ZIP):
+        return None
+    return "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
+
+
+def image_missing(uri: str) -> str:
+    """The message of an InvalidParameterValueException."""
+    return f"Source image {uri} does not exist. Provide a valid source image."
+
+
+def resolved_uri(uri: str, digest: str) -> str:
+    """The image by its digest (64 hex digits), without its tag. The port of a registry is no tag."""
+    name = uri.partition("@")[0]
+    host, slash, rest = name.rpartition("/")
+    return f"{host}{slash}{rest.partition(':')[0]}@sha256:{digest}"

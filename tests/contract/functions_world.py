@@ -1,0 +1,110 @@
+"""Functions through boto3 on a real LocalStack, and what tests of them share."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.contract.function_containers_world import LAMBDA_IMAGE, network, running
+from tests.contract.localstack_process import LocalStack, free_port, running_localstack
+
+LONG_S = 30
+TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
+         "Action": "sts:AssumeRole"}]}  # fmt: skip
+CODE = """
+import os, socket, time
+count = 0
+
+def handler(event, context):
+    global count
+    count += 1
+    print("got", event)
+    if "raise" in event:
+        raise KeyError("breed")
+    if "sleep" in event:
+        time.sleep(99)
+    if "whoami" in event:
+        import boto3
+        return boto3.client("sts").get_caller_identity()["Arn"]
+    greeting = os.environ.get("GREETING")
+    where = {"pid": os.getpid(), "host": socket.gethostname()}
+    return {"count": count, "greeting": greeting, "version": context.function_version, **where}
+"""
+
+
+class Stage:
+    """A LocalStack with a role, and the functions that a test makes; `network` is where its containers are, if it runs
+    any."""
+
+    def __init__(self, localstack: LocalStack, network: str = "") -> None:
+        self.localstack, self.network = localstack, network
+        self.functions, self.logs = localstack.client("lambda"), localstack.client("logs")
+        role = localstack.client("iam").create_role(RoleName="doggy", AssumeRolePolicyDocument=json.dumps(TRUST))
+        self.role = role["Role"]["Arn"]
+
+    def runs(self, answer: Mapping[str, Any]) -> bool:
+        """Whether the environment that answered still does."""
+        if not self.network:
+            return Path(f"/proc/{answer['pid']}").exists()
+        return any(container.startswith(answer["host"]) for container in running(self.network))
+
+    def create(self, name: str, code: str = CODE, **settings: Any) -> None:
+        arguments = {"Runtime": "python3.13", "Handler": "main.handler", "Timeout": 20} | settings
+        self.functions.create_function(FunctionName=name, Role=self.role, Code={"ZipFile": zipped(code)}, **arguments)
+        self.functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+    def invoke(self, name: str, event: Any, **settings: Any) -> tuple[Any, dict[str, Any]]:
+        answer = self.functions.invoke(FunctionName=name, Payload=json.dumps(event), **settings)
+        return json.loads(answer["Payload"].read()), answer
+
+    def log(self, name: str) -> list[str]:
+        streams = self.logs.describe_log_streams(logGroupName=f"/aws/lambda/{name}")["logStreams"]
+        if not streams:
+            return []
+        assert len(streams) == 1  # one environment
+        events = self.logs.get_log_events(
+            logGroupName=f"/aws/lambda/{name}", logStreamName=streams[0]["logStreamName"], startFromHead=True
+        )["events"]
+        return [event["message"] for event in events]
+
+
+def zipped(code: str) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("main.py", code)
+    return data.getvalue()
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + LONG_S
+    while True:
+        try:
+            if found := condition():
+                return found
+        except ClientError:
+            pass
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextmanager
+def stage_in_containers(folder: Path, **environment: str) -> Iterator[Stage]:
+    """On a network of its own, over which the functions reach LocalStack."""
+    with network() as (name, gateway):
+        port = free_port()
+        settings = {
+            "STAGEMAKER_RUNTIME": "docker",
+            "STAGEMAKER_NETWORK": name,
+            "STAGEMAKER_FUNCTION_IMAGE": LAMBDA_IMAGE,
+            "STAGEMAKER_GATEWAY_URL": f"http://{gateway}:{port}",
+            "GATEWAY_LISTEN": f"127.0.0.1:{port},{gateway}:{port}",
+            "LOCALSTACK_HOST": f"127.0.0.1:{port}",
+        }
+        with running_localstack(folder, **settings, **environment) as localstack:
+            yield Stage(localstack, name)
