@@ -20,6 +20,7 @@ from ml.data import Split, bad_image
 from ml.preprocess import INTERPOLATIONS, BadImage, Preprocessing, decode, normalise, preprocess
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 
 
 def fixed(split: Split, preprocessing: Preprocessing, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -36,24 +37,28 @@ def fixed(split: Split, preprocessing: Preprocessing, size: int, workers: int) -
 
 
 def augmented(
-    split: Split, preprocessing: Preprocessing, config: Config, workers: int, epoch: int
+    split: Split, pieces: Sequence[Indices], preprocessing: Preprocessing, config: Config, workers: int, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The split shuffled, each picture a random crop, perhaps mirrored. Shapes as in `fixed`."""
+    """The given pieces of the split, each picture a random crop, perhaps mirrored. Shapes as in `fixed`."""
 
     def make(index: int) -> Floats:
         random = np.random.default_rng((config.seed, epoch, index))
         return random_view(split.files[index], preprocessing, config, random)
 
-    pieces = list(chunks(shuffled(len(split), config.seed, epoch), config.batch_size))
     return _batches(split, pieces, make, workers)
 
 
-def shuffled(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+def pieces(count: int, config: Config, epoch: int) -> list[Indices]:
+    """The batches of an epoch over `count` examples, as their numbers."""
+    return list(chunks(shuffled(count, config.seed, epoch), config.batch_size))
+
+
+def shuffled(count: int, seed: int, epoch: int) -> Indices:
     """The order of `count` examples in an epoch."""
     return np.random.default_rng((seed, epoch)).permutation(count)
 
 
-def chunks(order: npt.NDArray[np.int64], size: int) -> Iterator[npt.NDArray[np.int64]]:
+def chunks(order: Indices, size: int) -> Iterator[Indices]:
     """`order` in pieces of `size`; a last piece of one is left out of several, since batch norm cannot train on it."""
     for start in range(0, len(order), size):
         if start == 0 or start + 1 < len(order):
@@ -79,7 +84,7 @@ def random_view(path: Path, preprocessing: Preprocessing, config: Config, random
 
 
 def _batches(
-    split: Split, pieces: Sequence[npt.NDArray[np.int64]], make: Callable[[int], Floats], workers: int
+    split: Split, pieces: Sequence[Indices], make: Callable[[int], Floats], workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     with ThreadPoolExecutor(workers) as pool:
         for piece, arrays in zip(pieces, _ahead(pool, make, pieces), strict=True):
@@ -88,7 +93,7 @@ def _batches(
 
 
 def _ahead(
-    pool: ThreadPoolExecutor, make: Callable[[int], Floats], pieces: Sequence[npt.NDArray[np.int64]]
+    pool: ThreadPoolExecutor, make: Callable[[int], Floats], pieces: Sequence[Indices]
 ) -> Iterator[list[Floats]]:
     """The made pieces in order, two being made while one is used: bounded memory, busy threads."""
     waiting: deque[list[Future[Floats]]] = deque()

@@ -5,7 +5,7 @@ The layout is checked before anything is trained. It imports no torch, and reads
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def picked(self, indices: Iterable[int]) -> "Split":
+        """The pictures of those numbers, in that order."""
+        chosen = list(indices)
+        return Split(self.name, tuple(self.files[i] for i in chosen), tuple(self.labels[i] for i in chosen))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from ml import checkpoint
 from ml.checkpoint import Checkpoint
 from ml.config import Config
-from ml.errors import JobError
-from ml.learners import Context, Learner, Stopped
+from ml.distributed import Ranks
+from ml.errors import JobError, Stopped
+from ml.learners import Context, Learner
 
 _AMP = "cuda"
 
@@ -51,8 +52,9 @@ class Progress:
 class Trainer:
     """Optimizer, loss scale and the best weights of one training: what a checkpoint holds beside the Progress."""
 
-    def __init__(self, module: nn.Module, config: Config, device: torch.device) -> None:
-        self.module, self.config, self.device = module, config, device
+    def __init__(self, module: nn.Module, config: Config, device: torch.device, ranks: Ranks) -> None:
+        self.module, self.config, self.device, self.ranks = module, config, device, ranks
+        self._network = ranks.wrap(module)
         self.optimizer = torch.optim.AdamW(
             module.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
@@ -69,10 +71,13 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
-        for inputs, labels in learner.train_batches(number):
-            total += self._step(inputs, labels).double() * len(labels)
-            count += len(labels)
-        mean = float(total) / count
+        for inputs, labels, size in learner.train_batches(number):
+            total += self._step(inputs, labels, self.ranks.weight(len(labels), size)).double() * size
+            count += size
+        for figures in self.module.buffers():
+            if figures.is_floating_point():
+                self.ranks.mean(figures)
+        mean = float(self.ranks.mean(total)) / count
         if not math.isfinite(mean):
             raise TrainingError(f"The loss is not finite in epoch {number}; a smaller 'learning-rate' may help.")
         return mean
@@ -101,11 +106,12 @@ class Trainer:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.scaler.load_state_dict(dict(scale))
 
-    def _step(self, inputs: Tensor, labels: Tensor) -> Tensor:
+    def _step(self, inputs: Tensor, labels: Tensor, weight: float) -> Tensor:
         with torch.autocast(self.device.type, self.dtype, enabled=self.amp):
-            loss = nn.functional.cross_entropy(self.module(inputs), labels)
+            loss = nn.functional.cross_entropy(self._network(inputs), labels) * weight
         self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        with self.ranks.exchange():
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return loss.detach()
@@ -117,22 +123,26 @@ class Trainer:
 def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str, str]) -> Progress:
     """Trains until finished or stopped, going on from the checkpoint in `folder`.
 
-    The module ends with the best weights. Prints one line an epoch. Raises CheckpointError, TrainingError."""
-    trainer, progress = Trainer(learner.module, context.config, context.device), Progress()
+    The module ends with the best weights. Prints one line an epoch. The first rank saves, all read.
+    Raises CheckpointError, RanksError, TrainingError."""
+    ranks = context.ranks
+    trainer, progress = Trainer(learner.module, context.config, context.device, ranks), Progress()
     if saved := checkpoint.load(folder, identity):
         state = dict(saved.state)
         trainer.restore(saved.tensors, state.pop("scale"))
         progress = Progress(**state | {"history": tuple(state["history"])})
         context.say(f"resumed after_epoch={progress.epoch}")
+    ranks.agree({"checkpoint": str(progress)})
     try:
         while not progress.finished(context.config):
-            row = _row(trainer.epoch(progress.epoch + 1, learner), *learner.logits("valid"))
+            row = ranks.decided(_row(trainer.epoch(progress.epoch + 1, learner), *learner.logits("valid")))
             progress = progress.after(row)
             if progress.best_epoch == progress.epoch:
                 trainer.keep()
-            context.say(f"epoch={progress.epoch} " + " ".join(f"{name}={value:.4f}" for name, value in row.items()))
-            state = asdict(progress) | {"scale": trainer.scaler.state_dict()}
-            checkpoint.save(folder, Checkpoint(trainer.tensors(), state, identity))
+            context.say(_line(progress, ranks))
+            if ranks.first:
+                state = asdict(progress) | {"scale": trainer.scaler.state_dict()}
+                checkpoint.save(folder, Checkpoint(trainer.tensors(), state, identity))
     except Stopped:
         context.say(f"stopped after_epoch={progress.epoch}")
     learner.module.load_state_dict(trainer.best)
@@ -143,6 +153,14 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
 def _laid_out(value: Tensor, like: Tensor) -> Tensor:
     """`value` in the memory layout of its weight, as before the checkpoint: another one rounds differently."""
     return torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+
+
+def _line(progress: Progress, ranks: Ranks) -> str:
+    """One rank only prints the figures: they are the job's metrics."""
+    if not ranks.first:
+        return f"rank={ranks.rank} after_epoch={progress.epoch}"
+    figures = " ".join(f"{name}={value:.4f}" for name, value in progress.history[-1].items())
+    return f"epoch={progress.epoch} {figures}"
 
 
 def _row(train_loss: float, logits: Tensor, labels: Tensor) -> dict[str, float]:

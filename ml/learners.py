@@ -5,7 +5,7 @@ after that an epoch takes milliseconds. FullLearner trains every weight on pictu
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,20 +16,20 @@ from torch import Tensor, nn
 from ml import batches
 from ml.config import Config
 from ml.data import Dataset, Split
+from ml.distributed import ALONE, Ranks
+from ml.errors import Stopped
 from ml.model import Classifier, fused
 from ml.preprocess import Preprocessing
 
 Batches = Iterator[tuple[Tensor, Tensor]]
+TrainBatches = Iterator[tuple[Tensor, Tensor, int]]
 _PROGRESS_S = 2.0  # seconds between two progress lines of a feature extraction
-
-
-class Stopped(Exception):
-    """The job was asked to stop; the work in hand was dropped."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a learner needs beside the network. `stop` is asked at each batch, `say` prints a line, `workers` decode."""
+    """What a learner needs beside the network. `stop` is asked at each batch, `say` prints a line, `workers` decode.
+    `ranks` share the batches, and go through the same number of them."""
 
     config: Config
     dataset: Dataset
@@ -38,11 +38,12 @@ class Context:
     workers: int
     stop: Callable[[], bool]
     say: Callable[[str], None]
+    ranks: Ranks = ALONE
 
     def until_stopped(self, source: Batches) -> Batches:
-        """The batches on the device. Raises Stopped between two of them once the job must stop."""
+        """The batches on the device. Raises Stopped between two of them once the job must stop on any rank."""
         for inputs, labels in source:
-            if self.stop():
+            if self.ranks.any(self.stop()):
                 raise Stopped
             yield inputs.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
@@ -52,8 +53,8 @@ class Learner(Protocol):
 
     module: nn.Module
 
-    def train_batches(self, epoch: int) -> Batches:
-        """(inputs of `module`, labels), shuffled. Raises Stopped."""
+    def train_batches(self, epoch: int) -> TrainBatches:
+        """(inputs of `module`, labels, size), shuffled: this rank's part of a batch of that size. Raises Stopped."""
 
     def logits(self, split: str) -> tuple[Tensor, Tensor]:
         """Logits (N, classes) of a split in its order, and labels (N,), both on the CPU. Raises Stopped."""
@@ -69,12 +70,13 @@ class HeadLearner:
         self._features, self._labels = self._extract("train", mirrored=context.config.flip)
         self._cache = {"valid": self._extract("valid", mirrored=False)}
 
-    def train_batches(self, epoch: int) -> Batches:
+    def train_batches(self, epoch: int) -> TrainBatches:
         """Features (<=batch_size, F) and labels."""
-        config = self._context.config
-        order = batches.shuffled(len(self._labels), config.seed, epoch)
-        pieces = (torch.from_numpy(piece) for piece in batches.chunks(order, config.batch_size))
-        return self._context.until_stopped((self._features[piece], self._labels[piece]) for piece in pieces)
+        context = self._context
+        pieces = batches.pieces(len(self._labels), context.config, epoch)
+        parts = (torch.from_numpy(context.ranks.part(piece)) for piece in pieces)
+        source = context.until_stopped((self._features[part], self._labels[part]) for part in parts)
+        return _sized(source, pieces)
 
     def logits(self, split: str) -> tuple[Tensor, Tensor]:
         """See Learner."""
@@ -85,17 +87,20 @@ class HeadLearner:
             return self.module(features.to(self._context.device)).cpu(), labels
 
     def _extract(self, name: str, mirrored: bool) -> tuple[Tensor, Tensor]:
-        """Features (views * N, F) and labels (views * N,), on the CPU; the mirrored views follow the plain ones."""
+        """Features (views * N, F) and labels (views * N,), on the CPU; the mirrored views follow the plain ones.
+
+        Each rank computes its share; all ranks get all features."""
         context, split = self._context, self._context.dataset.splits[name]
+        share = split.picked(context.ranks.shard(len(split)))
         views: tuple[list[Tensor], list[Tensor]] = ([], [])
-        meter = _Meter(name, len(split), context.say)
+        meter = _Meter(name, len(share), context.say)
         with torch.no_grad():
-            for images, _ in context.until_stopped(_fixed(context, split)):
+            for images, _ in context.until_stopped(_fixed(context, share)):
                 for view, flipped in zip(views[: 1 + mirrored], (images, images.flip(3)), strict=False):
                     view.append(self._body(flipped.contiguous(memory_format=torch.channels_last)).cpu())
                 meter.add(len(images))
-        labels = torch.tensor(split.labels)
-        return torch.cat(views[0] + views[1]), labels.repeat(1 + mirrored)
+        features = [context.ranks.gather(torch.cat(view), len(split)) for view in views[: 1 + mirrored]]
+        return torch.cat(features), torch.tensor(split.labels).repeat(1 + mirrored)
 
 
 class FullLearner:
@@ -105,32 +110,36 @@ class FullLearner:
         self.module: nn.Module = model.to(memory_format=torch.channels_last)
         self._context = context
 
-    def train_batches(self, epoch: int) -> Batches:
+    def train_batches(self, epoch: int) -> TrainBatches:
         """Images (<=batch_size, 3, S, S) and labels."""
         context = self._context
         split = context.dataset.splits["train"]
-        source = batches.augmented(split, context.preprocessing, context.config, context.workers, epoch)
-        return context.until_stopped((_channels_last(images), labels) for images, labels in source)
+        pieces = batches.pieces(len(split), context.config, epoch)
+        parts = [context.ranks.part(piece) for piece in pieces]
+        source = batches.augmented(split, parts, context.preprocessing, context.config, context.workers, epoch)
+        return _sized(context.until_stopped((_channels_last(images), labels) for images, labels in source), pieces)
 
     def logits(self, split: str) -> tuple[Tensor, Tensor]:
         """See Learner."""
-        context = self._context
-        rows, labels = [], []
+        context, whole = self._context, self._context.dataset.splits[split]
+        share = whole.picked(context.ranks.shard(len(whole)))
         self.module.eval()
         with torch.no_grad():
-            for images, targets in context.until_stopped(_fixed(context, context.dataset.splits[split])):
-                rows.append(self.module(_channels_last(images)).cpu())
-                labels.append(targets.cpu())
-        return torch.cat(rows), torch.cat(labels)
+            source = context.until_stopped(_fixed(context, share))
+            rows = [self.module(_channels_last(images)).cpu() for images, _ in source]
+        return context.ranks.gather(torch.cat(rows), len(whole)), torch.tensor(whole.labels)
 
 
 def sample(context: Context, count: int) -> Tensor:
     """`count` validation images spread over the classes (fewer if there are not so many): float32 (n, 3, S, S)."""
     split = context.dataset.splits["valid"]
-    picked = np.unique(np.linspace(0, len(split) - 1, count).astype(int))
-    part = Split(split.name, tuple(split.files[i] for i in picked), tuple(split.labels[i] for i in picked))
+    part = split.picked(np.unique(np.linspace(0, len(split) - 1, count).astype(int)))
     images, _ = next(batches.fixed(part, context.preprocessing, count, 1))
     return images
+
+
+def _sized(source: Batches, pieces: Sequence[batches.Indices]) -> TrainBatches:
+    return ((inputs, labels, len(piece)) for (inputs, labels), piece in zip(source, pieces, strict=True))
 
 
 def _fixed(context: Context, split: Split) -> Batches:

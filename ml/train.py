@@ -13,10 +13,12 @@ import torch
 from ml.artifact import ModelCard
 from ml.config import Config
 from ml.data import Dataset, check_images
+from ml.distributed import ALONE, Ranks
+from ml.errors import Stopped
 from ml.evaluate import evaluate, write
 from ml.export import export, versions
 from ml.fit import Progress, fit
-from ml.learners import Context, FullLearner, HeadLearner, Learner, Stopped, sample
+from ml.learners import Context, FullLearner, HeadLearner, Learner, sample
 from ml.model import Classifier, build, preprocessing
 from ml.weights import Weights, find_weights
 
@@ -33,27 +35,37 @@ class Paths:
     checkpoints: Path
 
 
-def train(config: Config, dataset: Dataset, paths: Paths, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+def train(
+    config: Config,
+    dataset: Dataset,
+    paths: Paths,
+    stop: Callable[[], bool],
+    say: Callable[[str], None],
+    ranks: Ranks = ALONE,
+) -> None:
     """Trains, evaluates and exports; progress goes to `say`, a line at a time.
 
     Once `stop` answers True it ends soon, with the best model so far and the checkpoint of the last whole epoch.
+    Of several `ranks`, each calls this with the same data and settings, and the first writes the files.
     Raises a JobError for what the owner of the job can mend.
     """
     start = time.monotonic()
     device, threads = set_up()
     weights = find_weights(config, paths.data / "pretrained")
     model = build(config, len(dataset.classes), weights).to(device)
-    context = Context(config, dataset, preprocessing(config), device, threads, stop, say)
+    context = Context(config, dataset, preprocessing(config), device, threads, stop, say, ranks)
     say(_opening(context, weights, threads))
     try:
-        learner = _learner(model, context)
-        progress = fit(learner, context, paths.checkpoints, _identity(config, dataset, weights, device))
+        with ranks.joined(device.type, stop):
+            metrics = _fit(model, context, paths, _identity(config, dataset, weights, device))
     except Stopped:
-        progress = Progress()
-    if not progress.best_epoch:
+        metrics = {}
+    if not metrics:
         say("Stopped before the first epoch ended: there is no model yet.")
         return
-    metrics = _metrics(progress) | _evaluate(learner, context, progress, paths.output)
+    if not ranks.first:
+        say(f"rank={ranks.rank} done: the host {ranks.hosts[0]} writes the model")
+        return
     card = ModelCard(
         dataset.classes,
         config.backbone,
@@ -66,6 +78,16 @@ def train(config: Config, dataset: Dataset, paths: Paths, stop: Callable[[], boo
     )
     export(model, card, sample(context, _CHECKED_IMAGES), paths.model)
     say(f"model classes={len(dataset.classes)} seconds={time.monotonic() - start:.1f}")
+
+
+def _fit(model: Classifier, context: Context, paths: Paths, identity: dict[str, str]) -> dict[str, Any]:
+    """Trains and evaluates; the metrics for the card, none if no epoch was ended. Raises Stopped."""
+    context.ranks.agree(identity)
+    learner = _learner(model, context)
+    progress = fit(learner, context, paths.checkpoints, identity)
+    if not progress.best_epoch:
+        return {}
+    return _metrics(progress) | _evaluate(learner, context, progress, paths.output)
 
 
 def set_up() -> tuple[torch.device, int]:
@@ -118,18 +140,18 @@ def _metrics(progress: Progress) -> dict[str, Any]:
 
 
 def _evaluate(learner: Learner, context: Context, progress: Progress, folder: Path) -> dict[str, float]:
-    """Evaluates valid and test unless stopped, writes their files and history.csv; the metrics for the card."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["epoch", *progress.history[0]])
-        writer.writeheader()
-        writer.writerows({"epoch": number} | dict(row) for number, row in enumerate(progress.history, 1))
+    """Evaluates valid and test unless stopped; the metrics for the card. The first rank writes their files and
+    history.csv."""
+    if context.ranks.first:
+        _write_history(progress, folder)
     metrics: dict[str, float] = {}
     for split in [name for name in ("valid", "test") if name in context.dataset.splits]:
         try:
             logits, labels = learner.logits(split)
         except Stopped:
             break
+        if not context.ranks.first:
+            continue
         result = evaluate(logits.numpy(), labels.numpy(), context.dataset.classes)
         write(result, folder, split)
         found = {f"{split}_accuracy": result.top1, f"{split}_top5_accuracy": result.top5, f"{split}_loss": result.loss}
@@ -137,3 +159,11 @@ def _evaluate(learner: Learner, context: Context, progress: Progress, folder: Pa
         context.say(prefix + " ".join(f"{name}={value:.4f}" for name, value in found.items()))
         metrics |= found
     return metrics
+
+
+def _write_history(progress: Progress, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["epoch", *progress.history[0]])
+        writer.writeheader()
+        writer.writerows({"epoch": number} | dict(row) for number, row in enumerate(progress.history, 1))

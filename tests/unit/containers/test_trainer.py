@@ -13,6 +13,7 @@ import pytest
 
 from ml.artifact import read_card
 from tests.unit.ml.data import write_dataset
+from tests.unit.ml.ranks import free_port
 
 ROOT = Path(__file__).parents[3]
 TRAIN = ROOT / "containers" / "trainer" / "train"
@@ -30,9 +31,9 @@ def settings(base: Path, name: str, content: Any) -> None:
     (base / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
 
 
-def start(base: Path) -> subprocess.Popen[str]:
-    path = f"{base / 'first'}:{ROOT}"
-    environment = os.environ | {"SAGEMAKER_BASE_DIR": str(base), "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+def start(base: Path, **more: str) -> subprocess.Popen[str]:
+    own = {"SAGEMAKER_BASE_DIR": str(base), "PYTHONPATH": str(base / "first"), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | own | more
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, str(TRAIN)], stdout=pipe, stderr=pipe, text=True, env=environment)
 
@@ -59,12 +60,38 @@ def test_trains(base: Path) -> None:
     assert (base / "checkpoints" / "checkpoint.safetensors").is_file()
 
 
+def test_two_hosts_train_one_model(base: Path) -> None:
+    folders = {"127.0.0.1": base, "127.0.0.2": base / "second"}
+    port = str(free_port())
+    running = []
+    for host, folder in folders.items():
+        (folder / "input" / "config").mkdir(parents=True, exist_ok=True)
+        settings(folder, "hyperparameters", SMALL)
+        hosts = {"current_host": host, "hosts": ["127.0.0.2", "127.0.0.1"], "network_interface_name": "lo"}
+        settings(folder, "resourceconfig", hosts)
+        if folder != base:
+            (folder / "input" / "data").symlink_to(base / "input" / "data")
+        running.append(start(folder, MASTER_PORT=port))
+    first, second = [process.communicate(timeout=180) for process in running]
+    assert [process.returncode for process in running] == [0, 0], first[1] + second[1]
+    assert "features split=train images=3/3" in second[0]
+    assert "epoch=2 train_loss=" in first[0]
+    assert "rank=1 after_epoch=2" in second[0]
+    assert "train_loss=" not in second[0]
+    assert "accuracy=" not in second[0]
+    assert read_card(base / "model").metrics["epochs"] == 2
+    assert (base / "output" / "data" / "test_confusion.png").is_file()
+    assert (base / "checkpoints" / "checkpoint.safetensors").is_file()
+    assert [path.name for path in (base / "second").iterdir()] == ["input"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
         ("hyperparameters", {"epoch": "3"}, "Unknown hyperparameter 'epoch': did you mean 'epochs'?"),
         ("hyperparameters", ["epochs"], "hyperparameters.json must hold a JSON object."),
-        ("resourceconfig", {"hosts": ["algo-1", "algo-2"]}, "uses one instance, and the job has 2"),
+        ("resourceconfig", {"hosts": ["algo-1"], "current_host": "algo-2"}, "does not list its current_host 'algo-2'"),
+        ("resourceconfig", {"hosts": [f"algo-{n}" for n in range(40)]}, "it must be at least 80, two examples each"),
         ("inputdataconfig", {"validation": {}}, "Unknown channel 'validation': did you mean 'valid'?"),
         ("inputdataconfig", {"train": {"TrainingInputMode": "Pipe"}}, "Channel 'train' is in Pipe mode"),
     ],
@@ -77,6 +104,14 @@ def test_wrong_settings_fail_before_torch_is_imported(base: Path, name: str, con
     assert status == 1
     assert reason in found
     assert not (base / "model").exists()
+
+
+def test_data_that_was_shared_out_is_refused(base: Path) -> None:
+    settings(base, "resourceconfig", {"hosts": ["algo-1", "algo-2"], "current_host": "algo-2"})
+    settings(base, "inputdataconfig", {"train": {"S3DistributionType": "ShardedByS3Key"}})
+    status, _, reason = run(base)
+    assert status == 1
+    assert reason.startswith("Channel 'train' is ShardedByS3Key")
 
 
 def test_broken_settings_and_broken_image(base: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ml.batches import augmented, chunks, fixed, shuffled
+from ml.batches import augmented, chunks, fixed, pieces, shuffled
 from ml.config import Config
 from ml.data import DataError, Split, scan
 from ml.preprocess import Preprocessing, preprocess
@@ -33,7 +33,7 @@ def test_augmented_depends_on_seed_and_epoch_only(split: Split) -> None:
     config = Config(batch_size=4, image_size=32)
 
     def epoch(number: int, config: Config = config) -> torch.Tensor:
-        return torch.cat([images for images, _ in augmented(split, P, config, 2, number)])
+        return torch.cat([images for images, _ in augmented(split, pieces(9, config, number), P, config, 2, number)])
 
     first = epoch(1)
     assert first.shape == (8, 3, 32, 32)  # the ninth would be a batch of one
@@ -53,4 +53,4 @@ def test_broken_file_is_named(split: Split) -> None:
     with pytest.raises(DataError, match=r"^train/green/2\.png cannot be used"):
         list(fixed(split, P, 2, 2))
     with pytest.raises(DataError, match=r"^train/green/2\.png cannot be used"):
-        list(augmented(split, P, Config(), 2, 1))
+        list(augmented(split, pieces(9, Config(), 1), P, Config(), 2, 1))

@@ -1,0 +1,85 @@
+"""Starts small trainings on several ranks, each a process of this file on its own loopback address."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import nn
+
+from ml.config import Config
+from ml.data import scan
+from ml.distributed import Ranks
+from ml.errors import JobError
+from ml.fit import fit
+from ml.learners import Context, FullLearner, HeadLearner
+from ml.model import build, preprocessing
+from ml.train import set_up
+from ml.weights import find_weights
+
+ROOT = Path(__file__).parents[3]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def start(data: Path, folder: Path, config: Config, rank: int, port: int, norm: str = "batch") -> subprocess.Popen[str]:
+    """Starts rank 0 or 1 of two."""
+    arguments = [str(data), str(folder), json.dumps(asdict(config)), str(rank), norm]
+    environment = os.environ | {"MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, __file__, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def train_rank(data: Path, folder: Path, config: Config, ranks: Ranks, norm: str, stop: Callable[[], bool]) -> None:
+    """Trains without the evaluation and export; rank<n>.safetensors holds the trained module's weights.
+
+    `norm` "group" puts group norm, which knows no batch, in the place of batch norm."""
+    dataset, (device, threads) = scan(data), set_up()
+    model = build(config, len(dataset.classes), find_weights(config, data / "pretrained"))
+    if norm == "group":
+        for parent in list(model.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(parent, name, nn.GroupNorm(1, child.num_features))
+    say = lambda line: print(line, flush=True)  # noqa: E731
+    context = Context(config, dataset, preprocessing(config), device, threads, stop, say, ranks)
+    identity = config.to_hyperparameters() | {"data digest": dataset.digest, "epochs": ""}
+    with ranks.joined(device.type, stop):
+        ranks.agree(identity)
+        learner = HeadLearner(model, context) if config.fine_tune == "head" else FullLearner(model, context)
+        fit(learner, context, folder / "checkpoints", identity)
+    state = {name: value.contiguous() for name, value in learner.module.state_dict().items()}
+    save_file(state, folder / f"rank{ranks.rank}.safetensors")
+
+
+def main(data: str, folder: str, config: str, rank: str, norm: str) -> int:
+    """One rank; the exit status."""
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    ranks = Ranks(("127.0.0.1", "127.0.0.2"), int(rank), "lo")
+    try:
+        train_rank(Path(data), Path(folder), Config(**json.loads(config)), ranks, norm, stopping.is_set)
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
