@@ -1,6 +1,6 @@
 """Following containers."""
 
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,14 +83,25 @@ def test_the_clock_ends_all(tmp_path: Path, runtimes: list[FakeRuntime], count: 
     assert follow(containers, Signals(), clock, 160.0, on_tick=tick) == End(Why.TIMED_OUT, (Exit(143),) * count)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_stop_gives_all_the_same_grace_period(tmp_path: Path, runtimes: list[FakeRuntime], count: int) -> None:
+def test_a_stop_reaches_all_at_the_same_moment(tmp_path: Path, runtimes: list[FakeRuntime]) -> None:
+    together = threading.Barrier(3)
+
+    def meets(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        program.sleep(30)
+        together.wait(20)  # for the others to get their SIGTERM while this one is still there
+        return 0
+
     signals = Signals()
-    containers = started(runtimes, tmp_path, *[stubborn] * count)
-    began = time.monotonic()
-    end = follow(containers, signals, FakeClock(), float("inf"), on_tick=signals.stop, grace_s=1.0)
-    assert end == End(Why.STOPPED, (Exit(137),) * count)
-    assert 1.0 <= time.monotonic() - began < 2.5  # one after another: 3 s
+    end = follow(started(runtimes, tmp_path, *[meets] * 3), signals, FakeClock(), float("inf"), on_tick=signals.stop)
+    assert end == End(Why.STOPPED, (Exit(0),) * 3)
+
+
+def test_a_stop_kills_after_the_grace_period(tmp_path: Path, runtimes: list[FakeRuntime]) -> None:
+    signals = Signals()
+    containers = started(runtimes, tmp_path, stubborn, waits)
+    end = follow(containers, signals, FakeClock(), float("inf"), on_tick=signals.stop, grace_s=0.2)
+    assert end == End(Why.STOPPED, (Exit(137), Exit(143)))
 
 
 def test_an_abort_gives_none(tmp_path: Path, runtimes: list[FakeRuntime]) -> None:

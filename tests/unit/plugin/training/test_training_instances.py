@@ -218,7 +218,13 @@ def test_checkpoints_that_cannot_be_saved_end_the_job_and_all_hosts(stand: Stand
 
 
 def test_close_ends_all_at_once(stand: Stand) -> None:
-    stand.create(saves_on_sigterm, **instances(3))
+    def stubborn(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        program.say("ready")
+        while True:
+            program.sleep(30)
+
+    stand.create(stubborn, **instances(3))
     stand.until(lambda job: sum("ready" in lines for lines in stand.logs.lines.values()) == 3)
     stand.training.close()
     assert "shut down" in stand.describe()["FailureReason"]
