@@ -50,6 +50,6 @@ class Images:
             try:
                 self._engine.pull(pull.reference, pull.user, pull.password)
             except EngineError as error:
-                message = f"Docker cannot pull the image {image!r} from the registry: {error}. Push it again."
-                raise ApiError("InternalFailure", message, 500) from error
+                problem = f"Docker cannot pull the image {image!r} from the registry: {error}"
+                raise ApiError("InternalFailure", f"{problem}. See that it runs, or push again.", 500) from error
         return pull.reference

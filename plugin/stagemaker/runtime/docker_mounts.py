@@ -13,7 +13,7 @@ _OF_THE_ENGINE = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 
 
 class Unreachable(Exception):
-    """The engine cannot mount a folder; the message is a sentence that says what to do."""
+    """The engine cannot mount a folder; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def mount(own: Own | None, api: tuple[int, int], folder: Path, target: str, *, r
     if inside.parts:
         if api < SUBPATH_API:
             raise Unreachable(
-                f"This Docker engine cannot mount a folder of a volume (its API is {api[0]}.{api[1]}): "
-                "update it to version 26 or newer."
+                f"this Docker engine cannot mount a folder of a volume (its API is {api[0]}.{api[1]}): "
+                "update Docker to version 26 or newer"
             )
         options["Subpath"] = str(inside)
     volume = {"Type": "volume", "Source": str(held["Source"]), "VolumeOptions": options}
@@ -69,7 +69,7 @@ def _holding(mounts: Iterable[Mapping[str, Any]], folder: Path) -> dict[str, Any
     held = max(holding, key=lambda found: len(Path(found["Destination"]).parts), default=None)
     if held is None or held["Type"] not in ("volume", "bind"):
         raise Unreachable(
-            f"The folder {folder} of LocalStack's container is on no volume, so that Docker cannot mount it into other "
-            f"containers: mount a volume that holds it, such as -v stagemaker-state:{folder.parent}."
+            f"the folder {folder} of LocalStack's container is on no volume, and so Docker cannot mount it into other "
+            "containers: mount a volume there or above it"
         )
     return {**held, "Source": Path(held["Name"] if held["Type"] == "volume" else held["Source"])}

@@ -40,7 +40,7 @@ class DockerRuntime:
             state = hashlib.sha256(identity(self._own, work_dir.resolve()).encode()).hexdigest()[:8]
             self._machine = machine(self._engine.info())
         except (EngineError, Unreachable) as error:
-            raise RuntimeError(str(error)) from error
+            raise RuntimeError(f"The Docker runtime cannot work here: {error}.") from error
         self._state_label = f"com.stagemaker.state={state}"
         self._labels = {
             "com.stagemaker": "1", "com.stagemaker.state": state, "com.stagemaker.owner": uuid.uuid4().hex[:8],
@@ -238,7 +238,7 @@ def _own(engine: Engine, network: str) -> Own | None:
     networks = record["NetworkSettings"]["Networks"]
     if network not in networks:
         raise Unreachable(
-            f"LocalStack's container is not on the network {network!r}, on which it starts others: "
-            f"run `docker network connect {network} {found[:12]}`, or name its network in STAGEMAKER_NETWORK."
+            f"LocalStack's container is not on the network {network!r}, on which it starts others: run "
+            f"`docker network connect {network} {found[:12]}` and start it again, or set STAGEMAKER_NETWORK to its own"
         )
     return Own(found, tuple(record["Mounts"]), tuple(networks[network]["Aliases"] or ()))
