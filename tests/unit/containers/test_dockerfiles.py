@@ -1,0 +1,39 @@
+"""What can be seen of the images without building them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCKERFILES = sorted((ROOT / "containers").glob("*/Dockerfile"))
+
+
+def stage(path: Path, name: str) -> str:
+    """The text of one stage, without the comments."""
+    found = re.search(rf"^FROM \S+ AS {name}\n.*?(?=^FROM |\Z)", path.read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    return "".join(line for line in found[0].splitlines(keepends=True) if line.strip() and line[0] != "#")
+
+
+def test_trainer_and_gpu_serving_make_the_same_torch_layer() -> None:
+    trainer, serve = (ROOT / "containers" / name / "Dockerfile" for name in ("trainer", "serve"))
+    assert stage(trainer, "uv") == stage(serve, "uv")
+    assert stage(trainer, "torch") == stage(serve, "torch")
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_everything_is_installed_from_hashed_locks(path: Path) -> None:
+    text = path.read_text().replace("\\\n", "")
+    installs = [line for line in text.splitlines() if "pip install" in line]
+    assert installs
+    assert all("--require-hashes" in line or "--no-deps --no-build-isolation /plugin" in line for line in installs)
+    assert not text.startswith("# syntax"), "a frontend of its own would have to be pulled"
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_its_context_is_listed_and_found_without_a_search(path: Path) -> None:
+    lines = path.with_name("Dockerfile.dockerignore").read_text().splitlines()
+    assert lines[1] == "*"
+    wanted = [line[1:] for line in lines if line.startswith("!")]
+    assert [name for name in wanted if "*" in name or not (ROOT / name).exists()] == []
