@@ -172,8 +172,11 @@ class Ranks:
             says = f"The host {host} could not be reached on port {port} within {JOIN_TIMEOUT_S:.0f} s"
             _wait(lambda: _listens(host, port), stop, f"{says}: see its log, and whether the hosts may connect.")
         timeout = timedelta(seconds=EXCHANGE_TIMEOUT_S)
-        with self.exchange():
+        try:
             store = TCPStore(host, port, None, self.first, timeout, wait_for_workers=False)
+        except RuntimeError as error:
+            raise RanksError(f"Port {port} of the host {self.hosts[0]} cannot be used: {error}") from error
+        with self.exchange():
             store.set(f"joined {self.rank}", "")
             for rank, name in enumerate(self.hosts):
                 says = f"The host {name} did not join the training within {JOIN_TIMEOUT_S:.0f} s: see its log."

@@ -1,6 +1,7 @@
 """Two ranks on loopback: they take the steps of one host, leave together, go on together, and never hang."""
 
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -155,3 +156,12 @@ def test_a_host_that_never_comes_is_named(rank: int, says: str, monkeypatch: pyt
         pass
     with pytest.raises(Stopped), ranks.joined("cpu", lambda: True):
         pass
+
+
+def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("MASTER_PORT", str(port))
+        message = f"^Port {port} of the host algo-1 cannot be used"
+        with pytest.raises(RanksError, match=message), Ranks(("algo-1", "algo-2")).joined("cpu", lambda: False):
+            pass
