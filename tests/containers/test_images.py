@@ -152,7 +152,7 @@ def test_the_function_answers_through_the_runtime_api() -> None:
     with ThreadingHTTPServer((gateway, 0), RuntimeApi) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        options = ["--read-only", "--tmpfs", "/tmp", "--env", "AWS_REGION=us-east-1", "--env"]
+        options = ["--read-only", "--tmpfs", "/tmp", "--env", "AWS_DEFAULT_REGION=us-east-1", "--env"]
         api = f"AWS_LAMBDA_RUNTIME_API={gateway}:{server.server_address[1]}"
         try:
             with container(*options, api, "stagemaker/lambda"):
