@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from stagemaker.functions.function_program import Function, Launcher
 from stagemaker.functions.functions_api import Answer, Ended, Event, InitError, Invocation, Ready, RuntimeApi, error
 from stagemaker.functions.functions_log import FunctionLog, end_line, report_line, start_line, timeout_line
-from stagemaker.runtime import Exit
+from stagemaker.runtime import Exit, ImageRefused
 
 INIT_TIMEOUT_S = 10.0  # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 _MIB = 1024 * 1024
@@ -54,8 +54,8 @@ class Environment:
 
     def start(self) -> bytes | None:
         """Initialise it ahead of the first invocation, for at most 10 s; the error when that fails."""
-        session, started = self._launch(), time.monotonic()
-        failure = self._initialise(session, "", started + INIT_TIMEOUT_S)
+        session, started = self._launch(""), time.monotonic()
+        failure = session if isinstance(session, _Outcome) else self._initialise(session, "", started + INIT_TIMEOUT_S)
         self._init_s = time.monotonic() - started
         if failure is None:
             return None
@@ -65,12 +65,13 @@ class Environment:
 
     def invoke(self, invocation: Invocation) -> Result:
         """Give the function one event, for at most its timeout. RuntimeError after `stop`."""
-        session = self._running() or self._launch()
+        session = self._running() or self._launch(invocation.request_id)
         started, now = time.monotonic(), self._clock()
         deadline_ms = int((now + self._function.timeout_s) * 1000)
         self._log.add_always(start_line(invocation.request_id, self._function.version))
         invocation = replace(invocation, deadline_ms=deadline_ms)
-        outcome = self._run(session, invocation, started + self._function.timeout_s)
+        deadline = started + self._function.timeout_s
+        outcome = session if isinstance(session, _Outcome) else self._run(session, invocation, deadline)
         duration_s = min(time.monotonic() - started, self._function.timeout_s)
         for line in (*outcome.said, end_line(invocation.request_id)):
             self._log.add_always(line)
@@ -94,11 +95,15 @@ class Environment:
     def _running(self) -> "_Session | None":
         return self._session if self._session and not self._session.program.poll() else None
 
-    def _launch(self) -> "_Session":
+    def _launch(self, request_id: str) -> "_Session | _Outcome":
+        """What went wrong, when the image has no such program."""
         with self._lock:
             if self._stopped:
                 raise RuntimeError(f"The environment of function {self._function.name} was stopped.")
-            self._session = _Session(self._function, self._launcher, self._log)
+            try:
+                self._session = _Session(self._function, self._launcher, self._log)
+            except ImageRefused as refusal:
+                return _failed("Runtime.InvalidEntrypoint", f"RequestId: {request_id} Error: {refusal.message}")
             return self._session
 
     def _initialise(self, session: "_Session", request_id: str, deadline: float) -> _Outcome | None:
@@ -134,9 +139,7 @@ class Environment:
             return _Outcome(error("Sandbox.Timedout", message), status="Status: timeout", said=(said,))
         if end.out_of_memory:
             self._peak_bytes = self._function.memory_mb * _MIB
-        message = f"RequestId: {request_id} Error: {_exit_message(end)}"
-        status = "Status: error\tError Type: Runtime.ExitError"
-        return _Outcome(error("Runtime.ExitError", message), status=status, said=(message, "Runtime.ExitError"))
+        return _failed("Runtime.ExitError", f"RequestId: {request_id} Error: {_exit_message(end)}")
 
 
 class _Session:
@@ -158,6 +161,10 @@ class _Session:
     def _end(self) -> None:
         self.api.events.put(Ended())
         self.api.close()
+
+
+def _failed(kind: str, message: str) -> _Outcome:
+    return _Outcome(error(kind, message), status=f"Status: error\tError Type: {kind}", said=(message, kind))
 
 
 def _exit_message(end: Exit) -> str:

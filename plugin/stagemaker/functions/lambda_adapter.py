@@ -6,6 +6,7 @@ RuntimeExecutor to run each execution environment.
 
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from localstack.services.lambda_.invocation.lambda_models import (
     ImageCode,
     InitializationType,
     InvocationResult,
+    S3Code,
 )
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntimeException, RuntimeExecutor
@@ -122,6 +124,8 @@ class StagemakerRuntimeExecutorPlugin(RuntimeExecutorPlugin):
     def load(self, *_args: Any, **_kwargs: Any) -> type[RuntimeExecutor]:
         """The class that LocalStack makes one instance of for each execution environment."""
         vars(provider)["create_image_code"] = _create_image_code
+        if settings().docker:
+            S3Code.get_unzipped_code_location = _code_location  # type: ignore[assignment, method-assign]
         return StagemakerRuntimeExecutor
 
 
@@ -184,6 +188,11 @@ def _pinned(version: FunctionVersion) -> str:
     if not isinstance(image, _PinnedImage):
         raise ValueError(f"The function {version.id.function_name} has no image.")
     return image.pinned
+
+
+def _code_location(code: S3Code) -> Path:
+    """In place of LocalStack's, which is in the temporary folder: the engine mounts only what lies in our state."""
+    return settings().work_dir / "functions" / str(code.s3_bucket) / str(code.id) / "code"
 
 
 def _create_image_code(image_uri: str) -> ImageCode:

@@ -1,0 +1,272 @@
+"""Lambda functions of PackageType Image through boto3 on a real LocalStack, in containers of the real engine."""
+
+import base64
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from docker.api import APIClient
+
+from stagemaker.runtime.docker import Engine
+from tests.contract.docker_image import docker_url
+from tests.contract.function_containers_world import LAMBDA_IMAGE, running
+from tests.contract.functions_world import Stage, stage_in_containers, until, zipped
+
+HANDLER = """
+import os, pathlib, time
+VERSION = "{version}"
+print("loading", VERSION)
+count = 0
+
+def handler(event, context):
+    global count
+    count += 1
+    if "memory" in event:
+        held = bytearray(event["memory"] * 2**20)
+        held[:] = b"x" * len(held)
+    if "write" in event:
+        pathlib.Path(event["write"]).write_text("mine")
+    if "lines" in event:
+        for number in range(event["lines"]):
+            print("line", number)
+    if "sleep" in event:
+        time.sleep(99)
+    if "endpoint" in event:
+        import boto3
+        return [boto3.client("sts").get_caller_identity()["Arn"], boto3.client("s3").list_buckets()["Buckets"]]
+    return {{
+        "version": VERSION, "count": count, "host": os.uname().nodename, "cwd": os.getcwd(), "user": os.getuid(),
+        "env": dict(os.environ), "terminal": os.environ.get("TERM"),
+    }}
+
+def other(event, context):
+    return "other"
+"""
+
+
+class Images:
+    """Images that exist only here. A tag can move."""
+
+    def __init__(self, client: APIClient, folder: Path) -> None:
+        self.client, self.folder = client, folder
+        self.ids: set[str] = set()
+        self.name = f"stagemaker-test-{uuid.uuid4().hex[:8]}"
+
+    def build(self, version: str, tag: str) -> str:
+        """The image's name."""
+        program = self.folder / "main.py"
+        program.write_text(HANDLER.format(version=version))
+        program.chmod(0o644)
+        (self.folder / "Dockerfile").write_text(f'FROM {LAMBDA_IMAGE}\nCOPY main.py .\nCMD ["main.handler"]\n')
+        name = f"{self.name}:{tag}"
+        answers = self.client.build(path=str(self.folder), tag=name, rm=True, decode=True)
+        errors = [answer["error"] for answer in answers if "error" in answer]
+        assert not errors
+        self.ids.add(self.digest(name))
+        return name
+
+    def digest(self, name: str) -> str:
+        """64 hex digits."""
+        return str(self.client.inspect_image(name)["Id"].removeprefix("sha256:"))  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    with closing(APIClient(base_url=docker_url(), version="1.43", timeout=120)) as client:
+        images = Images(client, tmp_path_factory.mktemp("image"))
+        yield images
+        for image in images.ids:
+            client.remove_image(image, force=True)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage_in_containers(tmp_path_factory.mktemp("localstack"), LAMBDA_KEEPALIVE_MS="2000") as stage:
+        yield stage
+        stage.localstack.stop()
+        assert running(stage.network) == []
+
+
+def create(stage: Stage, name: str, image: str, **settings: Any) -> None:
+    code = {"ImageUri": image}
+    arguments = {"PackageType": "Image", "Timeout": 20, "Role": stage.role} | settings
+    stage.functions.create_function(FunctionName=name, Code=code, **arguments)
+    stage.functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+
+@pytest.fixture(scope="module")
+def image(images: Images) -> str:
+    return images.build("one", "one")
+
+
+def test_an_image_runs_as_it_is(stage: Stage, images: Images, image: str) -> None:
+    create(stage, "plain", image, Environment={"Variables": {"GREETING": "hej"}})
+    first, answer = stage.invoke("plain", {"lines": 500}, LogType="Tail")
+    assert (answer.get("FunctionError"), first["version"], first["count"]) == (None, "one", 1)
+    assert (first["cwd"], first["user"], first["env"]["GREETING"]) == ("/var/task", 993, "hej")
+    assert base64.b64decode(answer["LogResult"]).decode().splitlines()[-2].startswith("END RequestId: ")
+    second, _ = stage.invoke("plain", {"lines": 500})
+    assert (second["count"], second["host"]) == (2, first["host"])
+    output = [f"line {number}" for number in range(500)]
+    lines = until(lambda: (found := stage.log("plain")) and len(found) == 1007 and found)
+    assert [line.split(" RequestId")[0].strip() for line in lines] == [
+        "loading one", *(["START", *output, "END", "REPORT"] * 2)
+    ]  # fmt: skip
+    function = stage.functions.get_function(FunctionName="plain")
+    assert function["Configuration"]["CodeSha256"] == images.digest(image)
+    assert function["Code"]["ImageUri"] == image
+    assert function["Code"]["ResolvedImageUri"] == f"{images.name}@sha256:{images.digest(image)}"
+    until(lambda: not stage.runs(first))  # it is stopped after the keepalive
+
+
+def test_its_settings_can_be_overridden(stage: Stage, image: str) -> None:
+    changes = {"EntryPoint": ["python", "-u", "-m", "awslambdaric"], "Command": ["main.other"]}
+    create(stage, "changed", image, ImageConfig=changes)
+    assert stage.invoke("changed", {})[0] == "other"
+    create(stage, "folder", image, ImageConfig={"WorkingDirectory": "/usr"})
+    assert stage.invoke("folder", {})[0]["errorType"] == "Runtime.ImportModuleError"
+    create(stage, "kept", image, ImageConfig={"EntryPoint": changes["EntryPoint"]})
+    assert stage.invoke("kept", {})[0]["version"] == "one"  # with the image's own command
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "stagemaker-test-nothing:latest",
+        "000000000000.dkr.ecr.us-east-1.amazonaws.com/nothing:latest",
+        f"localhost:5000/nothing@sha256:{'0' * 64}",
+    ],
+)
+def test_an_image_that_is_not_there(stage: Stage, image: str, uri: str) -> None:
+    with pytest.raises(ClientError) as failure:
+        create(stage, "nothing", uri)
+    message = f"Source image {uri} does not exist. Provide a valid source image."
+    error = failure.value.response["Error"]
+    assert (error["Code"], error["Message"]) == ("InvalidParameterValueException", message)
+    with pytest.raises(ClientError, match="Function not found"):
+        stage.functions.get_function(FunctionName="nothing")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"Handler": "main.handler"}, {"Runtime": "python3.13"}, {"Layers": ["arn:aws:lambda:us-east-1:1:layer:l:1"]}],
+)
+def test_what_belongs_to_a_zip_file_is_refused(stage: Stage, image: str, setting: dict[str, Any]) -> None:
+    with pytest.raises(ClientError, match="Please don't provide Handler or Runtime or Layer") as failure:
+        create(stage, "mixed", image, **setting)
+    assert failure.value.response["Error"]["Code"] == "InvalidParameterValueException"
+
+
+def test_another_architecture_is_refused(stage: Stage, image: str) -> None:
+    arguments = {"PackageType": "Image", "Role": stage.role, "Architectures": ["arm64"], "Code": {"ImageUri": image}}
+    stage.functions.create_function(FunctionName="arm", **arguments)
+    configuration = until(lambda: (found := stage.functions.get_function(FunctionName="arm")["Configuration"])["State"]
+                          == "Failed" and found)  # fmt: skip
+    assert "This machine cannot run arm64: set Architectures to ['x86_64']." in configuration["StateReason"]
+
+
+def test_a_version_keeps_its_image_when_the_tag_moves(stage: Stage, images: Images) -> None:
+    tag = images.build("old", "moving")
+    create(stage, "versions", tag)
+    stage.functions.publish_version(FunctionName="versions")
+    images.build("new", "moving")
+    assert stage.invoke("versions", {})[0]["version"] == "old"
+    updated = stage.functions.update_function_code(FunctionName="versions", ImageUri=tag)
+    assert updated["CodeSha256"] == images.digest(tag)
+    stage.functions.get_waiter("function_updated_v2").wait(FunctionName="versions", WaiterConfig={"Delay": 1})
+    assert stage.invoke("versions", {})[0]["version"] == "new"
+    stage.functions.create_alias(FunctionName="versions", Name="live", FunctionVersion="1")
+    assert stage.invoke("versions", {}, Qualifier="live")[0]["version"] == "old"
+    with pytest.raises(ClientError, match="does not exist"):
+        stage.functions.update_function_code(FunctionName="versions", ImageUri="stagemaker-test-nothing")
+    with pytest.raises(ClientError, match="Please provide ImageUri"):
+        stage.functions.update_function_code(FunctionName="versions", ZipFile=zipped(""))
+
+
+def test_concurrency(stage: Stage, image: str) -> None:
+    create(stage, "concurrent", image, Publish=True)
+    arguments = {"FunctionName": "concurrent", "Qualifier": "1"}
+    stage.functions.put_provisioned_concurrency_config(ProvisionedConcurrentExecutions=2, **arguments)
+
+    def status() -> str:
+        return str(stage.functions.get_provisioned_concurrency_config(**arguments)["Status"])
+
+    until(lambda: status() != "IN_PROGRESS")
+    assert status() == "READY"
+    provisioned = set(running(stage.network))
+    assert stage.invoke("concurrent", {}, Qualifier="1")[0]["count"] == 1
+    assert provisioned >= set(running(stage.network))  # none was started for it
+    stage.functions.delete_provisioned_concurrency_config(**arguments)
+    stage.functions.put_function_concurrency(FunctionName="concurrent", ReservedConcurrentExecutions=0)
+    with pytest.raises(ClientError, match="Rate Exceeded"):
+        stage.functions.invoke(FunctionName="concurrent")
+    stage.functions.delete_function(FunctionName="concurrent")
+
+
+def test_a_timeout(stage: Stage, image: str) -> None:
+    create(stage, "slow", image, Timeout=1)
+    before, _ = stage.invoke("slow", {})
+    error, answer = stage.invoke("slow", {"sleep": True})
+    assert (answer["FunctionError"], error["errorType"]) == ("Unhandled", "Sandbox.Timedout")
+    assert error["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert not stage.runs(before)
+    assert stage.invoke("slow", {})[0]["count"] == 1
+
+
+def test_more_memory_than_its_size(stage: Stage, image: str) -> None:
+    create(stage, "greedy", image, MemorySize=128)
+    assert stage.invoke("greedy", {"memory": 40})[0]["count"] == 1
+    error, answer = stage.invoke("greedy", {"memory": 400}, LogType="Tail")
+    assert (answer["FunctionError"], error["errorType"]) == ("Unhandled", "Runtime.ExitError")
+    assert error["errorMessage"].endswith(" Error: Runtime exited with error: signal: killed")
+    report = base64.b64decode(answer["LogResult"]).decode().splitlines()[-1]
+    assert "\tMemory Size: 128 MB\tMax Memory Used: 128 MB\t" in report
+    assert stage.invoke("greedy", {})[0]["count"] == 1
+
+
+def test_it_writes_only_in_tmp(stage: Stage, image: str) -> None:
+    create(stage, "writes", image)
+    assert stage.invoke("writes", {"write": "/tmp/mine"})[0]["count"] == 1
+    for path in ("/var/task/mine", "/mine", "/usr/local/mine"):
+        assert stage.invoke("writes", {"write": path})[0]["errorType"] in ("OSError", "PermissionError")
+    stage.create("zip-writes", "import pathlib\ndef handler(e, c): pathlib.Path('/var/task/x').write_text('x')")
+    assert stage.invoke("zip-writes", {})[0]["errorType"] in ("OSError", "PermissionError")
+
+
+def test_it_reaches_aws_with_the_credentials_of_its_role(stage: Stage, image: str) -> None:
+    create(stage, "whoami", image)
+    arn, buckets = stage.invoke("whoami", {"endpoint": True})[0]
+    assert (arn, buckets) == ("arn:aws:sts::000000000000:assumed-role/doggy/whoami", [])
+
+
+def test_an_image_without_a_runtime_client(stage: Stage) -> None:
+    create(stage, "no-client", "python:3.13-slim", ImageConfig={"Command": ["python", "-c", "print('hello')"]})
+    error, answer = stage.invoke("no-client", {})
+    assert (answer["FunctionError"], error["errorType"]) == ("Unhandled", "Runtime.ExitError")
+    assert error["errorMessage"].endswith("Runtime exited without providing a reason")
+
+
+def test_an_image_whose_program_is_missing(stage: Stage, image: str) -> None:
+    create(stage, "no-program", image, ImageConfig={"EntryPoint": ["/nothing"]})
+    error, answer = stage.invoke("no-program", {})
+    assert (answer["FunctionError"], error["errorType"]) == ("Unhandled", "Runtime.InvalidEntrypoint")
+
+
+def test_nothing_is_left_after_a_kill_and_the_next_start(tmp_path: Path, images: Images, image: str) -> None:
+    with stage_in_containers(tmp_path / "one") as stage:
+        create(stage, "warm", image)
+        first, _ = stage.invoke("warm", {})
+        stage.localstack.process.kill()
+        stage.localstack.process.wait()
+        assert stage.runs(first)  # the engine keeps it
+        state = Engine(docker_url()).inspect(first["host"])["Config"]["Labels"]["com.stagemaker.state"]
+        volumes = [mount["Name"] for mount in Engine(docker_url()).inspect(first["host"])["Mounts"]]
+        assert len(volumes) == 1
+    with stage_in_containers(tmp_path / "one"):
+        assert Engine(docker_url()).containers(f"com.stagemaker.state={state}") == []
+        left = images.client.volumes(filters={"name": volumes[0]})["Volumes"]
+        assert not left
