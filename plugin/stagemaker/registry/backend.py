@@ -53,6 +53,12 @@ class Backend:
         """Of the repository in the service, such as `/v2/000000000000/eu-west-1/dogs/`."""
         return f"/v2/{scope.account}/{scope.region}/{repository}/"
 
+    def check(self) -> None:
+        """Raise ServerException unless the service answers."""
+        status = self._ask("GET", "/v2/").status
+        if status != 200:
+            raise registry_down(f"HTTP {status}")
+
     def put_manifest(self, scope: Scope, repository: str, digest: str, media_type: str, body: bytes) -> None:
         """Raises LayersNotFoundException when a blob that it names was not pushed."""
         answer = self._ask("PUT", f"{self.path(scope, repository)}manifests/{digest}", body, media_type)

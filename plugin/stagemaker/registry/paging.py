@@ -18,7 +18,7 @@ def page(items: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[list[Any
     keys = sorted(items)
     if "nextToken" in request:
         try:
-            last = base64.urlsafe_b64decode(request["nextToken"].encode()).decode()
+            last = base64.b64decode(request["nextToken"].encode(), altchars=b"-_", validate=True).decode()
         except ValueError:
             raise invalid("Invalid parameter at 'nextToken': it is not the token of a page of this listing.") from None
         keys = [key for key in keys if key > last]

@@ -171,10 +171,11 @@ class _Handler(BaseHTTPRequestHandler):
         raise Refused(401, "UNAUTHORIZED", "Log in with the user AWS and the password of GetAuthorizationToken.")
 
     def _answer(self, scope: Scope, asked: Route, body: Body) -> None:
+        catalog = self.server.catalog
         if asked.kind == "base":
+            catalog.backend.check()  # here `docker login` learns at once what a push would try again for a minute
             self.send_json(200, {})
             return
-        catalog = self.server.catalog
         record = catalog.repository(scope, asked.repository)
         if asked.kind == "tags":
             self.send_json(200, {"name": asked.repository, "tags": sorted(record["ImageTags"])})
