@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help=f"such as trainer (default: {', '.join(ALWAYS)})")
     parser.add_argument("--target", choices=("local", "aws"), default="local", help="where (default: %(default)s)")
     parser.add_argument("--region", default=default.region, help="default: %(default)s")
-    options, terminal = parser.parse_args(arguments), Terminal()
+    options, terminal = parser.parse_intermixed_args(arguments), Terminal()
     with Interrupts():
         try:
             docker.check()
