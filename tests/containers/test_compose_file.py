@@ -1,0 +1,58 @@
+"""What docker-compose.yml says, as compose reads it; nothing is started."""
+
+import json
+import os
+import subprocess
+from typing import Any
+
+from infra.paths import CHECKOUT
+
+IMAGES = {"trainer", "serve", "serve-gpu", "lambda"}
+
+
+def config(*options: str, **variables: str) -> dict[str, Any]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    command = ["docker", "compose", *options, "config", "--format", "json"]
+    done = subprocess.run(command, cwd=CHECKOUT, env=kept | variables, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_up_runs_localstack_and_its_registry_on_loopback_only() -> None:
+    services = config()["services"]
+    assert set(services) == {"localstack", "registry"}
+    ports = services["localstack"]["ports"]
+    assert [(port["host_ip"], port["published"], port["target"]) for port in ports] == [
+        ("127.0.0.1", "4566", 4566),
+        ("127.0.0.1", "5000", 5000),
+    ]
+    assert "ports" not in services["registry"]
+    assert {service["restart"] for service in services.values()} == {"no"}
+
+
+def test_a_second_stack_shares_no_name_and_no_port() -> None:
+    found = config(STAGEMAKER_PROJECT="other", PORT="4600", REGISTRY_PORT="5600")
+    localstack = found["services"]["localstack"]
+    assert found["name"] == "other"
+    assert [network["name"] for network in found["networks"].values()] == ["other"]
+    assert {volume["name"] for volume in found["volumes"].values()} == {"other-state", "other-registry"}
+    assert localstack["environment"]["STAGEMAKER_NETWORK"] == "other"
+    assert [port["published"] for port in localstack["ports"]] == ["4600", "5600"]
+    assert localstack["environment"]["STAGEMAKER_REGISTRY_PORT"] == str(localstack["ports"][1]["target"])
+
+
+def test_what_it_makes_is_labelled() -> None:
+    found = config()
+    made = (*found["networks"].values(), *found["volumes"].values(), found["services"]["registry"])
+    assert [one["labels"]["com.stagemaker"] for one in made] == ["1"] * 4
+
+
+def test_the_images_are_built_and_not_run_and_a_gpu_is_asked_for_in_the_override_only() -> None:
+    plain = config("--profile", "images")["services"]
+    assert set(plain) == {"localstack", "registry"} | IMAGES
+    assert all(plain[name]["image"] == f"stagemaker/{name}:latest" for name in IMAGES)
+    assert "nvidia" not in json.dumps(plain)
+    files = ("--file", "docker-compose.yml", "--file", "compose.gpu.yaml", "--profile", "images")
+    gpu = config(*files)["services"]
+    assert {name for name in gpu if "nvidia" in json.dumps(gpu[name])} == {"trainer", "serve-gpu"}
+    assert gpu["localstack"]["environment"]["STAGEMAKER_GPU"] == "require"
