@@ -86,7 +86,7 @@ def logged_in(ecr: Any) -> Iterator[dict[str, str]]:
         if done is None or done.returncode:
             raise StepFailed(
                 f"The registry at {data['proxyEndpoint']} does not let us in, or does not answer.",
-                "See whether it runs (`make status`; on AWS: your network), and run this again.",
+                "See whether it runs (`docker compose ps registry`; on AWS: your network), and run this again.",
                 said,
             )
         yield environment

@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 
 from tests.contract.gateway import REGION, until
-from tests.contract.localstack_process import LocalStack, free_port, running_localstack
+from tests.contract.localstack_process import ROOT, LocalStack, free_port, running_localstack
 
 LABEL = "com.stagemaker.test=registry"
 
@@ -67,17 +67,20 @@ class Service:
 
 @contextmanager
 def running_service() -> Iterator[Service]:
-    """It and its volume are gone at the end."""
+    """It, its network and its volume are gone at the end."""
     service = Service(f"stagemaker-test-registry-{uuid4().hex[:8]}", free_port())
-    docker(
-        "create", "--name", service.container, "--label", LABEL, "--publish", f"127.0.0.1:{service.port}:5000",
-        "--env", "REGISTRY_HTTP_RELATIVEURLS=true", "--env", "REGISTRY_STORAGE_DELETE_ENABLED=true", "registry:2",
-    )  # fmt: skip
+    docker("network", "create", "--label", LABEL, service.container)
     try:
+        docker(
+            "create", "--name", service.container, "--network", service.container, "--label", LABEL,
+            "--publish", f"127.0.0.1:{service.port}:5000",
+            "--env", "REGISTRY_HTTP_RELATIVEURLS=true", "--env", "REGISTRY_STORAGE_DELETE_ENABLED=true", "registry:2",
+        )  # fmt: skip
         service.start()
         yield service
     finally:
-        docker("rm", "--force", "--volumes", service.container)
+        run("rm", "--force", "--volumes", service.container)
+        docker("network", "rm", service.container)
 
 
 @dataclass
@@ -118,14 +121,33 @@ class World:
 
     def image(self, repository: str, tag: str, content: bytes) -> str:
         """An image of one file; its name in our registry. It is removed when the tests end."""
-        name = f"localhost:{self.port}/{repository}:{tag}"
+        return self.made_image(f"localhost:{self.port}/{repository}:{tag}", content)
+
+    def made_image(self, name: str, content: bytes, change: str = 'CMD ["/file"]') -> str:
+        """An image of that name, with a line of a Dockerfile."""
         archive = self.folder / "image.tar"
         with tarfile.open(archive, "w") as tar:
             member = tarfile.TarInfo("file")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-        self.images.append(docker("import", "--change", 'CMD ["/file"]', str(archive), name))
+        self.images.append(docker("import", "--change", change, str(archive), name))
         return name
+
+    def push(self, *arguments: str) -> tuple[int, str]:
+        """`python -m infra.images push`, as `make push` runs it; its exit code and all that it says."""
+        environment = {**os.environ, "AWS_ENDPOINT_URL": self.localstack.endpoint, "TMPDIR": str(self.temporary)}
+        command = [str(ROOT / ".stagemaker/env/client/bin/python"), "-m", "infra.images", "push", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**environment, "COLUMNS": "200"}, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    @property
+    def temporary(self) -> Path:
+        """A folder for what `push` leaves behind: nothing."""
+        folder = self.folder / "temporary"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def _note(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import botocore.session
 import pytest
@@ -316,6 +317,33 @@ def test_the_registry_dies_in_mid_push(world: World, ecr: Any, login: Path) -> N
         world.service.start()
     docker("push", world.image("dogs/cut", "one", os.urandom(1_000_000)), config=login)
     assert detail(ecr, "dogs/cut", "one")["imageTags"] == ["one"]
+
+
+def test_make_push(world: World) -> None:
+    name = f"test-{uuid4().hex[:8]}"
+    change = "LABEL org.opencontainers.image.revision=abc1234"
+    world.made_image(f"stagemaker/{name}:latest", os.urandom(500_000), change)
+    code, said = world.push(name)
+    assert code == 0, said
+    digest = docker("image", "inspect", f"stagemaker/{name}:latest", "--format", "{{index .RepoDigests 0}}")[-71:]
+    assert f"localhost:{world.port}/stagemaker/{name}:abc1234" in said
+    assert digest in said
+    code, said = world.push(name)
+    assert code == 0, said
+    assert ": Pushed" not in said
+    assert "repository unchanged" in said
+    code, said = world.push("never-built")
+    assert code == 1
+    assert "There is no image stagemaker/never-built:latest." in said
+    world.service.kill()
+    try:
+        code, said = world.push(name)
+    finally:
+        world.service.start()
+    assert code == 1
+    assert "does not let us in, or does not answer" in said
+    assert "503 Service Unavailable" in said
+    assert list(world.temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("operation", OWN)
