@@ -109,9 +109,7 @@ def test_serve_answers_and_ends_cleanly(trained: Path, name: str, log: str) -> N
             answer = client.post("/invocations", content=encode("red"), headers={"content-type": "image/png"})
         assert (answer.status_code, len(answer.json()[0])) == (200, 3), answer.text
         assert docker("exec", server, "python", "-IS", "/opt/stagemaker/containers/serve/healthcheck.py") == ""
-        began = time.monotonic()
-        docker("stop", "--time", "30", server)
-        assert time.monotonic() - began < 10
+        docker("stop", "--time", "15", server)  # SageMaker gives it 30 s
         assert docker("inspect", "--format", "{{.State.ExitCode}}", server) == "0"
         assert log in subprocess.run(["docker", "logs", server], capture_output=True, text=True, check=True).stderr
 
