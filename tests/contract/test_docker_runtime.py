@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
 
@@ -178,6 +179,21 @@ def test_a_group_finds_each_other_by_name_and_nobody_else_does(world: World) -> 
     assert "own True algo-2 ['lo', 'eth0']" in world.lines
     assert any(line.startswith("peer ") for line in world.lines)
     assert world.left() == []
+
+
+def test_many_at_once_and_a_close_in_their_midst(world: World) -> None:
+    def run(number: int) -> Exit | None:
+        return world.start(f"sys.exit({number})", "bare", group="g" if number % 2 else "").wait(LONG_S)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(run, range(8))) == [Exit(number) for number in range(8)]
+        starts = [pool.submit(world.start, "time.sleep(60)", group="g") for _ in range(4)]
+        next(as_completed(starts)).result()
+        world.runtime.close()
+        assert world.left() == []
+    for start in starts:
+        error = start.exception()
+        assert (isinstance(error, ApiError) and error.status == 500) if error else start.result().poll() == Exit(137)
 
 
 def test_close_takes_groups_down_as_well(world: World) -> None:

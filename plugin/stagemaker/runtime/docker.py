@@ -16,6 +16,7 @@ from stagemaker.runtime.docker_frames import Frames
 from stagemaker.runtime.docker_terminal import Terminal
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
+_QUICK_S = 20  # looking up, and signals
 _ANSWER_S = 60  # creating and removing take seconds on a busy machine
 _PULL_S = 600  # between two messages: a layer of gigabytes is unpacked in silence
 _NEWEST_API = (1, 45)  # what this file was written for; later engines speak it too
@@ -104,7 +105,7 @@ class Engine:
 
     def inspect(self, container: str) -> dict[str, Any]:
         """The engine's record of it."""
-        with self._client() as client:
+        with self._client(_QUICK_S) as client:
             return dict(client.inspect_container(container))
 
     def wait(self, container: str, timeout_s: int) -> int:
@@ -114,7 +115,7 @@ class Engine:
 
     def kill(self, container: str, signal: str) -> None:
         """Send a signal to its first process; SIGKILL ends all of them. Status 404 or 409: it has ended."""
-        with self._client() as client:
+        with self._client(_QUICK_S) as client:
             client.kill(container, signal)
 
     def remove(self, container: str) -> None:
@@ -190,4 +191,7 @@ def _our_errors() -> Iterator[None]:
     except APIError as error:
         raise EngineError(str(error.explanation or error), error.status_code or 500) from error
     except (DockerException, OSError, urllib3.exceptions.HTTPError) as error:
-        raise EngineGone(error) from error
+        first: BaseException = error
+        while first.__context__:  # the packages wrap each other's errors
+            first = first.__context__
+        raise EngineGone(first) from error
