@@ -1,4 +1,5 @@
-"""`make push`: the images that `make build` made go to ECR, the stack's or AWS's, by the same calls.
+"""`make push`: the images that `make build` made go to ECR, the stack's or AWS's, by the same calls. `destroy` deletes
+their repositories again.
 
 Each is pushed under its git revision and under `latest`; layers that the registry has are not sent again.
 """
@@ -21,7 +22,7 @@ from infra import docker
 from infra.clients import Clients, connect
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
-from infra.resources.repository import ensure_repository
+from infra.resources.repository import destroy_repository, ensure_repository
 from infra.settings import Settings
 from infra.terminal import Terminal
 
@@ -107,6 +108,14 @@ def push(clients: Clients, names: list[str], terminal: Terminal) -> list[Pushed]
     return result
 
 
+def destroy(clients: Clients, names: list[str], terminal: Terminal) -> int:
+    """Delete the repositories with their images; how many were there."""
+    gone = [name for name in names or (*ALWAYS, *OPTIONAL) if destroy_repository(clients.ecr, PREFIX + name)]
+    for name in gone:
+        terminal.say(f"deleted: repository {PREFIX}{name}")
+    return len(gone)
+
+
 def _push(image: str, remote: str, environment: Mapping[str, str]) -> None:
     docker.ask("tag", image, remote)
     if subprocess.run(["docker", "push", remote], env=environment, check=False).returncode:
@@ -131,18 +140,17 @@ def _show(pushed: list[Pushed], terminal: Terminal) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`python -m infra.images push --target local|aws [names]`: 0 when done, 1 when not, 130 on Ctrl-C."""
+    """`python -m infra.images push|destroy --target local|aws [names]`: 0 when done, 1 when not, 130 on Ctrl-C."""
     default = Settings()
     parser = argparse.ArgumentParser(prog="python -m infra.images", description=__doc__)
-    parser.add_argument("command", choices=("push",))
+    parser.add_argument("command", choices=("push", "destroy"))
     parser.add_argument("names", nargs="*", help=f"such as trainer (default: {', '.join(ALWAYS)})")
     parser.add_argument("--target", choices=("local", "aws"), default="local", help="where (default: %(default)s)")
     parser.add_argument("--region", default=default.region, help="default: %(default)s")
     options, terminal = parser.parse_intermixed_args(arguments), Terminal()
     with Interrupts():
         try:
-            docker.check()
-            _show(push(connect(options.target, options.region), options.names, terminal), terminal)
+            _run(options, terminal)
         except StepFailed as error:
             terminal.failure(error)
             return 1
@@ -153,6 +161,14 @@ def main(arguments: list[str] | None = None) -> int:
             terminal.say("Interrupted. Run it again: layers that were sent whole are not sent again.")
             return 130
     return 0
+
+
+def _run(options: argparse.Namespace, terminal: Terminal) -> None:
+    if options.command == "push":
+        docker.check()
+        _show(push(connect(options.target, options.region), options.names, terminal), terminal)
+    elif not destroy(connect(options.target, options.region), options.names, terminal):
+        terminal.say("Nothing was there to delete.")
 
 
 def _next_step(target: str) -> str:

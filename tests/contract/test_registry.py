@@ -274,7 +274,7 @@ def test_a_job_takes_an_image_only_when_it_was_pushed(world: World, ecr: Any, lo
         request = {"ModelName": "not-pushed", "PrimaryContainer": {"Image": image}, **role}
         assert refused(sagemaker.create_model, **request) == (
             "ValidationException",
-            f"Requested image {image} not found: Requested image not found. Push it first (`make push`).",
+            f"Requested image {image} not found. Push it first (`make push`).",
         )
 
 
@@ -335,6 +335,10 @@ def test_make_push(world: World) -> None:
     code, said = world.push("never-built")
     assert code == 1
     assert "There is no image stagemaker/never-built:latest." in said
+    code, said = world.push(name, command="destroy")
+    assert (code, "deleted: repository stagemaker/" + name in said) == (0, True)
+    code, said = world.push(name, command="destroy")
+    assert (code, "Nothing was there to delete." in said) == (0, True)
     world.service.kill()
     try:
         code, said = world.push(name)

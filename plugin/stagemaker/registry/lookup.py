@@ -40,7 +40,8 @@ class RegistryLookup:
             )
         found = find_image(record, image_id or {"imageTag": "latest"})
         if isinstance(found, Failure):
-            raise ImageRefused(f"Requested image {image} not found: {found.reason}. Push it first (`make push`).")
+            why = "" if found.code == "ImageNotFound" else f" ({found.reason})"
+            raise ImageRefused(f"Requested image {image} not found{why}. Push it first (`make push`).")
         password, _ = self._tokens.issue(scope)
         return Pull(f"{self._host}/{name}@{found.digest}", USER, password)
 
