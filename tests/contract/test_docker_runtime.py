@@ -87,14 +87,18 @@ def test_200_mb_of_output_lose_no_line_and_take_no_memory(world: World) -> None:
 
 
 def test_a_slow_reader_makes_the_program_wait(world: World) -> None:
+    ended = world.base / "ended"
+    early = []
+
     def slow(line: str) -> None:
         world.hear(line)
-        time.sleep(0.001)
+        if len(world.lines) == 10:
+            time.sleep(1)  # many times what the program needs to write the rest
+            early.append(ended.exists())
 
-    source = "pathlib.Path('begun').touch(); [print('x' * 60_000) for _ in range(300)]; pathlib.Path('ended').touch()"
-    container = world.runtime.start(world.spec(source, "bare"), slow)
-    assert container.wait(LONG_S) == Exit(0)
-    assert len(world.lines) == 300
+    source = "[print('x' * 60_000) for _ in range(300)]; pathlib.Path('ended').touch()"
+    assert world.runtime.start(world.spec(source, "bare"), slow).wait(LONG_S) == Exit(0)
+    assert (early, len(world.lines), ended.exists()) == ([False], 300, True)
 
 
 def test_out_of_memory_is_the_reason(world: World) -> None:

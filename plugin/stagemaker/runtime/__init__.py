@@ -109,7 +109,7 @@ class Runtime(Protocol):
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Container:
         """Start it and return at once. `on_line` gets each line of stdout and stderr (no line end, undecodable bytes
-        replaced, at most 64 KiB a line) from a thread of the runtime, in order. Raises ImageRefused, or
+        replaced, at most 64 KiB a line) from a thread of the runtime, each in order. Raises ImageRefused, or
         ApiError("InternalFailure", ..., 500) when the machine cannot start it; then nothing is left running."""
 
     def sweep(self) -> int:
