@@ -39,7 +39,7 @@ def docker(*arguments: str, config: Path | None = None) -> str:
 
 @dataclass(frozen=True)
 class Service:
-    """registry:2 in a container on a loopback port."""
+    """registry:2 in a container on a loopback port; `container` is its network's name too."""
 
     container: str
     port: int
@@ -167,7 +167,7 @@ def registry_world(folder: Path) -> Iterator[World]:
         port = free_port()
         settings = {
             "STAGEMAKER_RUNTIME": "docker",
-            "STAGEMAKER_NETWORK": f"stagemaker-test-{uuid4().hex[:8]}",
+            "STAGEMAKER_NETWORK": service.container,
             "STAGEMAKER_REGISTRY_URL": service.url,
             "STAGEMAKER_REGISTRY_PORT": str(port),
         }

@@ -21,7 +21,7 @@ from stagemaker.registry.lifecycle import Lifecycle
 from stagemaker.registry.repositories import Repositories
 from stagemaker.validation import violations
 from tests.contract.docker_image import docker_url
-from tests.contract.gateway import REGION
+from tests.contract.gateway import REGION, Gateway, ended, make_bucket, make_role, training_request
 from tests.contract.registry_world import World, docker, registry_world, run
 
 MODEL = botocore.session.get_session().get_service_model("ecr")
@@ -264,10 +264,7 @@ def test_a_job_takes_an_image_only_when_it_was_pushed(world: World, ecr: Any, lo
     docker("push", world.image("dogs/model", "one", b"model"), config=login)
     digest, sagemaker = detail(ecr, "dogs/model", "one")["imageDigest"], world.client("sagemaker")
     aws = f"000000000000.dkr.ecr.{REGION}.amazonaws.com/dogs/model"
-    statement = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    made = world.client("iam").create_role(RoleName="models", AssumeRolePolicyDocument=trust)["Role"]
-    role = {"ExecutionRoleArn": made["Arn"]}
+    role = {"ExecutionRoleArn": make_role(Gateway(world.localstack), "models")}
     for index, image in enumerate((f"{uri}:one", f"{aws}:one", f"{uri}@{digest}")):
         sagemaker.create_model(ModelName=f"pushed-{index}", PrimaryContainer={"Image": image}, **role)
     for image in (f"{uri}:two", f"{aws}:two", f"{uri}@sha256:{'0' * 64}"):
@@ -276,6 +273,34 @@ def test_a_job_takes_an_image_only_when_it_was_pushed(world: World, ecr: Any, lo
             "ValidationException",
             f"Requested image {image} not found. Push it first (`make push`).",
         )
+
+
+def test_a_job_runs_the_image_that_was_pushed(world: World, ecr: Any, login: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/trainer")
+    name = f"localhost:{world.port}/dogs/trainer:one"
+    docker("tag", "python:3.13-slim", name)
+    try:
+        docker("push", name, config=login)
+        digest = detail(ecr, "dogs/trainer", "one")["imageDigest"]
+    finally:
+        docker("image", "rm", name)
+    gateway = Gateway(world.localstack)
+    make_bucket(gateway, "data", {"train/1.txt": b"data"})
+    pulled = f"localhost:{world.port}/dogs/trainer@{digest}"
+    try:
+        request = training_request("pulled", make_role(gateway, "trainer"))
+        request["AlgorithmSpecification"] = {
+            "TrainingImage": f"000000000000.dkr.ecr.{REGION}.amazonaws.com/dogs/trainer:one",
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["python", "-c", "open('/opt/ml/model/made', 'w').write('by the pulled image')"],
+        }
+        sagemaker = world.client("sagemaker")
+        sagemaker.create_training_job(**request)
+        job = ended(sagemaker, "pulled")
+        assert job["TrainingJobStatus"] == "Completed", job
+        assert docker("image", "inspect", pulled, "--format", "{{index .RepoDigests 0}}")
+    finally:
+        run("image", "rm", pulled)
 
 
 def test_the_registry_dies_in_mid_push(world: World, ecr: Any, login: Path) -> None:
