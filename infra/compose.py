@@ -98,7 +98,7 @@ def stop(where: Paths) -> bool:  # noqa: ARG001 - as infra.stack's
     Where no engine answers there is nothing: it is no error, for this also cleans up after one."""
     if not docker.answers():
         return False
-    before = docker.listed("container", f"label=com.docker.compose.project={project()}")
+    before = docker.listed("container", *_members())
     _compose("down", "--volumes", "--remove-orphans", "--timeout", "30")
     started = f"label={docker.LABEL}.network={project()}"
     left = docker.remove("container", docker.listed("container", started))
@@ -133,8 +133,13 @@ def log_tail(where: Paths) -> tuple[str, ...]:  # noqa: ARG001 - as infra.stack'
     return ()
 
 
-def _ours(service: str) -> tuple[str, str]:
-    return f"label=com.docker.compose.project={project()}", f"label=com.docker.compose.service={service}"
+def _ours(service: str) -> tuple[str, ...]:
+    return *_members(), f"label=com.docker.compose.service={service}"
+
+
+def _members() -> tuple[str, ...]:
+    """Compose labels the images that it builds as well, and so whatever runs them; only its own have a config hash."""
+    return f"label=com.docker.compose.project={project()}", "label=com.docker.compose.config-hash"
 
 
 def _compose(*arguments: str, port: int | None = None) -> int:

@@ -25,12 +25,24 @@ def docker(*arguments: str) -> str:
 
 def left_in_the_engine(project: str = PROJECT) -> list[str]:
     """Every container, network and volume of a project, by whatever label."""
-    found = []
-    for kind, every in (("container", "--all"), ("network", "--quiet"), ("volume", "--quiet")):
+    found = [f"container {name}" for name in docker("ps", "--all", *of_compose(project)).split()]
+    found += [f"container {name}" for name in docker("ps", "--all", *started(project)).split()]
+    for kind in ("network", "volume"):
         for label in (f"com.docker.compose.project={project}", f"com.stagemaker.network={project}"):
-            names = docker(kind, "ls", every, "--quiet", "--filter", f"label={label}").split()
-            found += [f"{kind} {name}" for name in names]
+            found += [f"{kind} {name}" for name in docker(kind, "ls", "--quiet", "--filter", f"label={label}").split()]
     return found
+
+
+def of_compose(project: str = PROJECT, service: str | None = None) -> tuple[str, ...]:
+    """The options of `docker ps` for the containers that compose made; what runs its images has all labels but one."""
+    labels = [f"com.docker.compose.project={project}", "com.docker.compose.config-hash"]
+    labels += [f"com.docker.compose.service={service}"] if service else []
+    return ("--quiet", *(word for label in labels for word in ("--filter", f"label={label}")))
+
+
+def started(project: str = PROJECT) -> tuple[str, ...]:
+    """The options of `docker ps` for what the stack has started."""
+    return ("--quiet", "--filter", f"label=com.stagemaker.network={project}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from infra.clients import Clients
 from infra.steps import STEPS
-from tests.containers.conftest import PROJECT, Stack, docker, left_in_the_engine
+from tests.containers.conftest import PROJECT, Stack, docker, left_in_the_engine, of_compose, started
 from tests.e2e.conftest import EPOCHS, accuracy
 
 LIMIT_S = 300
@@ -211,14 +211,12 @@ def test_a_serving_container_that_dies_is_started_again(clients: Clients) -> Non
 
 
 def test_a_killed_localstack_is_swept_at_its_next_start(clients: Clients, place: Stack) -> None:
-    localstack = docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}", "--filter",
-                        "label=com.docker.compose.service=localstack")  # fmt: skip
-    started = ["ps", "--quiet", "--filter", f"label=com.stagemaker.network={PROJECT}"]
-    before = docker(*started).split()
+    localstack = docker("ps", *of_compose(service="localstack"))
+    before = docker("ps", *started()).split()
     assert before
     docker("kill", localstack)
     docker("start", localstack)
-    until(lambda: docker(*started).split(), lambda now: not set(before) & set(now))
+    until(lambda: docker("ps", *started()).split(), lambda now: not set(before) & set(now))
 
 
 def test_down_leaves_nothing(demo: str, place: Stack) -> None:
