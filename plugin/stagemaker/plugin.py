@@ -55,7 +55,9 @@ def start() -> None:
     """Kill what an earlier run left behind and get ready; LocalStack does not start when this raises."""
     found = settings()
     s3_provider.DEFAULT_S3_TMP_DIR = str(found.work_dir.parent / "s3")  # else /tmp, shared by all stacks and left there
-    ecr = Ecr(found.docker, config.GATEWAY_LISTEN[0].host, time.time, secrets.token_bytes(32))
+    hosts = [address.host for address in config.GATEWAY_LISTEN]  # in an order of LocalStack's
+    loopback = "127.0.0.1"
+    ecr = Ecr(found.docker, loopback if loopback in hosts else hosts[0], time.time, secrets.token_bytes(32))
     _stages.append(Stage(found, _runtime(found, ecr.registry), ecr))
     handlers.serve_custom_service_request_handlers.append(_check_lambda)
 

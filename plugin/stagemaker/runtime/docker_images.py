@@ -34,8 +34,9 @@ class Images:
     def pin(self, image: str) -> str:
         """The name, ending with a digest, of what the name means now. Raises as `check`."""
         pull = self._registry.find(image) if self._registry and _REFERENCE.fullmatch(image) else None
-        if pull:
-            return pull.reference
+        if pull:  # under the caller's own host, which says account and region
+            host, slash, repository = image.partition("@")[0].rpartition("/")
+            return f"{host}{slash}{repository.partition(':')[0]}@{pull.reference.rpartition('@')[2]}"
         self.check(image)
         return str(self._engine.inspect_image(image)["Id"])
 
