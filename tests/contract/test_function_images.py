@@ -15,9 +15,11 @@ from stagemaker.runtime.docker import Engine
 from tests.contract.docker_image import docker_url
 from tests.contract.function_containers_world import LAMBDA_IMAGE, running
 from tests.contract.functions_world import Stage, stage_in_containers, until, zipped
+from tests.contract.localstack_process import free_port
+from tests.contract.registry_world import World, docker, running_service
 
 HANDLER = """
-import os, pathlib, time
+import os, pathlib, time, urllib.error, urllib.request
 VERSION = "{version}"
 print("loading", VERSION)
 count = 0
@@ -38,6 +40,11 @@ def handler(event, context):
     if "endpoint" in event:
         import boto3
         return [boto3.client("sts").get_caller_identity()["Arn"], boto3.client("s3").list_buckets()["Buckets"]]
+    if "ask" in event:
+        try:
+            urllib.request.urlopen(f"http://{{event['ask']}}/2018-06-01/runtime/invocation/next", timeout=10)
+        except urllib.error.HTTPError as error:
+            return error.code
     return {{
         "version": VERSION, "count": count, "host": os.uname().nodename, "cwd": os.getcwd(), "user": os.getuid(),
         "env": dict(os.environ), "terminal": os.environ.get("TERM"),
@@ -79,8 +86,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
     with closing(APIClient(base_url=docker_url(), version="1.43", timeout=120)) as client:
         images = Images(client, tmp_path_factory.mktemp("image"))
         yield images
-        for image in images.ids:
-            client.remove_image(image, force=True)
+        for image in client.images(all=True):
+            if image["Id"].removeprefix("sha256:") in images.ids:
+                client.remove_image(image["Id"], force=True)
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +249,43 @@ def test_it_reaches_aws_with_the_credentials_of_its_role(stage: Stage, image: st
     create(stage, "whoami", image)
     arn, buckets = stage.invoke("whoami", {"endpoint": True})[0]
     assert (arn, buckets) == ("arn:aws:sts::000000000000:assumed-role/doggy/whoami", [])
+
+
+def test_a_function_gets_nothing_of_another(stage: Stage, image: str) -> None:
+    create(stage, "victim", image)
+    create(stage, "thief", image)
+    address = stage.invoke("victim", {})[0]["env"]["AWS_LAMBDA_RUNTIME_API"]
+    assert stage.invoke("thief", {"ask": address})[0] == 403
+    assert stage.invoke("victim", {})[0]["count"] == 2
+
+
+def test_an_image_of_ecr(tmp_path: Path, images: Images) -> None:
+    port = free_port()
+    with running_service() as service:
+        registry = {"STAGEMAKER_REGISTRY_URL": service.url, "STAGEMAKER_REGISTRY_PORT": str(port)}
+        with stage_in_containers(tmp_path / "localstack", **registry) as stage:
+            world = World(stage.localstack, service, port, tmp_path)
+            world.client("ecr").create_repository(repositoryName="dogs")
+            name, built = f"localhost:{port}/dogs", images.build("pushed", "pushed")
+            docker("tag", built, f"{name}:1")
+            try:
+                docker("push", f"{name}:1", config=world.log_in())
+                digest = docker("inspect", "--format", "{{index .RepoDigests 0}}", f"{name}:1").rpartition("@")[2]
+            finally:
+                docker("rmi", "--force", images.digest(built))  # what runs was pulled
+            for function, uri in (
+                ("by-tag", f"{name}:1"),
+                ("by-digest", f"{name}@{digest}"),
+                ("by-address", "000000000000.dkr.ecr.eu-west-1.amazonaws.com/dogs:1"),
+            ):
+                create(stage, function, uri)
+                assert stage.invoke(function, {})[0]["version"] == "pushed"
+                configuration = stage.functions.get_function(FunctionName=function)
+                assert configuration["Configuration"]["CodeSha256"] == digest.removeprefix("sha256:")
+                assert configuration["Code"]["ResolvedImageUri"].endswith(f"/dogs@{digest}")
+            with pytest.raises(ClientError, match="Provide a valid source image"):
+                create(stage, "none", f"{name}:2")
+        docker("rmi", "--force", f"{name}@{digest}")
 
 
 def test_an_image_without_a_runtime_client(stage: Stage) -> None:

@@ -103,8 +103,10 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
             wanted = ", ".join(config.architectures)
             raise LambdaRuntimeException(f"This machine cannot run {wanted}: set Architectures to [{_HERE!r}].")
         _launcher(found)
+        if found.docker:
+            image = _pinned(function_version) if config.package_type == "Image" else found.docker.function_image
+            docker_runtime().fetch(image)
         if config.package_type == "Image":
-            docker_runtime().fetch(_pinned(function_version))
             return
         if not (config.runtime or "").startswith("python3"):
             raise LambdaRuntimeException(f"Runtime {config.runtime} needs an image: Stagemaker runs only python3.x.")
