@@ -115,7 +115,7 @@ def test_serve_answers_and_ends_cleanly(trained: Path, name: str, log: str) -> N
 
 
 class RuntimeApi(BaseHTTPRequestHandler):
-    """As much of Lambda's Runtime API as one invocation needs."""
+    """As much of Lambda's Runtime API as one invocation needs; awslambdaric 4.2.2 crashes without a trace id."""
 
     answers: "queue.Queue[tuple[str, Any]]"
     events: "queue.Queue[bytes]"
@@ -127,6 +127,8 @@ class RuntimeApi(BaseHTTPRequestHandler):
             ("Lambda-Runtime-Aws-Request-Id", "request-1"),
             ("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 60_000)),
             ("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:f"),
+            ("Lambda-Runtime-Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0"),
+            ("Content-Type", "application/json"),
             ("Content-Length", str(len(event))),
         ):
             self.send_header(name, value)
