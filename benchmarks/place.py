@@ -53,6 +53,8 @@ def image() -> Iterator[str]:
     try:
         yield IMAGE
     finally:
+        for container in docker("ps", "--all", "--quiet", "--filter", f"ancestor={IMAGE}").split():
+            docker("rm", "--force", container)
         docker("image", "rm", "--force", IMAGE)
 
 

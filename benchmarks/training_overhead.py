@@ -5,9 +5,11 @@ The goal: at most 1.5 s over `docker run`, and at least 3 times less over it tha
 
 import itertools
 import logging
+import os
 import statistics
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from sagemaker.estimator import Estimator
@@ -25,6 +27,7 @@ def main(rounds: int) -> None:
     logging.getLogger("sagemaker").setLevel(logging.ERROR)
     numbers = itertools.count()
     with image(), stack() as session, tempfile.TemporaryDirectory() as folder:
+        _settle_the_sdk(Path(folder))
         sagemaker = session.client("sagemaker")
         local = LocalSession(boto_session=session)
         local.config = {"local": {"local_code": True, "container_root": folder}}
@@ -58,8 +61,17 @@ def job(sagemaker: Any, name: str) -> None:
         raise RuntimeError(f"{name}: {found.get('FailureReason')}")
 
 
+def _settle_the_sdk(folder: Path) -> None:
+    """It takes `docker compose` only when its version is written with a v, which Debian leaves out, but also a
+    `docker-compose` on the PATH."""
+    command = folder / "docker-compose"
+    command.write_text('#!/bin/sh\nexec docker compose "$@"\n')
+    command.chmod(0o755)
+    os.environ["PATH"] += f":{folder}"
+
+
 def local_mode(session: LocalSession, folder: str) -> None:
-    """The same image by the SDK's local mode."""
+    """The same image by the SDK's local mode, in its fastest setting: with logs=False it sleeps for 5 s at the end."""
     estimator = Estimator(
         image_uri=IMAGE,
         role=ROLE,
@@ -68,4 +80,4 @@ def local_mode(session: LocalSession, folder: str) -> None:
         sagemaker_session=session,
         output_path=f"file://{folder}",
     )
-    estimator.fit(wait=True, logs=False)
+    estimator.fit()
