@@ -28,8 +28,7 @@ def handler(event, context):
     global count
     count += 1
     if "memory" in event:
-        held = bytearray(event["memory"] * 2**20)
-        held[:] = b"x" * len(held)
+        held = b"x" * (event["memory"] * 2**20)
     if "write" in event:
         pathlib.Path(event["write"]).write_text("mine")
     if "lines" in event:
@@ -92,7 +91,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Iterator[Stage]:  # the images go last
     with stage_in_containers(tmp_path_factory.mktemp("localstack"), LAMBDA_KEEPALIVE_MS="2000") as stage:
         yield stage
         stage.localstack.stop()
