@@ -79,6 +79,7 @@ test-unit: ## Unit tests: no I/O beyond a temporary folder and loopback
 
 test-contract: ## Contract tests: every runtime, every response, a real LocalStack
 	@scripts/setup plugin-dev plugin trainer serve lambda client
+	@! docker info >/dev/null 2>&1 || scripts/build lambda
 	$(env)/plugin-dev/bin/python -m pytest tests/contract
 
 test-e2e: ## End-to-end tests: the demo, its interruption, and plain AWS clients

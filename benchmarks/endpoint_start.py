@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.place import IMAGE, ROLE, docker, free_port, image, stack
 from benchmarks.timing import in_turn, summary, write
 
-POLL_S = 0.02
+POLL_S = 0.05
 _LIMIT_S = 120.0
 
 

@@ -18,7 +18,7 @@ from sagemaker.local import LocalSession
 from benchmarks.place import IMAGE, ROLE, docker, image, stack, training_request
 from benchmarks.timing import in_turn, summary, write
 
-POLL_S = 0.02
+POLL_S = 0.05
 _LIMIT_S = 120.0
 
 
