@@ -49,7 +49,7 @@ def start(
     stays: bool,  # noqa: ARG001 - as infra.stack's
     held: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Running:
-    """Build what must be built, start it, and wait until it is healthy. Raises StepFailed; then nothing is left.
+    """Start it, and wait until it is healthy. Raises StepFailed; then nothing is left.
 
     `stays` changes nothing here: a container outlives the command that started it, and `stop` ends it."""
     docker.check()
@@ -61,7 +61,7 @@ def start(
     check_port(port)
     check_port(int(os.environ.get("REGISTRY_PORT") or REGISTRY_PORT), "REGISTRY_PORT")
     try:
-        if _compose("up", "--wait", "--detach", "--build", port=port):
+        if _compose("up", "--wait", "--detach", port=port):
             raise StepFailed("The containers did not become healthy.", "Read the lines above.", log_tail(where))
         found = status(where)
         if found is None:
@@ -156,6 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     command, where = parser.parse_args(arguments).command, paths()
     try:
         if command == "up":
+            build("localstack")
             with Interrupts() as interrupts:
                 start(where, chosen_port(os.environ), stays=True, held=interrupts.held)
         if command in ("down", "clean"):

@@ -247,9 +247,9 @@ def test_an_engine_that_stops_ends_what_runs_and_is_cleaned_up_when_it_is_back(w
     proxy.cut()
     cut = time.monotonic()
     for container in running:
-        assert container.wait(10) == Exit(137, ENGINE_STOPPED)
+        assert container.wait(10) == Exit(137, ENGINE_STOPPED, lost=True)
     assert time.monotonic() - cut < 10
-    assert running[0].stop(30) == Exit(137, ENGINE_STOPPED)
+    assert running[0].stop(30) == Exit(137, ENGINE_STOPPED, lost=True)
     with pytest.raises(ApiError, match="start Docker") as failure:
         world.start("")
     assert failure.value.status == 500

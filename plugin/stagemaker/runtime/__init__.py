@@ -53,6 +53,7 @@ class Exit:
     code: int
     reason: str = ""
     out_of_memory: bool = False
+    lost: bool = False  # the engine or somebody else ended it: the program is not to blame
 
 
 @dataclass(frozen=True)

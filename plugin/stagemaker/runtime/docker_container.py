@@ -104,9 +104,9 @@ class DockerContainer:
             code = self._wait()
             record = self._engine.inspect(self._id)
         except EngineGone:
-            return Exit(_KILLED, ENGINE_STOPPED)
+            return Exit(_KILLED, ENGINE_STOPPED, lost=True)
         except EngineError as error:
-            return Exit(_KILLED, f"The container was removed by somebody else: {error}")
+            return Exit(_KILLED, f"The container was removed by somebody else: {error}", lost=True)
         return _exit(code, record["State"], record["HostConfig"]["Memory"])
 
     def _wait(self) -> int:

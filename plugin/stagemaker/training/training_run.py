@@ -151,6 +151,8 @@ class TrainingRun:
         told = (end.reason.rstrip("."), read_failure(self._transfers.bases[index]))
         text = ". ".join(filter(None, told)) or "See job logs for more information"
         host = f"{self._plan.hosts[index]}: " if len(self._plan.hosts) > 1 else ""
+        if end.lost:
+            return f"InternalServerError: {host}{text}"[:FAILURE_CHARS]
         ending = f", exit code: {end.code}"
         return f"AlgorithmError: {host}{text}"[: FAILURE_CHARS - len(ending)] + ending
 

@@ -130,6 +130,11 @@ def test_the_reason_without_a_failure_file(stand: Stand, end: Exit, reason: str)
     assert stand.ended()["FailureReason"] == f"AlgorithmError: {reason}"
 
 
+def test_a_host_that_the_machine_lost_is_not_the_programs_fault(stand: Stand) -> None:
+    stand.create(one_fails(lambda program: Exit(137, "The engine stopped: start it.", lost=True)), **instances(2))
+    assert stand.ended()["FailureReason"] == "InternalServerError: algo-2: The engine stopped: start it"
+
+
 def test_one_that_cannot_start_stops_the_others(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     start = stand.runtime.start
 
