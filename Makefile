@@ -27,9 +27,9 @@ stop: ## Stop what `make start` or `KEEP=1 make demo` left running
 	@scripts/setup client
 	@$(client) infra.stack stop
 
-status: ## Say whether the stack runs, and how to talk to it
+status: ## Say whether the stack runs, as processes or in containers, and how to talk to it
 	@scripts/setup client
-	@$(client) infra.stack status
+	@$(client) infra.stack status || $(client) infra.compose status
 
 bootstrap: ## Make the bucket, roles, model, endpoint and function on the running stack (a second run changes nothing)
 	@scripts/setup
@@ -39,7 +39,7 @@ destroy: ## Delete everything that `make bootstrap` made
 	@scripts/setup client
 	@$(client) infra.bootstrap down --target local
 
-build: ## Build the images (stagemaker/localstack, trainer, serve, lambda)
+build: ## Build the images (stagemaker/localstack, lambda, serve, trainer, serve-gpu)
 	@scripts/build
 
 up: ## Start the stack in containers on 127.0.0.1:$PORT, and wait until it is healthy
@@ -79,7 +79,7 @@ test-unit: ## Unit tests: no I/O beyond a temporary folder and loopback
 
 test-contract: ## Contract tests: every runtime, every response, a real LocalStack
 	@scripts/setup plugin-dev plugin trainer serve lambda client
-	@! docker info >/dev/null 2>&1 || scripts/build lambda
+	@! scripts/has-docker || scripts/build lambda
 	$(env)/plugin-dev/bin/python -m pytest tests/contract
 
 test-e2e: ## End-to-end tests: the demo, its interruption, and plain AWS clients
@@ -110,5 +110,5 @@ setup: ## Only install the demo's environments
 
 clean: ## Stop the stack, and delete .stagemaker (environments, data and state), and all that we made in Docker
 	@! [ -d $(env)/client ] || $(client) infra.stack stop
-	@! { [ -d $(env)/client ] && docker info >/dev/null 2>&1; } || $(client) infra.compose clean
+	@! [ -d $(env)/client ] || $(client) infra.compose clean
 	@rm -rf .stagemaker

@@ -11,7 +11,10 @@ from infra.paths import paths
 def main(rounds: int) -> None:
     """Measure and write."""
     os.environ |= {"STAGEMAKER_PROJECT": PROJECT, "REGISTRY_PORT": str(free_port())}
-    seconds = in_turn(rounds, {"up": _up, "down": _down})
+    try:
+        seconds = in_turn(rounds, {"up": _up, "down": _down})
+    finally:
+        _down()
     write("compose_up", {name: summary(taken) for name, taken in seconds.items()})
 
 

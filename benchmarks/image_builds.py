@@ -7,7 +7,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.place import docker
+from benchmarks.place import PROJECT, docker
 from benchmarks.timing import in_turn, once, summary, write
 from infra.paths import CHECKOUT
 
@@ -28,12 +28,13 @@ def main(rounds: int) -> None:
         for name, source in CODE.items():
             cold_s = once(partial(_build, copy, name, "--no-cache"))
             changed = in_turn(rounds, {name: partial(_changed, copy, name, source)})
-            size = int(docker("image", "inspect", "--format", "{{.Size}}", f"stagemaker/{name}:latest"))
+            size = int(docker("image", "inspect", "--format", "{{.Size}}", f"{PROJECT}-{name}:latest"))
             figures[name] = {
                 "size_mb": round(size / 1e6),
                 "cold_s": round(cold_s, 1),
                 "after a code change": summary(changed[name]),
             }
+            docker("image", "rm", "--force", f"{PROJECT}-{name}")
     write("image_builds", figures)
 
 
@@ -46,7 +47,8 @@ def _copy(folder: Path) -> None:
 
 
 def _build(folder: Path, name: str, *options: str) -> None:
-    subprocess.run([folder / "scripts" / "build", *options, name], cwd=folder, check=True, capture_output=True)
+    file = f"containers/{name}/Dockerfile"
+    docker("build", "--quiet", *options, "--file", str(folder / file), "--tag", f"{PROJECT}-{name}", str(folder))
 
 
 def _changed(folder: Path, name: str, source: str) -> None:

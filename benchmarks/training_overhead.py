@@ -20,6 +20,7 @@ from benchmarks.timing import in_turn, summary, write
 
 POLL_S = 0.05
 _LIMIT_S = 120.0
+SDK_NETWORK = "sagemaker-local"
 
 
 def main(rounds: int) -> None:
@@ -39,6 +40,8 @@ def main(rounds: int) -> None:
                 "sagemaker local mode": lambda: local_mode(local, folder),
             },
         )
+    if SDK_NETWORK in docker("network", "ls", "--format", "{{.Name}}").split():
+        docker("network", "rm", SDK_NETWORK)  # which local mode leaves behind
     run, ours, theirs = (statistics.median(seconds[name]) for name in seconds)
     write(
         "training_overhead",

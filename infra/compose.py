@@ -59,7 +59,7 @@ def start(
             "End it with `make down`, or use it: `make status` says how.",
         )
     check_port(port)
-    check_port(int(os.environ.get("REGISTRY_PORT") or REGISTRY_PORT), "REGISTRY_PORT")
+    check_port(chosen_port(os.environ, "REGISTRY_PORT", REGISTRY_PORT), "REGISTRY_PORT")
     try:
         if _compose("up", "--wait", "--detach", port=port):
             raise StepFailed("The containers did not become healthy.", "Read the lines above.", log_tail(where))
@@ -95,27 +95,30 @@ def status(where: Paths) -> Running | None:  # noqa: ARG001 - as infra.stack's
 def stop(where: Paths) -> bool:  # noqa: ARG001 - as infra.stack's
     """Remove every container, network and volume of the project, and those that it started; whether there was any.
 
-    Where no engine answers there is nothing: it is no error, for this also cleans up after one."""
-    if not docker.answers():
+    Where no engine answers there is nothing: it is no error, for this also cleans up after one. StepFailed when
+    something stays."""
+    if not docker.usable():
         return False
     before = docker.listed("container", *_members())
-    _compose("down", "--volumes", "--remove-orphans", "--timeout", "30")
-    started = f"label={docker.LABEL}.network={project()}"
-    left = docker.remove("container", docker.listed("container", started))
-    left += docker.remove("network", docker.listed("network", started))
-    left += docker.remove("volume", docker.listed("volume", started))
+    _compose("stop", "--timeout", "30")  # LocalStack ends what it started, unless it was killed before
+    left = sum(docker.remove(kind, docker.listed(kind, _started())) for kind in ("container", "network", "volume"))
+    if _compose("down", "--volumes", "--remove-orphans"):
+        raise StepFailed("Something of the stack could not be removed.", "Read the lines above, then: make down")
     return bool(before or left)
 
 
 def remove_images() -> int:
-    """Every image that was built from this repository; how many."""
-    return docker.remove("image", docker.listed("image", f"label={docker.LABEL}=1"))
+    """Every image that was built from this repository; how many. One that a user built upon ours has our label too,
+    but another name."""
+    ids = docker.listed("image", f"label={docker.LABEL}=1")
+    names = {one: (docker.inspect("image", one) or {}).get("RepoTags") or [] for one in ids}
+    return docker.remove("image", [one for one in ids if all("stagemaker/" in name for name in names[one])])
 
 
 def check_loopback(where: Paths) -> list[str]:  # noqa: ARG001 - as infra.stack's
     """The addresses that are published, as `host:port`. Raises StepFailed if one can be reached from outside."""
     found = set()
-    for container in docker.listed("container", f"label={docker.LABEL}"):
+    for container in [*docker.listed("container", *_members()), *docker.listed("container", _started())]:
         ports = (docker.inspect("container", container) or {}).get("NetworkSettings", {}).get("Ports", {})
         found |= {(b["HostIp"], int(b["HostPort"])) for bindings in ports.values() for b in bindings or ()}
     if outside := [f"{host}:{port}" for host, port in sorted(found) if not ipaddress.ip_address(host).is_loopback]:
@@ -135,6 +138,10 @@ def log_tail(where: Paths) -> tuple[str, ...]:  # noqa: ARG001 - as infra.stack'
 
 def _ours(service: str) -> tuple[str, ...]:
     return *_members(), f"label=com.docker.compose.service={service}"
+
+
+def _started() -> str:
+    return f"label={docker.LABEL}.network={project()}"
 
 
 def _members() -> tuple[str, ...]:
@@ -160,10 +167,9 @@ def main(arguments: list[str] | None = None) -> int:
             with Interrupts() as interrupts:
                 start(where, chosen_port(os.environ), stays=True, held=interrupts.held)
         if command in ("down", "clean"):
-            docker.check()
             print("Stopped." if stop(where) else "Nothing ran.")
             if command == "clean":
-                print(f"{remove_images()} images removed.")
+                print(f"{remove_images() if docker.usable() else 0} images removed.")
             return 0
         if command == "logs":
             return _compose("logs", "--follow", "--tail", "100")

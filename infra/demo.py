@@ -67,6 +67,8 @@ def run(options: argparse.Namespace, host: Stack, interrupts: Interrupts, termin
             kept = True
         else:
             _clean_up(world, host)
+    except (BotoCoreError, ClientError) as error:
+        raise _failure(error, host) from error  # here, while there is a log to show
     finally:
         interrupts.no_more()
         if not kept:
@@ -114,9 +116,7 @@ def _say_how(world: World, endpoint: str, end: str) -> None:
 
 
 def _failure(error: Exception, host: Stack) -> StepFailed:
-    """What the reader is told; the stack's last lines when it was AWS's interface that failed."""
-    if isinstance(error, StepFailed):
-        return error
+    """What the reader is told when AWS's interface fails, with the stack's last lines."""
     text = "Read LocalStack's last lines above, and run it again; KEEP=1 does not help, for what failed is stopped."
     return StepFailed(str(error), text, host.log_tail(WHERE))
 
@@ -133,8 +133,8 @@ def main(arguments: list[str] | None = None, environ: Any = os.environ) -> int:
     with Interrupts() as interrupts:
         try:
             run(options, host, interrupts, terminal)
-        except (StepFailed, BotoCoreError, ClientError) as error:
-            terminal.failure(_failure(error, host))
+        except StepFailed as error:
+            terminal.failure(error)
             return 1
         except KeyboardInterrupt:
             terminal.say("Interrupted: everything was stopped.")

@@ -11,6 +11,7 @@ from infra.errors import StepFailed
 
 LABEL = "com.stagemaker"  # on every image, container, network and volume that this project makes
 _ANSWER_LIMIT_S = 120.0
+_QUESTIONS = (("version",), ("compose", "version"))
 _WITHOUT = "Start or install Docker 26 or newer with compose v2 (docs.docker.com), or do without: make demo"
 
 
@@ -29,9 +30,9 @@ def check() -> None:
         raise StepFailed(f"Docker has no `docker compose`{old}.", _WITHOUT)
 
 
-def answers() -> bool:
-    """Whether there is an engine that answers."""
-    return shutil.which("docker") is not None and _run("version").returncode == 0
+def usable() -> bool:
+    """Whether there is an engine that answers, and compose."""
+    return shutil.which("docker") is not None and not any(_run(*words).returncode for words in _QUESTIONS)
 
 
 def ask(*arguments: str) -> str:
@@ -70,8 +71,10 @@ def logs(container: str, lines: str) -> list[str]:
 
 
 def follow(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> int:
-    """Run it with its output on our terminal; its exit code."""
-    return subprocess.run(["docker", *arguments], cwd=folder, env=environment, check=False).returncode
+    """Run it with its output on our terminal; its exit code. A Ctrl-C is ours to handle, not the command's."""
+    return subprocess.run(
+        ["docker", *arguments], cwd=folder, env=environment, check=False, start_new_session=True
+    ).returncode
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":

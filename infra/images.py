@@ -146,7 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=("push", "destroy"))
     parser.add_argument("names", nargs="*", help=f"such as trainer (default: {', '.join(ALWAYS)})")
     parser.add_argument("--target", choices=("local", "aws"), default="local", help="where (default: %(default)s)")
-    parser.add_argument("--region", default=default.region, help="default: %(default)s")
+    region = os.environ.get("AWS_DEFAULT_REGION") or default.region
+    parser.add_argument("--region", default=region, help="default: $AWS_DEFAULT_REGION, else us-east-1")
     options, terminal = parser.parse_intermixed_args(arguments), Terminal()
     with Interrupts():
         try:

@@ -150,11 +150,13 @@ def log_tail(where: Paths, count: int = 15) -> tuple[str, ...]:
         return ()
 
 
-def chosen_port(environ: Mapping[str, str]) -> int:
-    """PORT, or LocalStack's default. Raises StepFailed when it is not a port that a user may bind."""
-    text = environ.get("PORT") or str(DEFAULT_PORT)
-    if not text.isdigit() or not 1024 <= int(text) <= 65535:
-        raise StepFailed(f"PORT={text} is not a port from 1024 to 65535.", "Choose one: PORT=4600 make demo")
+def chosen_port(environ: Mapping[str, str], variable: str = "PORT", default: int = DEFAULT_PORT) -> int:
+    """What the variable says, or the default. Raises StepFailed when it is not a port that a user may bind."""
+    text = environ.get(variable) or str(default)
+    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+        raise StepFailed(
+            f"{variable}={text} is not a port from 1024 to 65535.", f"Choose one: {variable}={default + 34}"
+        )
     return int(text)
 
 
@@ -192,7 +194,7 @@ def check_port(port: int, variable: str = "PORT") -> None:
         except OSError as error:
             raise StepFailed(
                 f"Port {port} of {HOST} is taken ({error.strerror}).",
-                f"Choose another, such as {variable}={port + 34}: {variable}={port + 34} make demo",
+                f"Choose another, such as {variable}={port + 34}, and run it again.",
             ) from None
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import ExitStack
 
 from stagemaker.aws import Aws, Clients
 from stagemaker.hosting.endpoint_configs import EndpointConfigs
@@ -40,6 +41,7 @@ class Stage:
 
     def close(self) -> None:
         """Stop every job and server; leave no process and no folder."""
-        for close in self._closes:
-            close()
-        shutil.rmtree(self._work_dir, ignore_errors=True)
+        with ExitStack() as closes:  # each, whatever another raises
+            closes.callback(shutil.rmtree, self._work_dir, ignore_errors=True)
+            for close in reversed(self._closes):
+                closes.callback(close)

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 
 from stagemaker.runtime import Container, Exit
 
-POLL_S = 0.1  # the longest that a request to stop, or the clock, goes unnoticed
+POLL_S = 0.1  # how often a request to stop and the clock are looked at
 STOP_GRACE_S = 120.0  # AWS: SIGTERM, and 120 s later SIGKILL
 SIBLING_GRACE_S = 5.0  # (ours) for the others when one has failed: they wait for it in vain
 _WAIT_S = 3600.0

@@ -219,12 +219,28 @@ def test_a_killed_localstack_is_swept_at_its_next_start(clients: Clients, place:
     until(lambda: docker("ps", *started()).split(), lambda now: not set(before) & set(now))
 
 
-def test_down_leaves_nothing(demo: str, place: Stack) -> None:
+def test_down_leaves_nothing_even_of_a_stack_that_was_killed(clients: Clients, place: Stack, role: str) -> None:
+    asked = request(role, "stagemaker/lambda:latest")
+    asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["sleep", "300"]}
+    clients.sagemaker.create_training_job(**asked)
+    until(lambda: docker("ps", *started()), bool)
+    docker("kill", docker("ps", *of_compose(service="localstack")))
     code, output = place.run("infra.compose", "down")
     assert (code, output.splitlines()[-1]) == (0, "Stopped.")
     assert left_in_the_engine() == []
-    code, output = place.run("infra.compose", "status")
-    assert (code, output) == (1, "Nothing runs: make up\n")
+    assert place.run("infra.compose", "status") == (1, "Nothing runs: make up\n")
+
+
+def test_up_status_down(place: Stack) -> None:
+    code, output = place.run("infra.compose", "up")
+    assert code == 0, output
+    assert f"AWS_ENDPOINT_URL={place.endpoint}" in output
+    code, said = place.run("infra.compose", "status")
+    assert code == 0
+    assert said in output
+    assert "already runs in containers" in place.run("infra.compose", "up")[1]
+    assert place.run("infra.compose", "down")[0] == 0
+    assert left_in_the_engine() == []
 
 
 def clients_for(place: Stack, service: str) -> Any:

@@ -11,12 +11,8 @@ from tests.e2e.conftest import EPOCHS, Place, leftovers
 MOMENTS = [
     "> Data",
     "> LocalStack",
-    "> Data to S3",
-    "> Training job",
     "epoch=",
     "> Endpoint",
-    "> Function",
-    "> Accuracy",
     "> Clean up",
 ]
 ENDS_WITHIN_S = 45

@@ -23,11 +23,24 @@ def lay_out(plan: TrainingPlan, host: str, base: Path) -> None:
 
 def read_failure(base: Path) -> str:
     """The start of what the container wrote to output/failure; empty when it wrote nothing that can be read."""
+    path = inside(base, "output/failure")
+    if path is None or not path.is_file():
+        return ""
     try:
-        with (base / "output" / "failure").open(errors="replace") as file:
+        with path.open(errors="replace") as file:
             return file.read(FAILURE_CHARS).strip()
     except OSError:
         return ""
+
+
+def inside(base: Path, name: str) -> Path | None:
+    """The real path of `name` in `base`; None when there is none, or when a link of the container's leads out of it:
+    what lies there is not the container's to read."""
+    try:
+        found = (base / name).resolve(strict=True)
+    except (OSError, RuntimeError):  # a loop of links
+        return None
+    return found if found.is_relative_to(base.resolve()) else None
 
 
 def spread(source: Path, folders: Sequence[Path], *, sharded: bool) -> None:
@@ -87,12 +100,14 @@ class Changes:
 
     def _files(self) -> Iterator[tuple[str, tuple[int, int]]]:
         for path in sorted(self._folder.rglob("*")):
+            name = path.relative_to(self._folder).as_posix()
             try:
-                state = path.stat()
+                found = inside(self._folder, name)
+                if found and found.is_file():
+                    state = found.stat()
+                    yield name, (state.st_mtime_ns, state.st_size)
             except FileNotFoundError:
                 continue
-            if path.is_file():
-                yield path.relative_to(self._folder).as_posix(), (state.st_mtime_ns, state.st_size)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -52,7 +52,7 @@ class Training:
                 raise ApiError("ServiceUnavailable", "LocalStack is shutting down.", 503)
             self._store.put(scope, KIND, plan.name, self._new_record(plan, request, tags))
             run = self._runs[scope, plan.name] = self._new_run(scope, plan, environment)
-        run.start()
+            run.start()
         return {"TrainingJobArn": plan.arn}
 
     def describe_training_job(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:

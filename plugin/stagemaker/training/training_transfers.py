@@ -1,12 +1,13 @@
 """What comes from S3 into the folders of a training job's hosts, and what goes back."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from stagemaker.aws import Aws
 from stagemaker.errors import validation_error
 from stagemaker.state import Scope
-from stagemaker.training.training_files import Changes, lay_out, pack, replicate, spread
+from stagemaker.training.training_files import Changes, inside, lay_out, pack, replicate, spread
 from stagemaker.training.training_plan import Channel, TrainingPlan
 
 
@@ -40,8 +41,7 @@ class Transfers:
         for base, changes in reversed(list(zip(self.bases, self._changes, strict=True))):
             folder = base / self._plan.checkpoints.folder
             for name in changes.take():
-                if (folder / name).exists():  # a trainer that keeps the last few deletes the others
-                    self._aws.upload_file(self._scope, folder / name, f"{self._plan.checkpoints.uri}/{name}")
+                self._save_checkpoint(folder, name, f"{self._plan.checkpoints.uri}/{name}")
 
     def save_results(self, *, model: bool) -> None:
         """model.tar.gz, if asked for, and output.tar.gz of all hosts. Nothing is sent before all is packed."""
@@ -50,10 +50,25 @@ class Transfers:
         packed = []
         for name, uri in (*results, ("output/data", plan.output_uri)):
             archive = self._folder / uri.rpartition("/")[2]
-            if pack([base / name for base in self.bases], archive):
+            if pack([folder for base in self.bases if (folder := inside(base, name))], archive):
                 packed.append((archive, uri))
         for archive, uri in packed:
             self._aws.upload_file(self._scope, archive, uri)
+
+    def _save_checkpoint(self, folder: Path, name: str, uri: str) -> None:
+        """By a link of our own: the trainer may rename or delete the file while it is sent."""
+        link = self._folder / "checkpoint"
+        found = inside(folder, name)
+        if found is None:
+            return
+        try:
+            os.link(found, link)
+        except FileNotFoundError:
+            return
+        try:
+            self._aws.upload_file(self._scope, link, uri)
+        finally:
+            link.unlink()
 
     def _fetch(self, channel: Channel, cancelled: Callable[[], bool]) -> None:
         folders = [base / "input" / "data" / channel.name for base in self.bases]

@@ -1,13 +1,14 @@
 """The files of a training job."""
 
 import errno
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from stagemaker.training.training_files import Changes, lay_out, pack, read_failure, replicate, spread
+from stagemaker.training.training_files import Changes, inside, lay_out, pack, read_failure, replicate, spread
 from stagemaker.training.training_plan import training_plan
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.training.test_training_plan import request
@@ -132,3 +133,29 @@ def test_changes_are_taken_once(tmp_path: Path) -> None:
     (tmp_path / "old").unlink()
     assert changes.take() == ["sub/new"]
     assert changes.take() == []
+
+
+def test_links_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not the container's")
+    base = tmp_path / "base"
+    (base / "output").mkdir(parents=True)
+    (base / "output" / "failure").symlink_to(tmp_path / "secret")
+    (base / "model").symlink_to(tmp_path)
+    (base / "within").symlink_to(base / "output")
+    (base / "loop").symlink_to(base / "loop")
+    assert read_failure(base) == ""
+    assert inside(base, "model") is None
+    assert inside(base, "loop") is None
+    assert inside(base, "missing") is None
+    assert inside(base, "within") == (base / "output").resolve()
+    changes = Changes(base)
+    (base / "late").symlink_to(tmp_path / "secret")
+    (base / "own").write_text("x")
+    (base / "latest").symlink_to("own")
+    assert changes.take() == ["latest", "own"]
+
+
+def test_a_failure_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    os.mkfifo(tmp_path / "output" / "failure")
+    assert read_failure(tmp_path) == ""

@@ -293,6 +293,38 @@ def test_checkpoints_come_and_go(stand: Stand) -> None:
     assert stand.aws.objects["s3://bucket/ck/3"] == b"third"
 
 
+def test_a_checkpoint_that_is_renamed_while_it_is_sent(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = stand.aws.upload_file
+
+    def renames(scope: Scope, path: Path, uri: str) -> None:
+        for partial in stand.work_dir.glob("*/*/checkpoints/*.partial"):
+            partial.rename(partial.with_suffix(""))
+        upload(scope, path, uri)
+
+    def saves(program: FakeProgram) -> int:
+        (program.base / "checkpoints" / "last.partial").write_text("state")
+        return 0
+
+    monkeypatch.setattr(stand.aws, "upload_file", renames)
+    stand.create(saves, CheckpointConfig={"S3Uri": "s3://bucket/ck"})
+    assert stand.ended()["TrainingJobStatus"] == "Completed"
+    assert stand.aws.objects["s3://bucket/ck/last.partial"] == b"state"
+
+
+def test_a_model_folder_that_leads_elsewhere_is_not_sent(stand: Stand, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of somebody else")
+
+    def swaps(program: FakeProgram) -> int:
+        (program.base / "model").rmdir()
+        (program.base / "model").symlink_to(tmp_path)
+        (program.base / "output" / "failure").symlink_to(tmp_path / "secret")
+        return 0
+
+    stand.create(swaps)
+    assert stand.ended()["TrainingJobStatus"] == "Completed"
+    assert "s3://bucket/out/job/output/model.tar.gz" not in stand.aws.objects
+
+
 def test_data_that_went_away_fails_the_job(stand: Stand) -> None:
     stand.aws.go_on.clear()
     stand.create()
