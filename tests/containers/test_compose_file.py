@@ -30,11 +30,21 @@ def test_up_runs_localstack_and_its_registry_on_loopback_only() -> None:
     assert {service["restart"] for service in services.values()} == {"no"}
 
 
+def test_the_registry_is_alone_with_localstack_on_a_network_without_a_way_out() -> None:
+    found = config()
+    assert set(found["services"]["registry"]["networks"]) == {"registry"}
+    assert found["networks"]["registry"]["internal"] is True
+    assert not found["networks"]["stagemaker"].get("internal")
+    joined = found["services"]["localstack"]["networks"]
+    assert set(joined) == {"registry", "stagemaker"}
+    assert joined["stagemaker"]["priority"] == 1000, "the network of the published ports and of the default route"
+
+
 def test_a_second_stack_shares_no_name_and_no_port() -> None:
     found = config(STAGEMAKER_PROJECT="other", PORT="4600", REGISTRY_PORT="5600")
     localstack = found["services"]["localstack"]
     assert found["name"] == "other"
-    assert [network["name"] for network in found["networks"].values()] == ["other"]
+    assert {network["name"] for network in found["networks"].values()} == {"other", "other-registry"}
     assert {volume["name"] for volume in found["volumes"].values()} == {"other-state", "other-registry"}
     assert localstack["environment"]["STAGEMAKER_NETWORK"] == "other"
     assert [port["published"] for port in localstack["ports"]] == ["4600", "5600"]
@@ -44,7 +54,7 @@ def test_a_second_stack_shares_no_name_and_no_port() -> None:
 def test_what_it_makes_is_labelled() -> None:
     found = config()
     made = (*found["networks"].values(), *found["volumes"].values(), found["services"]["registry"])
-    assert [one["labels"]["com.stagemaker"] for one in made] == ["1"] * 4
+    assert [one["labels"]["com.stagemaker"] for one in made] == ["1"] * 5
 
 
 def test_the_images_are_built_and_not_run_and_a_gpu_is_asked_for_in_the_override_only() -> None:

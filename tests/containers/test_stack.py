@@ -141,6 +141,27 @@ def test_the_role_reaches_s3_from_inside(clients: Clients, role: str, place: Sta
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
 
 
+def test_no_container_of_a_user_reaches_the_registry(clients: Clients, role: str, place: Stack) -> None:
+    (registry,) = docker("ps", *of_compose(service="registry")).split()
+    of_each = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+    address, *more = docker("inspect", "--format", of_each, registry).split()
+    assert not more
+    program = (
+        "import socket\n"
+        f"for host in ('registry', '{address}'):\n"
+        "    try:\n"
+        "        socket.create_connection((host, 5000), timeout=3)\n"
+        "    except OSError:\n"
+        "        continue\n"
+        "    raise SystemExit(f'reached {host}')\n"
+    )
+    asked = request(role, "stagemaker/lambda:latest")
+    asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["python", "-c"], "ContainerArguments": [program]}
+    clients.sagemaker.create_training_job(**asked)
+    job = ended(clients, asked["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+
+
 def test_an_image_that_is_nowhere_is_refused(clients: Clients, role: str) -> None:
     for image in ("nobody/has-this:1", "000000000000.dkr.ecr.us-east-1.amazonaws.com/nothing:1"):
         with pytest.raises(ClientError) as refusal:

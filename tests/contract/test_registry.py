@@ -233,6 +233,28 @@ def test_a_lifecycle_policy_expires_after_a_push(world: World, ecr: Any, login: 
     assert refused(ecr.get_lifecycle_policy, **name)[0] == "LifecyclePolicyNotFoundException"
 
 
+def test_the_images_of_an_index_outlive_the_policy_until_it_comes(world: World, ecr: Any, login: Path) -> None:
+    name = {"repositoryName": "dogs/index"}
+    ecr.create_repository(**name)
+    docker("push", world.image("dogs/index", "base", b"index"), config=login)
+    selection = {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 1}
+    text = json.dumps({"rules": [{"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}]})
+    ecr.put_lifecycle_policy(**name, lifecyclePolicyText=text)
+    (base,) = ecr.batch_get_image(**name, imageIds=[{"imageTag": "base"}])["images"]
+    items: list[dict[str, Any]] = []
+    for processor in ("amd64", "arm64"):
+        body = base["imageManifest"] + "\n" * (len(items) + 1)
+        media_type = base["imageManifestMediaType"]
+        put = ecr.put_image(**name, imageManifest=body, imageManifestMediaType=media_type)["image"]
+        digest, platform = put["imageId"]["imageDigest"], {"os": "linux", "architecture": processor}
+        items.append({"mediaType": media_type, "digest": digest, "size": len(body), "platform": platform})
+    kind = "application/vnd.oci.image.index.v1+json"
+    body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": items})
+    ecr.put_image(**name, imageManifest=body, imageManifestMediaType=kind, imageTag="both")
+    found = ecr.batch_get_image(**name, imageIds=[{"imageTag": "both"}, *({"imageDigest": i["digest"]} for i in items)])
+    assert (len(found["images"]), found["failures"]) == (3, [])
+
+
 def test_what_is_set_on_a_repository(world: World, ecr: Any) -> None:
     made = ecr.create_repository(repositoryName="dogs/set", tags=[{"Key": "a", "Value": "1"}])["repository"]
     assert refused(ecr.create_repository, repositoryName="dogs/set")[0] == "RepositoryAlreadyExistsException"

@@ -5,7 +5,9 @@ A record holds "Repository" (as DescribeRepositories answers it), "Tags" (of the
 """
 
 import fnmatch
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from stagemaker.registry.manifest_plan import Manifest, read_manifest
 from stagemaker.state import Record, Scope, Store
 
 KIND = "ecr-repository"
+UNTAGGED_GRACE_S = 600.0  # ours: the index that names an image is pushed after it, once all its other images are there
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Catalog:
 
     def __init__(self, store: Store, backend: Backend | None, clock: Callable[[], float]) -> None:
         self.store, self._backend, self._clock = store, backend, clock
+        self._locks: dict[tuple[Scope, str], AbstractContextManager[bool]] = {}
 
     @property
     def backend(self) -> Backend:
@@ -50,6 +54,13 @@ class Catalog:
         if record is None:
             raise repository_missing(scope, name)
         return record
+
+    def alone(self, scope: Scope, name: str) -> AbstractContextManager[bool]:
+        """The repository's lock (re-entrant), to be taken before the store's: images change in the registry and in the
+        record under it, so that nobody comes between the two. Raises RepositoryNotFoundException."""
+        with self.store.lock:
+            self.repository(scope, name)
+            return self._locks.setdefault((scope, name), threading.RLock())
 
     def update(self, scope: Scope, name: str, **changes: Any) -> Record:
         """Replace a part of the record. Raises RepositoryNotFoundException."""
@@ -68,62 +79,61 @@ class Catalog:
         digest: str | None = None,
         again: bool = True,
     ) -> Manifest:
-        """Store a manifest whose blobs are there already, and tag it; then the lifecycle policy is applied.
+        """Store a manifest whose blobs are there already, and tag it; after a tag the lifecycle policy is applied.
 
         `digest` is what its sender says that it is; `again`: pushing what is there already is no error. Raises as
-        PutImage does; then nothing has changed."""
+        PutImage does; then nothing has changed, except when only the policy could not be applied."""
         try:
             manifest = read_manifest(body, media_type)
         except ValueError as error:
             raise invalid(f"Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{error}'") from None
         if digest not in (None, manifest.digest):
             raise ApiError("ImageDigestDoesNotMatchException", f"The image manifest's digest is not {digest}.")
-        self._check(scope, name, manifest, tag, again)
-        self.backend.put_manifest(scope, name, manifest.digest, manifest.media_type, body)
-        with self.store.lock:
+        with self.alone(scope, name):
             record = self._check(scope, name, manifest, tag, again)
+            self.backend.put_manifest(scope, name, manifest.digest, manifest.media_type, body)
             images = record["Images"]
             if manifest.digest not in images:
                 images = {**images, manifest.digest: self._image(manifest, images)}
             tags = {**record["ImageTags"], **({tag: manifest.digest} if tag else {})}
             self.update(scope, name, Images=images, ImageTags=tags)
-        self.expire(scope, name)
+            if tag:
+                self.expire(scope, name)
         return manifest
 
     def untag(self, scope: Scope, name: str, tag: str) -> None:
         """Take the tag off; an image without a tag left is deleted, as BatchDeleteImage does."""
-        with self.store.lock:
+        with self.alone(scope, name):
             tags = dict(self.repository(scope, name)["ImageTags"])
             digest = tags.pop(tag, None)
-            if digest is None:
-                return
             if digest in tags.values():
                 self.update(scope, name, ImageTags=tags)
-                return
-        self.remove(scope, name, [digest])
+            elif digest is not None:
+                self.remove(scope, name, [digest])
 
     def remove(self, scope: Scope, name: str, digests: Iterable[str]) -> None:
         """Delete images and their tags, first in the registry: when it does not answer, the record stays."""
         gone = set(digests)
-        for digest in gone:
-            self.backend.delete_manifest(scope, name, digest)
-        with self.store.lock:
+        with self.alone(scope, name):
+            for digest in gone:
+                self.backend.delete_manifest(scope, name, digest)
             record = self.repository(scope, name)
             images = {digest: image for digest, image in record["Images"].items() if digest not in gone}
             tags = {tag: digest for tag, digest in record["ImageTags"].items() if digest not in gone}
             self.update(scope, name, Images=images, ImageTags=tags)
 
     def expire(self, scope: Scope, name: str) -> None:
-        """Apply the lifecycle policy: when it is put, after each push and before images are listed or described.
+        """Apply the lifecycle policy: when it is put, after a push of a tag and before images are listed or described.
 
         (AWS does it within 24 hours of the moment at which an image meets a rule.)"""
-        record = self.repository(scope, name)
-        if not record.get("Lifecycle"):
-            return
-        now = self._clock()
-        if found := expired(read_policy(record["Lifecycle"]), candidates(record), now):
-            self.remove(scope, name, found)
-        self.update(scope, name, LifecycleEvaluatedAt=now)
+        if not self.repository(scope, name).get("Lifecycle"):
+            return  # and waits for no push
+        with self.alone(scope, name):
+            record, now = self.repository(scope, name), self._clock()
+            policy = record.get("Lifecycle")
+            if policy and (found := expired(read_policy(policy), candidates(record, now), now)):
+                self.remove(scope, name, found)
+            self.update(scope, name, LifecycleEvaluatedAt=now)
 
     def _check(self, scope: Scope, name: str, manifest: Manifest, tag: str | None, again: bool) -> Record:
         record = self.repository(scope, name)
@@ -165,11 +175,13 @@ def referenced(record: Record) -> set[str]:
     return {child for image in record["Images"].values() for child in image.children}
 
 
-def candidates(record: Record) -> list[Candidate]:
-    """What a lifecycle policy looks at: AWS does not expire an image that an index names."""
+def candidates(record: Record, now: float) -> list[Candidate]:
+    """What a lifecycle policy looks at: AWS does not expire an image that an index names, and we none whose index may
+    still be on its way."""
     kept = referenced(record)
-    return [
+    found = [
         Candidate(image.digest, tuple(tags_of(record, image.digest)), image.pushed_at)
         for image in record["Images"].values()
         if image.digest not in kept
     ]
+    return [image for image in found if image.tags or now - image.pushed_at >= UNTAGGED_GRACE_S]

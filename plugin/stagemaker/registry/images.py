@@ -66,21 +66,22 @@ class Images:
         """By tag: take the tag off, and delete the image when it was the last; by digest: delete the image."""
         name, deleted, failures = request["repositoryName"], [], []
         self._find(scope, request)
-        for image_id in request["imageIds"]:
-            record = self._catalog.repository(scope, name)
-            image = find_image(record, image_id)
-            if isinstance(image, Failure):
-                failures.append(image.answer(image_id))
-                continue
-            tags, tag = tags_of(record, image.digest), image_id.get("imageTag")
-            if image.digest in referenced(record) and (tag is None or tags == [tag]):
-                failures.append(_REFERENCED.answer(image_id))
-            elif tag is not None:
-                self._catalog.untag(scope, name, tag)
-                deleted.append(_image_id(image.digest, tag))
-            else:
-                self._catalog.remove(scope, name, [image.digest])
-                deleted += [_image_id(image.digest, each) for each in tags or [""]]
+        with self._catalog.alone(scope, name):
+            for image_id in request["imageIds"]:
+                record = self._catalog.repository(scope, name)
+                image = find_image(record, image_id)
+                if isinstance(image, Failure):
+                    failures.append(image.answer(image_id))
+                    continue
+                tags, tag = tags_of(record, image.digest), image_id.get("imageTag")
+                if image.digest in referenced(record) and (tag is None or tags == [tag]):
+                    failures.append(_REFERENCED.answer(image_id))
+                elif tag is not None:
+                    self._catalog.untag(scope, name, tag)
+                    deleted.append(_image_id(image.digest, tag))
+                else:
+                    self._catalog.remove(scope, name, [image.digest])
+                    deleted += [_image_id(image.digest, each) for each in tags or [""]]
         return {"imageIds": deleted, "failures": failures}
 
     def put_image(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:

@@ -19,12 +19,13 @@ class Lifecycle:
         self._catalog, self._clock = catalog, clock
 
     def put_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """Keep the policy and apply it at once."""
+        """Keep the policy and apply it at once. When that fails, the policy stays, and is applied later."""
         self._find(scope, request)
         name, text = request["repositoryName"], request["lifecyclePolicyText"]
         _check(text)
-        self._catalog.update(scope, name, Lifecycle=text)
-        self._catalog.expire(scope, name)
+        with self._catalog.alone(scope, name):
+            self._catalog.update(scope, name, Lifecycle=text, LifecycleEvaluatedAt=self._clock())
+            self._catalog.expire(scope, name)
         return {"registryId": scope.account, "repositoryName": name, "lifecyclePolicyText": text}
 
     def get_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
@@ -41,8 +42,10 @@ class Lifecycle:
 
     def delete_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Answers what was deleted."""
-        answer = self.get_lifecycle_policy(scope, request)
-        self._catalog.update(scope, request["repositoryName"], Lifecycle=None)
+        refuse_foreign(scope, request)
+        with self._catalog.alone(scope, request["repositoryName"]):
+            answer = self.get_lifecycle_policy(scope, request)
+            self._catalog.update(scope, request["repositoryName"], Lifecycle=None)
         return answer
 
     def start_lifecycle_policy_preview(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +98,7 @@ def _check(text: str) -> None:
 
 
 def _preview(record: Record, text: str, now: float) -> dict[str, dict[str, Any]]:
-    found = expired(read_policy(text), candidates(record), now)
+    found = expired(read_policy(text), candidates(record, now), now)
     return {
         digest: {
             "imageDigest": digest,

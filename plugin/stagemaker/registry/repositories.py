@@ -65,16 +65,15 @@ class Repositories:
 
     def delete_repository(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """With its images when `force` is set."""
-        record, name = self._find(scope, request), request["repositoryName"]
-        if record["Images"]:
-            if not request.get("force"):
-                raise repository_not_empty(scope, name)
-            self._catalog.remove(scope, name, record["Images"])
-        store = self._catalog.store
-        with store.lock:
-            if self._catalog.repository(scope, name)["Images"]:
-                raise repository_not_empty(scope, name)  # pushed meanwhile
-            store.delete(scope, KIND, name)
+        refuse_foreign(scope, request)
+        name = request["repositoryName"]
+        with self._catalog.alone(scope, name):
+            record = self._catalog.repository(scope, name)
+            if record["Images"]:
+                if not request.get("force"):
+                    raise repository_not_empty(scope, name)
+                self._catalog.remove(scope, name, record["Images"])
+            self._catalog.store.delete(scope, KIND, name)
         return {"repository": record["Repository"]}
 
     def put_image_tag_mutability(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:

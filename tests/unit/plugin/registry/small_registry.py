@@ -3,14 +3,15 @@ the paths that it was asked for."""
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 class SmallRegistry(ThreadingHTTPServer):
-    """`content` by path; `asked` every request line so far. `breaks_after` bytes of an upload it hangs up."""
+    """`content` by path; `asked` every request line so far. `breaks_after` bytes of an upload it hangs up; `on_delete`
+    is called once, between the first deletion and its answer."""
 
     daemon_threads = True
 
@@ -19,6 +20,7 @@ class SmallRegistry(ThreadingHTTPServer):
         self.content: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.breaks_after: int | None = None
+        self.on_delete: Callable[[], object] | None = None
 
     @property
     def url(self) -> str:
@@ -60,7 +62,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         self.server.asked.append(f"DELETE {self.path}")
-        self._answer(202 if self.server.content.pop(self.path, None) is not None else 404, b"")
+        found = self.server.content.pop(self.path, None)
+        meanwhile, self.server.on_delete = self.server.on_delete, None
+        if meanwhile:
+            meanwhile()
+        self._answer(202 if found is not None else 404, b"")
 
     def log_message(self, *_: Any) -> None:
         pass
