@@ -146,17 +146,11 @@ def test_no_container_of_a_user_reaches_the_registry(clients: Clients, role: str
     of_each = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
     address, *more = docker("inspect", "--format", of_each, registry).split()
     assert not more
-    program = (
-        "import socket\n"
-        f"for host in ('registry', '{address}'):\n"
-        "    try:\n"
-        "        socket.create_connection((host, 5000), timeout=3)\n"
-        "    except OSError:\n"
-        "        continue\n"
-        "    raise SystemExit(f'reached {host}')\n"
-    )
+    connect = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)"
+    reach = f'reach() {{ python -c "{connect}" "$@"; }}'
+    program = f"{reach}; reach localstack 4566 && ! reach registry 5000 && ! reach {address} 5000"
     asked = request(role, "stagemaker/lambda:latest")
-    asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["python", "-c"], "ContainerArguments": [program]}
+    asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["sh", "-c"], "ContainerArguments": [program]}
     clients.sagemaker.create_training_job(**asked)
     job = ended(clients, asked["TrainingJobName"])
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
