@@ -1,8 +1,10 @@
 """Lambda functions with AWS's own runtime client, in real processes and in real containers, without LocalStack."""
 
+import base64
 import http.client
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +17,15 @@ from stagemaker.functions.function_containers import Containers
 from stagemaker.functions.function_environment import Environment, Result
 from stagemaker.functions.function_processes import Processes
 from stagemaker.functions.function_program import Function, Launcher
-from stagemaker.functions.functions_api import Answer, InitError, Invocation, Ready, RuntimeApi
+from stagemaker.functions.functions_api import (
+    MAX_PAYLOAD_BYTES,
+    Answer,
+    InitError,
+    Invocation,
+    Ready,
+    RuntimeApi,
+    error,
+)
 from stagemaker.runtime.labels import Labels
 from stagemaker.runtime.ports import LOOPBACK
 from tests.contract.function_containers_world import containers, running
@@ -295,6 +305,77 @@ def test_the_api_refuses_web_pages(api: RuntimeApi, headers: dict[str, str]) -> 
     assert request(api, "GET", "invocation/next", headers=headers)[0] == 403
     assert request(api, "POST", "init/error", headers=headers)[0] == 403
     assert api.next_event(0) is None
+
+
+def connect(api: RuntimeApi) -> socket.socket:
+    host, port = api.address.split(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def send(api: RuntimeApi, data: bytes) -> bytes:
+    """The answer to what is sent as it is, with the connection's end behind it."""
+    with connect(api) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def chunked(api: RuntimeApi, what: str, body: bytes) -> bytes:
+    """The first line of the answer."""
+    head = f"POST /2018-06-01/runtime/{what} HTTP/1.1\r\nHost: {api.address}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return send(api, head.encode() + body).partition(b"\r\n")[0]
+
+
+LATE = b"Lambda-Runtime-Function-Error-Type: Late\r\n"
+LATE_BODY = b"Lambda-Runtime-Function-Error-Body: " + base64.b64encode(b'{"errorType": "Late"}') + b"\r\n"
+LIMIT = f"exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)"
+TOO_LARGE = f"Response payload size ({MAX_PAYLOAD_BYTES + 1} bytes) {LIMIT}."
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (b"3\r\n[1,\r\n2;x=y\r\n2]\r\n0\r\n\r\n", Answer(b"[1,2]", is_error=False)),
+        (b"2\r\n[1\r\n0\r\n" + LATE + LATE_BODY + b"\r\n", Answer(b'{"errorType": "Late"}', is_error=True)),
+        (
+            b"2\r\n[1\r\n0\r\n" + LATE + b"\r\n",
+            Answer(error("Late", "The function failed while it sent its response."), is_error=True),
+        ),
+        (
+            b"%x\r\n%b\r\n0\r\n\r\n" % (MAX_PAYLOAD_BYTES + 1, b"x" * (MAX_PAYLOAD_BYTES + 1)),
+            Answer(error("Function.ResponseSizeTooLarge", TOO_LARGE), is_error=True),
+        ),
+    ],
+)
+def test_the_api_takes_chunks(api: RuntimeApi, body: bytes, answer: Answer) -> None:
+    api.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
+    assert chunked(api, "invocation/id-1/response", body) == b"HTTP/1.1 202 Accepted"
+    assert api.next_event(0) == answer
+    assert chunked(api, "init/error", b"2\r\n{}\r\n0\r\n\r\n") == b"HTTP/1.1 202 Accepted"
+    assert api.next_event(0) == InitError(b"{}")
+
+
+@pytest.mark.parametrize("body", [b"x\r\n", b"-1\r\n", b"1\r\n12\r\n0\r\n\r\n", b"0\r\n" + b"A: b\r\n" * 33])
+def test_the_api_takes_no_broken_chunks(api: RuntimeApi, body: bytes) -> None:
+    api.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
+    assert chunked(api, "invocation/id-1/response", body) == b"HTTP/1.1 400 Bad Request"
+    assert api.next_event(0) is None
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_a_body_that_breaks_off_is_no_answer(api: RuntimeApi, head: str) -> None:
+    api.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
+    request = f"POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: {api.address}\r\n{head}\r\n\r\n"
+    assert send(api, request.encode() + b"4\r\n1") == b""
+    assert api.next_event(0) is None
+
+
+def test_the_api_does_not_wait_for_strangers() -> None:
+    api = RuntimeApi(LOOPBACK)
+    api.admit("127.0.0.2")
+    with connect(api) as silent:
+        assert silent.recv(1) == b""
+    api.close()
 
 
 def test_a_closed_api_lets_its_callers_go() -> None:

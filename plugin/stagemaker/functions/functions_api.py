@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. What the program
 what it is given goes in by `offer`. Deciding what it means is `function_environment.py`'s.
 """
 
+import base64
 import http.server
 import json
 import queue
@@ -14,11 +15,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from stagemaker.functions.request_body import Body, BrokenBodyError, read_body
+
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024 + 100  # of a response, as the error message of AWS says
 _MAX_ERROR_BYTES = 256 * 1024
-_CHUNK_BYTES = 64 * 1024
 _ADMISSION_S = 20.0  # for a program that asks before we know where it runs
+_STRANGER_S = 1.0  # for somebody else to say what it wants, and be refused
+_STRANGER_BYTES = 64 * 1024
+_SILENCE_S = 1000.0  # longer than a function may run: between two requests, and within one
 _PREFIX = "/2018-06-01/runtime/"
 
 
@@ -147,9 +152,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
     disable_nagle_algorithm = True
+    timeout = _SILENCE_S
+
+    def handle(self) -> None:
+        """Serve the program; refuse anybody else without reading more than comes at once."""
+        if self.server.api.admits(self.client_address[0]):
+            super().handle()
+            return
+        self.connection.settimeout(_STRANGER_S)
+        if self.connection.recv(_STRANGER_BYTES):
+            self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     def do_GET(self) -> None:
-        if self._refuse_strangers():
+        if self._refuse_web_pages():
             return
         if self.path != f"{_PREFIX}invocation/next":
             self._say(HTTPStatus.NOT_FOUND)
@@ -165,17 +180,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._say(HTTPStatus.GONE)
 
     def do_POST(self) -> None:
-        if self._refuse_strangers():
+        if self._refuse_web_pages():
             return
+        try:
+            self._hear()
+        except BrokenBodyError:
+            self.close_connection = True
+            self._say(HTTPStatus.BAD_REQUEST)
+
+    def _hear(self) -> None:
         kind, _, rest = self.path.removeprefix(_PREFIX).partition("/")
         request_id, _, what = rest.partition("/")
         if (kind, rest) == ("init", "error"):
-            self.server.api.events.put(InitError(self._body(_MAX_ERROR_BYTES)))
+            self.server.api.events.put(InitError(self._body(_MAX_ERROR_BYTES).data))
             self._say(HTTPStatus.ACCEPTED)
         elif kind == "invocation" and what == "response":
-            self._answered(request_id, self._response())
+            self._answered(request_id, _response(self._body(MAX_PAYLOAD_BYTES)))
         elif kind == "invocation" and what == "error":
-            self._answered(request_id, Answer(self._body(_MAX_ERROR_BYTES), is_error=True))
+            self._answered(request_id, Answer(self._body(_MAX_ERROR_BYTES).data, is_error=True))
         else:
             self._body(0)
             self._say(HTTPStatus.NOT_FOUND)
@@ -184,38 +206,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         taken = self.server.api.answer(request_id, answer)
         self._say(HTTPStatus.ACCEPTED if taken else HTTPStatus.BAD_REQUEST)
 
-    def _response(self) -> Answer:
-        size = self._length()
-        body = self._body(MAX_PAYLOAD_BYTES)
-        if size <= MAX_PAYLOAD_BYTES:
-            return Answer(body, is_error=False)
-        limit = f"exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)"
-        return Answer(
-            error("Function.ResponseSizeTooLarge", f"Response payload size ({size} bytes) {limit}."), is_error=True
-        )
+    def _body(self, limit: int) -> Body:
+        return read_body(self.rfile, self.headers, limit)  # type: ignore[arg-type]  # a BufferedReader
 
-    def _length(self) -> int:
-        length = self.headers.get("Content-Length", "0")
-        return int(length) if length.isdigit() else 0
-
-    def _body(self, limit: int) -> bytes:
-        """At most `limit` bytes of it; the rest is read, so that the sender hears the answer, and dropped."""
-        size = self._length()
-        body = self.rfile.read(min(size, limit))
-        size -= len(body)
-        while size > 0 and (chunk := self.rfile.read(min(size, _CHUNK_BYTES))):
-            size -= len(chunk)
-        return body
-
-    def _refuse_strangers(self) -> bool:
-        """Neither a web page in a browser on this machine nor another function may take an invocation or answer one."""
+    def _refuse_web_pages(self) -> bool:
+        """A web page in a browser on this machine may not take an invocation or answer one."""
         web_page = "Origin" in self.headers or "Sec-Fetch-Site" in self.headers
-        stranger = web_page or self.headers.get("Host") != self.server.api.address
-        if stranger or not self.server.api.admits(self.client_address[0]):
-            stranger = True
+        if refused := web_page or self.headers.get("Host") != self.server.api.address:
             self.close_connection = True
             self._say(HTTPStatus.FORBIDDEN)
-        return stranger
+        return refused
 
     def _say(self, status: HTTPStatus, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -232,3 +232,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def error(kind: str, message: str) -> bytes:
     """An error of the platform, in the form that AWS answers."""
     return json.dumps({"errorType": kind, "errorMessage": message}).encode()
+
+
+def _response(body: Body) -> Answer:
+    """What a function returned, or the error that ended it after it had begun to send (AWS's two trailers for that)."""
+    if body.size > MAX_PAYLOAD_BYTES:
+        limit = f"exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)"
+        message = f"Response payload size ({body.size} bytes) {limit}."
+        return Answer(error("Function.ResponseSizeTooLarge", message), is_error=True)
+    if kind := body.trailers.get("lambda-runtime-function-error-type"):
+        return Answer(_late_error(kind, body.trailers.get("lambda-runtime-function-error-body", "")), is_error=True)
+    return Answer(body.data, is_error=False)
+
+
+def _late_error(kind: str, encoded: str) -> bytes:
+    """`encoded` is JSON in base64."""
+    try:
+        found = base64.b64decode(encoded, validate=True)
+        json.loads(found)
+    except ValueError:
+        return error(kind, "The function failed while it sent its response.")
+    return found
