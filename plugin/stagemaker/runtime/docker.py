@@ -16,7 +16,7 @@ from stagemaker.runtime.docker_frames import Frames
 from stagemaker.runtime.docker_terminal import Terminal
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
-_QUICK_S = 20  # looking up, and signals
+_QUICK_S = 20  # looking up, attaching, and signals
 _ANSWER_S = 60  # creating and removing take seconds on a busy machine
 _PULL_S = 600  # between two messages: a layer of gigabytes is unpacked in silence
 _NEWEST_API = (1, 45)  # what this file was written for; later engines speak it too
@@ -95,7 +95,7 @@ class Engine:
 
     def stats(self, container: str) -> dict[str, Any]:
         """What it uses now."""
-        with self._client() as client:
+        with self._client(_QUICK_S) as client:
             return dict(client.stats(container, stream=False, one_shot=True))
 
     def start(self, container: str) -> None:
@@ -158,7 +158,7 @@ class Engine:
                 client.remove_network(network)
 
     def _attach(self, container: str, streams: Mapping[str, int]) -> socket.socket:
-        with self._client() as client:
+        with self._client(_QUICK_S) as client:
             upgraded = client.attach_socket(container, streams)
             with closing(upgraded._response):
                 connection: socket.socket = upgraded._sock.dup()  # which does not end with the client
@@ -171,7 +171,13 @@ class Engine:
             yield client
 
     def _new_client(self, timeout_s: int) -> APIClient:
-        return APIClient(base_url=self.url, version=self._version, timeout=timeout_s)
+        return _Client(base_url=self.url, version=self._version, timeout=timeout_s)
+
+
+class _Client(APIClient):
+    def post(self, *arguments: Any, **options: Any) -> Any:
+        """With the client's timeout, which the package forgets when it attaches."""
+        return super().post(*arguments, **{"timeout": self.timeout, **options})
 
 
 @contextmanager

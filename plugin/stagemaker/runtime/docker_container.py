@@ -14,10 +14,16 @@ from stagemaker.runtime.lines import LineSplitter, give
 
 LOG = logging.getLogger(__name__)
 _WAIT_S = 8  # an ended container answers at once; one that closed its output early is asked again
+_STDERR = 2
+_KILL_S = 60  # after SIGKILL, for an engine under load
 _KILLED = 137
 ENGINE_STOPPED = (
     "The Docker engine stopped or does not answer: start it again; what it left of this container is removed then"
 )
+NOT_KILLED = (
+    "The Docker engine did not kill this container: restart the engine; what it left of this container is removed then"
+)
+NOT_FOLLOWED = "Stagemaker failed to follow this container and removed it: LocalStack's log says why"
 
 
 class DockerContainer:
@@ -41,6 +47,7 @@ class DockerContainer:
         self._engine, self._id, self._output = engine, engine_id, output
         self._on_line, self._on_end = on_line, on_end
         self._end: Future[Exit] = Future()
+        self._ending = threading.Lock()
         threading.Thread(target=self._follow, name=f"output of {spec.name}", daemon=True).start()
 
     def poll(self) -> Exit | None:
@@ -60,9 +67,12 @@ class DockerContainer:
         return self.wait(grace_s) or self.kill()
 
     def kill(self) -> Exit:
-        """SIGKILL; returns when nothing is left."""
+        """SIGKILL; returns when nothing is left, or after a minute when the engine does not get it done."""
         self._signal("SIGKILL")
-        return self._end.result()
+        if end := self.wait(_KILL_S):
+            return end
+        self._output.close()
+        return self._finish(Exit(_KILLED, NOT_KILLED, lost=True))
 
     def drain(self, timeout_s: float) -> bool:
         """See FunctionContainer."""
@@ -87,17 +97,31 @@ class DockerContainer:
                 LOG.warning("%s to %s: %s", signal, self.spec.name, error)
 
     def _follow(self) -> None:
-        splitters = {1: LineSplitter(), 2: LineSplitter()}
-        for stream, chunk in self._output:
-            give(splitters[stream].feed(chunk), self._on_line)
-        for splitter in splitters.values():
-            give(splitter.finish(), self._on_line)
-        end = self._ask_for_end()
         try:
-            self._on_end()
+            self._read()
+            end = self._ask_for_end()
         except Exception:
-            LOG.exception("cleaning up after %s", self.spec.name)
-        self._end.set_result(end)
+            LOG.exception("following %s", self.spec.name)
+            end = Exit(_KILLED, NOT_FOLLOWED, lost=True)
+        self._finish(end)
+
+    def _read(self) -> None:
+        output, errors = LineSplitter(), LineSplitter()
+        for stream, chunk in self._output:
+            give((errors if stream == _STDERR else output).feed(chunk), self._on_line)
+        for splitter in output, errors:
+            give(splitter.finish(), self._on_line)
+
+    def _finish(self, end: Exit) -> Exit:
+        """Clean up, once; how it ended, as whoever came first said."""
+        with self._ending:
+            if not self._end.done():
+                try:
+                    self._on_end()
+                except Exception:
+                    LOG.exception("cleaning up after %s", self.spec.name)
+                self._end.set_result(end)
+        return self._end.result()
 
     def _ask_for_end(self) -> Exit:
         try:
@@ -115,6 +139,8 @@ class DockerContainer:
                 return self._engine.wait(self._id, _WAIT_S)
             except EngineGone:
                 self._engine.inspect(self._id)  # it runs on without an output, or the engine is gone
+                if self._end.done():  # nobody asks any more
+                    raise
 
 
 def _exit(code: int, state: dict[str, object], memory_bytes: int) -> Exit:

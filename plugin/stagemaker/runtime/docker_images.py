@@ -5,6 +5,7 @@ import re
 from stagemaker.errors import ApiError
 from stagemaker.runtime import ImageRefused, Registry
 from stagemaker.runtime.docker import Engine, EngineError
+from stagemaker.runtime.images import by_digest
 
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
@@ -35,8 +36,7 @@ class Images:
         """The name, ending with a digest, of what the name means now. Raises as `check`."""
         pull = self._registry.find(image) if self._registry and _REFERENCE.fullmatch(image) else None
         if pull:  # under the caller's own host, which says account and region
-            host, slash, repository = image.partition("@")[0].rpartition("/")
-            return f"{host}{slash}{repository.partition(':')[0]}@{pull.reference.rpartition('@')[2]}"
+            return by_digest(image, pull.reference.rpartition("@")[2])
         self.check(image)
         return str(self._engine.inspect_image(image)["Id"])
 

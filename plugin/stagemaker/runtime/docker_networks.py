@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from stagemaker.runtime.docker import Engine, EngineError, suppress_missing
 from stagemaker.runtime.docker_config import engine_name
@@ -44,20 +44,12 @@ class Networks:
     def sweep(self, state_label: str) -> None:
         """Remove the networks of earlier runs over the same state, unless others use them, and ours without members."""
         with self._lock:
-            used = {network for network, _ in self._groups.values()} | {self._main}
-            for network in self._engine.networks(state_label):
-                if network["Name"] not in used:
-                    self._engine.remove_network(network["Id"], disconnect=_GROUP_LABEL in network["Labels"])
+            self._remove(state_label, {self._main, *(network for network, _ in self._groups.values())})
 
     def close(self, state_label: str) -> None:
         """Remove the networks that were made over this state, by an earlier run too, unless others use them."""
         with self._lock:
-            for network in self._engine.networks(state_label):
-                try:
-                    self._engine.remove_network(network["Id"], disconnect=_GROUP_LABEL in network["Labels"])
-                except EngineError as error:
-                    if error.status != 403:  # in use
-                        raise
+            self._remove(state_label, set())
 
     def host(self) -> str:
         """The address at which the containers of the stack's network reach us: in our own container its own, else the
@@ -67,6 +59,16 @@ class Networks:
         with self._lock:
             self._make_main()
         return str(self._engine.inspect_network(self._main)["IPAM"]["Config"][0]["Gateway"])
+
+    def _remove(self, state_label: str, kept: Set[str]) -> None:
+        for network in self._engine.networks(state_label):
+            if network["Name"] in kept:
+                continue
+            try:
+                self._engine.remove_network(network["Id"], disconnect=_GROUP_LABEL in network["Labels"])
+            except EngineError as error:
+                if error.status != 403:  # in use
+                    raise
 
     def _make_main(self) -> None:
         try:

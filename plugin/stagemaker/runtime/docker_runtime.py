@@ -60,7 +60,7 @@ class DockerRuntime:
         command: tuple[str, ...] = (),  # noqa: ARG002
     ) -> None:
         """See Runtime. ApiError 500 when the engine does not answer."""
-        with self._told(image):
+        with self._told(f"look up the image {image!r}"):
             self._images.check(image)
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any number of hosts is one engine's
@@ -70,7 +70,7 @@ class DockerRuntime:
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> DockerContainer:
         """See Runtime. Returns at once except when it must pull the image first."""
-        with self._told(spec.image):
+        with self._told(f"start {spec.image!r}"):
             if self._left_behind:
                 self.sweep()
             self.check_hardware(spec.instance_type, 1)
@@ -83,30 +83,31 @@ class DockerRuntime:
 
     def pin(self, image: str) -> str:
         """See FunctionRuntime."""
-        with self._told(image):
+        with self._told(f"look up the image {image!r}"):
             return self._images.pin(image)
 
     def fetch(self, image: str) -> None:
         """See FunctionRuntime."""
-        with self._told(image):
+        with self._told(f"get the image {image!r}"):
             self._images.obtain(image)
 
     def host(self) -> str:
         """See FunctionRuntime."""
-        with self._told(self._settings.network):
+        with self._told(f"use the network {self._settings.network!r}"):
             return self._networks.host()
 
     def sweep(self) -> int:
-        """See Runtime. What this object runs stays; what it could not remove goes too."""
+        """See Runtime. What this object runs stays; what it could not remove goes too. What the engine does not remove
+        now is left for the next sweep."""
         self._left_behind = False
-        there = self._engine.containers(self._state_label)
+        there: list[dict[str, Any]] = []
+        self._removing(lambda: there.extend(self._engine.containers(self._state_label)))
         with self._changed:  # after the list, which so has nothing that was started later
-            running = set(self._running)
-        found = [container["Id"] for container in there if container["Names"][0].removeprefix("/") not in running]
-        for container in found:
-            self._engine.remove(container)
-        self._networks.sweep(self._state_label)
-        return len(found)
+            running = {f"/{name}" for name in self._running}
+        found = [container["Id"] for container in there if running.isdisjoint(container["Names"] or ())]
+        removed = [self._removing(self._engine.remove, container) for container in found]
+        self._removing(self._networks.sweep, self._state_label)
+        return sum(removed)
 
     def close(self) -> None:
         """See Runtime."""
@@ -193,24 +194,26 @@ class DockerRuntime:
             del self._running[name]
             self._changed.notify_all()
 
-    def _removing(self, remove: Callable[..., None], *arguments: str) -> None:
-        """What the engine does not remove now is removed at the next start or sweep."""
+    def _removing(self, remove: Callable[..., None], *arguments: str) -> bool:
+        """Whether it was removed; else it is at the next start or sweep."""
         try:
             remove(*arguments)
         except EngineError as error:
             self._left_behind = True
             LOG.warning("something of a container is left for later: %s", error)
+            return False
+        return True
 
     @contextmanager
-    def _told(self, image: str) -> Iterator[None]:
-        """The engine's troubles as AWS's errors."""
+    def _told(self, doing: str) -> Iterator[None]:
+        """The engine's troubles with it as AWS's errors."""
         try:
             yield
         except EngineGone as error:
             self._left_behind = True  # perhaps it did what it was asked, and did not say so
-            raise ApiError("InternalFailure", f"Docker cannot start {image!r}: {error}; start Docker.", 500) from error
+            raise ApiError("InternalFailure", f"Docker cannot {doing}: {error}; start Docker.", 500) from error
         except (EngineError, Unreachable, RuntimeError) as error:
-            raise ApiError("InternalFailure", f"Docker cannot start {image!r}: {error}.", 500) from error
+            raise ApiError("InternalFailure", f"Docker cannot {doing}: {error}.", 500) from error
 
 
 def _reach(url: str) -> Engine:

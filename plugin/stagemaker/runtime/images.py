@@ -13,6 +13,13 @@ def image_name(reference: str) -> str | None:
     return name if ours else None
 
 
+def by_digest(reference: str, digest: str) -> str:
+    """The image of this name with this digest ("sha256:...") in place of its own and its tag. The port of a registry is
+    no tag."""
+    host, slash, repository = reference.partition("@")[0].rpartition("/")
+    return f"{host}{slash}{repository.partition(':')[0]}@{digest}"
+
+
 def needs_docker(reference: str, names: list[str]) -> str:
     """The sentence that refuses an image which is none of `names`."""
     known = " and ".join(f"stagemaker/{name}" for name in names) or "no image at all"
