@@ -28,10 +28,10 @@ class LocalStack:
     folder: Path
     process: subprocess.Popen[bytes]
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **options: Any) -> Any:
         """As a user with root's keys would make it."""
         session = boto3.Session("test", "test", region_name="us-east-1")
-        return session.client(service, endpoint_url=self.endpoint)
+        return session.client(service, endpoint_url=self.endpoint, **options)
 
     def stop(self) -> None:
         """As Ctrl-C does; returns when it has ended."""

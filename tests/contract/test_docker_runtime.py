@@ -19,7 +19,7 @@ import pytest
 from stagemaker.errors import ApiError
 from stagemaker.runtime import Exit, HardwareRefused, ImageRefused
 from stagemaker.runtime.docker_container import ENGINE_STOPPED
-from tests.contract.docker_world import LONG_S, Proxy, World, client
+from tests.contract.docker_world import LONG_S, Proxy, World, client, run_container
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,11 +29,12 @@ unreachable = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarnin
 
 
 @pytest.fixture
-def world(docker_image: str, tmp_path: Path) -> Iterator[World]:
+def world(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[World]:
     made = World(docker_image, tmp_path)
     yield made
     made.close()
     assert made.left() == []
+    caplog.get_records("call").clear()  # they hold errors, and so the sockets that could not connect
     gc.collect()
 
 
@@ -239,6 +240,21 @@ def test_what_a_killed_owner_left_is_swept(world: World) -> None:
     assert world.runtime.sweep() == 0
 
 
+def test_a_network_that_others_use_does_not_stop_a_sweep(world: World) -> None:
+    name = f"{world.network}-earlier"
+    with closing(client()) as engine:
+        engine.create_network(name, labels=world.runtime._labels)
+        other = run_container(engine, world.image, ["bare"], Env=["SOURCE=time.sleep(60)"],
+                              HostConfig={"NetworkMode": name})  # fmt: skip
+        try:
+            assert world.runtime.sweep() == 0
+            assert world.left() == [name]
+        finally:
+            engine.remove_container(other, force=True)
+    assert world.runtime.sweep() == 0
+    assert world.left() == []
+
+
 @unreachable
 def test_an_engine_that_stops_ends_what_runs_and_is_cleaned_up_when_it_is_back(world: World) -> None:
     proxy = Proxy(world.folder / "engine.sock")
@@ -253,6 +269,11 @@ def test_an_engine_that_stops_ends_what_runs_and_is_cleaned_up_when_it_is_back(w
     with pytest.raises(ApiError, match="start Docker") as failure:
         world.start("")
     assert failure.value.status == 500
+    with pytest.raises(ApiError, match=f"Docker cannot look up the image '{world.image}': "):
+        world.runtime.check_image(world.image)
+    with pytest.raises(ApiError, match=f"Docker cannot use the network '{world.network}': "):
+        world.runtime.host()
+    assert world.runtime.sweep() == 0
     assert len(world.left()) == 3
     proxy.mend()
     assert world.start("print('again')").wait(LONG_S) == Exit(0)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from docker.api import APIClient
 
 from stagemaker.runtime.docker import Engine
 from tests.contract.docker_image import docker_url
+from tests.contract.docker_world import Proxy
 from tests.contract.function_containers_world import LAMBDA_IMAGE, running
 from tests.contract.functions_world import Stage, stage_in_containers, until, zipped
 from tests.contract.localstack_process import free_port
@@ -174,6 +176,29 @@ def test_another_architecture_is_refused(stage: Stage, image: str) -> None:
     configuration = until(lambda: (found := stage.functions.get_function(FunctionName="arm")["Configuration"])["State"]
                           == "Failed" and found)  # fmt: skip
     assert "This machine cannot run arm64: set Architectures to ['x86_64']." in configuration["StateReason"]
+
+
+def test_any_folder_of_the_machine_is_refused(stage: Stage, tmp_path: Path) -> None:
+    code = {"S3Bucket": "hot-reload", "S3Key": str(tmp_path)}
+    program = {"Runtime": "python3.13", "Handler": "main.handler"}
+    stage.functions.create_function(FunctionName="hot", Role=stage.role, Code=code, **program)
+    configuration = until(lambda: (found := stage.functions.get_function(FunctionName="hot")["Configuration"])["State"]
+                          != "Pending" and found)  # fmt: skip
+    assert configuration["State"] == "Failed"
+    assert "Hot reloading is not supported in containers: upload the code as a zip" in configuration["StateReason"]
+
+
+def test_an_engine_that_is_gone(tmp_path: Path) -> None:
+    proxy = Proxy(tmp_path / "engine.sock")
+    with stage_in_containers(tmp_path / "localstack", DOCKER_HOST=proxy.url) as stage:
+        stage.functions = stage.localstack.client("lambda", config=Config(retries={"total_max_attempts": 1}))
+        proxy.cut()
+        with pytest.raises(ClientError, match="Docker cannot look up the image 'any:1'") as failure:
+            create(stage, "gone", "any:1")
+        proxy.mend()
+    assert failure.value.response["Error"]["Code"] == "ServiceException"
+    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    proxy.cut()
 
 
 def test_a_version_keeps_its_image_when_the_tag_moves(stage: Stage, images: Images) -> None:

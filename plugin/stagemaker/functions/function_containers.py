@@ -7,10 +7,10 @@ memory size.
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
 
-from stagemaker.errors import ApiError
 from stagemaker.functions.function_program import TASK_ROOT, Function
 from stagemaker.functions.functions_api import RuntimeApi
 from stagemaker.runtime import Container, ContainerSpec, Exit
@@ -63,13 +63,14 @@ class Containers:
         self, function: Function, api: RuntimeApi, on_line: Callable[[str], None], on_end: Callable[[], None]
     ) -> "ContainerProgram":
         """See Launcher."""
-        try:
+        with ExitStack() as undo:
+            undo.callback(on_end)
             container = self._runtime.start(function_spec(function, self._zip_image, api.address), on_line)
-        except (OSError, ApiError):
-            on_end()
-            raise
-        api.admit(container.ip)
-        return ContainerProgram(container, on_end)
+            undo.callback(container.stop, grace_s=0)
+            api.admit(container.ip)
+            program = ContainerProgram(container, on_end)
+            undo.pop_all()
+        return program
 
 
 class ContainerProgram:

@@ -51,12 +51,14 @@ class Environment:
         self._stopped = False
         self._init_s: float | None = None
         self._peak_bytes = 0
+        self._heard = 0.0  # when the last wait for the program ended, on the monotonic clock
 
     def start(self) -> bytes | None:
         """Initialise it ahead of the first invocation, for at most 10 s; the error when that fails."""
-        session, started = self._launch(""), time.monotonic()
+        session = self._launch("")
+        started = self._heard = time.monotonic()
         failure = session if isinstance(session, _Outcome) else self._initialise(session, "", started + INIT_TIMEOUT_S)
-        self._init_s = time.monotonic() - started
+        self._init_s = self._heard - started
         if failure is None:
             return None
         for line in failure.said:
@@ -66,13 +68,14 @@ class Environment:
     def invoke(self, invocation: Invocation) -> Result:
         """Give the function one event, for at most its timeout. RuntimeError after `stop`."""
         session = self._running() or self._launch(invocation.request_id)
-        started, now = time.monotonic(), self._clock()
+        started = self._heard = time.monotonic()
+        now = self._clock()
         deadline_ms = int((now + self._function.timeout_s) * 1000)
         self._log.add_always(start_line(invocation.request_id, self._function.version))
         invocation = replace(invocation, deadline_ms=deadline_ms)
         deadline = started + self._function.timeout_s
         outcome = session if isinstance(session, _Outcome) else self._run(session, invocation, deadline)
-        duration_s = min(time.monotonic() - started, self._function.timeout_s)
+        duration_s = min(self._heard - started, self._function.timeout_s)
         for line in (*outcome.said, end_line(invocation.request_id)):
             self._log.add_always(line)
         used_mb, init_s, self._init_s = self._peak_bytes // _MIB, self._init_s, None
@@ -108,7 +111,7 @@ class Environment:
 
     def _initialise(self, session: "_Session", request_id: str, deadline: float) -> _Outcome | None:
         """What went wrong, if anything did."""
-        event = session.wait(Ready, deadline)
+        event = self._wait(session, Ready, deadline)
         if not isinstance(event, Ready):
             return self._give_up(session, event, request_id)
         session.ready = True
@@ -119,12 +122,17 @@ class Environment:
         if not session.ready and (failure := self._initialise(session, invocation.request_id, deadline)):
             return failure
         session.api.offer(invocation)
-        event = session.wait(Answer, deadline)
+        event = self._wait(session, Answer, deadline)
         if not isinstance(event, Answer):
             return self._give_up(session, event, invocation.request_id)
         session.program.drain()
         self._peak_bytes = max(self._peak_bytes, session.program.peak_memory_bytes())
         return _Outcome(event.payload, event.is_error)
+
+    def _wait(self, session: "_Session", wanted: type[Ready] | type[Answer], deadline: float) -> Event | None:
+        event = session.wait(wanted, deadline)
+        self._heard = time.monotonic()
+        return event
 
     def _give_up(self, session: "_Session", event: Event | None, request_id: str) -> _Outcome:
         """End the program. `event` is what came instead of what was waited for, None when nothing came in time."""

@@ -16,10 +16,3 @@ def create_refusal(request: Mapping[str, Any]) -> str | None:
 def image_missing(uri: str) -> str:
     """The message of an InvalidParameterValueException."""
     return f"Source image {uri} does not exist. Provide a valid source image."
-
-
-def resolved_uri(uri: str, digest: str) -> str:
-    """The image by its digest (64 hex digits), without its tag. The port of a registry is no tag."""
-    name = uri.partition("@")[0]
-    host, slash, rest = name.rpartition("/")
-    return f"{host}{slash}{rest.partition(':')[0]}@sha256:{digest}"

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from localstack.aws.api import ServiceException
-from localstack.aws.api.lambda_ import InvalidParameterValueException, RequestTooLargeException
+from localstack.aws.api.lambda_ import (  # type: ignore[attr-defined]  # a class that hides its base of the same name
+    InvalidParameterValueException,
+    RequestTooLargeException,
+    ServiceException,
+)
 from localstack.services.lambda_ import provider
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
 from localstack.services.lambda_.invocation.lambda_models import (
@@ -27,12 +30,13 @@ from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntim
 from stagemaker.errors import ApiError
 from stagemaker.functions.function_containers import Containers
 from stagemaker.functions.function_environment import Environment
-from stagemaker.functions.function_image_rules import image_missing, resolved_uri
+from stagemaker.functions.function_image_rules import image_missing
 from stagemaker.functions.function_processes import Processes
 from stagemaker.functions.function_program import Function, Image, Launcher
 from stagemaker.functions.functions_api import MAX_EVENT_BYTES, Invocation
 from stagemaker.plugin import docker_runtime, settings
 from stagemaker.runtime import ImageRefused
+from stagemaker.runtime.images import by_digest
 from stagemaker.runtime.labels import Labels
 from stagemaker.settings import Settings
 
@@ -102,6 +106,8 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
         if found.docker and config.architectures != [_HERE]:
             wanted = ", ".join(config.architectures)
             raise LambdaRuntimeException(f"This machine cannot run {wanted}: set Architectures to [{_HERE!r}].")
+        if found.docker and config.code and config.code.is_hot_reloading():  # any folder of the engine's machine
+            raise LambdaRuntimeException("Hot reloading is not supported in containers: upload the code as a zip file.")
         _launcher(found)
         if found.docker:
             image = _pinned(function_version) if config.package_type == "Image" else found.docker.function_image
@@ -181,7 +187,7 @@ class _PinnedImage(ImageCode):
     @property
     def resolved_image_uri(self) -> str:
         """As GetFunction answers it."""
-        return resolved_uri(self.image_uri, self.code_sha256)
+        return by_digest(self.image_uri, f"sha256:{self.code_sha256}")
 
 
 def _pinned(version: FunctionVersion) -> str:

@@ -1,16 +1,21 @@
 """Functions in containers of a fake runtime whose programs speak to the real Runtime API."""
 
 import json
+import re
+import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import InvalidStateError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from stagemaker.functions import function_environment
 from stagemaker.functions.function_containers import Containers, function_spec
 from stagemaker.functions.function_environment import Environment
 from stagemaker.functions.function_program import Function, Image
-from stagemaker.functions.functions_api import Invocation
+from stagemaker.functions.functions_api import Invocation, RuntimeApi
 from stagemaker.runtime import ContainerSpec, Exit, ImageRefused
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from stagemaker.runtime.ports import LOOPBACK
@@ -93,6 +98,11 @@ def echo(program: FakeProgram) -> int:
         ask(program, f"invocation/{request_id}/response", event)
 
 
+def idle(program: FakeProgram) -> int:
+    program.sleep(60)
+    return 0
+
+
 def greedy(program: FakeProgram) -> Exit:
     ask(program, "invocation/next")
     return Exit(137, "It ran out of memory", out_of_memory=True)
@@ -138,6 +148,34 @@ def test_invocations_and_the_end() -> None:
     invoke(environment, '"exit"')  # a fake that waits for an answer cannot be killed
     environment.stop()
     assert all(container.poll() for container in runtime.containers)
+
+
+def test_the_duration_ends_with_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = Runtime(echo)
+
+    def now() -> float:  # a drain takes 100 s
+        return time.monotonic() + 100 * sum(container.drained for container in runtime.containers)
+
+    monkeypatch.setattr(function_environment, "time", SimpleNamespace(monotonic=now))
+    environment = Environment(function(), Containers(runtime, "zips"), clock=lambda: 0.0)
+    environment.start()
+    report = invoke(environment)[1][3]
+    found = re.search(r"\tDuration: ([\d.]+) ms.*\tInit Duration: ([\d.]+) ms", report)
+    assert found
+    assert max(float(found[1]), float(found[2])) < 5000  # 5 s: the function's timeout
+    invoke(environment, '"exit"')
+    environment.stop()
+
+
+def test_a_start_that_fails_half_way_leaves_nothing() -> None:
+    runtime = Runtime(idle)
+    api, ended = RuntimeApi(LOOPBACK), list[str]()
+    api.admit(LOOPBACK)  # so that a second time raises
+    with pytest.raises(InvalidStateError):
+        Containers(runtime, "zips").start(function(), api, print, lambda: ended.append("end"))
+    assert runtime.containers[0].poll() == Exit(137)
+    assert ended == ["end"]
+    api.close()
 
 
 def test_a_stranger_gets_no_invocation() -> None:

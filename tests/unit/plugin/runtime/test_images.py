@@ -2,7 +2,9 @@
 
 import pytest
 
-from stagemaker.runtime.images import image_name, needs_docker
+from stagemaker.runtime.images import by_digest, image_name, needs_docker
+
+DIGEST = f"sha256:{'a' * 64}"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,22 @@ def test_ours(reference: str) -> None:
 @pytest.mark.parametrize("reference", ["", "serve", "stagemaker", "stagemaker/", "stagemaker/..", "stagemaker/serve/x"])
 def test_not_ours(reference: str) -> None:
     assert image_name(reference) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("repo", "repo"),
+        ("repo:tag", "repo"),
+        ("team/repo:tag", "team/repo"),
+        ("localhost:5000/repo", "localhost:5000/repo"),
+        ("localhost:5000/repo:tag", "localhost:5000/repo"),
+        (f"localhost:5000/team/repo@sha256:{'b' * 64}", "localhost:5000/team/repo"),
+        ("000000000000.dkr.ecr.eu-west-1.amazonaws.com/repo:1.0", "000000000000.dkr.ecr.eu-west-1.amazonaws.com/repo"),
+    ],
+)
+def test_an_image_by_its_digest(uri: str, expected: str) -> None:
+    assert by_digest(uri, DIGEST) == f"{expected}@{DIGEST}"
 
 
 def test_the_refusal_is_a_sentence() -> None:

@@ -1,0 +1,91 @@
+"""A container of an engine that misbehaves: the real one does so too rarely to wait for it."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stagemaker.runtime import ContainerSpec, Exit
+from stagemaker.runtime import docker_container as module
+from stagemaker.runtime.docker import EngineError, EngineGone
+from stagemaker.runtime.docker_container import NOT_FOLLOWED, NOT_KILLED, DockerContainer
+from stagemaker.runtime.docker_frames import Frames
+
+LONG_S = 10
+
+
+class Engine:
+    """One that kills nothing; the container ends when `ended` is set."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+
+    def kill(self, _container: str, _signal: str) -> None:
+        raise EngineError("tried to kill container, but did not receive an exit event", 500)
+
+    def wait(self, _container: str, _timeout_s: int) -> int:
+        if not self.ended.wait(0.02):
+            raise EngineGone("timed out")
+        return 0
+
+    def inspect(self, _container: str) -> dict[str, Any]:
+        return {"State": {}, "HostConfig": {"Memory": 0}}
+
+
+class BrokenFrames(Frames):
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        raise ValueError("no frame")
+
+
+class Stand:
+    """A container whose output `sender` sends."""
+
+    def __init__(self) -> None:
+        self.engine, self.lines, self.ends = Engine(), list[str](), list[str]()
+        self.sender, self.receiver = socket.socketpair()
+
+    def start(self, output: type[Frames] = Frames) -> DockerContainer:
+        return DockerContainer(
+            ContainerSpec("name", "image", (), None), self.engine, "id",  # type: ignore[arg-type]
+            ip="", address=None, hardware="", output=output(self.receiver), on_line=self.lines.append,
+            on_end=lambda: self.ends.append("end"),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    made = Stand()
+    yield made
+    made.engine.ended.set()
+    made.sender.close()
+    made.receiver.close()
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_refused_kill_does_not_wait_for_ever(stand: Stand, monkeypatch: pytest.MonkeyPatch, silent: bool) -> None:
+    monkeypatch.setattr(module, "_KILL_S", 0.1)
+    container = stand.start()
+    if silent:
+        stand.sender.close()
+    lost = Exit(137, NOT_KILLED, lost=True)
+    assert [container.kill(), container.stop(0), container.poll()] == [lost] * 3
+    stand.engine.ended.set()
+    assert container.wait(LONG_S) == lost
+    assert stand.ends == ["end"]
+
+
+def test_output_that_breaks_is_an_end(stand: Stand) -> None:
+    assert stand.start(BrokenFrames).wait(LONG_S) == Exit(137, NOT_FOLLOWED, lost=True)
+    assert stand.ends == ["end"]
+
+
+@pytest.mark.parametrize("stream", [0, 1, 2, 3])
+def test_a_stream_of_any_number_is_output(stand: Stand, stream: int) -> None:
+    container = stand.start()
+    stand.sender.sendall(bytes([stream, 0, 0, 0, 0, 0, 0, 6]) + b"hello\n")
+    stand.sender.close()
+    stand.engine.ended.set()
+    assert container.wait(LONG_S) == Exit(0)
+    assert stand.lines == ["hello"]
