@@ -29,7 +29,7 @@ stop: ## Stop what `make start` or `KEEP=1 make demo` left running
 
 status: ## Say whether the stack runs, as processes or in containers, and how to talk to it
 	@scripts/setup client
-	@$(client) infra.stack status || $(client) infra.compose status
+	@$(client) infra.compose status
 
 bootstrap: ## Make the bucket, roles, model, endpoint and function on the running stack (a second run changes nothing)
 	@scripts/setup

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from infra import docker
+from infra import docker, stack
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
 from infra.paths import CHECKOUT, Paths, paths
@@ -173,17 +173,19 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if command == "logs":
             return _compose("logs", "--follow", "--tail", "100")
-        running = status(where)
+        running = status(where) if docker.usable() else None
     except StepFailed as error:
         print(*error.evidence, f"Failed: {error.reason}", f"Next: {error.next_step}", sep="\n", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    if running is None:
-        print("Nothing runs: make up")
-        return 1
-    print(f"To talk to it:\n{how_to_talk(running.endpoint)}\nTo end it: make down")
-    return 0
+    if running:
+        print(f"To talk to it:\n{how_to_talk(running.endpoint)}\nTo end it: make down")
+        return 0
+    if command == "status" and stack.status(where):
+        return stack.main(["status"])
+    print("Nothing runs: make start, or in containers make up")
+    return 1
 
 
 if __name__ == "__main__":

@@ -243,7 +243,7 @@ def test_down_leaves_nothing_even_of_a_stack_that_was_killed(clients: Clients, p
     code, output = place.run("infra.compose", "down")
     assert (code, output.splitlines()[-1]) == (0, "Stopped.")
     assert left_in_the_engine() == []
-    assert place.run("infra.compose", "status") == (1, "Nothing runs: make up\n")
+    assert place.run("infra.compose", "status") == (1, "Nothing runs: make start, or in containers make up\n")
 
 
 def test_up_status_down(place: Stack) -> None:
