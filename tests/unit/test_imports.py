@@ -49,6 +49,7 @@ def within(name: str, *packages: str) -> bool:
         ("containers/serve", OURS, ("containers.serve", "ml")),
         ("containers/lambda", OURS, ()),
         ("infra", (*OURS, "torch", "localstack"), ("infra",)),
+        ("benchmarks", (*OURS, "localstack"), ("infra",)),
         ("plugin", OURS, ("stagemaker",)),
     ],
 )
