@@ -145,8 +145,11 @@ def test_logs_metrics_and_artifacts(gateway: Gateway, sagemaker: Any, role: str)
 def test_the_containers_credentials_are_the_roles(gateway: Gateway, sagemaker: Any, role: str) -> None:
     sagemaker.create_training_job(**training_request("who", role))
     ended(sagemaker, "who")
-    events = gateway.client("logs").filter_log_events(logGroupName=GROUP, logStreamNamePrefix="who/")["events"]
-    keys = json.loads(events[1]["message"].removeprefix("environment "))
+    logs = gateway.client("logs")
+    (stream,) = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="who/")["logStreams"]
+    first, second, *_ = logs.get_log_events(logGroupName=GROUP, logStreamName=stream["logStreamName"])["events"]
+    assert first["message"].startswith("Stagemaker: algo-1 runs on ")
+    keys = json.loads(second["message"].removeprefix("environment "))
     import boto3
 
     sts = boto3.client(
