@@ -36,6 +36,11 @@ def ended(clients: Clients, name: str) -> dict[str, Any]:
     )
 
 
+def localstack() -> str:
+    """Its container's id."""
+    return docker("ps", *of_compose(service="localstack"))
+
+
 def request(role: str, image: str, **more: Any) -> dict[str, Any]:
     """CreateTrainingJob, without data."""
     return {
@@ -226,20 +231,25 @@ def test_a_serving_container_that_dies_is_started_again(clients: Clients) -> Non
 
 
 def test_a_killed_localstack_is_swept_at_its_next_start(clients: Clients, place: Stack) -> None:
-    localstack = docker("ps", *of_compose(service="localstack"))
+    container = localstack()
     before = docker("ps", *started()).split()
     assert before
-    docker("kill", localstack)
-    docker("start", localstack)
+    docker("kill", container)
+    docker("start", container)
     until(lambda: docker("ps", *started()).split(), lambda now: not set(before) & set(now))
 
 
-def test_down_leaves_nothing_even_of_a_stack_that_was_killed(clients: Clients, place: Stack, role: str) -> None:
+def test_down_leaves_nothing_even_of_a_stack_that_was_killed(clients: Clients, place: Stack) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    until(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", localstack()), lambda now: now == "healthy")
+    clients.s3.create_bucket(Bucket=BUCKET)  # LocalStack was started anew and remembers nothing
+    role = clients.iam.create_role(RoleName="anew", AssumeRolePolicyDocument=document)["Role"]["Arn"]
     asked = request(role, "stagemaker/lambda:latest")
     asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["sleep", "300"]}
     clients.sagemaker.create_training_job(**asked)
     until(lambda: docker("ps", *started()), bool)
-    docker("kill", docker("ps", *of_compose(service="localstack")))
+    docker("kill", localstack())
     code, output = place.run("infra.compose", "down")
     assert (code, output.splitlines()[-1]) == (0, "Stopped.")
     assert left_in_the_engine() == []
