@@ -100,10 +100,13 @@ def stop(where: Paths) -> bool:  # noqa: ARG001 - as infra.stack's
     if not docker.usable():
         return False
     before = docker.listed("container", *_members())
+    registries = [_registry(container) for container in docker.listed("container", *_ours("localstack"))]
     _compose("stop", "--timeout", "30")  # LocalStack ends what it started, unless it was killed before
     left = sum(docker.remove(kind, docker.listed(kind, _started())) for kind in ("container", "network", "volume"))
     if _compose("down", "--volumes", "--remove-orphans"):
         raise StepFailed("Something of the stack could not be removed.", "Read the lines above, then: make down")
+    for registry in registries:
+        docker.forget(registry)
     return bool(before or left)
 
 
@@ -134,6 +137,12 @@ def log_tail(where: Paths) -> tuple[str, ...]:  # noqa: ARG001 - as infra.stack'
     for container in docker.listed("container", *_ours("localstack")):
         return tuple(docker.logs(container, _TAIL_LINES))
     return ()
+
+
+def _registry(container: str) -> str:
+    """Where images were pushed to, and pulled from, by its LocalStack, even a killed one: `localhost:<port>`."""
+    told = docker.ask("container", "inspect", "--format", "{{range .Config.Env}}{{println .}}{{end}}", container)
+    return f"localhost:{dict(line.split('=', 1) for line in told.splitlines())['STAGEMAKER_REGISTRY_PORT']}"
 
 
 def _ours(service: str) -> tuple[str, ...]:

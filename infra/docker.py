@@ -64,6 +64,20 @@ def inspect(kind: str, name: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
+def forget(registry: str) -> int:
+    """Take from images their names at a registry that is gone, such as `localhost:5000`; how many. Where they are an
+    image's only tags they stay: it may be somebody's work."""
+    lines = ask("image", "ls", "--no-trunc", "--format", "{{.ID}} {{.Repository}}").splitlines()
+    found = 0
+    for one in {one for one, _, name in (line.partition(" ") for line in lines) if name.startswith(f"{registry}/")}:
+        image = inspect("image", one) or {}
+        tags, digests = image.get("RepoTags") or [], image.get("RepoDigests") or []
+        there = [name for name in (*tags, *digests) if name.startswith(f"{registry}/")]
+        if not tags or set(tags) - set(there):
+            found += remove("image", there)
+    return found
+
+
 def logs(container: str, lines: str) -> list[str]:
     """The last lines of its output."""
     done = _run("logs", "--tail", lines, container)

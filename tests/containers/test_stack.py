@@ -249,10 +249,14 @@ def test_down_leaves_nothing_even_of_a_stack_that_was_killed(clients: Clients, p
     asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["sleep", "300"]}
     clients.sagemaker.create_training_job(**asked)
     until(lambda: docker("ps", *started()), bool)
+    registry = f"localhost:{place.registry_port}"
+    docker("tag", "stagemaker/lambda:latest", f"{registry}/stagemaker/lambda:pushed")
     docker("kill", localstack())
     code, output = place.run("infra.compose", "down")
     assert (code, output.splitlines()[-1]) == (0, "Stopped.")
     assert left_in_the_engine() == []
+    assert registry not in docker("image", "ls", "--format", "{{.Repository}}")
+    assert docker("image", "ls", "--quiet", "stagemaker/lambda:latest"), "only the name at the registry is gone"
     assert place.run("infra.compose", "status") == (1, "Nothing runs: make start, or in containers make up\n")
 
 
