@@ -1,6 +1,9 @@
 """Lambda functions through boto3 on a real LocalStack: its own Lambda service, run by our executor."""
 
 import base64
+import io
+import stat
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,6 +143,19 @@ def test_another_runtime_is_refused(stage: Stage) -> None:
     arguments = {"Runtime": "nodejs22.x", "Handler": "index.handler", "Code": code}
     stage.functions.create_function(FunctionName="node", Role=stage.role, **arguments)
     assert "Runtime nodejs22.x needs an image: Stagemaker runs only python3.x." in refusal(stage, "node")
+
+
+def test_code_that_leads_out_of_its_folder_is_refused(stage: Stage, tmp_path: Path) -> None:
+    victim, data = tmp_path / "victim", io.BytesIO()
+    victim.touch(0o600)
+    with zipfile.ZipFile(data, "w") as archive:
+        link = zipfile.ZipInfo("link")
+        link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, str(victim))
+    arguments = {"Runtime": "python3.13", "Handler": "main.handler", "Code": {"ZipFile": data.getvalue()}}
+    stage.functions.create_function(FunctionName="leads-out", Role=stage.role, **arguments)
+    assert "'link' in the function's code leads out of its folder." in refusal(stage, "leads-out")
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o600
 
 
 def test_an_event_that_is_too_large(stage: Stage) -> None:

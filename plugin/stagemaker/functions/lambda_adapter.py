@@ -16,6 +16,7 @@ from localstack.aws.api.lambda_ import (  # type: ignore[attr-defined]  # a clas
     ServiceException,
 )
 from localstack.services.lambda_ import provider
+from localstack.services.lambda_.invocation import lambda_models
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
 from localstack.services.lambda_.invocation.lambda_models import (
     FunctionVersion,
@@ -28,6 +29,7 @@ from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntimeException, RuntimeExecutor
 
 from stagemaker.errors import ApiError
+from stagemaker.functions.function_code import unzip_code
 from stagemaker.functions.function_containers import Containers
 from stagemaker.functions.function_environment import Environment
 from stagemaker.functions.function_image_rules import image_missing
@@ -132,6 +134,7 @@ class StagemakerRuntimeExecutorPlugin(RuntimeExecutorPlugin):
     def load(self, *_args: Any, **_kwargs: Any) -> type[RuntimeExecutor]:
         """The class that LocalStack makes one instance of for each execution environment."""
         vars(provider)["create_image_code"] = _create_image_code
+        vars(lambda_models)["unzip"] = unzip_code
         if settings().docker:
             S3Code.get_unzipped_code_location = _code_location  # type: ignore[assignment, method-assign]
         return StagemakerRuntimeExecutor
