@@ -18,7 +18,7 @@ from sagemaker.local import LocalSession
 from benchmarks.place import IMAGE, ROLE, docker, image, stack, training_request
 from benchmarks.timing import in_turn, summary, write
 
-POLL_S = 0.025
+POLL_S = 0.01
 _LIMIT_S = 120.0
 SDK_NETWORK = "sagemaker-local"
 

@@ -32,6 +32,7 @@ class Logs:
     def __init__(self, clients: Callable[[str, Scope], Any], clock: Callable[[], float]) -> None:
         self._clients, self._clock = clients, clock
         self._lock, self._flushing, self._closed = threading.Lock(), threading.Lock(), threading.Event()
+        self._wake = threading.Event()
         self._lines: dict[_Stream, list[_Event]] = {}
         self._data: dict[_Metric, dict[float, int]] = {}
         self._created: set[_Stream] = set()
@@ -39,10 +40,11 @@ class Logs:
         self._thread.start()
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
-        """A sink for lines; group and stream are created with the next flush, even if no line comes."""
+        """A sink for lines; group and stream are created at once in our thread: what is short does not wait for it."""
         key = (scope, group, stream)
         with self._lock:
             self._lines.setdefault(key, [])
+        self._wake.set()
 
         def sink(line: str) -> None:
             text = line.encode()[:MAX_EVENT_BYTES].decode(errors="ignore") or " "  # CloudWatch takes no empty message
@@ -84,10 +86,13 @@ class Logs:
     def close(self) -> None:
         """Send no more: LocalStack answers 503 while it shuts down, and its CloudWatch ends with it. Call it first."""
         self._closed.set()
+        self._wake.set()
         self._thread.join(CLOSE_WAIT_S)
 
     def _run(self) -> None:
-        while not self._closed.wait(FLUSH_S):
+        while not self._closed.is_set():
+            self._wake.wait(FLUSH_S)
+            self._wake.clear()
             self.flush()
 
     def _guard(self, send: Callable[..., None], *arguments: Any) -> None:

@@ -194,6 +194,7 @@ def test_serving_has_no_torch_on_the_cpu_and_the_trainers_on_the_gpu() -> None:
     assert docker("run", "--rm", "stagemaker/serve", "python", "-c", find) == "False"
     shared = len(json.loads(docker("image", "inspect", "python:3.13-slim"))[0]["RootFS"]["Layers"]) + 1
     trainer, serve = (image(name)["RootFS"]["Layers"][:shared] for name in ("trainer", "serve-gpu"))
+    # Else the engine built that step twice, as after `docker build --no-cache`: `docker buildx prune --all` mends it.
     assert trainer == serve, "the base's layers, and the one with torch"
     history = docker("history", "--human=false", "--format", "{{.Size}}", "stagemaker/serve-gpu:latest").split()
     sizes = [int(size) for size in history]  # the newest first

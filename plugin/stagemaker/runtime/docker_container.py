@@ -126,6 +126,8 @@ class DockerContainer:
     def _ask_for_end(self) -> Exit:
         try:
             code = self._wait()
+            if code == 0:
+                return Exit(0, "")
             record = self._engine.inspect(self._id)
         except EngineGone:
             return Exit(_KILLED, ENGINE_STOPPED, lost=True)

@@ -1,6 +1,6 @@
 """Batches of logs and metrics, against a CloudWatch that only remembers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from stagemaker import logs as module
 from stagemaker.logs import Logs
 from stagemaker.state import Scope
 from tests.unit.plugin.fakes import SCOPE, FakeClock
+from tests.unit.plugin.hosting_world import until
 
 
 class Exists(Exception):
@@ -55,11 +56,18 @@ def logs(cloudwatch: CloudWatch) -> Iterator[Logs]:
     made.close()
 
 
-def test_lines_leave_in_batches(logs: Logs, cloudwatch: CloudWatch) -> None:
+def new_stream(logs: Logs, cloudwatch: CloudWatch) -> Callable[[str], None]:
+    """One that is there: lines go only when the test says so."""
     sink = logs.stream(SCOPE, "group", "stream")
+    until(lambda: bool(cloudwatch.called("create_log_stream")), "the stream is created")
+    return sink
+
+
+def test_lines_leave_in_batches(logs: Logs, cloudwatch: CloudWatch) -> None:
+    sink = new_stream(logs, cloudwatch)
     sink("one")
     sink("")
-    assert cloudwatch.calls == []
+    assert cloudwatch.called("put_log_events") == []
     logs.flush()
     sink("three")
     logs.flush()
@@ -69,15 +77,15 @@ def test_lines_leave_in_batches(logs: Logs, cloudwatch: CloudWatch) -> None:
     assert [event["message"] for event in second["logEvents"]] == ["three"]
 
 
-def test_a_stream_is_created_without_a_line(logs: Logs, cloudwatch: CloudWatch) -> None:
-    logs.stream(SCOPE, "group", "stream")
+def test_a_stream_is_created_without_a_line_and_at_once(logs: Logs, cloudwatch: CloudWatch) -> None:
+    new_stream(logs, cloudwatch)
     logs.flush()
     assert cloudwatch.called("create_log_stream") == [{"logGroupName": "group", "logStreamName": "stream"}]
     assert cloudwatch.called("put_log_events") == []
 
 
 def test_no_batch_is_larger_than_cloudwatch_takes(logs: Logs, cloudwatch: CloudWatch) -> None:
-    sink = logs.stream(SCOPE, "group", "stream")
+    sink = new_stream(logs, cloudwatch)
     for _ in range(10_001):
         sink("x")
     for _ in range(5):
@@ -109,7 +117,7 @@ def test_many_values_are_several_data(logs: Logs, cloudwatch: CloudWatch) -> Non
 
 
 def test_a_refused_batch_is_dropped_and_the_next_goes_on(logs: Logs, cloudwatch: CloudWatch) -> None:
-    sink = logs.stream(SCOPE, "group", "stream")
+    sink = new_stream(logs, cloudwatch)
     cloudwatch.broken = True
     sink("lost")
     logs.flush()
