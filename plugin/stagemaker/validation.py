@@ -15,6 +15,7 @@ from botocore.validate import ParamValidator
 from stagemaker.errors import ApiError
 
 _SURROGATES = r"\uD800\uDC00-\uDBFF\uDFFF"
+MATCH_S = 0.5
 SHOWN_CHARS = 200  # of a bad value that goes into the message
 
 
@@ -56,7 +57,7 @@ def violations(shape: Shape, value: Any, path: str = "") -> Iterator[str]:
 
 
 def _broken(shape: Shape, value: Any) -> Iterator[str]:
-    limits = shape.metadata
+    limits, too_long = shape.metadata, False
     if shape.type_name in ("integer", "long", "float", "double"):
         if value < limits.get("min", value):
             yield f"Member must have value greater than or equal to {limits['min']}"
@@ -65,13 +66,21 @@ def _broken(shape: Shape, value: Any) -> Iterator[str]:
     elif isinstance(value, str | bytes | Sequence | Mapping) and shape.type_name != "structure":
         if len(value) < limits.get("min", 0):
             yield f"Member must have length greater than or equal to {limits['min']}"
-        if len(value) > limits.get("max", len(value)):
+        if too_long := len(value) > limits.get("max", len(value)):
             yield f"Member must have length less than or equal to {limits['max']}"
     if shape.type_name == "string":
         if limits.get("enum") and value not in limits["enum"]:
             yield f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
-        if "pattern" in limits and not compiled(limits["pattern"]).fullmatch(value):
+        if "pattern" in limits and not too_long and not _matches(limits["pattern"], value):
             yield f"Member must satisfy regular expression pattern: {limits['pattern']}"
+
+
+def _matches(pattern: str, value: str) -> bool:
+    """False too when it takes too long to say: some of AWS's patterns take time that doubles with each character."""
+    try:
+        return compiled(pattern).fullmatch(value, timeout=MATCH_S) is not None
+    except TimeoutError:
+        return False
 
 
 @cache

@@ -47,7 +47,7 @@ def read_policy(text: str) -> tuple[Rule, ...]:
     """The rules in the order of their priority. Raises PolicyInvalid."""
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyInvalid(f"it is not JSON: {error}") from None
     rules = content.get("rules") if isinstance(content, dict) else None
     if not isinstance(rules, list) or not 0 < len(rules) <= MAX_RULES or set(content) != {"rules"}:

@@ -33,10 +33,12 @@ def read_manifest(body: bytes, media_type: str | None) -> Manifest:
     """`media_type` as its sender says, else as the manifest itself does. Raises ValueError with one sentence."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("The image manifest is not JSON.") from None
     if not isinstance(content, dict):
         raise ValueError("The image manifest is not a JSON object.")
+    if not isinstance(content.get("mediaType", ""), str):
+        raise ValueError("The image manifest names no media type.")
     kind = media_type or content.get("mediaType") or (OCI_INDEX if "manifests" in content else OCI_IMAGE)
     if content.get("mediaType", kind) != kind:
         raise ValueError(

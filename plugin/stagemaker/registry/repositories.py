@@ -179,7 +179,7 @@ def _check_policy(text: str) -> None:
         statements = policy["Statement"]
         listed = statements if isinstance(statements, list) else [statements]
         good = bool(listed) and all({"Effect", "Principal"} <= item.keys() for item in listed)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         good = False
     if not good:
         raise invalid(

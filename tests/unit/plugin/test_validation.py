@@ -1,5 +1,6 @@
 """Validation against botocore's model, with AWS's words."""
 
+import time
 from typing import Any
 
 import botocore.session
@@ -9,6 +10,7 @@ from stagemaker.errors import ApiError
 from stagemaker.validation import clean, compiled, validate, violations
 
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
+ECR = botocore.session.get_session().get_service_model("ecr")
 RUNTIME = botocore.session.get_session().get_service_model("sagemaker-runtime")
 TRAINING = SAGEMAKER.operation_model("CreateTrainingJob").input_shape
 
@@ -53,6 +55,22 @@ def test_a_wrong_type_is_named() -> None:
 @pytest.mark.parametrize("name", ["under_score", "-job", "job-", "a" * 64, "jöb", "job\n"])
 def test_a_name_that_aws_would_not_take(name: str) -> None:
     assert "at 'trainingJobName' failed to satisfy constraint" in refusal(TrainingJobName=name)
+
+
+def test_a_value_that_is_too_long_costs_no_time() -> None:
+    """The regex package holds the interpreter's lock: LocalStack as a whole would stand still."""
+    shape = ECR.operation_model("CreateRepository").input_shape
+    started = time.monotonic()
+    with pytest.raises(ApiError, match="1 validation error detected: .* length less than or equal to 256"):
+        validate(shape, {"repositoryName": "a/" * 50_000 + "!"})
+    assert time.monotonic() - started < 1
+
+
+def test_a_pattern_has_an_end() -> None:
+    shape = SAGEMAKER.shape_for("RepositoryUrl")
+    started = time.monotonic()
+    assert [*violations(shape, "https://" + "a" * 1000 + "!")]
+    assert time.monotonic() - started < 2
 
 
 def test_an_empty_name() -> None:

@@ -64,6 +64,7 @@ def test_lower_rules_count_what_higher_ones_expire() -> None:
     ("policy", "message"),
     [
         ("no JSON", "it is not JSON"),
+        ("[" * 30_000, "it is not JSON"),
         ([], "an object with a list 'rules'"),
         ({"rules": []}, "1 to 50 rules"),
         ({"rules": [rule(tagStatus="any", **COUNT)] * 2}, "same rulePriority"),

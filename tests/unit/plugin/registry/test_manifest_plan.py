@@ -28,6 +28,9 @@ def test_an_index_has_children() -> None:
     ("content", "media_type", "message"),
     [
         ("{", None, "not JSON"),
+        ("[" * 1_000_000, None, "not JSON"),
+        ({"mediaType": ["x"]}, None, "names no media type"),
+        ({"mediaType": {}}, OCI, "names no media type"),
         ([], None, "not a JSON object"),
         ({"config": None, "layers": []}, None, "names a blob without"),
         ({"config": {"digest": "sha256:" + "0" * 64, "size": 1}}, None, "has no list 'layers'"),

@@ -58,7 +58,8 @@ def test_a_resource_has_fifty_tags_at_most(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"Statement": []}', '{"Statement": [{"Effect": "Allow"}]}', '{"Statement": 1}']
+    "text",
+    ["", "[" * 10_000, "[]", "{}", '{"Statement": []}', '{"Statement": [{"Effect": "Allow"}]}', '{"Statement": 1}'],
 )
 def test_a_policy_must_look_like_one(world: World, text: str) -> None:
     assert world.refused("set_repository_policy", **DOGS, policyText=text) == "InvalidParameterException"
