@@ -101,6 +101,12 @@ class Catalog:
                 self.expire(scope, name)
         return manifest
 
+    def manifest(self, scope: Scope, name: str, digest: str) -> bytes | None:
+        """As it was pushed, or None when it was deleted meanwhile. ServerException when the registry has lost it."""
+        with self.alone(scope, name):
+            there = digest in self.repository(scope, name)["Images"]
+            return self.backend.manifest(scope, name, digest) if there else None
+
     def untag(self, scope: Scope, name: str, tag: str) -> None:
         """Take the tag off; an image without a tag left is deleted, as BatchDeleteImage does."""
         with self.alone(scope, name):
@@ -112,15 +118,16 @@ class Catalog:
                 self.remove(scope, name, [digest])
 
     def remove(self, scope: Scope, name: str, digests: Iterable[str]) -> None:
-        """Delete images and their tags, first in the registry: when it does not answer, the record stays."""
-        gone = set(digests)
+        """Delete images and their tags one by one, first in the registry: when it does not answer, the record of the
+        rest stays. An index goes before the images that it names."""
         with self.alone(scope, name):
-            for digest in gone:
+            kept = referenced(self.repository(scope, name))
+            for digest in sorted(digests, key=lambda digest: digest in kept):
                 self.backend.delete_manifest(scope, name, digest)
-            record = self.repository(scope, name)
-            images = {digest: image for digest, image in record["Images"].items() if digest not in gone}
-            tags = {tag: digest for tag, digest in record["ImageTags"].items() if digest not in gone}
-            self.update(scope, name, Images=images, ImageTags=tags)
+                record = self.repository(scope, name)
+                images = {other: image for other, image in record["Images"].items() if other != digest}
+                tags = {tag: other for tag, other in record["ImageTags"].items() if other != digest}
+                self.update(scope, name, Images=images, ImageTags=tags)
 
     def expire(self, scope: Scope, name: str) -> None:
         """Apply the lifecycle policy: when it is put, after a push of a tag and before images are listed or described.

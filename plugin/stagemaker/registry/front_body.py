@@ -1,5 +1,6 @@
 """The body of a request to the front, read piece by piece: gigabytes pass through, and are never held."""
 
+import re
 from collections.abc import Callable, Iterator
 from email.message import Message
 from typing import BinaryIO, Protocol
@@ -9,6 +10,7 @@ from stagemaker.registry.front_route import Refused
 PIECE_BYTES = 1 << 20
 _LINE_LIMIT = 4096  # of a chunk's head or a trailer
 _TRAILERS = 32
+_LENGTH = re.compile("[0-9]{1,18}")
 
 
 class ClientGone(Exception):
@@ -33,7 +35,7 @@ class Body:
         coding, lengths = headers.get_all("Transfer-Encoding", []), headers.get_all("Content-Length", [])
         if coding and (lengths or [item.strip().lower() for item in coding] != ["chunked"]):
             raise Refused(400, "UNSUPPORTED", "The request's length is unclear.")
-        if len(lengths) > 1 or not all(item.isascii() and item.isdecimal() for item in lengths):
+        if len(lengths) > 1 or not all(_LENGTH.fullmatch(item) for item in lengths):
             raise Refused(400, "UNSUPPORTED", "The request's Content-Length is not a number.")
         self.length: int | None = None if coding else int(lengths[0]) if lengths else 0
         self.is_read = self.length == 0

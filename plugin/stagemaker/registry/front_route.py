@@ -2,10 +2,10 @@
 ECR takes them. Nothing else is ever passed on, so that no path leads out of the caller's own repositories."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from stagemaker.registry.manifest_plan import DIGEST, TAG
 
@@ -29,7 +29,8 @@ _PATHS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("upload", re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<reference>[^/]+)")),
     ("blob", re.compile(r"/v2/(?P<name>.+)/blobs/(?P<reference>[^/]+)")),
 )
-_QUERY = ("mount", "from", "digest", "_state")
+_QUERY = ("mount", "from", "digest", "_state", "n", "last")
+_COUNT = re.compile("[0-9]{1,9}")
 
 
 class Refused(Exception):
@@ -64,6 +65,16 @@ def route(method: str, target: str) -> Route:
     raise Refused(404, "UNSUPPORTED", "There is nothing of the registry's API at this path.")
 
 
+def tags_page(asked: Route, tags: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """The page of the listing that is asked for, and the header that leads to the next."""
+    found = sorted(tag for tag in tags if tag > asked.query.get("last", ""))
+    size = int(asked.query.get("n", len(found)))
+    if not 0 < size < len(found):
+        return found[:size], {}
+    query = urlencode({"n": size, "last": found[size - 1]})
+    return found[:size], {"Link": f'</v2/{asked.repository}/tags/list?{query}>; rel="next"'}
+
+
 def _query(text: str) -> dict[str, str]:
     return {key: value for key, value in parse_qsl(text) if key in _QUERY}
 
@@ -81,5 +92,7 @@ def _check(found: Route) -> None:
         raise Refused(400, "DIGEST_INVALID", "A digest is sha256: and 64 hexadecimal digits.")
     if found.kind == "upload" and not _UPLOAD.fullmatch(found.reference):
         raise Refused(404, "BLOB_UPLOAD_UNKNOWN", "There is no such upload.")
+    if not _COUNT.fullmatch(found.query.get("n", "0")):
+        raise Refused(400, "PAGINATION_NUMBER_INVALID", "The number of results is a whole number.")
     if found.kind == "manifest" and not (TAG.fullmatch(found.reference) or DIGEST.fullmatch(found.reference)):
         raise Refused(400, "TAG_INVALID", "A manifest is named by a tag or by a SHA-256 digest.")

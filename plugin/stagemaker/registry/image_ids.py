@@ -24,6 +24,9 @@ class Failure:
         return {"imageId": dict(image_id), "failureCode": self.code, "failureReason": self.reason}
 
 
+NOT_FOUND = Failure("ImageNotFound", "Requested image not found")
+
+
 def find_image(record: Record, image_id: Mapping[str, str]) -> Image | Failure:
     """The image that the id names."""
     digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
@@ -40,4 +43,4 @@ def find_image(record: Record, image_id: Mapping[str, str]) -> Image | Failure:
     if digest is not None and tagged is not None and tagged != digest:
         return Failure("ImageTagDoesNotMatchDigest", "Requested image tag does not match the image digest")
     image: Image | None = record["Images"].get(tagged)
-    return image or Failure("ImageNotFound", "Requested image not found")
+    return image or NOT_FOUND

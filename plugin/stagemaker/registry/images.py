@@ -5,7 +5,7 @@ from typing import Any
 
 from stagemaker.registry.catalog import Catalog, Image, referenced, tags_of
 from stagemaker.registry.ecr_errors import image_missing, invalid
-from stagemaker.registry.image_ids import Failure, find_image
+from stagemaker.registry.image_ids import NOT_FOUND, Failure, find_image
 from stagemaker.registry.manifest_plan import DIGEST, TAG
 from stagemaker.registry.paging import page, refuse_foreign
 from stagemaker.state import Record, Scope
@@ -57,9 +57,11 @@ class Images:
             image = find_image(record, image_id)
             if isinstance(image, Failure):
                 failures.append(image.answer(image_id))
-                continue
-            manifest = self._catalog.backend.manifest(scope, name, image.digest).decode()
-            images.append(_answer(scope, name, image.digest, image_id.get("imageTag"), manifest, image.media_type))
+            elif manifest := self._catalog.manifest(scope, name, image.digest):
+                tag, text = image_id.get("imageTag"), manifest.decode()
+                images.append(_answer(scope, name, image.digest, tag, text, image.media_type))
+            else:
+                failures.append(NOT_FOUND.answer(image_id))
         return {"images": images, "failures": failures}
 
     def batch_delete_image(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:

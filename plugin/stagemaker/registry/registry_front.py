@@ -19,7 +19,7 @@ from stagemaker.registry.catalog import Catalog, Image
 from stagemaker.registry.ecr_errors import image_missing
 from stagemaker.registry.front_body import Body, ClientGone
 from stagemaker.registry.front_relay import pass_on
-from stagemaker.registry.front_route import Refused, Route, route
+from stagemaker.registry.front_route import Refused, Route, route, tags_page
 from stagemaker.registry.manifest_plan import DIGEST, MAX_MANIFEST_BYTES
 from stagemaker.registry.tokens import USER, TokenRefused, Tokens
 from stagemaker.state import Record, Scope
@@ -178,7 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         record = catalog.repository(scope, asked.repository)
         if asked.kind == "tags":
-            self.send_json(200, {"name": asked.repository, "tags": sorted(record["ImageTags"])})
+            tags, link = tags_page(asked, record["ImageTags"])
+            self.send_json(200, {"name": asked.repository, "tags": tags}, link)
         elif asked.kind == "manifest" and self.command == "PUT":
             self._put_manifest(scope, asked, body.whole(MAX_MANIFEST_BYTES))
         elif asked.kind == "manifest":
@@ -197,10 +198,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _get_manifest(self, scope: Scope, asked: Route, record: Record) -> None:
         digest = record["ImageTags"].get(asked.reference, asked.reference)
         image: Image | None = record["Images"].get(digest)
-        if image is None:
+        body = self.server.catalog.manifest(scope, asked.repository, digest) if image else None
+        if image is None or body is None:
             named = (digest, None) if DIGEST.fullmatch(digest) else (None, digest)
             raise image_missing(scope, asked.repository, *named)
-        body = self.server.catalog.backend.manifest(scope, asked.repository, digest)
         headers = {"Content-Type": image.media_type, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
         self.send_whole(200, body, headers)
 

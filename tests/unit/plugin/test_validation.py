@@ -61,7 +61,7 @@ def test_a_value_that_is_too_long_costs_no_time() -> None:
     """The regex package holds the interpreter's lock: LocalStack as a whole would stand still."""
     shape = ECR.operation_model("CreateRepository").input_shape
     started = time.monotonic()
-    with pytest.raises(ApiError, match="1 validation error detected: .* length less than or equal to 256"):
+    with pytest.raises(ApiError, match=r"1 validation error detected: .* length less than or equal to 256"):
         validate(shape, {"repositoryName": "a/" * 50_000 + "!"})
     assert time.monotonic() - started < 1
 

@@ -58,6 +58,7 @@ def test_the_first_read_says_that_it_waits() -> None:
         [("Content-Length", "3"), ("Content-Length", "4")],
         [("Content-Length", "-3")],
         [("Content-Length", "3x")],
+        [("Content-Length", "9" * 5000)],
         [("Content-Length", "\u0663")],
     ],
 )

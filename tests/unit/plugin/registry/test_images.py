@@ -1,5 +1,8 @@
 """Images and tags: what the operations answer and change."""
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
 from stagemaker.registry.manifest_plan import read_manifest
 from tests.unit.plugin.registry.ecr_world import INDEX, World, index, manifest
 
@@ -127,6 +130,34 @@ def test_when_the_service_is_down_nothing_changes(world: World) -> None:
     assert world.refused("batch_delete_image", **DOGS, imageIds=[{"imageTag": "v1"}]) == "ServerException"
     assert world.refused("delete_repository", **DOGS, force=True) == "ServerException"
     assert tags(world) == ["v1"]
+
+
+def test_a_service_that_dies_during_a_deletion_leaves_what_it_has(world: World) -> None:
+    children = [world.put(manifest(number)) for number in (1, 2, 3)]
+    put = {**DOGS, "imageManifest": index(*children), "imageManifestMediaType": INDEX}
+    parent = world.call("put_image", **put)["image"]["imageId"]["imageDigest"]
+    assert world.service
+    world.service.on_delete = world.service.server_close
+    assert world.refused("delete_repository", **DOGS, force=True) == "ServerException"
+    left = {path.rpartition("/")[2] for path in world.service.content}
+    assert left == {item["imageDigest"] for item in world.call("list_images", **DOGS)["imageIds"]} == {*children}
+    assert parent not in left
+
+
+def test_a_manifest_is_not_asked_for_in_the_middle_of_its_deletion(world: World) -> None:
+    digest = world.put(manifest(1), "a")
+    name = {**DOGS, "imageIds": [{"imageDigest": digest}]}
+    assert world.service
+    with ThreadPoolExecutor() as pool:
+        asked: list[Future[Any]] = []
+
+        def ask() -> None:
+            asked.append(pool.submit(world.call, "batch_get_image", **name))
+            wait(asked, timeout=0.3)  # it does not end before the deletion does
+
+        world.service.on_delete = ask
+        world.call("batch_delete_image", **name)
+        assert [item["failureCode"] for item in asked[0].result()["failures"]] == ["ImageNotFound"]
 
 
 def test_without_a_registry_repositories_are_kept_and_images_refused() -> None:

@@ -109,6 +109,20 @@ def test_refusals(world: World, front: Front) -> None:
     assert front.ask("PUT", "/v2/dogs/manifests/v1", manifest(1))[0] == 201  # nothing would change
 
 
+def test_tags_come_in_pages(world: World, front: Front) -> None:
+    for tag in ("c", "a", "b"):
+        world.put(manifest(1), tag)
+    path, found = "/v2/dogs/tags/list?n=2", list[list[str]]()
+    while path:
+        status, headers, content = front.ask("GET", path)
+        found.append(json.loads(content)["tags"])
+        path = headers.get("Link", "").removesuffix('>; rel="next"').removeprefix("<")
+    assert (status, found) == (200, [["a", "b"], ["c"]])
+    assert json.loads(front.ask("GET", "/v2/dogs/tags/list?n=0")[2])["tags"] == []
+    assert json.loads(front.ask("GET", "/v2/dogs/tags/list?last=b")[2])["tags"] == ["c"]
+    assert front.error("GET", "/v2/dogs/tags/list?n=-1") == (400, "PAGINATION_NUMBER_INVALID")
+
+
 def test_a_manifest_has_a_greatest_size(front: Front) -> None:
     assert front.error("PUT", "/v2/dogs/manifests/v1", b" " * (4_194_304 + 1)) == (413, "SIZE_INVALID")
 
