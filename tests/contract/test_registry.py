@@ -9,24 +9,16 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import botocore.session
 import pytest
-from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from stagemaker.registry.authorization import Authorization
-from stagemaker.registry.images import Images
-from stagemaker.registry.lifecycle import Lifecycle
-from stagemaker.registry.repositories import Repositories
 from stagemaker.validation import violations
 from tests.contract.docker_image import docker_url
 from tests.contract.gateway import REGION, Gateway, ended, make_bucket, make_role, training_request
+from tests.contract.own_operations import own_operations
 from tests.contract.registry_world import World, docker, registry_world, run
 
-MODEL = botocore.session.get_session().get_service_model("ecr")
-CLASSES = (Repositories, Images, Lifecycle, Authorization)
-OWN = [name for name in MODEL.operation_names if any(hasattr(cls, xform_name(name)) for cls in CLASSES)]
 OTHER = "111111111111"
 
 
@@ -397,7 +389,7 @@ def test_make_push(world: World) -> None:
     assert list(world.temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("operation", OWN)
+@pytest.mark.parametrize("operation", own_operations()["ecr"])
 def test_every_answer_keeps_botocores_model(world: World, operation: str) -> None:
     """After the others: they call every operation."""
     assert world.seen[operation], f"no test calls {operation}"

@@ -3,31 +3,19 @@ required members, types, sizes, enums and patterns alike. One walk through the A
 
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore import xform_name
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
-from stagemaker.hosting.endpoint_configs import EndpointConfigs
-from stagemaker.hosting.endpoints import Endpoints
-from stagemaker.hosting.invoke import Invoke
-from stagemaker.hosting.models import Models
-from stagemaker.tags import Tags
-from stagemaker.training.training_jobs import Training
 from stagemaker.validation import violations
 from tests.contract.gateway import SERVER, Gateway, ended, training_request, until
+from tests.contract.own_operations import own_operations
 
-SERVICES = {"sagemaker": (Training, Models, EndpointConfigs, Endpoints, Tags), "sagemaker-runtime": (Invoke,)}
-MODELS = {name: botocore.session.get_session().get_service_model(name) for name in SERVICES}
-OWN = [
-    operation
-    for name, classes in SERVICES.items()
-    for operation in MODELS[name].operation_names
-    if any(hasattr(cls, xform_name(operation)) for cls in classes)
-]
+SERVICES = ("sagemaker", "sagemaker-runtime")  # ECR's answers: test_registry.py
+OWN = [operation for name in SERVICES for operation in own_operations()[name]]
 Answers = dict[str, list[tuple[Shape | None, dict[str, Any]]]]
 
 
@@ -153,6 +141,16 @@ def test_every_answer_keeps_botocores_model(answers: Answers, operation: str) ->
 def test_no_answer_has_a_member_that_is_not_in_the_model(answers: Answers, gateway: Gateway) -> None:
     assert answers
     assert "contains a member which is not specified" not in gateway.log()
+
+
+def test_no_service_goes_without_such_a_test() -> None:
+    providers = {
+        entry.name.partition(":")[0]
+        for entry in entry_points(group="localstack.aws.provider")
+        if entry.module.startswith("stagemaker")
+    }
+    assert set(own_operations()) == providers == {*SERVICES, "ecr"}
+    assert all(own_operations().values())
 
 
 def test_the_operations_of_the_issue_are_ours() -> None:
