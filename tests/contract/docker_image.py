@@ -15,10 +15,11 @@ DOCKERFILE = """
 FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1
 WORKDIR /opt/ml
-COPY train bare text foreign /usr/local/bin/
+COPY train bare serve text foreign /usr/local/bin/
 """
 # The kernel keeps SIGTERM from PID 1 unless that has a handler. `train` is about ordinary programs, so it is a child of
-# a PID 1 that passes the signal on and does nothing else; `bare` is PID 1 itself, as an image's program mostly is.
+# a PID 1 that passes the signal on and does nothing else; `bare` is PID 1 itself, as an image's program mostly is, and
+# so is `serve`.
 TRAIN = """#!/usr/local/bin/python
 import os, pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
@@ -53,9 +54,9 @@ def built(folder: Path) -> Iterator[str]:
     """The image's name, with the tag latest; it is gone afterwards."""
     name = f"stagemaker-test-{uuid.uuid4().hex[:8]}"
     (folder / "Dockerfile").write_text(DOCKERFILE)
-    for program, text, mode in (("train", TRAIN, 0o755), ("bare", BARE, 0o755), ("text", "no program", 0o644)):
+    for program, text in (("train", TRAIN), ("bare", BARE), ("serve", BARE), ("text", "no program")):
         (folder / program).write_text(text)
-        (folder / program).chmod(mode)
+        (folder / program).chmod(0o644 if program == "text" else 0o755)
     (folder / "foreign").write_bytes(b"\x7fELF of another machine")
     (folder / "foreign").chmod(0o755)
     with closing(APIClient(base_url=docker_url(), version="1.43", timeout=120)) as client:

@@ -5,10 +5,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from socket import MSG_PEEK
+from socket import MSG_PEEK, socket
+from typing import Any
 
 MAX_IDLE = 32  # (ours) connections kept for one container
 CHUNK_BYTES = 256 << 10
+CONNECT_S = 1.0  # (ours) before it is tried again, as a busy server needs it, or given up, as that of a dead container
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,33 @@ class Reply:
 
 
 class NotReached(ConnectionError):
-    """Nobody listens: nothing was sent, so that another container may be asked."""
+    """Nobody listens, nobody is there, or the client was closed: nothing was sent, and another may be asked."""
 
 
 class TooLarge(ValueError):
     """The answer is longer than the caller takes."""
+
+
+class _Socket(socket):
+    """Waits for no byte beyond its deadline, which a plain timeout allows when they come one at a time."""
+
+    deadline = 0.0
+
+    def recv_into(self, *arguments: Any) -> int:
+        """As a socket's."""
+        self.settimeout(_left(self.deadline))
+        return super().recv_into(*arguments)
+
+
+class _Connection(HTTPConnection):
+    """Over such a socket."""
+
+    sock: _Socket
+
+    def connect(self) -> None:
+        """As the original."""
+        super().connect()
+        self.sock = _Socket(fileno=self.sock.detach())
 
 
 class HttpClient:
@@ -34,7 +58,7 @@ class HttpClient:
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
         self._lock = threading.Lock()
-        self._idle: list[HTTPConnection] = []
+        self._idle: list[_Connection] = []
         self._closed = False
 
     def request(
@@ -69,43 +93,42 @@ class HttpClient:
         return self._exchange(fresh, sent, deadline, max_bytes)
 
     def close(self) -> None:
-        """Drop the idle connections; those in use are dropped when they come back."""
+        """Make no connection any more, and drop the idle ones; those in use are dropped when they come back."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
-    def _connect(self, deadline: float) -> HTTPConnection:
-        connection = HTTPConnection(*self._address)
-        _set_timeout(connection, deadline)
-        try:
-            connection.connect()
-        except ConnectionRefusedError as error:
-            raise NotReached(str(error)) from error
-        return connection
+    def _connect(self, deadline: float) -> _Connection:
+        while not self._closed:
+            connection = _Connection(*self._address, timeout=min(CONNECT_S, _left(deadline)))
+            try:
+                connection.connect()
+            except TimeoutError:  # nobody refuses for a container that is gone: its address leads nowhere
+                continue
+            except OSError as error:
+                raise NotReached(str(error)) from error
+            return connection
+        raise NotReached("it is closed")
 
     def _exchange(
         self,
-        connection: HTTPConnection,
+        connection: _Connection,
         sent: tuple[str, str, bytes | None, dict[str, str]],
         deadline: float,
         max_bytes: int,
     ) -> Reply:
         try:
-            _set_timeout(connection, deadline)
+            connection.sock.deadline = deadline
+            connection.sock.settimeout(_left(deadline))
             connection.request(*sent)
-            _set_timeout(connection, deadline)
-            socket = connection.sock
             with connection.getresponse() as response:
                 body = bytearray()
                 while chunk := response.read1(CHUNK_BYTES):
                     body += chunk
                     if len(body) > max_bytes:
                         raise TooLarge(f"more than {max_bytes} bytes")
-                    if response.isclosed():  # read to its end: where the server closes, the socket went with it
-                        break
-                    socket.settimeout(_left(deadline))
                 if response.length:
                     raise HTTPException("the answer ended early")
                 reply = Reply(response.status, _headers(response), bytes(body))
@@ -115,7 +138,7 @@ class HttpClient:
         self._keep(connection)
         return reply
 
-    def _reuse(self) -> HTTPConnection | None:
+    def _reuse(self) -> _Connection | None:
         """An idle connection that the other side has not closed, the one used last first."""
         while True:
             with self._lock:
@@ -124,7 +147,7 @@ class HttpClient:
                 return connection
             connection.close()
 
-    def _keep(self, connection: HTTPConnection) -> None:
+    def _keep(self, connection: _Connection) -> None:
         with self._lock:
             if connection.sock is not None and not self._closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(connection)
@@ -136,7 +159,7 @@ def _headers(response: HTTPResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.getheaders()}
 
 
-def _is_open(connection: HTTPConnection) -> bool:
+def _is_open(connection: _Connection) -> bool:
     try:
         connection.sock.setblocking(False)
         connection.sock.recv(1, MSG_PEEK)
@@ -152,9 +175,3 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError("timed out")
     return left
-
-
-def _set_timeout(connection: HTTPConnection, deadline: float) -> None:
-    connection.timeout = _left(deadline)
-    if connection.sock is not None:
-        connection.sock.settimeout(connection.timeout)

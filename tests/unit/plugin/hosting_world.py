@@ -15,6 +15,7 @@ from stagemaker.hosting.endpoint_configs import EndpointConfigs
 from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.models import Models
+from stagemaker.runtime import Runtime
 from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
 from stagemaker.state import Store
 from stagemaker.tags import Tags
@@ -132,16 +133,15 @@ def mute(program: FakeProgram) -> int:
     return 0
 
 
-class World:
+class Hosting:
     """All hosting services over one store, and shorthands for the calls that most tests make."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float], behaviours: Mapping[str, Behaviour]) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float], runtime: Runtime) -> None:
         self.folder = folder / "endpoints"
-        self.runtime = FakeRuntime({"serve": echo_server, "dies": dies, "mute": mute, **behaviours})
         self.aws, self.logs, self.store = FakeAws({DATA: archive(**{"model.json": "{}"})}), FakeLogs(), Store()
-        self.models = Models(self.store, self.runtime, self.aws, clock)
+        self.models = Models(self.store, runtime, self.aws, clock)
         self.configs = EndpointConfigs(self.store, clock)
-        self.endpoints = Endpoints(self.store, self.runtime, self.aws, self.logs, clock, self.folder)
+        self.endpoints = Endpoints(self.store, runtime, self.aws, self.logs, clock, self.folder)
         self.invoke = Invoke(self.store, self.endpoints, self.logs, clock)
         self.tags = Tags(self.store)
 
@@ -196,6 +196,14 @@ class World:
     def left(self) -> list[Path]:
         """Files that fleets left behind."""
         return [path for path in self.folder.rglob("*") if path.is_file()]
+
+
+class World(Hosting):
+    """On the fake runtime."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float], behaviours: Mapping[str, Behaviour]) -> None:
+        self.runtime = FakeRuntime({"serve": echo_server, "dies": dies, "mute": mute, **behaviours})
+        super().__init__(folder, clock, self.runtime)
 
 
 @contextmanager

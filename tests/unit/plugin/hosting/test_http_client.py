@@ -3,12 +3,14 @@
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 
 import pytest
 
+from stagemaker.hosting import http_client
 from stagemaker.hosting.http_client import HttpClient, NotReached, TooLarge
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: value\r\n\r\nok"
@@ -88,6 +90,29 @@ def test_a_server_that_closes_after_each_answer(length: bytes) -> None:
         client.close()
 
 
+def test_an_address_that_leads_nowhere() -> None:
+    with pytest.raises(NotReached):
+        get(HttpClient(("255.255.255.255", 80)))
+
+
+def test_a_server_that_takes_no_connection_is_waited_for_until_the_client_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_client, "CONNECT_S", 0.05)
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as busy,
+        socket.create_connection(busy.getsockname()),  # all that the backlog takes
+    ):
+        client = HttpClient(busy.getsockname())
+        with pytest.raises(TimeoutError):
+            get(client, timeout_s=0.2)
+        closing = threading.Timer(0.2, client.close)
+        closing.start()
+        with pytest.raises(NotReached):
+            get(client)
+        closing.join()
+
+
 def test_nobody_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -153,13 +178,23 @@ def test_answers_in_other_framings(answer: bytes) -> None:
         client.close()
 
 
-def test_the_deadline_is_for_the_whole_answer() -> None:
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nX-Name: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;",
+    ],
+)
+def test_the_deadline_is_for_the_whole_answer(begun: bytes) -> None:
     enough = threading.Event()
+    end = time.monotonic() + 3  # of a client that would wait for ever
 
     def drips(connection: socket.socket, number: int) -> None:
         read_request(connection)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
-        while not enough.wait(0.02):
+        connection.sendall(begun)
+        while time.monotonic() < end and not enough.wait(0.02):
             try:
                 connection.sendall(b"x")
             except OSError:
@@ -167,4 +202,5 @@ def test_the_deadline_is_for_the_whole_answer() -> None:
 
     with server(drips) as there, pytest.raises(TimeoutError):
         get(HttpClient(there.address), timeout_s=0.3)
+    assert time.monotonic() < end
     enough.set()
