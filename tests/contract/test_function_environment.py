@@ -1,10 +1,7 @@
 """Lambda functions with AWS's own runtime client, in real processes and in real containers, without LocalStack."""
 
-import base64
-import http.client
 import json
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,19 +12,10 @@ import pytest
 
 from stagemaker.functions.function_containers import Containers
 from stagemaker.functions.function_environment import Environment, Result
+from stagemaker.functions.function_exchange import Invocation
 from stagemaker.functions.function_processes import Processes
 from stagemaker.functions.function_program import Function, Launcher
-from stagemaker.functions.functions_api import (
-    MAX_PAYLOAD_BYTES,
-    Answer,
-    InitError,
-    Invocation,
-    Ready,
-    RuntimeApi,
-    error,
-)
 from stagemaker.runtime.labels import Labels
-from stagemaker.runtime.ports import LOOPBACK
 from tests.contract.function_containers_world import containers, running
 
 PYTHON = Path(__file__).parents[2] / ".stagemaker" / "env" / "lambda" / "bin" / "python"
@@ -258,147 +246,3 @@ def test_stop_ends_a_running_invocation(stage: Stage) -> None:
     assert json.loads(results[0].payload)["errorType"] == "Runtime.ExitError"
     with pytest.raises(RuntimeError, match="was stopped"):
         invoke(environment, 1)
-
-
-def request(
-    api: RuntimeApi, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(api.address, timeout=10)
-    try:
-        connection.request(method, f"/2018-06-01/runtime/{path}", body, headers or {})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
-@pytest.fixture
-def api() -> Iterator[RuntimeApi]:
-    api = RuntimeApi(LOOPBACK)
-    api.admit(LOOPBACK)
-    yield api
-    api.close()
-
-
-def test_the_api_takes_one_answer_to_the_right_invocation(api: RuntimeApi) -> None:
-    assert request(api, "POST", "invocation/id-1/response", b"1")[0] == 400
-    api.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
-    assert request(api, "GET", "invocation/next") == (200, b"event")
-    assert request(api, "POST", "invocation/id-2/response", b"1")[0] == 400
-    assert request(api, "POST", "invocation/id-1/response", b"1")[0] == 202
-    assert request(api, "POST", "invocation/id-1/error", b"2")[0] == 400
-    assert request(api, "POST", "init/error", b"3")[0] == 202
-    assert [api.next_event(0) for _ in range(4)] == [Ready(), Answer(b"1", is_error=False), InitError(b"3"), None]
-
-
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "nothing"), ("POST", "nothing"), ("POST", "invocation//response")]
-)
-def test_the_api_refuses_what_it_does_not_know(api: RuntimeApi, method: str, path: str) -> None:
-    assert request(api, method, path)[0] in (400, 404)
-
-
-@pytest.mark.parametrize(
-    "headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
-)
-def test_the_api_refuses_web_pages(api: RuntimeApi, headers: dict[str, str]) -> None:
-    assert request(api, "GET", "invocation/next", headers=headers)[0] == 403
-    assert request(api, "POST", "init/error", headers=headers)[0] == 403
-    assert api.next_event(0) is None
-
-
-def connect(api: RuntimeApi) -> socket.socket:
-    host, port = api.address.split(":")
-    return socket.create_connection((host, int(port)), timeout=10)
-
-
-def send(api: RuntimeApi, data: bytes) -> bytes:
-    """The answer to what is sent as it is, with the connection's end behind it."""
-    with connect(api) as connection:
-        connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
-def chunked(api: RuntimeApi, what: str, body: bytes) -> bytes:
-    """The first line of the answer."""
-    head = f"POST /2018-06-01/runtime/{what} HTTP/1.1\r\nHost: {api.address}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return send(api, head.encode() + body).partition(b"\r\n")[0]
-
-
-LATE = b"Lambda-Runtime-Function-Error-Type: Late\r\n"
-LATE_BODY = b"Lambda-Runtime-Function-Error-Body: " + base64.b64encode(b'{"errorType": "Late"}') + b"\r\n"
-LIMIT = f"exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)"
-TOO_LARGE = f"Response payload size ({MAX_PAYLOAD_BYTES + 1} bytes) {LIMIT}."
-
-
-@pytest.mark.parametrize(
-    ("body", "answer"),
-    [
-        (b"3\r\n[1,\r\n2;x=y\r\n2]\r\n0\r\n\r\n", Answer(b"[1,2]", is_error=False)),
-        (b"2\r\n[1\r\n0\r\n" + LATE + LATE_BODY + b"\r\n", Answer(b'{"errorType": "Late"}', is_error=True)),
-        (
-            b"2\r\n[1\r\n0\r\n" + LATE + b"\r\n",
-            Answer(error("Late", "The function failed while it sent its response."), is_error=True),
-        ),
-        (
-            b"%x\r\n%b\r\n0\r\n\r\n" % (MAX_PAYLOAD_BYTES + 1, b"x" * (MAX_PAYLOAD_BYTES + 1)),
-            Answer(error("Function.ResponseSizeTooLarge", TOO_LARGE), is_error=True),
-        ),
-    ],
-)
-def test_the_api_takes_chunks(api: RuntimeApi, body: bytes, answer: Answer) -> None:
-    api.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
-    assert chunked(api, "invocation/id-1/response", body) == b"HTTP/1.1 202 Accepted"
-    assert api.next_event(0) == answer
-    assert chunked(api, "init/error", b"2\r\n{}\r\n0\r\n\r\n") == b"HTTP/1.1 202 Accepted"
-    assert api.next_event(0) == InitError(b"{}")
-
-
-@pytest.mark.parametrize("body", [b"x\r\n", b"-1\r\n", b"1\r\n12\r\n0\r\n\r\n", b"0\r\n" + b"A: b\r\n" * 33])
-def test_the_api_takes_no_broken_chunks(api: RuntimeApi, body: bytes) -> None:
-    api.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
-    assert chunked(api, "invocation/id-1/response", body) == b"HTTP/1.1 400 Bad Request"
-    assert api.next_event(0) is None
-
-
-@pytest.mark.parametrize("head", ["Content-Length: 5", "Transfer-Encoding: chunked"])
-def test_a_body_that_breaks_off_is_no_answer(api: RuntimeApi, head: str) -> None:
-    api.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
-    request = f"POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: {api.address}\r\n{head}\r\n\r\n"
-    assert send(api, request.encode() + b"4\r\n1") == b""
-    assert api.next_event(0) is None
-
-
-def test_the_api_does_not_wait_for_strangers() -> None:
-    api = RuntimeApi(LOOPBACK)
-    api.admit("127.0.0.2")
-    with connect(api) as silent:
-        assert silent.recv(1) == b""
-    api.close()
-
-
-def test_a_closed_api_lets_its_callers_go() -> None:
-    api = RuntimeApi(LOOPBACK)
-    api.admit(LOOPBACK)
-    statuses: list[int] = []
-    waiting = threading.Thread(target=lambda: statuses.append(request(api, "GET", "invocation/next")[0]))
-    waiting.start()
-    assert api.next_event(10) == Ready()
-    api.close()
-    waiting.join(10)
-    assert statuses == [410]
-
-
-def test_the_api_serves_nobody_but_the_program() -> None:
-    api = RuntimeApi(LOOPBACK)
-    answers: list[tuple[int, bytes]] = []
-    asked = threading.Thread(target=lambda: answers.append(request(api, "GET", "invocation/next")))
-    asked.start()
-    assert api.next_event(0.1) is None  # it waits until somebody says where the program runs
-    api.admit("127.0.0.2")
-    asked.join(10)
-    assert [status for status, _ in answers] == [403]
-    assert request(api, "POST", "init/error")[0] == 403
-    assert api.next_event(0) is None
-    api.close()

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from stagemaker.functions.function_exchange import Answer, Ended, Event, Exchange, InitError, Invocation, Ready, error
 from stagemaker.functions.function_program import Function, Launcher
-from stagemaker.functions.functions_api import Answer, Ended, Event, InitError, Invocation, Ready, RuntimeApi, error
+from stagemaker.functions.functions_api import RuntimeApi
 from stagemaker.functions.functions_log import FunctionLog, end_line, report_line, start_line, timeout_line
 from stagemaker.runtime import Exit, ImageRefused
 
@@ -121,7 +122,7 @@ class Environment:
     def _run(self, session: "_Session", invocation: Invocation, deadline: float) -> _Outcome:
         if not session.ready and (failure := self._initialise(session, invocation.request_id, deadline)):
             return failure
-        session.api.offer(invocation)
+        session.exchange.offer(invocation)
         event = self._wait(session, Answer, deadline)
         if not isinstance(event, Answer):
             return self._give_up(session, event, invocation.request_id)
@@ -155,20 +156,21 @@ class _Session:
 
     def __init__(self, function: Function, launcher: Launcher, log: FunctionLog) -> None:
         self.ready = False  # it is initialised
-        self.api = RuntimeApi(launcher.host())
-        self.program = launcher.start(function, self.api, log.add, self._end)
+        self.exchange = Exchange()
+        self._api = RuntimeApi(launcher.host(), self.exchange)
+        self.program = launcher.start(function, self._api, log.add, self._end)
 
     def wait(self, wanted: type[Ready] | type[Answer], deadline: float) -> Event | None:
         """The next event of the wanted kind, or one that ends the wait; None when the deadline, on the monotonic
         clock, comes first."""
-        while event := self.api.next_event(deadline - time.monotonic()):
+        while event := self.exchange.next_event(deadline - time.monotonic()):
             if isinstance(event, wanted | InitError | Ended):
                 return event
         return None
 
     def _end(self) -> None:
-        self.api.events.put(Ended())
-        self.api.close()
+        self.exchange.end()
+        self._api.close()
 
 
 def _failed(kind: str, message: str) -> _Outcome:

@@ -1,21 +1,19 @@
 """The Lambda Runtime API, version 2018-06-01, as one function's own program sees it: one server on a port of its own.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. What the program says comes out as a queue of events;
-what it is given goes in by `offer`. Deciding what it means is `function_environment.py`'s.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. It gives an `Exchange` the form of HTTP.
 """
 
 import base64
 import http.server
 import json
-import queue
-import socketserver
 import threading
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from stagemaker.functions.function_exchange import Answer, Exchange, InitError, error
 from stagemaker.functions.request_body import Body, BrokenBodyError, read_body
+from stagemaker.http_server import BoundedServer
 
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024 + 100  # of a response, as the error message of AWS says
@@ -24,57 +22,16 @@ _ADMISSION_S = 20.0  # for a program that asks before we know where it runs
 _STRANGER_S = 1.0  # for somebody else to say what it wants, and be refused
 _STRANGER_BYTES = 64 * 1024
 _SILENCE_S = 1000.0  # longer than a function may run: between two requests, and within one
+_CONNECTIONS = 16  # a program needs one or two, and each may hold a whole response
 _PREFIX = "/2018-06-01/runtime/"
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """One event for the function. `deadline_ms` is in epoch milliseconds."""
-
-    request_id: str
-    arn: str
-    payload: bytes
-    trace_id: str
-    deadline_ms: int = 0
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The process asked for its next invocation."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the function returned, or the error that it raised, as JSON."""
-
-    payload: bytes
-    is_error: bool
-
-
-@dataclass(frozen=True)
-class InitError:
-    """The function's module or handler could not be loaded."""
-
-    payload: bytes
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The process ended. Not the API's: whoever runs the process puts it into the queue."""
-
-
-Event = Ready | Answer | InitError | Ended
 
 
 class RuntimeApi:
     """Serves one program from its construction to `close`. `address` is for AWS_LAMBDA_RUNTIME_API. Nobody is served
     but the machine that `admit` names: on a network with other functions a port alone keeps nobody out."""
 
-    def __init__(self, host: str) -> None:
-        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._offered: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
-        self._current = ""  # the id of the invocation that has no answer yet
-        self._lock = threading.Lock()
+    def __init__(self, host: str, exchange: Exchange) -> None:
+        self.exchange = exchange
         self._peer: Future[str] = Future()
         self._server = _Server((host, 0), self)
         self.address = f"{host}:{self._server.server_address[1]}"
@@ -93,59 +50,28 @@ class RuntimeApi:
         except (TimeoutError, CancelledError):
             return False
 
-    def next_event(self, timeout_s: float) -> Event | None:
-        """The next one, or None when there is none in time."""
-        try:
-            return self.events.get(timeout=max(timeout_s, 0))
-        except queue.Empty:
-            return None
-
-    def offer(self, invocation: Invocation) -> None:
-        """Give it to the process when it asks for its next one; one at a time."""
-        with self._lock:
-            self._current = invocation.request_id
-        self._offered.put(invocation)
+    def is_stranger(self, ip: str) -> bool:
+        """Whether the program is known to run elsewhere."""
+        return self._peer.done() and not self.admits(ip)
 
     def close(self) -> None:
-        """Stop serving. Call it once, when the process has ended."""
+        """Stop serving, and cut every connection. Call it once, when the program has ended."""
         self._peer.cancel()
-        self._offered.put(None)
         self._server.shutdown()
         self._server.server_close()
 
-    def next(self) -> Invocation | None:
-        """Block until there is an invocation, or None at the end."""
-        self.events.put(Ready())
-        invocation = self._offered.get()
-        if invocation is None:
-            self._offered.put(None)  # for whoever else waits
-        return invocation
 
-    def answer(self, request_id: str, answer: Answer) -> bool:
-        """Take the answer to the current invocation; False when it is another's, or the second."""
-        with self._lock:
-            expected, self._current = self._current, ""
-            if not request_id or request_id != expected:
-                self._current = expected
-                return False
-        self.events.put(answer)
-        return True
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
+class _Server(BoundedServer):
     def __init__(self, address: tuple[str, int], api: RuntimeApi) -> None:
         self.api = api
-        super().__init__(address, _Handler)
+        super().__init__(address, _Handler, _CONNECTIONS)
 
-    def server_bind(self) -> None:
-        """Without HTTPServer's question to the name service, which can take seconds."""
-        socketserver.TCPServer.server_bind(self)
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - as the original
+        """Strangers leave at least half of the connections to the program."""
+        return self.places() > (self.most // 2 if self.api.is_stranger(client_address[0]) else 0)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that is killed breaks its connection: nothing to say."""
+        """A program that is killed breaks its connection: nothing to say."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -168,7 +94,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if self.path != f"{_PREFIX}invocation/next":
             self._say(HTTPStatus.NOT_FOUND)
-        elif invocation := self.server.api.next():
+        elif invocation := self.server.api.exchange.take():
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
                 "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
@@ -177,7 +103,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             }
             self._say(HTTPStatus.OK, invocation.payload, headers)
         else:
-            self._say(HTTPStatus.GONE)
+            self.close_connection = True  # nobody hears it
 
     def do_POST(self) -> None:
         if self._refuse_web_pages():
@@ -192,8 +118,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         kind, _, rest = self.path.removeprefix(_PREFIX).partition("/")
         request_id, _, what = rest.partition("/")
         if (kind, rest) == ("init", "error"):
-            self.server.api.events.put(InitError(self._body(_MAX_ERROR_BYTES).data))
-            self._say(HTTPStatus.ACCEPTED)
+            taken = self.server.api.exchange.fail(InitError(self._body(_MAX_ERROR_BYTES).data))
+            self._say(HTTPStatus.ACCEPTED if taken else HTTPStatus.FORBIDDEN)
         elif kind == "invocation" and what == "response":
             self._answered(request_id, _response(self._body(MAX_PAYLOAD_BYTES)))
         elif kind == "invocation" and what == "error":
@@ -203,7 +129,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._say(HTTPStatus.NOT_FOUND)
 
     def _answered(self, request_id: str, answer: Answer) -> None:
-        taken = self.server.api.answer(request_id, answer)
+        taken = self.server.api.exchange.answer(request_id, answer)
         self._say(HTTPStatus.ACCEPTED if taken else HTTPStatus.BAD_REQUEST)
 
     def _body(self, limit: int) -> Body:
@@ -227,11 +153,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         """Nothing: the function's own log says what happened."""
-
-
-def error(kind: str, message: str) -> bytes:
-    """An error of the platform, in the form that AWS answers."""
-    return json.dumps({"errorType": kind, "errorMessage": message}).encode()
 
 
 def _response(body: Body) -> Answer:

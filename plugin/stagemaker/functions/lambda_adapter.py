@@ -32,10 +32,11 @@ from stagemaker.errors import ApiError
 from stagemaker.functions.function_code import unzip_code
 from stagemaker.functions.function_containers import Containers
 from stagemaker.functions.function_environment import Environment
+from stagemaker.functions.function_exchange import Invocation
 from stagemaker.functions.function_image_rules import image_missing
 from stagemaker.functions.function_processes import Processes
 from stagemaker.functions.function_program import Function, Image, Launcher
-from stagemaker.functions.functions_api import MAX_EVENT_BYTES, Invocation
+from stagemaker.functions.functions_api import MAX_EVENT_BYTES
 from stagemaker.plugin import docker_runtime, settings
 from stagemaker.runtime import ImageRefused
 from stagemaker.runtime.images import by_digest

@@ -10,11 +10,11 @@ import logging
 import socket
 import sys
 import threading
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from stagemaker.errors import ApiError
+from stagemaker.http_server import BoundedServer
 from stagemaker.registry.catalog import Catalog, Image
 from stagemaker.registry.ecr_errors import image_missing
 from stagemaker.registry.front_body import Body, ClientGone
@@ -26,6 +26,7 @@ from stagemaker.state import Record, Scope
 
 LOG = logging.getLogger(__name__)
 IDLE_S = 60.0  # a client that neither sends nor takes a byte for so long is cut off
+CONNECTIONS = 256  # a docker command opens about ten
 LINGER_S = 2.0
 LINGER_BYTES = 64 << 20
 _ERRORS = {
@@ -44,7 +45,7 @@ class RegistryFront:
     """Serves from the moment it is made, each connection in a thread of its own, until `close`. OSError: port taken."""
 
     def __init__(self, address: tuple[str, int], catalog: Catalog, tokens: Tokens) -> None:
-        self._server = _Server(address, _Handler)
+        self._server = _Server(address, _Handler, CONNECTIONS)
         self._server.catalog, self._server.tokens = catalog, tokens
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="registry-front", daemon=True
@@ -63,33 +64,9 @@ class RegistryFront:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+class _Server(BoundedServer):
     catalog: Catalog
     tokens: Tokens
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(address, handler)
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._open.discard(request)
-        super().shutdown_request(request)
-
-    def server_close(self) -> None:
-        with self._lock:
-            for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the original
         """A broken connection is no news; anything else is a mistake of ours."""

@@ -14,8 +14,9 @@ import pytest
 from stagemaker.functions import function_environment
 from stagemaker.functions.function_containers import Containers, function_spec
 from stagemaker.functions.function_environment import Environment
+from stagemaker.functions.function_exchange import Exchange, Invocation
 from stagemaker.functions.function_program import Function, Image
-from stagemaker.functions.functions_api import Invocation, RuntimeApi
+from stagemaker.functions.functions_api import RuntimeApi
 from stagemaker.runtime import ContainerSpec, Exit, ImageRefused
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from stagemaker.runtime.ports import LOOPBACK
@@ -169,7 +170,7 @@ def test_the_duration_ends_with_the_answer(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_start_that_fails_half_way_leaves_nothing() -> None:
     runtime = Runtime(idle)
-    api, ended = RuntimeApi(LOOPBACK), list[str]()
+    api, ended = RuntimeApi(LOOPBACK, Exchange()), list[str]()
     api.admit(LOOPBACK)  # so that a second time raises
     with pytest.raises(InvalidStateError):
         Containers(runtime, "zips").start(function(), api, print, lambda: ended.append("end"))
