@@ -46,8 +46,8 @@ class Deployments:
         fleet = Fleet(plan, scope, self._runtime, self._aws, self._logs, self._clock)
         name = f"endpoint {plan.endpoint}"
         thread = threading.Thread(target=self._run, args=(scope, plan.endpoint, fleet), name=name, daemon=True)
-        self._threads.setdefault((scope, plan.endpoint), {})[fleet] = thread
         thread.start()
+        self._threads.setdefault((scope, plan.endpoint), {})[fleet] = thread
 
     def serving(self, scope: Scope, name: str) -> Fleet | None:
         """The fleet that takes the endpoint's requests now, if there is one."""
@@ -97,6 +97,8 @@ class Deployments:
         self._drain(scope, name, fleet)
         try:
             fleet.stop(CLOSE_GRACE_S if self._closed else GRACE_S)
+            if reason:
+                self._logs.flush()  # whoever sees it finds all of the logs
         finally:
             self._end(scope, name, fleet, reason)
 

@@ -30,6 +30,7 @@ class FleetLogs(Protocol):
     """The part of `logs.Logs` that hosting needs."""
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]: ...
+    def flush(self) -> None: ...
     def metric(
         self,
         scope: Scope,
@@ -158,7 +159,7 @@ class Fleet:
         """A healthy instance for one request, none of `besides` (instance ids); None when there is none."""
         with self._lock:
             instances = [] if self._draining else self._instances[variant.name]
-            free = [(i, i.client) for i in instances if i.client and i.plan.id not in besides]
+            free = [(i, client) for i in instances if (client := i.client) and i.plan.id not in besides]
             turn, self._turns[variant.name] = self._turns[variant.name], self._turns[variant.name] + 1
             free = free[turn % len(free) :] + free[: turn % len(free)] if free else []
             if variant.least_outstanding:

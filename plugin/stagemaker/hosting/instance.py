@@ -21,7 +21,8 @@ class Instance:
 
     Before it was healthy once, the end of its container loses the instance at once: a model that cannot load should
     say so in seconds. Later the container is started again, after 1, 2 and 4 seconds, and takes requests again when
-    /ping answers 200. An instance that is `lost` stays so; `lost` is the reason, one sentence.
+    /ping answers 200; a start that the machine cannot do counts as one. An instance that is `lost` stays so; `lost` is
+    the reason, one sentence.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Instance:
             spec = replace(spec, environment={**self._credentials(), **spec.environment})
             self._container = self._runtime.start(spec, log.line)
         except ApiError as error:
-            self.lost = f"it could not be started: {error.message.rstrip('.')}"
+            self._restart_later(f"it could not be started: {error.message.rstrip('.')}", refused=error.status < 500)
             return
         self.hardware = self._container.hardware
         log.begin(self.hardware)
@@ -79,21 +80,26 @@ class Instance:
             self._container = None
 
     def _died(self, end: Exit) -> None:
-        ended = f"container ended with exit code {end.code}" + (f" ({end.reason.rstrip('.')})" if end.reason else "")
+        ended = f"its container ended with exit code {end.code}" + (
+            f" ({reason})" if (reason := end.reason.rstrip(".")) else ""
+        )
         served = self.client is not None
         self._leave_service()
         self._container = None
         if served and self._clock() - self._healthy_since >= STEADY_S:
             self._restarts = 0
-        if self._restarts >= MAX_RESTARTS:
-            self.lost = f"its {ended}" + (
-                f" and was restarted {MAX_RESTARTS} times before" if self._healthy_since else " before it was healthy"
-            )
+        self._restart_later(ended if self._healthy_since else f"{ended} before it was healthy")
+
+    def _restart_later(self, why: str, *, refused: bool = False) -> None:
+        """Unless it was `refused`, or no restart is left: then the instance is lost."""
+        if refused or self._restarts >= MAX_RESTARTS:
+            restarted = self._healthy_since and not refused
+            self.lost = f"{why} and was restarted {MAX_RESTARTS} times before" if restarted else why
             return
         delay_s = 2**self._restarts
         self._restarts += 1
         self._due = self._clock() + delay_s
-        self._log(f"Stagemaker: the {ended}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
+        self._log(f"Stagemaker: {why}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
 
     def _check_health(self, container: Container) -> None:
         client = HttpClient(container.address) if container.address else None

@@ -52,6 +52,8 @@ def fetch_model(
 
 
 def _fetch_prefix(aws: ModelDataAws, scope: Scope, uri: str, folders: Sequence[Path]) -> None:
-    for folder in folders:
-        if aws.download_prefix(scope, uri, folder) == 0:
-            raise BadModelData(f"Could not find model data at {uri}.")
+    first, *others = folders
+    if aws.download_prefix(scope, uri, first) == 0:
+        raise BadModelData(f"Could not find model data at {uri}.")
+    for folder in others:
+        shutil.copytree(first, folder, dirs_exist_ok=True)

@@ -1,16 +1,17 @@
 """Endpoints over the fake runtime: real servers come up, die, come back and go."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stagemaker.errors import ApiError
-from stagemaker.runtime import Exit, HardwareRefused
-from stagemaker.runtime.fake import FakeProgram
+from stagemaker.runtime import ContainerSpec, Exit, HardwareRefused
+from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
-from tests.unit.plugin.hosting_world import IMAGE, serve_until, until, world
+from tests.unit.plugin.hosting_world import IMAGE, World, serve_until, until, world
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/end"
 LOG_GROUP = "/aws/sagemaker/Endpoints/end"
@@ -121,6 +122,7 @@ def test_a_fleet_that_cannot_start_fails_with_the_reason(
         here.config("config", {"InitialInstanceCount": 2})
         here.create()
         here.wait_for("Failed")
+        assert here.logs.flushed
         assert sentence in here.describe()["FailureReason"]
         assert "ProductionVariants" not in here.describe()
         assert here.left() == []
@@ -253,6 +255,37 @@ def test_a_variant_whose_containers_keep_dying_fails_the_endpoint(tmp_path: Path
         assert here.left() == []
 
 
+@pytest.mark.parametrize("refusals", [2, 3])
+def test_a_restart_that_the_engine_cannot_do_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    clock, refused = FakeClock(), list[str]()
+
+    def start(spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
+        if len(refused) == refusals:
+            return FakeRuntime.start(here.runtime, spec, on_line)
+        refused.append(spec.name)
+        raise ApiError("InternalFailure", "Docker does not answer.", 500)
+
+    with world(tmp_path, clock) as here:
+        here.deploy()
+        monkeypatch.setattr(here.runtime, "start", start)
+        here.ask(b"die")
+        until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 0, "its death")
+        for number, delay_s in enumerate((1, 2, 4), start=1):
+            assert here.status() == "InService"
+            clock.now += delay_s
+            until(lambda count=number: len(refused) in (count, refusals), "a restart")  # type: ignore[misc]
+        if refusals == 3:
+            here.wait_for("Failed")
+            reason = "it could not be started: Docker does not answer and was restarted 3 times before"
+            assert reason in here.describe()["FailureReason"]
+        else:
+            until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
+            (lines,) = here.logs.lines.values()
+            assert "Stagemaker: it could not be started: Docker does not answer; restart 3 of 3 in 4 s." in lines
+
+
 def test_an_endpoint_that_was_lost_is_out_of_service_until_all_has_stopped(tmp_path: Path) -> None:
     go = threading.Event()
 
@@ -277,6 +310,24 @@ def test_an_endpoint_that_was_lost_is_out_of_service_until_all_has_stopped(tmp_p
         go.set()
         here.wait_for("Failed")
         assert "it could not be started" in here.describe()["FailureReason"]
+
+
+def test_a_machine_without_a_thread_to_spare_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with world(tmp_path) as here:
+        here.model("model")
+        here.config("config")
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            with pytest.raises(RuntimeError):
+                here.create()
+        assert here.status() == "gone"
+        here.create()
+        here.wait_for("InService")
+        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        here.wait_for("gone")
 
 
 def test_the_other_instances_serve_on_when_one_is_lost(tmp_path: Path) -> None:
@@ -344,6 +395,23 @@ def test_delete_while_updating_stops_both_fleets(tmp_path: Path) -> None:
         here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
         here.wait_for("gone")
         assert all(c.poll() for c in here.runtime._containers)
+
+
+def test_model_data_of_several_instances_is_fetched_once(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.aws.objects |= {"s3://b/m/a": b"1", "s3://b/m/d/e": b"2"}
+        source = {"S3Uri": "s3://b/m/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+        here.model("model", ModelDataUrl="", ModelDataSource={"S3DataSource": source})
+        here.config("config", {"InitialInstanceCount": 3})
+        here.create()
+        here.wait_for("InService")
+        assert here.aws.downloaded == ["s3://b/m/"]
+        assert [lines[1] for lines in here.logs.lines.values()] == ["serving ['a', 'd']"] * 3
+        assert len({(path / "model" / "a").stat().st_ino for path in bases(here)}) == 3
+
+
+def bases(here: World) -> list[Path]:
+    return [spec.base_dir for spec in here.runtime.started if spec.base_dir]
 
 
 @pytest.mark.parametrize(("form", "expected"), [("S3Prefix", ["a", "d"]), ("S3Object", ["a"])])

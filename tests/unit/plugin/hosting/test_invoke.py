@@ -10,7 +10,10 @@ import pytest
 
 from stagemaker.errors import ApiError
 from stagemaker.hosting import invoke
-from tests.unit.plugin.fakes import SCOPE
+from stagemaker.hosting.endpoint_plan import InstancePlan
+from stagemaker.hosting.fleet import Fleet
+from stagemaker.hosting.http_client import HttpClient
+from tests.unit.plugin.fakes import SCOPE, FakeClock
 from tests.unit.plugin.hosting_world import IMAGE, World, until, world
 
 
@@ -153,3 +156,30 @@ def test_metrics_of_an_invocation(here: World) -> None:
     assert 0 <= overhead[0] < 1_000_000
     assert here.logs.dimensions["ModelLatency"] == {"EndpointName": "end", "VariantName": "AllTraffic"}
     assert SCOPE.account == "123456789012"
+
+
+class Dying:
+    """An instance that leaves service between two looks at it."""
+
+    outstanding = 0
+
+    def __init__(self, plan: InstancePlan) -> None:
+        self.plan, self._clients = plan, [HttpClient(("127.0.0.1", 1))]
+
+    @property
+    def client(self) -> HttpClient | None:
+        return self._clients.pop() if self._clients else None
+
+
+def test_an_instance_that_dies_while_it_is_chosen(here: World) -> None:
+    here.deploy()
+    serving = here.endpoints.serving(SCOPE, "end")
+    assert serving
+    (variant,) = serving.plan.variants
+    fleet = Fleet(serving.plan, SCOPE, here.runtime, here.aws, here.logs, FakeClock())
+    fleet._instances[variant.name] = [Dying(variant.instances[0])]  # type: ignore[list-item]
+    with fleet.target(variant, set()) as target:
+        assert target
+        assert target.client is not None
+    with fleet.target(variant, set()) as none:
+        assert none is None
