@@ -68,7 +68,7 @@ down: ## Remove the stack's containers, with all that they started, networks and
 
 push: ## Push the images to ECR (TARGET=local or aws)
 	@scripts/setup client
-	@scripts/build && $(client) infra.images push --target $(or $(TARGET),local)
+	@$(client) infra.images push --build --target $(or $(TARGET),local)
 
 test: lint test-unit test-contract test-e2e test-containers ## Every check and test, from a clean checkout
 

@@ -8,12 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from infra import dataset, digits, steps
+from infra import command, dataset, digits, steps
 from infra.clients import Clients, connect
 from infra.errors import StepFailed
-from infra.interrupts import Interrupts
 from infra.paths import CHECKOUT, paths
 from infra.plan import Plan
 from infra.presets import settings_for
@@ -111,24 +108,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--target", choices=("local",), default="local", help="where (default: %(default)s)")
     add_options(parser)
     options, terminal = parser.parse_args(arguments), Terminal()
-    with Interrupts():
-        try:
-            run(options, terminal)
-        except StepFailed as error:
-            terminal.failure(error)
-            return 1
-        except (BotoCoreError, ClientError) as error:
-            terminal.failure(
-                StepFailed(
-                    str(error),
-                    "Is the stack running? `make start` starts it, `make up` in containers.",
-                )
-            )
-            return 1
-        except KeyboardInterrupt:
-            terminal.say("Interrupted. Run it again to go on, or `down` to delete what is there.")
-            return 130
-    return 0
+    return command.run(
+        lambda _: run(options, terminal), terminal,
+        next_step="Is the stack running? `make start` starts it, `make up` in containers.",
+        interrupted="Interrupted. Run it again to go on, or `down` to delete what is there.",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from infra import docker, stack
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
 from infra.paths import CHECKOUT, Paths, paths
-from infra.stack import HOST, check_port, chosen_port, how_to_talk
+from infra.stack import HOST, check_port, chosen_port, how_to_talk, locked
 
 IMAGES = ("localstack", "trainer", "serve", "lambda")
 REGISTRY_PORT = 5000
@@ -42,6 +42,11 @@ def project() -> str:
     return os.environ.get("STAGEMAKER_PROJECT") or "stagemaker"
 
 
+def registry_port() -> int:
+    """Where ECR is published. Raises StepFailed for REGISTRY_PORT that is no port."""
+    return chosen_port(os.environ, "REGISTRY_PORT", REGISTRY_PORT)
+
+
 def start(
     where: Paths,
     port: int,
@@ -53,25 +58,29 @@ def start(
 
     `stays` changes nothing here: a container outlives the command that started it, and `stop` ends it."""
     docker.check()
-    if running := status(where):
-        raise StepFailed(
-            f"The stack already runs in containers on port {running.port}.",
-            "End it with `make down`, or use it: `make status` says how.",
-        )
-    check_port(port)
-    check_port(chosen_port(os.environ, "REGISTRY_PORT", REGISTRY_PORT), "REGISTRY_PORT")
+    begun = False
     try:
-        if _compose("up", "--wait", "--detach", port=port):
-            raise StepFailed("The containers did not become healthy.", "Read the lines above.", log_tail(where))
-        found = status(where)
-        if found is None:
-            raise StepFailed("LocalStack's container has ended.", "Read its last lines above.", log_tail(where))
-        check_loopback(where)
+        with locked(where.state / f"lock-{project()}"):
+            if running := status(where):
+                raise StepFailed(
+                    f"The stack already runs in containers on port {running.port}.",
+                    "End it with `make down`, or use it: `make status` says how.",
+                )
+            check_port(port)
+            check_port(registry_port(), "REGISTRY_PORT")
+            begun = True
+            if _compose("up", "--wait", "--detach", port=port):
+                raise StepFailed("The containers did not become healthy.", "Read the lines above.", log_tail(where))
+            found = status(where)
+            if found is None:
+                raise StepFailed("LocalStack's container has ended.", "Read its last lines above.", log_tail(where))
+            check_loopback(where)
+        return found
     except BaseException:
-        with held():
-            stop(where)
+        if begun:  # else it is not ours
+            with held():
+                stop(where)
         raise
-    return found
 
 
 def build(*names: str) -> str:
@@ -172,9 +181,10 @@ def main(arguments: list[str] | None = None) -> int:
     command, where = parser.parse_args(arguments).command, paths()
     try:
         if command == "up":
+            port, _ = chosen_port(os.environ), registry_port()  # before a build of minutes
             build("localstack")
             with Interrupts() as interrupts:
-                start(where, chosen_port(os.environ), stays=True, held=interrupts.held)
+                start(where, port, stays=True, held=interrupts.held)
         if command in ("down", "clean"):
             print("Stopped." if stop(where) else "Nothing ran.")
             if command == "clean":

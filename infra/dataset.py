@@ -16,11 +16,10 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from infra import fetch
+from infra import command, fetch
 from infra.errors import StepFailed
-from infra.interrupts import Interrupts
 from infra.paths import paths
-from infra.plan import CONTENT_TYPES, SPLITS
+from infra.plan import CONTENT_TYPES, MAX_BYTES, SPLITS
 from infra.terminal import Terminal
 
 MAX_PIXELS_JPEG, MAX_PIXELS = 50_000_000, 4096 * 4096  # as the trainer and the endpoint accept
@@ -69,6 +68,13 @@ class Dataset:
 
 def load(folder: Path) -> Dataset:
     """The data set in `folder`, every file looked at. Raises StepFailed with the first thing that is wrong."""
+    try:
+        return _load(folder)
+    except OSError as error:
+        raise StepFailed(f"{error.filename or folder} cannot be read: {error.strerror}.", "Mend it.") from error
+
+
+def _load(folder: Path) -> Dataset:
     if not folder.is_dir():
         raise StepFailed(f"There is no folder {folder}.", _LAYOUT)
     by_split = {split: _classes(folder, split) for split in SPLITS}
@@ -83,6 +89,9 @@ def load(folder: Path) -> Dataset:
         for label in classes
         for path in _photos(folder / split / label)
     ]
+    for photo in photos:
+        if photo.split == "test":
+            _check_size(photo.path)
     return Dataset(folder, classes, tuple(photos))
 
 
@@ -116,6 +125,14 @@ def _photos(folder: Path) -> list[Path]:
     for path in files:
         _check_photo(path)
     return files
+
+
+def _check_size(path: Path) -> None:
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise StepFailed(
+            f"{path} has {size:,} bytes; an endpoint, which is asked about photos of test, takes {MAX_BYTES:,}.",
+            "Scale it down, or move it to train.",
+        )
 
 
 def _check_photo(path: Path) -> None:
@@ -155,20 +172,19 @@ def main(arguments: list[str] | None = None) -> int:
     getting.add_argument("--sha256", default="", help="the archive's digest, if you know it: any other is refused")
     getting.add_argument("--to", type=Path, default=paths().data / "dogImages", help="default: %(default)s")
     options, terminal = parser.parse_args(arguments), Terminal()
-    with Interrupts():
-        try:
-            if options.command == "fetch":
-                fetch.fetch(options.url, options.to, options.sha256.lower(), terminal)
-            dataset = load(options.to if options.command == "fetch" else options.folder)
-        except StepFailed as error:
-            terminal.failure(error)
-            return 1
-        except KeyboardInterrupt:
-            terminal.say("Interrupted. What was downloaded is kept: run it again to go on.")
-            return 130
+    return command.run(
+        lambda _: _run(options, terminal), terminal,
+        next_step="Please report this.",
+        interrupted="Interrupted. What was downloaded is kept: run it again to go on.",
+    )  # fmt: skip
+
+
+def _run(options: argparse.Namespace, terminal: Terminal) -> None:
+    if options.command == "fetch":
+        fetch.fetch(options.url, options.to, options.sha256.lower(), terminal)
+    dataset = load(options.to if options.command == "fetch" else options.folder)
     counts = ", ".join(f"{len(dataset.split(name)):,} {name}" for name in SPLITS)
     terminal.say(f"{len(dataset.classes)} classes; photos: {counts}. Use it: DATA={dataset.folder} make demo")
-    return 0
 
 
 if __name__ == "__main__":

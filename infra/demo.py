@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import compose, proof, stack, steps
+from infra import command, compose, proof, stack, steps
 from infra.bootstrap import add_options, load_data, settings_of, world_of
 from infra.clients import connect
 from infra.dataset import Dataset
@@ -47,20 +47,20 @@ def run(options: argparse.Namespace, host: Stack, interrupts: Interrupts, termin
     """The story from start to end. Raises StepFailed; then the stack is stopped, as on every other exception."""
     settings_of(options)
     port = stack.chosen_port(os.environ)
-    kept = False
+    with terminal.step("Data") as done:
+        data = load_data(options.data)
+        done.result = _describe(data)
+    if options.docker:
+        compose.registry_port()
+        with terminal.step("Images") as done:
+            done.result = compose.build()
+    running, kept = None, False  # until it runs there is nothing of ours to stop
     try:
-        with terminal.step("Data") as done:
-            data = load_data(options.data)
-            done.result = _describe(data)
-        if options.docker:
-            with terminal.step("Images") as done:
-                done.result = compose.build()
         with terminal.step("LocalStack") as done:
             running = host.start(WHERE, port, stays=options.keep, held=interrupts.held)
             done.result = f"up on {running.endpoint}"
-        world = world_of(
-            options, connect("local", options.region, {"AWS_ENDPOINT_URL": running.endpoint}), data, terminal
-        )
+        clients = connect("local", options.region, {"AWS_ENDPOINT_URL": running.endpoint})
+        world = world_of(options, clients, data, terminal)
         steps.up(world)
         _prove(world, host)
         if options.keep:
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, host: Stack, interrupts: Interrupts, termin
         raise _failure(error, host) from error  # here, while there is a log to show
     finally:
         interrupts.no_more()
-        if not kept:
+        if running and not kept:
             host.stop(WHERE)
     terminal.summary()
     if kept:
@@ -130,16 +130,10 @@ def main(arguments: list[str] | None = None, environ: Any = os.environ) -> int:
     add_options(parser)
     options, terminal = parser.parse_args(arguments), Terminal()
     host: Stack = compose if options.docker else stack
-    with Interrupts() as interrupts:
-        try:
-            run(options, host, interrupts, terminal)
-        except StepFailed as error:
-            terminal.failure(error)
-            return 1
-        except KeyboardInterrupt:
-            terminal.say("Interrupted: everything was stopped.")
-            return 130
-    return 0
+    return command.run(
+        lambda interrupts: run(options, host, interrupts, terminal), terminal,
+        next_step="Please report this.", interrupted="Interrupted: everything was stopped.",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

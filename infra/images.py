@@ -16,12 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from infra import docker
+from infra import command, compose, docker
 from infra.clients import Clients, connect
 from infra.errors import StepFailed
-from infra.interrupts import Interrupts
 from infra.resources.repository import destroy_repository, ensure_repository
 from infra.settings import Settings
 from infra.terminal import Terminal
@@ -29,6 +26,7 @@ from infra.terminal import Terminal
 PREFIX = "stagemaker/"
 ALWAYS = ("trainer", "serve", "lambda")
 OPTIONAL = ("serve-gpu",)  # pushed when it was built
+NAMES = (*ALWAYS, *OPTIONAL)
 TAGS = [{"Key": "stagemaker:image", "Value": "true"}]
 _REVISION = "org.opencontainers.image.revision"
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -55,7 +53,7 @@ def tags_of(image: Mapping[str, Any]) -> tuple[str, ...]:
 def chosen(names: list[str]) -> dict[str, tuple[str, ...]]:
     """The images to push with their tags: those that are named, else all. StepFailed for one that is not built."""
     found = {}
-    for name in names or (*ALWAYS, *OPTIONAL):
+    for name in names or NAMES:
         image = docker.inspect("image", f"{PREFIX}{name}:latest")
         if image is not None:
             found[name] = tags_of(image)
@@ -110,7 +108,7 @@ def push(clients: Clients, names: list[str], terminal: Terminal) -> list[Pushed]
 
 def destroy(clients: Clients, names: list[str], terminal: Terminal) -> int:
     """Delete the repositories with their images; how many were there."""
-    gone = [name for name in names or (*ALWAYS, *OPTIONAL) if destroy_repository(clients.ecr, PREFIX + name)]
+    gone = [name for name in names or NAMES if destroy_repository(clients.ecr, PREFIX + name)]
     for name in gone:
         terminal.say(f"deleted: repository {PREFIX}{name}")
     return len(gone)
@@ -146,28 +144,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=("push", "destroy"))
     parser.add_argument("names", nargs="*", help=f"such as trainer (default: {', '.join(ALWAYS)})")
     parser.add_argument("--target", choices=("local", "aws"), default="local", help="where (default: %(default)s)")
+    parser.add_argument("--build", action="store_true", help="build what is pushed first")
     region = os.environ.get("AWS_DEFAULT_REGION") or default.region
     parser.add_argument("--region", default=region, help="default: $AWS_DEFAULT_REGION, else us-east-1")
     options, terminal = parser.parse_intermixed_args(arguments), Terminal()
-    with Interrupts():
-        try:
-            _run(options, terminal)
-        except StepFailed as error:
-            terminal.failure(error)
-            return 1
-        except (BotoCoreError, ClientError) as error:
-            terminal.failure(StepFailed(str(error), _next_step(options.target)))
-            return 1
-        except KeyboardInterrupt:
-            terminal.say("Interrupted. Run it again: layers that were sent whole are not sent again.")
-            return 130
-    return 0
+    return command.run(
+        lambda _: _run(options, terminal), terminal,
+        next_step=_next_step(options.target),
+        interrupted="Interrupted. Run it again: layers that were sent whole are not sent again.",
+    )  # fmt: skip
 
 
 def _run(options: argparse.Namespace, terminal: Terminal) -> None:
     if options.command == "push":
         docker.check()
-        _show(push(connect(options.target, options.region), options.names, terminal), terminal)
+        clients = connect(options.target, options.region)  # before a build of minutes
+        if options.build:
+            compose.build(*(options.names or NAMES))
+        _show(push(clients, options.names, terminal), terminal)
     elif not destroy(connect(options.target, options.region), options.names, terminal):
         terminal.say("Nothing was there to delete.")
 

@@ -6,27 +6,38 @@ import os
 import sys
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from infra import command
 from infra.clients import connect
 from infra.errors import StepFailed
-from infra.plan import CONTENT_TYPES
+from infra.plan import CONTENT_TYPES, MAX_BYTES
 from infra.settings import Settings
 from infra.terminal import Terminal
 
+_HOW = f"make invoke IMAGE=<file ending in {', '.join(CONTENT_TYPES)}>"
 
-def run(image: Path, endpoint: str, region: str, terminal: Terminal) -> None:
+
+def run(image: Path | None, endpoint: str, region: str, terminal: Terminal) -> None:
     """Show the table. Raises StepFailed for a file that is no photo."""
+    if image is None:
+        raise StepFailed("No photo was named.", _HOW)
+    if not image.is_file():
+        raise StepFailed(f"There is no file {image}.", _HOW)
     kind = CONTENT_TYPES.get(image.suffix.lower())
-    if kind is None or not image.is_file():
-        raise StepFailed(f"{image} is no photo.", f"make invoke IMAGE=<file ending in {', '.join(CONTENT_TYPES)}>")
+    if kind is None:
+        raise StepFailed(f"{image} is no photo.", _HOW)
+    photo = image.read_bytes()
+    if not 0 < len(photo) <= MAX_BYTES:
+        raise StepFailed(f"{image} has {len(photo):,} bytes; an endpoint takes 1 to {MAX_BYTES:,}.", _HOW)
     runtime = connect("local", region).runtime
-    answer = runtime.invoke_endpoint(
-        EndpointName=endpoint, ContentType=kind, Accept="application/json;top-k=5", Body=image.read_bytes()
-    )
+    try:
+        answer = runtime.invoke_endpoint(
+            EndpointName=endpoint, ContentType=kind, Accept="application/json;top-k=5", Body=photo
+        )
+    except runtime.exceptions.ModelError as error:
+        raise StepFailed(f"The endpoint refused it: {error.response['OriginalMessage']}", _HOW) from None
     best = json.loads(answer["Body"].read())[0]
     rows: list[tuple[str, ...]] = [(one["label"], f"{one['probability']:.1%}") for one in best]
-    terminal.table(str(image), ("Label", "Probability"), rows)
+    terminal.table(image.name, ("Label", "Probability"), rows)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,15 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--endpoint", default=Settings().project, help="default: %(default)s")
     parser.add_argument("--region", default=Settings().region, help="default: %(default)s")
     options, terminal = parser.parse_args(arguments), Terminal()
-    try:
-        run(options.image or Path(), options.endpoint, options.region, terminal)
-    except StepFailed as error:
-        terminal.failure(error)
-        return 1
-    except (BotoCoreError, ClientError) as error:
-        terminal.failure(StepFailed(str(error), "Is there an endpoint? `make deploy-local` makes it."))
-        return 1
-    return 0
+    return command.run(
+        lambda _: run(options.image, options.endpoint, options.region, terminal), terminal,
+        next_step="Is there an endpoint? `make deploy-local` makes it.", interrupted="Interrupted.",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from infra.settings import Settings
 
 VARIANT = "AllTraffic"
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+MAX_BYTES = 6_291_456  # of a photo for an endpoint: InvokeEndpoint takes no larger Body
 SPLITS = ("train", "valid", "test")
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 

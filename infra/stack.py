@@ -19,16 +19,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import processes
+from infra import command, processes
 from infra.clients import DEFAULT_PORT, LOCAL_CREDENTIALS, make_client
 from infra.errors import StepFailed
-from infra.interrupts import Interrupts
 from infra.paths import Paths, paths
 from infra.processes import Process
+from infra.terminal import Terminal
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 120.0
@@ -85,25 +86,28 @@ def start(
 ) -> Running:
     """Start LocalStack and wait until it answers. With `stays` it outlives this process; without, it dies with it.
     `held` keeps signals off while the process is born and written down. Raises StepFailed; then nothing is left."""
-    with _locked(where):
-        if running := status(where):
-            raise StepFailed(
-                f"A stack of this checkout already runs on port {running.port}.",
-                "End it with `make stop`, or use it: `make status` says how.",
-            )
-        check_port(port)
-        _clear(where)
-        (where.state / "tmp").mkdir()
-        with held():
-            running = _spawn(where, port, stays)
+    begun = False
     try:
-        _wait_ready(where, running)
-        check_loopback(where)
+        with locked(where.state / "lock"):
+            if running := status(where):
+                raise StepFailed(
+                    f"A stack of this checkout already runs on port {running.port}.",
+                    "End it with `make stop`, or use it: `make status` says how.",
+                )
+            check_port(port)
+            begun = True
+            _clear(where)
+            (where.state / "tmp").mkdir()
+            with held():
+                running = _spawn(where, port, stays)
+            _wait_ready(where, running)
+            check_loopback(where)
+        return running
     except BaseException:
-        with held():
-            stop(where)
+        if begun:  # else it is not ours
+            with held():
+                stop(where)
         raise
-    return running
 
 
 def status(where: Paths) -> Running | None:
@@ -174,10 +178,10 @@ def _clear(where: Paths) -> None:
 
 
 @contextmanager
-def _locked(where: Paths) -> Iterator[None]:
-    """One start at a time over a state folder."""
-    where.state.mkdir(parents=True, exist_ok=True)
-    with open(where.state / "lock", "w") as file:
+def locked(path: Path) -> Iterator[None]:
+    """One start at a time. Raises StepFailed while another command holds the file's lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -256,18 +260,17 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m infra.stack", description="LocalStack with the plugin, on loopback."
     )
     parser.add_argument("command", choices=("start", "stop", "status"))
-    command = parser.parse_args(arguments).command
-    where = paths()
-    try:
-        if command == "start":
-            with Interrupts() as interrupts:
-                start(where, chosen_port(os.environ), stays=True, held=interrupts.held)
-        if command == "stop":
-            print("Stopped." if stop(where) else "Nothing ran.")
-            return 0
-    except StepFailed as error:
-        print(*error.evidence, f"Failed: {error.reason}", f"Next: {error.next_step}", sep="\n", file=sys.stderr)
-        return 1
+    chosen, where = parser.parse_args(arguments).command, paths()
+    if chosen == "start":
+        code = command.run(
+            lambda interrupts: start(where, chosen_port(os.environ), stays=True, held=interrupts.held), Terminal(),
+            next_step=f"Read its log: {where.log}", interrupted="Interrupted: everything was stopped.",
+        )  # fmt: skip
+        if code:
+            return code
+    if chosen == "stop":
+        print("Stopped." if stop(where) else "Nothing ran.")
+        return 0
     running = status(where)
     if running is None:
         print("Nothing runs: make start")

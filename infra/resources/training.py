@@ -66,9 +66,15 @@ def describe(sagemaker: Any, name: str) -> dict[str, Any] | None:
 
 def _follow(clients: Clients, name: str, on_line: Callable[[str], None]) -> dict[str, Any]:
     follower = Follower(clients.logs, TRAINING_LOGS, f"{name}/", on_line)
+    told = 0
     while True:
         found = clients.sagemaker.describe_training_job(TrainingJobName=name)
         follower.read()
+        transitions = found["SecondaryStatusTransitions"]
+        for transition in transitions[told:]:
+            if transition["Status"] not in _FINAL:
+                on_line(transition.get("StatusMessage") or transition["Status"])
+        told = len(transitions)
         if found["TrainingJobStatus"] in _FINAL:
             break
         time.sleep(clients.poll_s)

@@ -55,6 +55,28 @@ def test_interrupted_while_starting(place: Place, tmp_path: Path) -> None:
     with place.start("infra.stack", "start") as process:
         wait_until(place.where.record.exists)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    assert process.returncode != 0
+        output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, "  Interrupted: everything was stopped.\n")
     assert leftovers(tmp_path) == []
+
+
+def test_a_demo_that_cannot_begin_leaves_a_stack_that_runs_alone(place: Place) -> None:
+    assert place.run("infra.stack", "start")[0] == 0
+    running = stack.status(place.where)
+    assert running is not None
+    for more, reason in (({"DATA": "/nowhere"}, "There is no folder"), ({}, "already runs"), ({"PORT": "x"}, "no")):
+        code, output = place.run("infra.demo", **more)
+        assert code == 1
+        assert reason in output
+        assert stack.status(place.where) == running, output
+
+
+def test_of_two_starts_at_once_one_is_refused_and_the_other_unharmed(place: Place) -> None:
+    with place.start("infra.stack", "start") as first:
+        wait_until(place.where.record.exists)
+        code, output = place.run("infra.stack", "start")
+        said, _ = first.communicate(timeout=60)
+    assert code == 1
+    assert "Another command is starting the stack" in output
+    assert first.returncode == 0, said
+    assert stack.status(place.where) is not None

@@ -1,12 +1,16 @@
 """Bad data sets: each must give one clear sentence that names the place."""
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from infra.dataset import MAX_PIXELS, load, main
 from infra.errors import StepFailed
+from infra.plan import MAX_BYTES
 from tests.unit.infra.photos import write_photo, write_set
 
 
@@ -119,3 +123,41 @@ def test_check_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     shutil.rmtree(tmp_path / "test")
     assert main(["check", str(tmp_path)]) == 1
     assert "Failed:" in capsys.readouterr().out
+
+
+@contextmanager
+def not_root() -> Iterator[None]:
+    """Root reads whatever it likes; the threads of this process are nobody's while it is entered."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("what", ["", "train", "valid/cat", "test/dog/dog0.png"])
+def test_what_may_not_be_read(tmp_path: Path, what: str) -> None:
+    folder = write_set(tmp_path / "set")
+    for parent in tmp_path.parents:
+        if parent.owner() == tmp_path.owner() and parent != Path(parent.anchor):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    tmp_path.chmod(0o755)
+    (folder / what).chmod(0)
+    try:
+        with not_root():
+            assert refusal(folder).endswith("cannot be read: Permission denied.")
+    finally:
+        (folder / what).chmod(0o755)
+
+
+def test_a_test_photo_that_is_too_large_for_an_endpoint(tmp_path: Path) -> None:
+    photo = write_set(tmp_path) / "test" / "cat" / "cat0.png"
+    with open(photo, "ab") as file:
+        file.truncate(MAX_BYTES + 1)
+    assert refusal(tmp_path).startswith(f"{photo} has 6,291,457 bytes; an endpoint")
+    photo.replace(tmp_path / "train" / "cat" / "large.png")
+    write_photo(photo)
+    assert len(load(tmp_path).photos) == 13

@@ -1,0 +1,27 @@
+"""How every command of infra ends: its exit code, and what a failure or a Ctrl-C says."""
+
+from collections.abc import Callable
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.errors import StepFailed
+from infra.interrupts import Interrupts
+from infra.terminal import Terminal
+
+
+def run(action: Callable[[Interrupts], object], terminal: Terminal, *, next_step: str, interrupted: str) -> int:
+    """0 when `action` is done; 1 when a step or AWS's interface failed, for which `next_step` is the advice; 130 on
+    Ctrl-C."""
+    with Interrupts() as interrupts:
+        try:
+            action(interrupts)
+        except StepFailed as error:
+            terminal.failure(error)
+            return 1
+        except (BotoCoreError, ClientError) as error:
+            terminal.failure(StepFailed(str(error), next_step))
+            return 1
+        except KeyboardInterrupt:
+            terminal.say(interrupted)
+            return 130
+    return 0
