@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import regex  # type: ignore[import-untyped]  # unlike re it can be told to give up, and lets other threads run
+
 from stagemaker.errors import validation_error
 from stagemaker.state import Scope
 from stagemaker.training.training_config_plan import config_files, hosts
@@ -29,10 +31,10 @@ class Channel:
 
 @dataclass(frozen=True)
 class Metric:
-    """The first group of `regex` in a line of output is a value of the metric `name`."""
+    """The first group of `regex` (of the package of that name) in a line of output is a value of the metric `name`."""
 
     name: str
-    regex: re.Pattern[str]
+    regex: Any
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,8 @@ def _source(channel: Mapping[str, Any]) -> Mapping[str, Any]:
 def _metric(definition: Mapping[str, str]) -> Metric:
     name, pattern = definition["Name"], definition["Regex"]
     try:
-        compiled = re.compile(pattern)
-    except re.error as error:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
         raise validation_error(f"The Regex of metric '{name}' is not a regular expression: {error}.") from error
     if not compiled.groups:
         raise validation_error(f"The Regex of metric '{name}' needs a group in parentheses: its first is the value.")

@@ -11,7 +11,7 @@ from stagemaker.state import Scope, Store
 from stagemaker.training.training_plan import TrainingPlan
 
 GROUP = "/aws/sagemaker/TrainingJobs"  # of logs, and the namespace of metrics
-MATCHED_CHARS = 4096  # of a line, against a caller's regex that backtracks for ever
+MATCHED_CHARS, MATCH_S = 4096, 0.1  # of a line, against a caller's regex that backtracks for ever
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading input data",
@@ -109,10 +109,10 @@ class TrainingBook:
         """See HostLogs. The metrics of all hosts are the job's."""
         self._hosts[host].line(line)
         for metric in self._plan.metrics:
-            found = metric.regex.search(line[:MATCHED_CHARS])
             try:
+                found = metric.regex.search(line[:MATCHED_CHARS], timeout=MATCH_S, concurrent=True)
                 value = float(found.group(1)) if found else None
-            except (TypeError, ValueError):  # the group took no part in the match, or is no number
+            except (TimeoutError, TypeError, ValueError):  # or the group took no part in the match, or is no number
                 value = None
             if value is not None and math.isfinite(value):  # CloudWatch takes neither NaN nor infinity
                 self._measured(metric.name, value)

@@ -196,6 +196,17 @@ def test_logs_and_metrics(stand: Stand) -> None:
     assert stand.logs.flushed
 
 
+def test_a_regex_that_would_search_for_ever_costs_its_line_only(stand: Stand) -> None:
+    def trains(program: FakeProgram) -> int:
+        program.say("loss=" + "1" * 4000)
+        program.say("loss=12;")
+        return 0
+
+    stand.create(trains, **algorithm(MetricDefinitions=[{"Name": "loss", "Regex": r"loss=((\d+)+);"}]))
+    assert stand.ended()["TrainingJobStatus"] == "Completed"
+    assert stand.logs.values == {"loss": [12.0]}
+
+
 def test_a_failure_has_the_container_s_sentence(stand: Stand) -> None:
     def fails(program: FakeProgram) -> int:
         (program.base / "output" / "failure").write_text("no such class: cat")
