@@ -1,0 +1,83 @@
+"""The training loop on small data: it stops, resumes to the very bit, and says what is wrong."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ml.checkpoint import CheckpointError
+from ml.config import Config
+from ml.distributed import ALONE
+from ml.fit import Progress, TrainingError
+from tests.unit.ml.data import write_dataset
+from tests.unit.ml.ranks import train_rank
+from tests.unit.ml.stops import StopAfter, never
+
+HEAD = Config(weights="none", image_size=32, epochs=4, batch_size=8, learning_rate=0.003)
+FULL = replace(HEAD, fine_tune="full", epochs=3, learning_rate=0.001)
+EPOCH = re.compile(r"epoch=(\d+) train_loss=\d+\.\d{4} valid_loss=\d+\.\d{4} valid_accuracy=[01]\.\d{4}$")
+Run = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def run(data: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Trains in a folder, and gives the lines that it printed."""
+
+    def trained(config: Config, folder: Path, stop: Callable[[], bool] = never) -> list[str]:
+        folder.mkdir(exist_ok=True)
+        train_rank(data, folder, config, ALONE, "batch", stop)
+        return capsys.readouterr().out.splitlines()
+
+    return trained
+
+
+def same(first: Path, second: Path) -> bool:
+    one, two = (load_file(folder / "rank0.safetensors") for folder in (first, second))
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+# MobileNetV3's weights are laid out in another order than its checkpoint, which rounding must not notice.
+@pytest.mark.parametrize(("config", "asked"), [(HEAD, 16), (replace(FULL, backbone="mobilenet_v3_large"), 10)])
+def test_interrupted_and_resumed_equals_uninterrupted(config: Config, asked: int, run: Run, tmp_path: Path) -> None:
+    whole = run(config, tmp_path / "whole")
+    stopped = run(config, tmp_path / "parts", StopAfter(asked))
+    assert any(line.startswith("stopped after_epoch=") for line in stopped)
+    resumed = run(config, tmp_path / "parts")
+    assert any(line.startswith("resumed after_epoch=") for line in resumed)
+    assert same(tmp_path / "whole", tmp_path / "parts")
+    epochs = [line for line in stopped + resumed if EPOCH.match(line)]
+    assert len(epochs) == config.epochs
+    assert epochs == [line for line in whole if EPOCH.match(line)]
+
+
+def test_checkpoint_of_other_hyperparameters_is_refused(run: Run, tmp_path: Path) -> None:
+    run(replace(HEAD, epochs=1), tmp_path)
+    with pytest.raises(CheckpointError, match="its batch-size is '8', not '4'"):
+        run(replace(HEAD, batch_size=4), tmp_path)
+
+
+def test_loss_that_explodes_says_what_to_change(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="a smaller 'learning-rate' may help"):
+        run(replace(FULL, learning_rate=1e30, epochs=5), tmp_path)
+
+
+def row(accuracy: float, loss: float) -> dict[str, float]:
+    return {"train_loss": 0.0, "valid_loss": loss, "valid_accuracy": accuracy}
+
+
+def test_early_stopping() -> None:
+    config = Config(patience=2, epochs=9)
+    progress = Progress().after(row(0.5, 1.0)).after(row(0.5, 0.9)).after(row(0.4, 0.1))
+    assert (progress.best_epoch, progress.finished(config)) == (2, False)
+    assert progress.after(row(0.5, 0.9)).finished(config)
+    assert progress.after(row(0.6, 2.0)).best_epoch == 4
+    assert Progress(epoch=9, best_epoch=9).finished(config)
