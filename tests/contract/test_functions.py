@@ -3,6 +3,7 @@
 import base64
 import io
 import stat
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from stagemaker.runtime.labels import LABEL
+from tests.contract.function_containers_world import running
 from tests.contract.functions_world import Stage, stage_in_containers, until, zipped
 from tests.contract.localstack_process import running_localstack
 
@@ -127,6 +129,33 @@ def test_a_deleted_function_leaves_no_process(stage: Stage) -> None:
     assert stage.runs(answer)
     stage.functions.delete_function(FunctionName="deleted")
     until(lambda: not stage.runs(answer))
+
+
+def programs(stage: Stage) -> set[str]:
+    """What runs functions now."""
+    if stage.network:
+        return set(running(stage.network))
+    return {label for path in Path("/proc").glob("[0-9]*") for label in labels(path) if "-lambda-" in label}
+
+
+@pytest.mark.parametrize("change", ["delete", "update"])
+def test_what_starts_while_its_function_goes_does_not_stay(stage: Stage, change: str) -> None:
+    """Else it stays for the keepalive, and LocalStack cannot end before that."""
+    name = f"{change}-cold"
+    code = f"import boto3, time\nboto3.client('s3').create_bucket(Bucket='{name}')\ntime.sleep(2)\n"
+    stage.create(name, code + "def handler(event, context): return 'old'")
+    before, answers = programs(stage), list[object]()
+    cold = threading.Thread(target=lambda: answers.append(stage.invoke(name, {})[0]))
+    cold.start()
+    s3 = stage.localstack.client("s3")
+    until(lambda: any(bucket["Name"] == name for bucket in s3.list_buckets()["Buckets"]))
+    if change == "delete":
+        stage.functions.delete_function(FunctionName=name)
+    else:
+        stage.functions.update_function_code(FunctionName=name, ZipFile=zipped("def handler(e, c): return 'new'"))
+    cold.join(30)
+    assert answers == ["old"]
+    until(lambda: not programs(stage) - before)
 
 
 def refusal(stage: Stage, name: str) -> str:

@@ -5,6 +5,7 @@ RuntimeExecutor to run each execution environment.
 """
 
 import platform
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from localstack.aws.api.lambda_ import (  # type: ignore[attr-defined]  # a clas
 )
 from localstack.services.lambda_ import provider
 from localstack.services.lambda_.invocation import lambda_models
+from localstack.services.lambda_.invocation.assignment import AssignmentService
+from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
 from localstack.services.lambda_.invocation.lambda_models import (
     FunctionVersion,
@@ -52,7 +55,9 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
 
     def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002 - as the base class
         super().__init__(id, function_version)
+        self._lock = threading.Lock()
         self._environment: Environment | None = None
+        self._stopped = False
 
     def start(self, env_vars: dict[str, str]) -> None:
         """Start it and wait until it is initialised.
@@ -60,14 +65,20 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
         Raises StatusErrorException when provisioned concurrency cannot be initialised; otherwise the invocation
         tries again and answers the error, with its log, as on AWS."""
         found = settings()
-        self._environment = Environment(_function(self.function_version, env_vars, found), _launcher(found))
-        failure = self._environment.start()
+        environment = Environment(_function(self.function_version, env_vars, found), _launcher(found))
+        with self._lock:
+            if self._stopped:  # LocalStack may stop what it has not started yet
+                raise LambdaRuntimeException("The environment was stopped.")
+            self._environment = environment
+        failure = environment.start()
         provisioned = env_vars["AWS_LAMBDA_INITIALIZATION_TYPE"] == InitializationType.provisioned_concurrency
         if failure and provisioned:
             raise StatusErrorException("the initialisation failed", payload=failure)
 
     def stop(self) -> None:
         """End it, with everything that it started."""
+        with self._lock:
+            self._stopped = True
         if self._environment:
             self._environment.stop()
 
@@ -80,8 +91,8 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
         if len(event) > MAX_EVENT_BYTES:
             limit = f"too large for the RequestResponse invocation type (limit {MAX_EVENT_BYTES} bytes)"
             raise RequestTooLargeException(f"{len(event)} byte payload is {limit}")
-        invocation = Invocation(request_id, payload["invoked-function-arn"], event, payload["trace-id"])
-        result = self._environment.invoke(invocation)
+        arn, trace_id = payload["invoked-function-arn"], payload["trace-id"]
+        result = self._environment.invoke(Invocation(request_id, arn, event, trace_id))
         return InvocationResult(request_id, result.payload, is_error=result.is_error, logs=result.logs)
 
     def get_logs(self) -> str:
@@ -136,9 +147,29 @@ class StagemakerRuntimeExecutorPlugin(RuntimeExecutorPlugin):
         """The class that LocalStack makes one instance of for each execution environment."""
         vars(provider)["create_image_code"] = _create_image_code
         vars(lambda_models)["unzip"] = unzip_code
+        AssignmentService.stop_environments_for_version = _stop_environments  # type: ignore[assignment, method-assign]
+        ExecutionEnvironment.release = _release  # type: ignore[assignment, method-assign]
         if settings().docker:
             S3Code.get_unzipped_code_location = _code_location  # type: ignore[assignment, method-assign]
         return StagemakerRuntimeExecutor
+
+
+_stop_known, _release_only = AssignmentService.stop_environments_for_version, ExecutionEnvironment.release
+_gone: set[str] = set()  # the ids of versions (of their managers) that were updated or deleted
+
+
+def _stop_environments(service: AssignmentService, version_manager_id: str) -> None:
+    """In place of LocalStack's, which stops those that it has started: see `_release`."""
+    _gone.add(version_manager_id)
+    _stop_known(service, version_manager_id)
+
+
+def _release(environment: ExecutionEnvironment) -> None:
+    """In place of LocalStack's, after an invocation: an environment that was being started when its version went would
+    stay for the keepalive, in which LocalStack itself could not end."""
+    _release_only(environment)
+    if environment.version_manager_id in _gone:
+        environment.stop()
 
 
 def _launcher(found: Settings) -> Launcher:
