@@ -88,6 +88,8 @@ def _invoke(endpoint: str, payload: dict[str, Any]) -> str:
         raise Failure(504, f"Endpoint {endpoint} did not answer in time.") from error
     except (HTTPClientError, BotoConnectionError) as error:
         raise Failure(502, f"Endpoint {endpoint} could not be reached.") from error
+    except UnicodeDecodeError as error:
+        raise Failure(502, f"Endpoint {endpoint} answered something that is not text.") from error
     except BotoCoreError as error:
         raise Failure(500, f"The endpoint could not be called: {error}") from error
 
@@ -97,7 +99,8 @@ def _failure(error: ClientError) -> Failure:
     response: dict[str, Any] = dict(error.response)
     details = response.get("Error", {})
     if details.get("Code") == "ModelError":
-        return Failure(int(response.get("OriginalStatusCode", 500)), _sentence(response.get("OriginalMessage", "")))
+        status = int(response.get("OriginalStatusCode", 500)) or 502  # 0: the container gave no answer
+        return Failure(status, _sentence(response.get("OriginalMessage", "")))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     return Failure(status, f"{details.get('Code', 'Unknown')}: {details.get('Message', '')}")
 
@@ -123,7 +126,16 @@ def _answer_c(status: int, text: str, _context: Any) -> Answer:
     if status != 200:
         failure: dict[str, Any] = json.loads(text)
         return failure
-    return [row.index(max(row)) for row in json.loads(text)]
+    try:
+        return [_label(row) for row in json.loads(text)]
+    except (ValueError, TypeError):
+        return {"error": "The endpoint's answer holds no scores."}
+
+
+def _label(scores: Any) -> int:
+    if not isinstance(scores, list):
+        raise TypeError
+    return scores.index(max(scores))
 
 
 def _answer_e(status: int, text: str, context: Any) -> Answer:

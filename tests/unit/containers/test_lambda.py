@@ -33,13 +33,21 @@ class Runtime(BaseHTTPRequestHandler):
             self.reply(424, {"Message": "Received client error (415)"} | container, "ModelError")
         elif endpoint == "crashes":
             self.reply(424, {"Message": "x", "OriginalStatusCode": 500, "OriginalMessage": "<html>"}, "ModelError")
+        elif endpoint == "silent":  # as SageMaker says that no answer came
+            self.reply(424, {"Message": "x", "OriginalStatusCode": 0, "OriginalMessage": "It timed out."}, "ModelError")
+        elif endpoint == "binary":
+            self.reply(200, b"\xff\xfe")
+        elif endpoint == "page":
+            self.reply(200, "<html>")
+        elif endpoint == "other":
+            self.reply(200, {"predictions": [1]})
         elif endpoint == "denied":
             self.reply(403, {"Message": "User is not authorized."}, "AccessDeniedException")
         else:
             self.reply(200, ROWS)
 
     def reply(self, status: int, value: Any, code: str = "") -> None:
-        body = (value if isinstance(value, str) else json.dumps(value)).encode()
+        body = value if isinstance(value, bytes) else (value if isinstance(value, str) else json.dumps(value)).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -144,6 +152,8 @@ def test_what_the_container_said_in_each_systems_form(handle: Handle) -> None:
     ("endpoint", "status", "says"),
     [
         ("crashes", 500, "<html>"),
+        ("silent", 502, "It timed out."),
+        ("binary", 502, "Endpoint binary answered something that is not text."),
         ("denied", 403, "AccessDeniedException: User is not authorized."),
         ("", 500, "The function has no endpoint: set ENDPOINT_NAME."),
     ],
@@ -152,6 +162,11 @@ def test_other_failures(handle: Handle, endpoint: str, status: int, says: str) -
     answer = handle(URL, "A", endpoint)
     assert answer["statusCode"] == status
     assert json.loads(answer["body"])["error"].startswith(says)
+
+
+@pytest.mark.parametrize("answer", ["other", "page"])
+def test_an_answer_without_scores(handle: Handle, answer: str) -> None:
+    assert handle(event_c(URL, answer), "C") == {"error": "The endpoint's answer holds no scores."}
 
 
 def test_an_endpoint_that_is_not_there(handle: Handle) -> None:
