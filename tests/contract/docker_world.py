@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from docker.api import APIClient
 
 from stagemaker.runtime import ContainerSpec, Registry
@@ -17,6 +18,8 @@ from stagemaker.settings import DockerSettings
 from tests.contract.docker_image import docker_url
 
 LONG_S = 60  # for what happens within seconds unless something is broken
+# The docker package leaves a socket that could not connect to the collector of garbage.
+unreachable = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 class World:

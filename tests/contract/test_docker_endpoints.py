@@ -1,5 +1,6 @@
 """Serving containers that misbehave, as real containers: they never answer, answer late, or die under load."""
 
+import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ import pytest
 
 from stagemaker.errors import ApiError
 from stagemaker.hosting import invoke
-from tests.contract.docker_world import World
+from tests.contract.docker_world import Proxy, World, unreachable
 from tests.unit.plugin.fakes import FakeClock
 from tests.unit.plugin.hosting_world import Hosting, until
 
@@ -50,7 +51,8 @@ class Stand(Hosting):
 
     def __init__(self, image: str, folder: Path) -> None:
         self.clock, self.engine = FakeClock(), World(image, folder)
-        super().__init__(folder, self.clock, self.engine.runtime)
+        self.proxy = Proxy(folder / "engine.sock")
+        super().__init__(folder, self.clock, self.engine.new_runtime(url=self.proxy.url))
 
     def serve(self, source: str = SERVER, ping: str = "", **variant: int) -> None:
         """Create the endpoint "end"."""
@@ -61,8 +63,8 @@ class Stand(Hosting):
     def healthy(self) -> int:
         return int(self.describe()["ProductionVariants"][0]["CurrentInstanceCount"])
 
-    def said(self, line: str) -> bool:
-        return any(line in lines for lines in self.logs.lines.values())
+    def said(self, words: str) -> bool:
+        return any(words in line for lines in self.logs.lines.values() for line in lines)
 
     def outcome(self, body: bytes) -> str:
         """Who answered, or the code and the reason of the error."""
@@ -75,14 +77,17 @@ class Stand(Hosting):
     def close(self) -> None:
         self.endpoints.close()
         self.engine.close()
+        self.proxy.cut()
 
 
 @pytest.fixture
-def stand(docker_image: str, tmp_path: Path) -> Iterator[Stand]:
+def stand(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Stand]:
     made = Stand(docker_image, tmp_path)
     yield made
     made.close()
     assert (made.engine.left(), made.left()) == ([], [])
+    caplog.get_records("call").clear()  # they hold errors, and so the sockets that could not connect
+    gc.collect()
 
 
 @pytest.mark.parametrize(("source", "ping"), [(NOBODY, ""), (DEAF, ""), (SERVER, "time.sleep(3)")])
@@ -166,3 +171,21 @@ def test_the_only_one_dies_again_and_again(stand: Stand) -> None:
     stand.wait_for("Failed")
     assert "exit code 7 and was restarted 3 times before" in stand.describe()["FailureReason"]
     assert (stand.engine.left(), stand.left()) == ([], [])
+
+
+@unreachable
+def test_an_engine_that_is_started_again_gets_its_endpoints_back(stand: Stand) -> None:
+    stand.serve()
+    stand.wait_for("InService")
+    (before,) = stand.engine.left()
+    stand.proxy.cut()
+    until(lambda: stand.healthy() == 0, "the end of all that the engine ran")
+    stand.clock.now += 1
+    until(lambda: stand.said("it could not be started: Docker cannot start"), "a restart without an engine")
+    assert stand.status() == "InService"
+    stand.proxy.mend()
+    stand.clock.now += 2
+    until(lambda: stand.healthy() == 1, "its return")
+    assert ":" not in stand.outcome(b"hello")
+    assert before not in stand.engine.left()
+    assert len(stand.engine.left()) == 1

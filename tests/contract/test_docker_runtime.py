@@ -19,13 +19,9 @@ import pytest
 from stagemaker.errors import ApiError
 from stagemaker.runtime import Exit, HardwareRefused, ImageRefused
 from stagemaker.runtime.docker_container import ENGINE_STOPPED
-from tests.contract.docker_world import LONG_S, Proxy, World, client, run_container
+from tests.contract.docker_world import LONG_S, Proxy, World, client, run_container, unreachable
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-# The docker package leaves a socket that could not connect to the collector of garbage.
-unreachable = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 @pytest.fixture
