@@ -191,6 +191,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{remove_images() if docker.usable() else 0} images removed.")
             return 0
         if command == "logs":
+            docker.check()
+        if command == "logs" and docker.listed("container", *_members()):
             return _compose("logs", "--follow", "--tail", "100")
         running = status(where) if docker.usable() else None
     except StepFailed as error:

@@ -257,7 +257,8 @@ def test_down_leaves_nothing_even_of_a_stack_that_was_killed(clients: Clients, p
     assert left_in_the_engine() == []
     assert registry not in docker("image", "ls", "--format", "{{.Repository}}")
     assert docker("image", "ls", "--quiet", "stagemaker/lambda:latest"), "only the name at the registry is gone"
-    assert place.run("infra.compose", "status") == (1, "Nothing runs: make start, or in containers make up\n")
+    for command in ("status", "logs"):
+        assert place.run("infra.compose", command) == (1, "Nothing runs: make start, or in containers make up\n")
 
 
 def test_up_status_down(place: Stack) -> None:

@@ -86,3 +86,12 @@ def test_up_looks_at_the_ports_before_it_builds(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert compose.main(["up"]) == 1
     assert f"Failed: {variable}=abc is not a port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["up", "logs"])
+def test_without_docker_one_sentence_says_so(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert compose.main([name]) == 1
+    assert "Failed: The command `docker` was not found." in capsys.readouterr().err
