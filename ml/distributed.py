@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented all the same
 from torch.nn.parallel import DistributedDataParallel
 
-from ml.errors import JobError, Stopped
+from ml.errors import JobError, Stopped, is_out_of_memory
 
 PORT = 29500  # of the first host, unless MASTER_PORT names another
 JOIN_TIMEOUT_S = 600.0  # hosts start, and have fetched their data, minutes apart
@@ -137,10 +137,8 @@ class Ranks:
         """Around whatever waits for the other ranks: an error of the connection is logged and becomes a RanksError."""
         try:
             yield
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:  # torch has no narrower type for gloo's
-            if self.world == 1:
+            if self.world == 1 or is_out_of_memory(error):
                 raise
             others = ", ".join(host for host in self.hosts if host != self.hosts[self.rank])
             _log.warning("%s", error)

@@ -8,3 +8,12 @@ class JobError(Exception):
 
 class Stopped(Exception):
     """The job was asked to stop; the work in hand was dropped."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, PyTorch on the CPU (a plain RuntimeError) or PyTorch on a GPU had no memory left."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # by name: this module imports no torch
+        or "DefaultCPUAllocator" in str(error)
+    )

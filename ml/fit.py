@@ -78,8 +78,7 @@ class Trainer:
             if figures.is_floating_point():
                 self.ranks.mean(figures)
         mean = float(self.ranks.mean(total)) / count
-        if not math.isfinite(mean):
-            raise TrainingError(f"The loss is not finite in epoch {number}; a smaller 'learning-rate' may help.")
+        check_finite(mean, "loss", number)
         return mean
 
     def keep(self) -> None:
@@ -136,6 +135,7 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
     try:
         while not progress.finished(context.config):
             row = ranks.decided(_row(trainer.epoch(progress.epoch + 1, learner), *learner.logits("valid")))
+            check_finite(row["valid_loss"], "validation loss", progress.epoch + 1)  # else it could count as the best
             progress = progress.after(row)
             if progress.best_epoch == progress.epoch:
                 trainer.keep()
@@ -148,6 +148,12 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
     learner.module.load_state_dict(trainer.best)
     learner.module.eval()
     return progress
+
+
+def check_finite(loss: float, what: str, epoch: int) -> None:
+    """Raises TrainingError where a training has gone astray."""
+    if not math.isfinite(loss):
+        raise TrainingError(f"The {what} is not finite in epoch {epoch}; a smaller 'learning-rate' may help.")
 
 
 def _laid_out(value: Tensor, like: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -141,3 +142,19 @@ def test_sigterm_leaves_model_and_checkpoint(base: Path) -> None:
     assert status == 0, lines
     assert (base / "checkpoints" / "checkpoint.safetensors").is_file()
     assert 3 <= read_card(base / "model").metrics["epochs"] < 9999
+
+
+def test_out_of_memory_says_what_may_help(base: Path) -> None:
+    settings(base, "hyperparameters", SMALL | {"image-size": "1024", "fine-tune": "full", "backbone": "resnet50"})
+    limit = 8 << 30
+    kept = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, kept[1]))  # the process inherits it
+    try:
+        process = start(base)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, kept)
+    with process:
+        _, error = process.communicate(timeout=120)
+    reason = (base / "output" / "failure").read_text()
+    assert process.returncode == 1
+    assert reason.startswith("The trainer ran out of memory; a smaller 'batch-size' or 'image-size'"), error

@@ -11,6 +11,7 @@ import pytest
 from ml.artifact import read_card
 from ml.config import Config
 from ml.data import scan
+from ml.fit import TrainingError
 from ml.train import Paths, train
 from tests.unit.ml.data import write_dataset
 from tests.unit.ml.stops import StopAfter, never
@@ -53,4 +54,11 @@ def test_stopped_leaves_the_model_so_far(data: Path, tmp_path: Path) -> None:
 
 def test_stopped_before_the_first_epoch_leaves_no_model(data: Path, tmp_path: Path) -> None:
     assert run(HEAD, data, tmp_path, StopAfter(1))[-1].startswith("Stopped before the first epoch ended")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_training(data: Path, tmp_path: Path) -> None:
+    diverging = Config("mobilenet_v3_large", "none", "full", image_size=32, epochs=3, batch_size=64, learning_rate=10.0)
+    with pytest.raises(TrainingError, match="The validation loss is not finite in epoch 1; a smaller 'learning-rate'"):
+        run(diverging, data, tmp_path)
     assert not (tmp_path / "model").exists()
