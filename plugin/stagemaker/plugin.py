@@ -167,13 +167,19 @@ class LoopbackServer(TwistedRuntimeServer):
         listen: list[HostAndPort],
         ssl_creds: tuple[str, str] | None = None,  # noqa: ARG002 - as the original
     ) -> None:
-        """Plain HTTP only: it never leaves the machine."""
+        """Plain HTTP only: it never leaves the machine. OSError when an address is taken: the original's goes on, and
+        says that it is ready when whoever took the address answers."""
         from rolo.serving.twisted import TwistedGateway
-        from twisted.internet import endpoints, reactor
+        from twisted.internet import reactor
+        from twisted.internet.error import CannotListenError
 
         for address in listen:
-            endpoint = endpoints.TCP4ServerEndpoint(reactor, address.port, interface=address.host)  # type: ignore[no-untyped-call]
-            endpoint.listen(TwistedGateway(gateway))  # type: ignore[no-untyped-call]
+            try:
+                reactor.listenTCP(address.port, TwistedGateway(gateway), interface=address.host)  # type: ignore[attr-defined]
+            except CannotListenError as error:
+                raise OSError(
+                    f"LocalStack cannot listen on {address.host}:{address.port}: {error.socketError}."
+                ) from error
 
 
 class LoopbackServerPlugin(RuntimeServerPlugin):
