@@ -11,6 +11,6 @@ from tests.contract.localstack_process import running_localstack
 def test_a_port_that_is_taken_ends_it_with_a_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(AssertionError, match=f"LocalStack cannot listen on {address}: .*Address already in use"):
-            with running_localstack(tmp_path, GATEWAY_LISTEN=address):
-                pass
+        told = f"LocalStack cannot listen on {address}: .*Address already in use"
+        with pytest.raises(AssertionError, match=told), running_localstack(tmp_path, GATEWAY_LISTEN=address):
+            pass
