@@ -9,6 +9,7 @@ import uvicorn
 
 from containers.serve.app import create_app
 from containers.serve.model import Model
+from containers.serve.protocol import BoundedProtocol
 from containers.serve.settings import DRAIN_TIMEOUT_S, Settings
 from containers.serve.workers import Workers
 from ml.artifact import BadArtifact
@@ -41,7 +42,7 @@ def _serve(model: Model, settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         access_log=False,

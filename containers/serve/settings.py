@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 MAX_BODY_BYTES = 6_291_456  # InvokeEndpoint's bound on Body in botocore's service model
+MAX_HEADER_BYTES = 65_536  # request line and headers; real ones are a hundredth of it
 MAX_INSTANCES = 64  # images in one request: bounds its time well under SageMaker's 60 s on a small machine
 CHUNK = 4  # images that one job of a model thread decodes and runs as one batch
 READ_TIMEOUT_S = 20.0  # for a whole request body

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import socket
 import struct
 import zlib
 
@@ -136,3 +137,18 @@ def test_a_body_without_a_length_is_bounded_too(client: httpx.Client) -> None:
     )
     assert response.status_code == 413
     assert client.get("/ping").status_code == 200
+
+
+@pytest.mark.parametrize("head", [b"GET /ping HTTP/1.1\r\nHost: x\r\nA: ", b"GET /ping?"], ids=["headers", "url"])
+def test_a_head_without_end_is_bounded(client: httpx.Client, head: bytes) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as connection:
+        connection.sendall(head)
+        try:
+            for _ in range(64):  # 4 MiB, of which the server reads no more than it must
+                connection.sendall(b"a" * 65_536)
+            answer = connection.recv(1000)
+        except ConnectionError:  # it closed while we sent
+            answer = b""
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert client.get("/ping").status_code == 200
+    assert client.get("/ping", headers={"a": "a" * 60_000}).status_code == 200
