@@ -38,6 +38,10 @@ class Container:
         self.inner, self.spec, self.ip = inner, inner.spec, ip
         self.drained = 0
 
+    @property
+    def running(self) -> bool:
+        return self.inner.poll() is None
+
     def poll(self) -> Exit | None:
         return self.inner.poll()
 
