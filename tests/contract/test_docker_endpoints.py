@@ -63,9 +63,6 @@ class Stand(Hosting):
     def healthy(self) -> int:
         return int(self.describe()["ProductionVariants"][0]["CurrentInstanceCount"])
 
-    def said(self, words: str) -> bool:
-        return any(words in line for lines in self.logs.lines.values() for line in lines)
-
     def outcome(self, body: bytes) -> str:
         """Who answered, or the code and the reason of the error."""
         try:
@@ -93,7 +90,7 @@ def stand(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 @pytest.mark.parametrize(("source", "ping"), [(NOBODY, ""), (DEAF, ""), (SERVER, "time.sleep(3)")])
 def test_a_container_that_does_not_answer_ping_in_time_fails_the_endpoint(stand: Stand, source: str, ping: str) -> None:
     stand.serve(source, ping)
-    until(lambda: stand.said("asked"), "a /ping")
+    stand.wait_for_line("asked")
     assert stand.status() == "Creating"
     stand.clock.now += 61
     stand.wait_for("Failed")
@@ -148,6 +145,7 @@ def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(stand:
     assert sum(":" in what for what in had) < CALLERS
     assert len(later) > CALLERS
     assert not [what for what in later if ":" in what]
+    stand.wait_for_line("restart 1 of 3")
     stand.clock.now += 1
     until(lambda: stand.healthy() == 2, "its return")
     assert stand.status() == "InService"
@@ -158,7 +156,7 @@ def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(stand:
 def test_the_only_one_dies_again_and_again(stand: Stand) -> None:
     stand.serve()
     stand.wait_for("InService")
-    for delay_s in (1, 2, 4, 0):
+    for number, delay_s in enumerate((1, 2, 4, 0), start=1):
         with ThreadPoolExecutor(CALLERS) as pool:
             calls = [pool.submit(stand.outcome, body) for body in [b"work"] * (CALLERS - 1) + [b"die"]]
             outcomes = [call.result() for call in calls]
@@ -166,6 +164,7 @@ def test_the_only_one_dies_again_and_again(stand: Stand) -> None:
         if delay_s:
             until(lambda: stand.healthy() == 0, "its death is seen")
             assert stand.outcome(b"hello").startswith("ServiceUnavailable: No container of production variant")
+            stand.wait_for_line(f"restart {number} of 3")
             stand.clock.now += delay_s
             until(lambda: stand.healthy() == 1, "its return")
     stand.wait_for("Failed")
@@ -180,8 +179,9 @@ def test_an_engine_that_is_started_again_gets_its_endpoints_back(stand: Stand) -
     (before,) = stand.engine.left()
     stand.proxy.cut()
     until(lambda: stand.healthy() == 0, "the end of all that the engine ran")
+    stand.wait_for_line("restart 1 of 3")
     stand.clock.now += 1
-    until(lambda: stand.said("it could not be started: Docker cannot start"), "a restart without an engine")
+    stand.wait_for_line("it could not be started: Docker cannot start")
     assert stand.status() == "InService"
     stand.proxy.mend()
     stand.clock.now += 2

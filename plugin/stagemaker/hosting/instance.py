@@ -34,15 +34,22 @@ class Instance:
         clock: Callable[[], float],
     ) -> None:
         self.plan = plan
-        self.client: HttpClient | None = None  # while it is healthy
         self.outstanding = 0  # requests that it works on now; under the fleet's lock
         self.lost: str | None = None
         self.hardware = ""  # of its container, as the runtime words it
         self._runtime, self._credentials, self._log, self._clock = runtime, credentials, log, clock
         self._container: Container | None = None
+        self._client: HttpClient | None = None  # while it is healthy
+        self._served = False  # this container was healthy once
         self._restarts = MAX_RESTARTS  # so that the first start has none left
         self._due = 0.0  # while there is a container that is not healthy: when it must be; while there is none: restart
         self._healthy_since = 0.0
+
+    @property
+    def client(self) -> HttpClient | None:
+        """While it is healthy."""
+        container = self._container
+        return self._client if container and container.running else None
 
     def start(self) -> None:
         """Start the container; whether it is healthy is for `check` to find. A refusal makes the instance lost."""
@@ -54,7 +61,7 @@ class Instance:
         except ApiError as error:
             self._restart_later(f"it could not be started: {error.message.rstrip('.')}", refused=error.status < 500)
             return
-        self.hardware = self._container.hardware
+        self.hardware, self._served = self._container.hardware, False
         log.begin(self.hardware)
         self._due = self._clock() + self.plan.health_timeout_s
 
@@ -69,7 +76,10 @@ class Instance:
         end = self._container.poll()
         if end is not None:
             self._died(end)
-        elif self.client is None:
+        elif not self._container.running:
+            self._leave_service()  # what asks there may reach another's container
+            self._due = self._clock() + self.plan.health_timeout_s
+        elif self._client is None:
             self._check_health(self._container)
 
     def stop(self, grace_s: float) -> None:
@@ -83,10 +93,9 @@ class Instance:
         ended = f"its container ended with exit code {end.code}" + (
             f" ({reason})" if (reason := end.reason.rstrip(".")) else ""
         )
-        served = self.client is not None
         self._leave_service()
         self._container = None
-        if served and self._clock() - self._healthy_since >= STEADY_S:
+        if self._served and self._clock() - self._healthy_since >= STEADY_S:
             self._restarts = 0
         self._restart_later(ended if self._healthy_since else f"{ended} before it was healthy")
 
@@ -106,7 +115,7 @@ class Instance:
         if client and _pings(client):
             self._restarts = self._restarts if self._healthy_since else 0
             self._healthy_since = self._clock()
-            self.client = client
+            self._client, self._served = client, True
             return
         if client:
             client.close()
@@ -115,7 +124,7 @@ class Instance:
             self.stop(0)
 
     def _leave_service(self) -> None:
-        client, self.client = self.client, None
+        client, self._client = self._client, None
         if client is not None:
             client.close()
 

@@ -87,6 +87,11 @@ class Container(Protocol):
     def hardware(self) -> str:
         """What it runs on, for people: "CPU", "1 GPU", or why it has no GPU though its instance type has one."""
 
+    @property
+    def running(self) -> bool:
+        """Whether its program runs, as far as is known. False some time before `poll` tells of the end: from then on
+        `address` may be another container's."""
+
     def poll(self) -> Exit | None:
         """How it ended, or None while it runs. Never blocks. Not None only after the last line of output was given."""
 

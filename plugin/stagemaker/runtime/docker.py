@@ -18,6 +18,7 @@ from stagemaker.runtime.docker_terminal import Terminal
 DEFAULT_URL = "unix:///var/run/docker.sock"
 _QUICK_S = 20  # looking up, attaching, and signals
 _ANSWER_S = 60  # creating and removing take seconds on a busy machine
+_DOUBT_S = 2  # for one that gave no answer last time: what waits for it must end soon
 _PULL_S = 600  # between two messages: a layer of gigabytes is unpacked in silence
 _NEWEST_API = (1, 45)  # what this file was written for; later engines speak it too
 
@@ -43,6 +44,7 @@ class Engine:
     def __init__(self, url: str = DEFAULT_URL) -> None:
         self.url = url
         self._version = "1.24"
+        self._doubted = False
         with self._client() as client:
             newest = client.version(api_version=False)["ApiVersion"]
         major, minor = newest.split(".")
@@ -110,7 +112,7 @@ class Engine:
 
     def wait(self, container: str, timeout_s: int) -> int:
         """Its exit code, when it has ended. EngineGone when it has not within `timeout_s`."""
-        with self._client() as client:
+        with self._any_client(_ANSWER_S) as client:  # no answer is no sign of trouble here
             return int(client.wait(container, timeout=timeout_s)["StatusCode"])
 
     def kill(self, container: str, signal: str) -> None:
@@ -167,6 +169,16 @@ class Engine:
 
     @contextmanager
     def _client(self, timeout_s: int = _ANSWER_S) -> Iterator[APIClient]:
+        try:
+            with self._any_client(min(timeout_s, _DOUBT_S) if self._doubted else timeout_s) as client:
+                yield client
+            self._doubted = False
+        except EngineError as error:
+            self._doubted = isinstance(error, EngineGone)
+            raise
+
+    @contextmanager
+    def _any_client(self, timeout_s: int) -> Iterator[APIClient]:
         with _our_errors(), closing(self._new_client(timeout_s)) as client:
             yield client
 

@@ -13,7 +13,7 @@ from stagemaker.runtime.docker_terminal import Terminal
 from stagemaker.runtime.lines import LineSplitter, give
 
 LOG = logging.getLogger(__name__)
-_WAIT_S = 8  # an ended container answers at once; one that closed its output early is asked again
+_WAIT_S = 2  # an ended container answers at once; one that closed its output early is asked again
 _STDERR = 2
 _KILL_S = 60  # after SIGKILL, for an engine under load
 _KILLED = 137
@@ -44,6 +44,7 @@ class DockerContainer:
         on_end: Callable[[], None],
     ) -> None:
         self.spec, self.ip, self.address, self.hardware = spec, ip, address, hardware
+        self.running = True
         self._engine, self._id, self._output = engine, engine_id, output
         self._on_line, self._on_end = on_line, on_end
         self._end: Future[Exit] = Future()
@@ -99,6 +100,7 @@ class DockerContainer:
     def _follow(self) -> None:
         try:
             self._read()
+            self.running = False  # most probably: soon the engine gives its address to another
             end = self._ask_for_end()
         except Exception:
             LOG.exception("following %s", self.spec.name)
@@ -126,6 +128,7 @@ class DockerContainer:
     def _ask_for_end(self) -> Exit:
         try:
             code = self._wait()
+            self.running = False
             if code == 0:
                 return Exit(0, "")
             record = self._engine.inspect(self._id)
@@ -143,6 +146,7 @@ class DockerContainer:
                 self._engine.inspect(self._id)  # it runs on without an output, or the engine is gone
                 if self._end.done():  # nobody asks any more
                     raise
+                self.running = True
 
 
 def _exit(code: int, state: dict[str, object], memory_bytes: int) -> Exit:

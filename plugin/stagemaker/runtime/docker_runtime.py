@@ -118,6 +118,8 @@ class DockerRuntime:
             list(pool.map(DockerContainer.kill, running))
         with self._changed:
             self._changed.wait_for(lambda: not self._running, _CLOSE_S)
+        if self._left_behind:
+            self.sweep()
         self._removing(self._networks.close, self._state_label)
 
     def _start(

@@ -92,6 +92,11 @@ class FakeContainer:
         self._end: Future[Exit] = Future()
         threading.Thread(target=self._run, name=f"fake {self.spec.name}", daemon=True).start()
 
+    @property
+    def running(self) -> bool:
+        """See Container."""
+        return not self._end.done()
+
     def poll(self) -> Exit | None:
         """See Container."""
         return self._end.result() if self._end.done() else None

@@ -29,6 +29,11 @@ class ProcessContainer:
         self.address = address
         self.child = child
 
+    @property
+    def running(self) -> bool:
+        """See Container."""
+        return self.child.poll() is None
+
     def poll(self) -> Exit | None:
         """See Container."""
         return self.child.poll()

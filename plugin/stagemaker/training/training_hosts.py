@@ -23,7 +23,7 @@ class HostLogs(Protocol):
 
 
 class Hosts:
-    """One thread calls `start`, `follow` and then always `stop`; any thread `kill`."""
+    """One thread calls `start`, `follow` and then always `stop`."""
 
     def __init__(self, runtime: Runtime, signals: Signals, clock: Callable[[], float]) -> None:
         self._runtime, self._signals, self._clock = runtime, signals, clock
@@ -55,7 +55,3 @@ class Hosts:
     def stop(self) -> None:
         """Nothing of them is left when this returns, whatever happened before."""
         stop_all(self._containers, SIBLING_GRACE_S)
-
-    def kill(self) -> None:
-        """End them at once; one that starts meanwhile is for `follow` to end."""
-        stop_all(list(self._containers), 0)

@@ -50,9 +50,10 @@ class Training:
             self._refuse_taken(scope, plan)
             if self._closed:
                 raise ApiError("ServiceUnavailable", "LocalStack is shutting down.", 503)
+            run = self._new_run(scope, plan, environment)
+            run.start()  # raises when there are no more threads; its first step waits for our lock
             self._store.put(scope, KIND, plan.name, self._new_record(plan, request, tags))
-            run = self._runs[scope, plan.name] = self._new_run(scope, plan, environment)
-            run.start()
+            self._runs[scope, plan.name] = run
         return {"TrainingJobArn": plan.arn}
 
     def describe_training_job(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:

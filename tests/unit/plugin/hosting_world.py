@@ -193,6 +193,12 @@ class Hosting:
         """The name of the container that answers."""
         return str(json.loads(self.ask(**members)["Body"])["container"])
 
+    def wait_for_line(self, text: str) -> None:
+        """Until a line of a log has it."""
+        until(
+            lambda: any(text in line for lines in [*self.logs.lines.values()] for line in [*lines]), f"the line {text}"
+        )
+
     def left(self) -> list[Path]:
         """Files that fleets left behind."""
         return [path for path in self.folder.rglob("*") if path.is_file()]

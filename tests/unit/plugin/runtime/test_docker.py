@@ -53,3 +53,13 @@ def test_an_engine_that_hangs_is_gone(url: str, call: str, monkeypatch: pytest.M
     monkeypatch.setattr(docker, "_QUICK_S", 0.2)
     with pytest.raises(EngineGone, match="timed out"):
         getattr(Engine(url), call)("container")
+
+
+def test_an_engine_that_hung_is_not_waited_for_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "_QUICK_S", 0.2)
+    monkeypatch.setattr(docker, "_DOUBT_S", 0.2)
+    engine = Engine(url)
+    with pytest.raises(EngineGone):
+        engine.inspect("container")
+    with pytest.raises(EngineGone, match="timed out"):  # and not that the engine hung up, before our _ANSWER_S
+        engine.networks("label")

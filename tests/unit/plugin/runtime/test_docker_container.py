@@ -12,6 +12,7 @@ from stagemaker.runtime import docker_container as module
 from stagemaker.runtime.docker import EngineError, EngineGone
 from stagemaker.runtime.docker_container import NOT_FOLLOWED, NOT_KILLED, DockerContainer
 from stagemaker.runtime.docker_frames import Frames
+from tests.unit.plugin.hosting_world import until
 
 LONG_S = 10
 
@@ -20,7 +21,7 @@ class Engine:
     """One that kills nothing; the container ends when `ended` is set."""
 
     def __init__(self) -> None:
-        self.ended = threading.Event()
+        self.ended, self.inspected = threading.Event(), threading.Event()
 
     def kill(self, _container: str, _signal: str) -> None:
         raise EngineError("tried to kill container, but did not receive an exit event", 500)
@@ -31,6 +32,7 @@ class Engine:
         return 0
 
     def inspect(self, _container: str) -> dict[str, Any]:
+        self.inspected.set()
         return {"State": {}, "HostConfig": {"Memory": 0}}
 
 
@@ -44,14 +46,21 @@ class Stand:
 
     def __init__(self) -> None:
         self.engine, self.lines, self.ends = Engine(), list[str](), list[str]()
+        self.container: DockerContainer | None = None
+        self.ran_at_end: bool | None = None
         self.sender, self.receiver = socket.socketpair()
 
     def start(self, output: type[Frames] = Frames) -> DockerContainer:
-        return DockerContainer(
+        self.container = DockerContainer(
             ContainerSpec("name", "image", (), None), self.engine, "id",  # type: ignore[arg-type]
             ip="", address=None, hardware="", output=output(self.receiver), on_line=self.lines.append,
-            on_end=lambda: self.ends.append("end"),
+            on_end=self.remove,
         )  # fmt: skip
+        return self.container
+
+    def remove(self) -> None:
+        self.ran_at_end = self.container.running if self.container else None
+        self.ends.append("end")
 
 
 @pytest.fixture
@@ -79,6 +88,23 @@ def test_a_refused_kill_does_not_wait_for_ever(stand: Stand, monkeypatch: pytest
 def test_output_that_breaks_is_an_end(stand: Stand) -> None:
     assert stand.start(BrokenFrames).wait(LONG_S) == Exit(137, NOT_FOLLOWED, lost=True)
     assert stand.ends == ["end"]
+
+
+def test_it_does_not_run_any_more_before_it_is_removed(stand: Stand) -> None:
+    container = stand.start()
+    assert container.running
+    stand.sender.close()
+    stand.engine.ended.set()
+    assert container.wait(LONG_S) == Exit(0)
+    assert (stand.ran_at_end, container.running) == (False, False)
+
+
+def test_without_an_output_it_may_run_on(stand: Stand) -> None:
+    container = stand.start()
+    stand.sender.close()
+    assert stand.engine.inspected.wait(LONG_S)
+    until(lambda: container.running, "it runs on")
+    assert container.poll() is None
 
 
 @pytest.mark.parametrize("stream", [0, 1, 2, 3])

@@ -116,9 +116,10 @@ def test_a_stop_during_the_start_starts_no_more(stand: Stand) -> None:
     assert stand.hosts.follow(float("inf"), lambda: None) == End(Why.STOPPED, (Exit(143),))
 
 
-def test_kill_gives_no_grace(stand: Stand) -> None:
+def test_an_abort_gives_no_grace(stand: Stand) -> None:
     stand.start(stubborn, 3)
-    stand.hosts.kill()
+    stand.signals.abort()
+    assert stand.hosts.follow(float("inf"), lambda: None).why is Why.ABORTED
     assert stand.exits() == [Exit(137)] * 3
 
 

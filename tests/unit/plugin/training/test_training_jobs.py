@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 
 from stagemaker.errors import ApiError
 from stagemaker.runtime import ContainerSpec, Exit
-from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
+from stagemaker.runtime.fake import Behaviour, FakeContainer, FakeProgram, FakeRuntime
 from stagemaker.state import Scope, Store
+from stagemaker.training import training_jobs
 from stagemaker.training.training_jobs import ENDED, Training
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeAws, FakeClock, FakeLogs
 from tests.unit.plugin.training.test_training_plan import algorithm, channel, request
@@ -79,9 +81,9 @@ class Stand:
     def ended(self, name: str = "job") -> dict[str, Any]:
         return self.until(lambda job: job["TrainingJobStatus"] in ENDED, name)
 
-    def ready(self) -> None:
+    def ready(self, jobs: int = 1) -> None:
         end = time.monotonic() + 20
-        while not any("ready" in lines for lines in self.logs.lines.values()):
+        while sum("ready" in lines for lines in [*self.logs.lines.values()]) < jobs:
             assert time.monotonic() < end
             time.sleep(0.005)
 
@@ -425,6 +427,38 @@ def test_close_ends_running_jobs_at_once(stand: Stand) -> None:
     assert job["TrainingJobStatus"] == "Failed"
     assert "shut down" in job["FailureReason"]
     assert refusal(stand, TrainingJobName="late").code == "ServiceUnavailable"
+
+
+def test_close_waits_once_for_all_jobs(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an engine that does not end their containers."""
+    go = threading.Event()
+
+    def never_ends(self: FakeContainer, grace_s: float) -> Exit:
+        assert go.wait(60)
+        return Exit(137, lost=True)
+
+    for name in "abc":
+        stand.create(saves_on_sigterm, TrainingJobName=name)
+    stand.ready(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeContainer, "stop", never_ends)
+        patch.setattr(training_jobs, "CLOSE_WAIT_S", 0.1)
+        stand.training.close()
+        assert not go.is_set()
+        go.set()
+    stand.training.close()
+
+
+def test_a_machine_without_a_thread_to_spare_creates_no_job(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError):
+            stand.create()
+    stand.create()
+    assert stand.ended()["TrainingJobStatus"] == "Completed"
 
 
 def test_the_role_of_the_tests_is_the_one_that_exists() -> None:
