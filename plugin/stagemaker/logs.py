@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -108,23 +109,29 @@ class Logs:
         scope, group, name = stream
         client = self._clients("logs", scope)
         if stream not in self._created:
-            for create, names in (
-                (client.create_log_group, {"logGroupName": group}),
-                (client.create_log_stream, {"logGroupName": group, "logStreamName": name}),
-            ):
-                try:
-                    create(**names)
-                except client.exceptions.ResourceAlreadyExistsException:
-                    continue
+            _create(client, group, name)
             self._created.add(stream)
         for batch in _batches(events):
-            client.put_log_events(logGroupName=group, logStreamName=name, logEvents=batch)
+            try:
+                client.put_log_events(logGroupName=group, logStreamName=name, logEvents=batch)
+            except client.exceptions.ResourceNotFoundException:  # somebody has deleted it
+                _create(client, group, name)
+                client.put_log_events(logGroupName=group, logStreamName=name, logEvents=batch)
 
     def _send_data(self, route: tuple[str, str, str], data: list[dict[str, Any]]) -> None:
         account, region, namespace = route
         client = self._clients("cloudwatch", Scope(account, region))
         for start in range(0, len(data), MAX_DATA):
             client.put_metric_data(Namespace=namespace, MetricData=data[start : start + MAX_DATA])
+
+
+def _create(client: Any, group: str, stream: str) -> None:
+    for create, names in (
+        (client.create_log_group, {"logGroupName": group}),
+        (client.create_log_stream, {"logGroupName": group, "logStreamName": stream}),
+    ):
+        with suppress(client.exceptions.ResourceAlreadyExistsException):
+            create(**names)
 
 
 def _route(metric: _Metric) -> tuple[str, str, str]:

@@ -43,9 +43,10 @@ class DockerRuntime:
             raise RuntimeError(f"The Docker runtime cannot work here: {error}.") from error
         self._state_label = f"com.stagemaker.state={state}"
         self._labels = {
-            "com.stagemaker": "1", "com.stagemaker.state": state, "com.stagemaker.owner": uuid.uuid4().hex[:8],
+            "com.stagemaker": "1",
+            "com.stagemaker.state": state,
             "com.stagemaker.network": settings.network,  # by which people find what a stack has started
-        }  # fmt: skip
+        }
         self._images = Images(self._engine, registry)
         self._networks = Networks(self._engine, settings.network, self._labels, self._own)
         self._changed = threading.Condition()

@@ -16,15 +16,20 @@ class Exists(Exception):
     """As boto3's modelled error."""
 
 
+class Missing(Exception):
+    """Likewise."""
+
+
 class CloudWatch:
     """Both clients in one; `calls` are (operation, parameters)."""
 
     class exceptions:
         ResourceAlreadyExistsException = Exists
+        ResourceNotFoundException = Missing
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.broken = False
+        self.broken = self.deleted = False
 
     def __call__(self, service: str, scope: Scope) -> "CloudWatch":
         return self
@@ -33,7 +38,10 @@ class CloudWatch:
         def call(**parameters: Any) -> None:
             self.calls.append((operation, parameters))
             if operation == "create_log_group":
+                self.deleted = False
                 raise Exists
+            if self.deleted and operation == "put_log_events":
+                raise Missing
             if self.broken:
                 raise OSError("gone")
 
@@ -124,6 +132,20 @@ def test_a_refused_batch_is_dropped_and_the_next_goes_on(logs: Logs, cloudwatch:
     cloudwatch.broken = False
     sink("kept")
     logs.flush()
+    assert cloudwatch.called("put_log_events")[-1]["logEvents"][0]["message"] == "kept"
+
+
+def test_a_deleted_group_is_made_again(logs: Logs, cloudwatch: CloudWatch) -> None:
+    sink = new_stream(logs, cloudwatch)
+    cloudwatch.deleted = True
+    sink("kept")
+    logs.flush()
+    assert [name for name, _ in cloudwatch.calls[2:]] == [
+        "put_log_events",
+        "create_log_group",
+        "create_log_stream",
+        "put_log_events",
+    ]
     assert cloudwatch.called("put_log_events")[-1]["logEvents"][0]["message"] == "kept"
 
 
