@@ -3,6 +3,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 env := .stagemaker/env
 client := $(env)/client/bin/python -m
+# A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
+pytest = -m pytest --dist loadfile --numprocesses
 export DATA DOCKER IMAGE KEEP PORT PYTHON REGISTRY_PORT TARGET
 
 .PHONY: help demo data start stop status bootstrap destroy build up train deploy-local invoke logs down push \
@@ -74,17 +76,17 @@ test: lint test-unit test-contract test-e2e test-containers ## Every check and t
 
 test-unit: ## Unit tests: no I/O beyond a temporary folder and loopback
 	@scripts/setup dev plugin-dev plugin trainer serve lambda client
-	$(env)/dev/bin/python -m pytest tests/unit --ignore tests/unit/plugin
-	$(env)/plugin-dev/bin/python -m pytest tests/unit/plugin
+	$(env)/dev/bin/python $(pytest) 2 tests/unit --ignore tests/unit/plugin
+	$(env)/plugin-dev/bin/python $(pytest) 2 tests/unit/plugin
 
 test-contract: ## Contract tests: every runtime, every response, a real LocalStack
 	@scripts/setup plugin-dev plugin trainer serve lambda client
 	@! scripts/has-docker || scripts/build lambda
-	$(env)/plugin-dev/bin/python -m pytest tests/contract
+	$(env)/plugin-dev/bin/python $(pytest) 3 tests/contract
 
 test-e2e: ## End-to-end tests: the demo, its interruption, and plain AWS clients
 	@scripts/setup dev plugin trainer serve lambda client
-	$(env)/dev/bin/python -m pytest tests/e2e
+	$(env)/dev/bin/python $(pytest) 2 tests/e2e
 
 test-containers: ## The images, and the whole path in them (left out where no Docker engine answers)
 	@scripts/test-containers

@@ -5,8 +5,6 @@ import socket
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from infra import stack
 from infra.clients import Clients, connect
 from infra.paths import CHECKOUT
@@ -81,16 +79,11 @@ def test_keep_leaves_it_up_and_says_how_to_use_and_end_it(place: Place, tmp_path
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("hyperparameter", "sentence"), [("epoch=3", "epoch"), ("epochs=-1", "epochs"), ("epochs=many", "epochs")]
-)
-def test_a_bad_hyperparameter_ends_it_with_the_reason(
-    place: Place, tmp_path: Path, hyperparameter: str, sentence: str
-) -> None:
-    code, output = place.run("infra.demo", f"--set={hyperparameter}")
+def test_a_bad_hyperparameter_ends_it_with_the_reason(place: Place, tmp_path: Path) -> None:
+    code, output = place.run("infra.demo", "--set=epoch=3")
     assert code == 1
     failed = output[output.index("Failed:") :]
-    assert sentence in failed
+    assert "did you mean 'epochs'?" in failed
     assert "Next:" in failed
     assert leftovers(tmp_path) == []
 
@@ -110,8 +103,3 @@ def test_a_port_that_is_taken(place: Place) -> None:
     assert code == 1
     assert f"Port {place.port} of 127.0.0.1 is taken" in output
     assert "PORT=" in output
-
-
-def test_the_record_is_plain_json(place: Place) -> None:
-    assert place.run("infra.stack", "start")[0] == 0
-    assert json.loads(place.where.record.read_text()).keys() == {"pid", "started", "port"}

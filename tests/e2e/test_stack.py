@@ -1,5 +1,6 @@
 """Start, status and stop as a user types them; nothing is left however it ends."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ def test_start_status_stop(place: Place, tmp_path: Path) -> None:
     assert code == 0, output
     assert f"AWS_ENDPOINT_URL=http://127.0.0.1:{place.port}" in output
     assert place.run("infra.stack", "status") == (0, output)
+    assert json.loads(place.where.record.read_text()).keys() == {"pid", "started", "port"}
 
     code, output = place.run("infra.stack", "start")
     assert code == 1
