@@ -60,6 +60,8 @@ def test_name_like_no_other_lists_the_known() -> None:
     ("name", "value", "accepted"),
     [
         ("epochs", "0", "a whole number from 1 to 10000"),
+        ("epochs", "-1", "a whole number from 1 to 10000"),
+        ("epochs", "many", "a whole number"),
         ("epochs", "2.5", "a whole number"),
         ("epochs", "", "a whole number"),
         ("learning-rate", "nan", "a number from 0.0 to 10.0"),
