@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from docker.api import APIClient
 
-from stagemaker.runtime.docker import DEFAULT_URL, Engine, EngineGone
+from stagemaker.runtime.docker.engine import DEFAULT_URL, Engine, EngineGone
 
 DOCKERFILE = """
 FROM python:3.13-slim

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from docker.api import APIClient
 
-from stagemaker.runtime import ContainerSpec, Registry
-from stagemaker.runtime.docker_container import DockerContainer
-from stagemaker.runtime.docker_runtime import DockerRuntime
+from stagemaker.runtime.contract import ContainerSpec, Registry
+from stagemaker.runtime.docker.container import DockerContainer
+from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
 from tests.contract.docker_image import docker_url
 

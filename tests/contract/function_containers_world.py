@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stagemaker.functions.function_containers import Containers
-from stagemaker.runtime.docker import Engine
-from stagemaker.runtime.docker_runtime import DockerRuntime
+from stagemaker.functions.containers import Containers
+from stagemaker.runtime.docker.engine import Engine
+from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
 from tests.contract.docker_image import docker_url
 

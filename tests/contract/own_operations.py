@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 import botocore.session
 from botocore import xform_name
 
-from stagemaker.dispatch import find
+from stagemaker.api.operation import find
+from stagemaker.app import Stage
 from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime.fake import FakeRuntime
 from stagemaker.settings import Settings
-from stagemaker.stage import Stage
 
 
 @cache

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.aws import Aws, Clients
-from stagemaker.errors import ApiError
-from stagemaker.state import Scope
+from stagemaker.aws.account import Aws, Clients
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
 from tests.contract.gateway import Gateway, make_bucket
 
 SCOPE = Scope("000000000000", "eu-west-1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.errors import ApiError
+from stagemaker.core.errors import ApiError
 from stagemaker.hosting import invoke
 from tests.contract.docker_world import Proxy, World, unreachable
 from tests.unit.plugin.fakes import FakeClock

@@ -18,9 +18,9 @@ PLUGIN = Path(__file__).resolve().parents[2] / "plugin"
 INSIDE = """
 import json, os, socket, sys, threading, urllib.request
 from pathlib import Path
-from stagemaker.errors import ApiError
-from stagemaker.runtime import ContainerSpec
-from stagemaker.runtime.docker_runtime import DockerRuntime
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import ContainerSpec
+from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
 
 network, image = sys.argv[1:]

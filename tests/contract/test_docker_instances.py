@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from stagemaker.state import Store
-from stagemaker.training.training_jobs import ENDED, Training
+from stagemaker.core.store import MemoryStore
+from stagemaker.training.service import ENDED, Training
 from tests.contract.docker_world import LONG_S, World
 from tests.unit.plugin.fakes import SCOPE, FakeAws, FakeLogs
-from tests.unit.plugin.training.test_training_plan import algorithm, channel, request, resources
+from tests.unit.plugin.training.test_plan import algorithm, channel, request, resources
 
 SHARDED = [channel(source={"S3DataDistributionType": "ShardedByS3Key"})]
 MEET = """
@@ -52,7 +52,7 @@ class Stand:
         self.aws = FakeAws({f"s3://bucket/train/{name}": b"x" for name in "abcde"})
         self.logs = FakeLogs()
         self.training = Training(
-            Store(),
+            MemoryStore(),
             self.world.runtime,
             self.aws,  # type: ignore[arg-type]
             self.logs,  # type: ignore[arg-type]

@@ -12,8 +12,8 @@ import requests
 from docker.api import APIClient
 from urllib3.util import Retry
 
-from stagemaker.errors import ApiError
-from stagemaker.runtime import ImageRefused, Pull
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import ImageRefused, Pull
 from tests.contract.docker_world import LONG_S, World, client, run_container
 
 LOGIN = "AWS:$2b$04$1EeenQrFQVgGvVwpQLXKreApiL3CQ.V0/ey0p.M4x46tzo1NJvV/G\n"  # bcrypt of "secret"

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.errors import ApiError
-from stagemaker.runtime import Exit, HardwareRefused, ImageRefused
-from stagemaker.runtime.docker_container import ENGINE_STOPPED
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import Exit, HardwareRefused, ImageRefused
+from stagemaker.runtime.docker.container import ENGINE_STOPPED
 from tests.contract.docker_world import LONG_S, Proxy, World, client, run_container, unreachable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,8 +206,8 @@ def test_close_takes_groups_down_as_well(world: World) -> None:
 
 OWNER = """
 import sys, pathlib, os
-from stagemaker.runtime import ContainerSpec
-from stagemaker.runtime.docker_runtime import DockerRuntime
+from stagemaker.runtime.contract import ContainerSpec
+from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
 state, network, image, url = sys.argv[1:]
 runtime = DockerRuntime(DockerSettings(network, "auto", "none", "", "", 5000), pathlib.Path(state), None, url)

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from stagemaker.aws import Aws, Clients
-from stagemaker.hosting.endpoint_plan import ModelSource
+from stagemaker.aws.account import Aws, Clients
+from stagemaker.aws.cloudwatch import Logs
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import MemoryStore
 from stagemaker.hosting.model_data import BadModelData, fetch_model
-from stagemaker.logs import Logs
+from stagemaker.hosting.plan import ModelSource
 from stagemaker.runtime.fake import FakeProgram, FakeRuntime
-from stagemaker.state import Scope, Store
-from stagemaker.training.training_jobs import ENDED, Training
+from stagemaker.training.service import ENDED, Training
 from tests.contract.gateway import PATIENCE_S, Gateway, make_bucket, training_request
 
 SCOPE = Scope("000000000000", "eu-west-1")
@@ -60,7 +61,7 @@ def run(aws: Aws, gateway: Gateway, role: str, folder: Path, prefix: str) -> dic
     """A job over that prefix in that folder, to its end."""
     clients = Clients(gateway.url)
     runtime, logs = FakeRuntime({"trainer": leaves_model}), Logs(clients, time.time)
-    training = Training(Store(), runtime, aws, logs, time.time, folder)
+    training = Training(MemoryStore(), runtime, aws, logs, time.time, folder)
     request = training_request(f"full-{prefix}", role, OutputDataConfig={"S3OutputPath": "s3://big/out"})
     request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://big/{prefix}"
     request["AlgorithmSpecification"]["TrainingImage"] = "stagemaker/trainer"

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from stagemaker.functions.function_containers import Containers
-from stagemaker.functions.function_environment import Environment, Result
-from stagemaker.functions.function_exchange import Invocation
-from stagemaker.functions.function_processes import Processes
-from stagemaker.functions.function_program import Function, Launcher
-from stagemaker.runtime.labels import Labels
+from stagemaker.functions.containers import Containers
+from stagemaker.functions.environment import Environment, Result
+from stagemaker.functions.exchange import Invocation
+from stagemaker.functions.processes import Processes
+from stagemaker.functions.program import Function, Launcher
+from stagemaker.runtime.process.labels import Labels
 from tests.contract.function_containers_world import containers, running
 
 PYTHON = Path(__file__).parents[2] / ".stagemaker" / "env" / "lambda" / "bin" / "python"

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from docker.api import APIClient
 
-from stagemaker.runtime.docker import Engine
+from stagemaker.runtime.docker.engine import Engine
 from tests.contract.docker_image import docker_url
 from tests.contract.docker_world import Proxy
 from tests.contract.function_containers_world import LAMBDA_IMAGE, running
@@ -332,11 +332,11 @@ def test_nothing_is_left_after_a_kill_and_the_next_start(tmp_path: Path, images:
         stage.localstack.process.kill()
         stage.localstack.process.wait()
         assert stage.runs(first)  # the engine keeps it
-        state = Engine(docker_url()).inspect(first["host"])["Config"]["Labels"]["com.stagemaker.state"]
+        state = Engine(docker_url()).inspect(first["host"])["Config"]["Labels"]["com.stagemaker.core.store"]
         volumes = [mount["Name"] for mount in Engine(docker_url()).inspect(first["host"])["Mounts"]]
         assert len(volumes) == 1
         until(lambda: not Engine(docker_url()).inspect(first["host"])["State"]["Running"])  # else its network stays
     with stage_in_containers(tmp_path / "one"):
-        assert Engine(docker_url()).containers(f"com.stagemaker.state={state}") == []
+        assert Engine(docker_url()).containers(f"com.stagemaker.core.store={state}") == []
         left = images.client.volumes(filters={"name": volumes[0]})["Volumes"]
         assert not left

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from stagemaker.runtime.labels import LABEL
+from stagemaker.runtime.process.labels import LABEL
 from tests.contract.function_containers_world import running
 from tests.contract.functions_world import Stage, stage_in_containers, until, zipped
 from tests.contract.localstack_process import running_localstack

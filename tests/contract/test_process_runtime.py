@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.errors import ApiError
-from stagemaker.runtime import ContainerSpec, Exit, ImageRefused
-from stagemaker.runtime.labels import LABEL, Labels
-from stagemaker.runtime.process import ProcessContainer, ProcessRuntime
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime.process.labels import LABEL, Labels
+from stagemaker.runtime.process.runtime import ProcessContainer, ProcessRuntime
 
 LONG_S = 30
 FAMILY = """
@@ -122,8 +122,8 @@ def test_a_keeper_that_is_killed_takes_everything_with_it(stage: Stage) -> None:
 OWNER = """
 import sys, threading
 from pathlib import Path
-from stagemaker.runtime import ContainerSpec
-from stagemaker.runtime.process import ProcessRuntime
+from stagemaker.runtime.contract import ContainerSpec
+from stagemaker.runtime.process.runtime import ProcessRuntime
 folder, mark = Path(sys.argv[1]), sys.argv[2]
 runtime = ProcessRuntime(folder / "containers", folder / "env", folder / "state")
 spec = ContainerSpec("job", "stagemaker/trainer", ("train",), folder / "base", {"MARK": mark})

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from stagemaker.validation import violations
+from stagemaker.api.validation import violations
 from tests.contract.docker_image import docker_url
 from tests.contract.gateway import REGION, Gateway, ended, make_bucket, make_role, training_request
 from tests.contract.own_operations import own_operations

@@ -10,7 +10,7 @@ import pytest
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
-from stagemaker.validation import violations
+from stagemaker.api.validation import violations
 from tests.contract.gateway import SERVER, Gateway, ended, training_request, until
 from tests.contract.own_operations import own_operations
 

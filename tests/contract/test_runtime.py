@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.errors import ApiError
-from stagemaker.runtime import Container, ContainerSpec, Exit, ImageRefused, Runtime
-from stagemaker.runtime.docker_runtime import DockerRuntime
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import Container, ContainerSpec, Exit, ImageRefused, Runtime
+from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.runtime.fake import FakeProgram, FakeRuntime
-from stagemaker.runtime.process import ProcessRuntime
+from stagemaker.runtime.process.runtime import ProcessRuntime
 from stagemaker.settings import DockerSettings
 from tests.contract.docker_image import docker_url
 

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from stagemaker.errors import ApiError, validation_error
-from stagemaker.hosting.endpoint_plan import FleetPlan
+from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Record, Store
 from stagemaker.hosting.fleet import Cancelled, Fleet, FleetAws, FleetFailed, FleetLogs
-from stagemaker.runtime import Runtime
-from stagemaker.state import Record, Scope, Store
+from stagemaker.hosting.plan import FleetPlan
+from stagemaker.runtime.contract import Runtime
 
 LOG = logging.getLogger(__name__)
 KIND = "endpoint"

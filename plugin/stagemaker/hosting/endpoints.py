@@ -7,18 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stagemaker.errors import ApiError, validation_error
+from stagemaker.api.listing import page
+from stagemaker.api.tags import is_taken, tag_list
+from stagemaker.api.unsupported import refuse
+from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Store
+from stagemaker.hosting.configs import get_config
 from stagemaker.hosting.deployments import KIND, Deployments, get_endpoint
-from stagemaker.hosting.endpoint_configs import get_config
-from stagemaker.hosting.endpoint_plan import FleetPlan, plan_fleet
 from stagemaker.hosting.fleet import Fleet, FleetAws, FleetLogs
 from stagemaker.hosting.models import KIND as MODEL
 from stagemaker.hosting.models import primary_container
-from stagemaker.listing import page
-from stagemaker.runtime import Runtime
-from stagemaker.state import Scope, Store
-from stagemaker.tags import is_taken, tag_list
-from stagemaker.unsupported import refuse
+from stagemaker.hosting.plan import FleetPlan, plan_fleet
+from stagemaker.runtime.contract import Runtime
 
 MAX_INSTANCES = 20  # (ours) of one endpoint: one machine runs them all
 DEPLOYMENTS = {"DeploymentConfig": "deployment policies"}

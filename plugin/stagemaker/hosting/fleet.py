@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from stagemaker.hardware import sentence
-from stagemaker.hosting.endpoint_plan import FleetPlan, InstancePlan, VariantPlan, next_variant
+from stagemaker.core.refs import Scope
 from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.model_data import BadModelData, ModelDataAws, fetch_model
-from stagemaker.runtime import Runtime
-from stagemaker.state import Scope
+from stagemaker.hosting.plan import FleetPlan, InstancePlan, VariantPlan, next_variant
+from stagemaker.runtime.contract import Runtime
+from stagemaker.runtime.hardware import sentence
 
 STARTING_POLL_S = 0.1
 WATCH_POLL_S = 0.2

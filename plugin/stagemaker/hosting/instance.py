@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.client import HTTPException
 
-from stagemaker.errors import ApiError
-from stagemaker.hardware import HardwareLog
-from stagemaker.hosting.endpoint_plan import InstancePlan
+from stagemaker.core.errors import ApiError
 from stagemaker.hosting.http_client import HttpClient
-from stagemaker.runtime import Container, Exit, Runtime
+from stagemaker.hosting.plan import InstancePlan
+from stagemaker.runtime.contract import Container, Exit, Runtime
+from stagemaker.runtime.hardware import HardwareLog
 
 PING_TIMEOUT_S = 2.0  # AWS's: /ping must answer within it
 MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after it has served for STEADY_S

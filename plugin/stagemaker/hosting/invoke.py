@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from typing import Any, Protocol
 
-from stagemaker.errors import ApiError
-from stagemaker.hosting.endpoint_plan import VariantPlan
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Store
 from stagemaker.hosting.fleet import Fleet, FleetLogs
 from stagemaker.hosting.http_client import NotReached, Reply, TooLarge
-from stagemaker.state import Scope, Store
+from stagemaker.hosting.plan import VariantPlan
 
 MAX_BODY_BYTES = 6_291_456  # of request and response, from botocore's model
 TIMEOUT_S = 60.0  # AWS's, for the container's whole answer

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stagemaker.archive import BadArchive, unpack
-from stagemaker.disk import explain
-from stagemaker.errors import ApiError
-from stagemaker.hosting.endpoint_plan import ModelSource
-from stagemaker.state import Scope
+from stagemaker.core.archive import BadArchive, unpack
+from stagemaker.core.disk import explain
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
+from stagemaker.hosting.plan import ModelSource
 
 
 class ModelDataAws(Protocol):

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from stagemaker.errors import validation_error
-from stagemaker.hosting.endpoint_plan import ModelSource, model_source
-from stagemaker.listing import page
-from stagemaker.runtime import Runtime
-from stagemaker.state import Record, Scope, Store
-from stagemaker.tags import is_taken, tag_list
-from stagemaker.unsupported import not_supported, refuse
+from stagemaker.api.listing import page
+from stagemaker.api.tags import is_taken, tag_list
+from stagemaker.api.unsupported import not_supported, refuse
+from stagemaker.core.errors import validation_error
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Record, Store
+from stagemaker.hosting.plan import ModelSource, model_source
+from stagemaker.runtime.contract import Runtime
 
 KIND = "model"
 NOT_YET = {

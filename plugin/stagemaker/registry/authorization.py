@@ -3,10 +3,10 @@
 import base64
 from typing import Any
 
+from stagemaker.api.unsupported import not_supported
+from stagemaker.core.refs import Scope
 from stagemaker.registry.catalog import Catalog
 from stagemaker.registry.tokens import USER, Tokens
-from stagemaker.state import Scope
-from stagemaker.unsupported import not_supported
 
 
 class Authorization:

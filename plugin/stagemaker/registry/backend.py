@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from stagemaker.errors import ApiError
-from stagemaker.registry.ecr_errors import registry_down
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
+from stagemaker.registry.errors import registry_down
 from stagemaker.registry.manifest_plan import IMAGE_TYPES, INDEX_TYPES
-from stagemaker.state import Scope
 
 TIMEOUT_S = 300.0  # the service reads a layer of some GB once more before it answers
 _ACCEPT = ", ".join(sorted(IMAGE_TYPES | INDEX_TYPES))

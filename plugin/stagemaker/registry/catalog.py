@@ -11,12 +11,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from stagemaker.errors import ApiError
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Record, Store
 from stagemaker.registry.backend import Backend
-from stagemaker.registry.ecr_errors import image_exists, invalid, no_registry, repository_missing, tag_immutable
+from stagemaker.registry.errors import image_exists, invalid, no_registry, repository_missing, tag_immutable
 from stagemaker.registry.lifecycle_plan import Candidate, expired, read_policy
 from stagemaker.registry.manifest_plan import Manifest, read_manifest
-from stagemaker.state import Record, Scope, Store
 
 KIND = "ecr-repository"
 UNTAGGED_GRACE_S = 600.0  # ours: the index that names an image is pushed after it, once all its other images are there

@@ -3,18 +3,18 @@
 import errno
 from collections.abc import Callable
 
+from stagemaker.core.store import Store
 from stagemaker.registry.authorization import Authorization
 from stagemaker.registry.backend import Backend
 from stagemaker.registry.catalog import Catalog
+from stagemaker.registry.front import RegistryFront
 from stagemaker.registry.images import Images
 from stagemaker.registry.lifecycle import Lifecycle
 from stagemaker.registry.lookup import RegistryLookup
-from stagemaker.registry.registry_front import RegistryFront
 from stagemaker.registry.repositories import Repositories
 from stagemaker.registry.tokens import Tokens
-from stagemaker.runtime import Registry
+from stagemaker.runtime.contract import Registry
 from stagemaker.settings import DockerSettings
-from stagemaker.state import Store
 
 
 class Ecr:

@@ -4,12 +4,12 @@ import http.client
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlencode
 
-from stagemaker.errors import ApiError
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
 from stagemaker.registry.catalog import Catalog
-from stagemaker.registry.ecr_errors import registry_down
+from stagemaker.registry.errors import registry_down
 from stagemaker.registry.front_body import PIECE_BYTES, Body
 from stagemaker.registry.front_route import Route
-from stagemaker.state import Scope
 
 _SENT = ("Content-Type", "Content-Range", "Range", "Accept", "If-None-Match")
 _NOT_RETURNED = {"connection", "keep-alive", "transfer-encoding", "date", "server", "location"}

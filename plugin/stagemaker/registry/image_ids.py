@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stagemaker.core.store import Record
 from stagemaker.registry.catalog import Image
 from stagemaker.registry.manifest_plan import TAG
-from stagemaker.state import Record
 
 _DIGEST = re.compile("[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+")  # as the API's model has it
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Record
 from stagemaker.registry.catalog import Catalog, Image, referenced, tags_of
-from stagemaker.registry.ecr_errors import image_missing, invalid
+from stagemaker.registry.errors import image_missing, invalid
 from stagemaker.registry.image_ids import NOT_FOUND, Failure, find_image
 from stagemaker.registry.manifest_plan import DIGEST, TAG
 from stagemaker.registry.paging import page, refuse_foreign
-from stagemaker.state import Record, Scope
 
 _REFERENCED = Failure(
     "ImageReferencedByManifestList", "Requested image referenced by manifest list: delete the manifest list first"

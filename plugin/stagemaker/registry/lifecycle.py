@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from stagemaker.errors import ApiError
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Record
 from stagemaker.registry.catalog import Catalog, candidates, tags_of
-from stagemaker.registry.ecr_errors import invalid, policy_missing
+from stagemaker.registry.errors import invalid, policy_missing
 from stagemaker.registry.image_ids import Failure, find_image
 from stagemaker.registry.lifecycle_plan import PolicyInvalid, expired, read_policy
 from stagemaker.registry.paging import page, refuse_foreign
-from stagemaker.state import Record, Scope
 
 
 class Lifecycle:

@@ -2,12 +2,12 @@
 
 import re
 
+from stagemaker.core.refs import Scope
 from stagemaker.registry.catalog import KIND, Catalog
 from stagemaker.registry.front_route import NAME
 from stagemaker.registry.image_ids import Failure, find_image
 from stagemaker.registry.tokens import USER, Tokens
-from stagemaker.runtime import ImageRefused, Pull
-from stagemaker.state import Scope
+from stagemaker.runtime.contract import ImageRefused, Pull
 
 DEFAULT_SCOPE = Scope("000000000000", "us-east-1")  # LocalStack's
 _AWS_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")

@@ -4,9 +4,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from stagemaker.registry.ecr_errors import invalid
-from stagemaker.state import Scope
-from stagemaker.unsupported import not_supported
+from stagemaker.api.unsupported import not_supported
+from stagemaker.core.refs import Scope
+from stagemaker.registry.errors import invalid
 
 DEFAULT_PAGE = 100  # AWS's, for all of them
 

@@ -4,9 +4,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from stagemaker.errors import ApiError
+from stagemaker.api.unsupported import not_supported
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Record
 from stagemaker.registry.catalog import KIND, Catalog
-from stagemaker.registry.ecr_errors import (
+from stagemaker.registry.errors import (
     invalid,
     policy_missing,
     repository_exists,
@@ -14,8 +17,6 @@ from stagemaker.registry.ecr_errors import (
     repository_not_empty,
 )
 from stagemaker.registry.paging import page, refuse_foreign
-from stagemaker.state import Record, Scope
-from stagemaker.unsupported import not_supported
 
 MAX_TAGS = 50  # AWS's limit for one resource
 

@@ -9,7 +9,7 @@ import hmac
 import json
 from collections.abc import Callable
 
-from stagemaker.state import Scope
+from stagemaker.core.refs import Scope
 
 LIFETIME_S = 12 * 3600.0  # AWS's
 USER = "AWS"

@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
-from stagemaker.errors import ApiError
-from stagemaker.runtime import ContainerSpec, Exit, ImageRefused
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
 from stagemaker.runtime.images import image_name, needs_docker
 from stagemaker.runtime.lines import LineSplitter, give
 from stagemaker.runtime.ports import reserve_port

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from stagemaker.errors import validation_error
-from stagemaker.state import Scope
+from stagemaker.core.errors import validation_error
+from stagemaker.core.refs import Scope
 
 SCOPE = Scope("123456789012", "eu-west-1")
 ROLE = "arn:aws:iam::123456789012:role/stage"

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stagemaker.hosting.endpoint_configs import EndpointConfigs
+from stagemaker.api.tags import Tags
+from stagemaker.core.store import MemoryStore
+from stagemaker.hosting.configs import EndpointConfigs
 from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.models import Models
-from stagemaker.runtime import Runtime
+from stagemaker.runtime.contract import Runtime
 from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
-from stagemaker.state import Store
-from stagemaker.tags import Tags
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeAws, FakeLogs
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stagemaker/serve:latest"
@@ -138,7 +138,7 @@ class Hosting:
 
     def __init__(self, folder: Path, clock: Callable[[], float], runtime: Runtime) -> None:
         self.folder = folder / "endpoints"
-        self.aws, self.logs, self.store = FakeAws({DATA: archive(**{"model.json": "{}"})}), FakeLogs(), Store()
+        self.aws, self.logs, self.store = FakeAws({DATA: archive(**{"model.json": "{}"})}), FakeLogs(), MemoryStore()
         self.models = Models(self.store, runtime, self.aws, clock)
         self.configs = EndpointConfigs(self.store, clock)
         self.endpoints = Endpoints(self.store, runtime, self.aws, self.logs, clock, self.folder)

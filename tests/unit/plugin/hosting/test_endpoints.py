@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stagemaker.errors import ApiError
-from stagemaker.runtime import ContainerSpec, Exit, HardwareRefused
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import ContainerSpec, Exit, HardwareRefused
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
 from tests.unit.plugin.hosting_world import IMAGE, World, serve_until, until, world

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from stagemaker.errors import ApiError
+from stagemaker.core.errors import ApiError
 from stagemaker.hosting import invoke
-from stagemaker.hosting.endpoint_plan import InstancePlan
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.http_client import HttpClient
+from stagemaker.hosting.plan import InstancePlan
 from tests.unit.plugin.fakes import SCOPE, FakeClock
 from tests.unit.plugin.hosting_world import IMAGE, World, until, world
 

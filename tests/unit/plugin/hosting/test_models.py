@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stagemaker.errors import ApiError
-from stagemaker.runtime import ImageRefused
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import ImageRefused
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
 from tests.unit.plugin.hosting_world import DATA, IMAGE, World
 

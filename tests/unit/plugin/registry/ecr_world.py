@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stagemaker.errors import ApiError
+from stagemaker.core.errors import ApiError
 from stagemaker.registry.ecr import Ecr
 from stagemaker.settings import DockerSettings
 from tests.unit.plugin.fakes import SCOPE

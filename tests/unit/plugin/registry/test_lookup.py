@@ -3,7 +3,7 @@
 import pytest
 
 from stagemaker.registry.lookup import DEFAULT_SCOPE
-from stagemaker.runtime import ImageRefused
+from stagemaker.runtime.contract import ImageRefused
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.registry.ecr_world import World, manifest
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from stagemaker.errors import ApiError
-from stagemaker.runtime import Exit, HardwareRefused
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import Exit, HardwareRefused
 from stagemaker.runtime.fake import FakeContainer, FakeProgram
-from tests.unit.plugin.training.test_training_jobs import DATA, GROUP, Stand, refusal, saves_on_sigterm, stand, steps
-from tests.unit.plugin.training.test_training_plan import algorithm, channel, resources
+from tests.unit.plugin.training.test_plan import algorithm, channel, resources
+from tests.unit.plugin.training.test_service import DATA, GROUP, Stand, refusal, saves_on_sigterm, stand, steps
 
 __all__ = ["stand"]  # the fixture
 JPGS = ["cat/1.jpg", "dog/2.jpg"]

@@ -1,0 +1,18 @@
+"""Members of a request that AWS takes and we do not yet: each is refused by its name, never quietly dropped."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stagemaker.core.errors import ApiError
+
+
+def not_supported(what: str) -> ApiError:
+    """501 for a part of an operation that is not implemented, as the adapter answers for a whole operation."""
+    return ApiError("NotImplementedException", f"Stagemaker does not implement {what} yet.", 501)
+
+
+def refuse(request: Mapping[str, Any], members: Mapping[str, str]) -> None:
+    """Raise 501 for the first of `members` (member: what it asks for) that the request sets; False asks for nothing."""
+    for member, what in members.items():
+        if request.get(member):
+            raise not_supported(f"{what} ({member})")

@@ -1,0 +1,33 @@
+"""The one exception that operations raise: what AWS would answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ApiError(Exception):
+    """An AWS error answer: `code` and `message` as the caller sees them, `status` the HTTP status.
+
+    `members` are the extra members of a modelled error shape, such as ModelError's `OriginalStatusCode`.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400, members: Mapping[str, Any] | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.members = dict(members or {})
+
+
+def validation_error(message: str) -> ApiError:
+    """SageMaker's answer to a request that breaks a rule of the API."""
+    return ApiError("ValidationException", message)
+
+
+def in_use(message: str) -> ApiError:
+    """A name that is already taken, or a resource that is not in a state to be changed."""
+    return ApiError("ResourceInUse", message)
+
+
+def shutting_down() -> ApiError:
+    """The answer of every part of the stage to what comes after its end has begun."""
+    return ApiError("ServiceUnavailable", "LocalStack is shutting down: try again when it has started anew.", 503)

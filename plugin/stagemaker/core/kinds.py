@@ -1,0 +1,9 @@
+"""The kinds of records that the stage keeps: one row each."""
+
+from stagemaker.core.refs import Kind
+
+TRAINING_JOB = Kind("training-job", "TrainingJob")
+MODEL = Kind("model", "Model")
+ENDPOINT_CONFIG = Kind("endpoint-config", "EndpointConfig")
+ENDPOINT = Kind("endpoint", "Endpoint")
+REPOSITORY = Kind("repository", "repository", service="ecr", lowers=False)

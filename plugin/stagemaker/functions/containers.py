@@ -1,0 +1,130 @@
+"""Functions in containers: an image as it is, or the code of a zip file in the image for those.
+
+As on AWS the function runs as a user without rights, writes nowhere but in /tmp, and ends when it uses more than its
+memory size.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Protocol
+
+from stagemaker.functions.program import TASK_ROOT, Function
+from stagemaker.functions.runtime_api import RuntimeApi
+from stagemaker.runtime.contract import Container, ContainerSpec, Exit
+
+_DRAIN_S = 1.0  # far longer than an engine takes under load; a function that broke its terminal costs this
+
+
+class FunctionContainer(Container, Protocol):
+    """A container of a spec with `function` set."""
+
+    @property
+    def ip(self) -> str:
+        """Where its connections to us come from."""
+
+    def drain(self, timeout_s: float) -> bool:
+        """Give the lines that it has written so far before returning; whether it could be told that these are all."""
+
+    def peak_memory_bytes(self) -> int:
+        """The most that it used so far; 0 when it has ended or the engine does not say."""
+
+
+class FunctionRuntime(Protocol):
+    """A runtime that runs functions."""
+
+    def host(self) -> str:
+        """The address of this process that containers reach."""
+
+    def pin(self, image: str) -> str:
+        """The name under which `start` runs what `image` means now, for ever: it ends with a digest of 64 hex digits.
+        Raises ImageRefused as `check_image`."""
+
+    def fetch(self, image: str) -> None:
+        """Have the engine hold what `pin` named, so that `start` is quick. ImageRefused, or ApiError 500."""
+
+    def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FunctionContainer:
+        """See Runtime."""
+
+
+class Containers:
+    """See Launcher. `zip_image` runs the functions that are zip files: its entry point takes the handler."""
+
+    def __init__(self, runtime: FunctionRuntime, zip_image: str) -> None:
+        self._runtime, self._zip_image = runtime, zip_image
+
+    def host(self) -> str:
+        """See Launcher."""
+        return self._runtime.host()
+
+    def start(
+        self, function: Function, api: RuntimeApi, on_line: Callable[[str], None], on_end: Callable[[], None]
+    ) -> "ContainerProgram":
+        """See Launcher."""
+        with ExitStack() as undo:
+            undo.callback(on_end)
+            container = self._runtime.start(function_spec(function, self._zip_image, api.address), on_line)
+            undo.callback(container.stop, grace_s=0)
+            api.admit(container.ip)
+            program = ContainerProgram(container, on_end)
+            undo.pop_all()
+        return program
+
+
+class ContainerProgram:
+    """See Program."""
+
+    def __init__(self, container: FunctionContainer, on_end: Callable[[], None]) -> None:
+        self._container, self._on_end = container, on_end
+        self._watcher = threading.Thread(target=self._watch, name=f"end of {container.spec.name}", daemon=True)
+        self._watcher.start()
+
+    def poll(self) -> Exit | None:
+        """See Program."""
+        return self._container.poll()
+
+    def kill(self) -> Exit:
+        """See Program."""
+        end = self._container.stop(grace_s=0)
+        self._watcher.join()
+        return end
+
+    def drain(self) -> None:
+        """See Program."""
+        self._container.drain(_DRAIN_S)
+
+    def peak_memory_bytes(self) -> int:
+        """See Program."""
+        return self._container.peak_memory_bytes()
+
+    def _watch(self) -> None:
+        while self._container.wait(threading.TIMEOUT_MAX) is None:
+            pass
+        self._on_end()
+
+
+def function_spec(function: Function, zip_image: str, api: str) -> ContainerSpec:
+    """What runs the function; `api` is the address of its Runtime API."""
+    spec = ContainerSpec(
+        name=f"lambda-{function.name}-{uuid.uuid4().hex[:12]}",
+        image=zip_image,
+        command=(function.handler,),
+        base_dir=None,
+        environment={**function.environment, "AWS_LAMBDA_RUNTIME_API": api},
+        memory_mb=function.memory_mb,
+        function=True,
+    )
+    image = function.image
+    if image is None:
+        environment = {**spec.environment, "LAMBDA_TASK_ROOT": TASK_ROOT, "_HANDLER": function.handler}
+        folders = {TASK_ROOT: function.code} if function.code else {}
+        return replace(spec, environment=environment, folders=folders, working_directory=TASK_ROOT)
+    return replace(
+        spec,
+        image=image.name,
+        command=image.command,
+        entrypoint=image.entrypoint,
+        working_directory=image.working_directory,
+    )

@@ -1,0 +1,186 @@
+"""Runs Lambda functions without an init binary: one program an execution environment.
+
+AWS's own runtime client runs the handler and talks to our Runtime API. What the platform decides is here:
+initialisation, the timeout, the end of the program, the log lines around it.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from stagemaker.functions.exchange import Answer, Ended, Event, Exchange, InitError, Invocation, Ready, error
+from stagemaker.functions.log import FunctionLog, end_line, report_line, start_line, timeout_line
+from stagemaker.functions.program import Function, Launcher
+from stagemaker.functions.runtime_api import RuntimeApi
+from stagemaker.runtime.contract import Exit, ImageRefused
+
+INIT_TIMEOUT_S = 10.0  # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one invocation. `payload` is JSON; `logs` end with a line end."""
+
+    payload: bytes
+    is_error: bool
+    logs: str
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    payload: bytes
+    is_error: bool = True
+    status: str = ""  # as REPORT says it; empty unless the platform ended the invocation
+    said: tuple[str, ...] = ()  # by the platform, in the log
+
+
+class Environment:
+    """An execution environment: it is initialised once and then answers one invocation after the other.
+
+    After a timeout, the end of its program or a failed initialisation the next invocation initialises it again, as on
+    AWS. What the machine takes to start the program counts for no timeout and no duration. `start` and `invoke` are
+    called one at a time, `stop` from any thread. OSError or ApiError when the machine cannot start a program."""
+
+    def __init__(self, function: Function, launcher: Launcher, clock: Callable[[], float] = time.time) -> None:
+        self._function, self._launcher, self._clock = function, launcher, clock
+        self._log = FunctionLog()
+        self._lock = threading.Lock()
+        self._session: _Session | None = None
+        self._stopped = False
+        self._init_s: float | None = None
+        self._peak_bytes = 0
+        self._heard = 0.0  # when the last wait for the program ended, on the monotonic clock
+
+    def start(self) -> bytes | None:
+        """Initialise it ahead of the first invocation, for at most 10 s; the error when that fails."""
+        session = self._launch("")
+        started = self._heard = time.monotonic()
+        failure = session if isinstance(session, _Outcome) else self._initialise(session, "", started + INIT_TIMEOUT_S)
+        self._init_s = self._heard - started
+        if failure is None:
+            return None
+        for line in failure.said:
+            self._log.add_always(line)
+        return failure.payload
+
+    def invoke(self, invocation: Invocation) -> Result:
+        """Give the function one event, for at most its timeout. RuntimeError after `stop`."""
+        session = self._running() or self._launch(invocation.request_id)
+        started = self._heard = time.monotonic()
+        now = self._clock()
+        deadline_ms = int((now + self._function.timeout_s) * 1000)
+        self._log.add_always(start_line(invocation.request_id, self._function.version))
+        invocation = replace(invocation, deadline_ms=deadline_ms)
+        deadline = started + self._function.timeout_s
+        outcome = session if isinstance(session, _Outcome) else self._run(session, invocation, deadline)
+        duration_s = min(self._heard - started, self._function.timeout_s)
+        for line in (*outcome.said, end_line(invocation.request_id)):
+            self._log.add_always(line)
+        used_mb, init_s, self._init_s = self._peak_bytes // _MIB, self._init_s, None
+        report = (invocation.request_id, duration_s, self._function.memory_mb, used_mb, init_s, outcome.status)
+        self._log.add_always(report_line(*report))
+        return Result(outcome.payload, outcome.is_error, self._log.take())
+
+    def logs(self) -> str:
+        """What no invocation has taken yet."""
+        return self._log.take()
+
+    def stop(self) -> None:
+        """End it, a running invocation too; returns when nothing of it is left. Idempotent."""
+        with self._lock:
+            self._stopped = True
+            session = self._session
+        if session:
+            session.program.kill()
+
+    def _running(self) -> "_Session | None":
+        return self._session if self._session and not self._session.program.poll() else None
+
+    def _launch(self, request_id: str) -> "_Session | _Outcome":
+        """What went wrong, when the image has no such program."""
+        with self._lock:
+            if self._stopped:
+                raise RuntimeError(f"The environment of function {self._function.name} was stopped.")
+            try:
+                self._session = _Session(self._function, self._launcher, self._log)
+            except ImageRefused as refusal:
+                return _failed("Runtime.InvalidEntrypoint", f"RequestId: {request_id} Error: {refusal.message}")
+            return self._session
+
+    def _initialise(self, session: "_Session", request_id: str, deadline: float) -> _Outcome | None:
+        """What went wrong, if anything did."""
+        event = self._wait(session, Ready, deadline)
+        if not isinstance(event, Ready):
+            return self._give_up(session, event, request_id)
+        session.ready = True
+        session.program.drain()
+        return None
+
+    def _run(self, session: "_Session", invocation: Invocation, deadline: float) -> _Outcome:
+        if not session.ready and (failure := self._initialise(session, invocation.request_id, deadline)):
+            return failure
+        session.exchange.offer(invocation)
+        event = self._wait(session, Answer, deadline)
+        if not isinstance(event, Answer):
+            return self._give_up(session, event, invocation.request_id)
+        session.program.drain()
+        self._peak_bytes = max(self._peak_bytes, session.program.peak_memory_bytes())
+        return _Outcome(event.payload, event.is_error)
+
+    def _wait(self, session: "_Session", wanted: type[Ready] | type[Answer], deadline: float) -> Event | None:
+        event = session.wait(wanted, deadline)
+        self._heard = time.monotonic()
+        return event
+
+    def _give_up(self, session: "_Session", event: Event | None, request_id: str) -> _Outcome:
+        """End the program. `event` is what came instead of what was waited for, None when nothing came in time."""
+        self._peak_bytes = max(self._peak_bytes, session.program.peak_memory_bytes())
+        end = session.program.kill()
+        if isinstance(event, InitError):
+            return _Outcome(event.payload, status="Status: error\tError Type: Runtime.Unknown")
+        if event is None:
+            timeout_s = self._function.timeout_s if request_id else INIT_TIMEOUT_S
+            message = f"RequestId: {request_id} Error: Task timed out after {timeout_s:.2f} seconds"
+            said = timeout_line(request_id, timeout_s, self._clock())
+            return _Outcome(error("Sandbox.Timedout", message), status="Status: timeout", said=(said,))
+        if end.out_of_memory:
+            self._peak_bytes = self._function.memory_mb * _MIB
+        return _failed("Runtime.ExitError", f"RequestId: {request_id} Error: {_exit_message(end)}")
+
+
+class _Session:
+    """One program with the server it talks to, from its start to its end."""
+
+    def __init__(self, function: Function, launcher: Launcher, log: FunctionLog) -> None:
+        self.ready = False  # it is initialised
+        self.exchange = Exchange()
+        self._api = RuntimeApi(launcher.host(), self.exchange)
+        self.program = launcher.start(function, self._api, log.add, self._end)
+
+    def wait(self, wanted: type[Ready] | type[Answer], deadline: float) -> Event | None:
+        """The next event of the wanted kind, or one that ends the wait; None when the deadline, on the monotonic
+        clock, comes first."""
+        while event := self.exchange.next_event(deadline - time.monotonic()):
+            if isinstance(event, wanted | InitError | Ended):
+                return event
+        return None
+
+    def _end(self) -> None:
+        self.exchange.end()
+        self._api.close()
+
+
+def _failed(kind: str, message: str) -> _Outcome:
+    return _Outcome(error(kind, message), status=f"Status: error\tError Type: {kind}", said=(message, kind))
+
+
+def _exit_message(end: Exit) -> str:
+    if end.code == 0:
+        return "Runtime exited without providing a reason"
+    if end.code <= 128:
+        return f"Runtime exited with error: exit status {end.code}"
+    name = signal.strsignal(end.code - 128) or str(end.code - 128)
+    return f"Runtime exited with error: signal: {name.lower()}"

@@ -1,0 +1,1 @@
+"""The life of a job of any kind, written once."""

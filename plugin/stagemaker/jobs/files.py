@@ -1,0 +1,121 @@
+"""The files of one training job: the folder that each host sees as /opt/ml, and what of it goes to S3."""
+
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stagemaker.training.plan import FOLDERS, TrainingPlan
+
+FAILURE_CHARS = 1024  # AWS: so much of output/failure becomes the FailureReason
+_GZIP_LEVEL = 1  # weights hardly compress: higher levels cost seconds and save nothing
+
+
+def lay_out(plan: TrainingPlan, host: str, base: Path) -> None:
+    """Create `base`, the folder of `host`, and everything in it but the data."""
+    folders = [*FOLDERS, *([plan.checkpoints.folder] if plan.checkpoints else [])]
+    for folder in folders:
+        (base / folder).mkdir(parents=True, exist_ok=True)
+    for name, text in plan.files[host].items():
+        (base / name).write_text(text)
+
+
+def read_failure(base: Path) -> str:
+    """The start of what the container wrote to output/failure; empty when it wrote nothing that can be read."""
+    path = inside(base, "output/failure")
+    if path is None or not path.is_file():
+        return ""
+    try:
+        with path.open(errors="replace") as file:
+            return file.read(FAILURE_CHARS).strip()
+    except OSError:
+        return ""
+
+
+def inside(base: Path, name: str) -> Path | None:
+    """The real path of `name` in `base`; None when there is none, or when a link of the container's leads out of it:
+    what lies there is not the container's to read."""
+    try:
+        found = (base / name).resolve(strict=True)
+    except (OSError, RuntimeError):  # a loop of links
+        return None
+    return found if found.is_relative_to(base.resolve()) else None
+
+
+def spread(source: Path, folders: Sequence[Path], *, sharded: bool) -> None:
+    """Give each file below `source` to all of `folders`, or to one in turn if `sharded`. `source` goes away.
+
+    The copies are hard links where the file system has them: n hosts take the disk of one, but a program that writes
+    into an input file, rather than replacing it, writes into that of every host."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    files = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
+    for number, name in enumerate(files):
+        for folder in [folders[number % len(folders)]] if sharded else folders:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            _link(source / name, folder / name)
+    shutil.rmtree(source)
+
+
+def replicate(source: Path, folders: Sequence[Path]) -> None:
+    """Copy all that is below `source` into each of `folders`, for files that are going to be written."""
+    for folder in folders:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+
+
+def pack(folders: Sequence[Path], archive: Path) -> bool:
+    """Write the contents of `folders` as one .tar.gz that appears whole or not at all; False when there is nothing.
+
+    Of the same path in several folders the first one's is taken, and folders are joined; AWS documents no order."""
+    members: dict[Path, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
+            if not any(_is_leaf(members.get(parent)) for parent in name.parents):
+                members.setdefault(name, path)
+    if members:
+        partial = archive.with_suffix(".partial")
+        # A stream, since Python's gzip file object leaks its buffer when the disk is full.
+        with tarfile.open(str(partial), "w|gz", compresslevel=_GZIP_LEVEL) as tar:
+            for name, path in sorted(members.items()):
+                tar.add(path, arcname=name.as_posix(), recursive=False)
+        partial.replace(archive)
+    return bool(members)
+
+
+class Changes:
+    """What in a folder is new or changed since it was last asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen = dict(self._files())
+
+    def take(self) -> list[str]:
+        """Paths relative to the folder. A file that disappears meanwhile is left out."""
+        files = dict(self._files())
+        changed = [name for name, state in files.items() if self._seen.get(name) != state]
+        self._seen = files
+        return changed
+
+    def _files(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        for path in sorted(self._folder.rglob("*")):
+            name = path.relative_to(self._folder).as_posix()
+            try:
+                found = inside(self._folder, name)
+                if found and found.is_file():
+                    state = found.stat()
+                    yield name, (state.st_mtime_ns, state.st_size)
+            except FileNotFoundError:
+                continue
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links, or too many of them
+        shutil.copyfile(source, target)
+
+
+def _is_leaf(path: Path | None) -> bool:
+    return path is not None and (path.is_symlink() or not path.is_dir())

@@ -1,0 +1,211 @@
+"""The registry as Docker sees it: authorization, repositories and tags are checked here, bytes come from the service.
+
+It speaks the OCI distribution specification on the port of the repositoryUri, and passes blobs on, socket to socket, to
+the registry service, which it alone reaches. Manifests pass through the catalog, which knows what each repository has.
+"""
+
+import base64
+import json
+import logging
+import socket
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from stagemaker.core.errors import ApiError
+from stagemaker.core.http_server import BoundedServer
+from stagemaker.core.refs import Scope
+from stagemaker.core.store import Record
+from stagemaker.registry.catalog import Catalog, Image
+from stagemaker.registry.errors import image_missing
+from stagemaker.registry.front_body import Body, ClientGone
+from stagemaker.registry.front_relay import pass_on
+from stagemaker.registry.front_route import Refused, Route, route, tags_page
+from stagemaker.registry.manifest_plan import DIGEST, MAX_MANIFEST_BYTES
+from stagemaker.registry.tokens import USER, TokenRefused, Tokens
+
+LOG = logging.getLogger(__name__)
+IDLE_S = 60.0  # a client that neither sends nor takes a byte for so long is cut off
+CONNECTIONS = 256  # a docker command opens about ten
+LINGER_S = 2.0
+LINGER_BYTES = 64 << 20
+_ERRORS = {
+    "RepositoryNotFoundException": (404, "NAME_UNKNOWN"),
+    "ImageNotFoundException": (404, "MANIFEST_UNKNOWN"),
+    "ImageTagAlreadyExistsException": (400, "TAG_INVALID"),
+    "ImageDigestDoesNotMatchException": (400, "DIGEST_INVALID"),
+    "LayersNotFoundException": (404, "MANIFEST_BLOB_UNKNOWN"),
+    "ReferencedImagesNotFoundException": (404, "MANIFEST_BLOB_UNKNOWN"),
+    "InvalidParameterException": (400, "MANIFEST_INVALID"),
+    "ServerException": (503, "UNAVAILABLE"),
+}
+
+
+class RegistryFront:
+    """Serves from the moment it is made, each connection in a thread of its own, until `close`. OSError: port taken."""
+
+    def __init__(self, address: tuple[str, int], catalog: Catalog, tokens: Tokens) -> None:
+        self._server = _Server(address, _Handler, CONNECTIONS)
+        self._server.catalog, self._server.tokens = catalog, tokens
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="registry-front", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """On which it listens."""
+        return int(self._server.server_address[1])
+
+    def close(self) -> None:
+        """Listen no more, and cut every connection. Once."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(BoundedServer):
+    catalog: Catalog
+    tokens: Tokens
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the original
+        """A broken connection is no news; anything else is a mistake of ours."""
+        if not isinstance(sys.exception(), OSError):
+            LOG.exception("the registry's front failed")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_S
+    rbufsize = 1 << 16
+    disable_nagle_algorithm = True
+    _body: Body | None = None
+
+    def do_GET(self) -> None:
+        """Answer one request, whatever its method."""
+        self._body = None
+        try:
+            self._body = body = Body(self.rfile, self.headers, self._continue)
+            self._answer(self._caller(), route(self.command, self.path), body)
+            self.close_connection = self.close_connection or not body.is_read
+        except Refused as refused:
+            self._refuse(refused)
+        except ApiError as error:
+            self._refuse(_refused(error))
+        except (ClientGone, OSError):
+            self.close_connection = True
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def handle_expect_100(self) -> bool:
+        """Only once the request is taken: see `Body`."""
+        return True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the original
+        """Docker tells its user."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """What the base class refuses, such as headers that are too long."""
+        self.close_connection = True
+        self.send_json(int(code), {"errors": [{"code": "UNSUPPORTED", "message": message or "Bad request"}]})
+
+    def send_json(self, status: int, content: Any, headers: dict[str, str] | None = None, reason: str = "") -> None:
+        """A small answer."""
+        kind = {"Content-Type": "application/json"}
+        self.send_whole(status, json.dumps(content).encode(), kind | (headers or {}), reason)
+
+    def send_whole(self, status: int, body: bytes, headers: dict[str, str], reason: str = "") -> None:
+        """An answer that is at hand."""
+        self.send_response(status, reason or None)
+        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _continue(self) -> None:
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.send_response_only(100)
+            self.end_headers()
+
+    def _caller(self) -> Scope:
+        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
+        try:
+            user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+            if scheme.lower() != "basic" or user != USER:
+                raise TokenRefused(expired=False)
+            return self.server.tokens.scope(password)
+        except TokenRefused as refused:
+            if refused.expired:
+                message = "Your authorization token has expired. Reauthenticate and try again."
+                raise Refused(403, "DENIED", message) from None
+        except ValueError:
+            pass
+        raise Refused(401, "UNAUTHORIZED", "Log in with the user AWS and the password of GetAuthorizationToken.")
+
+    def _answer(self, scope: Scope, asked: Route, body: Body) -> None:
+        catalog = self.server.catalog
+        if asked.kind == "base":
+            catalog.backend.check()  # here `docker login` learns at once what a push would try again for a minute
+            self.send_json(200, {})
+            return
+        record = catalog.repository(scope, asked.repository)
+        if asked.kind == "tags":
+            tags, link = tags_page(asked, record["ImageTags"])
+            self.send_json(200, {"name": asked.repository, "tags": tags}, link)
+        elif asked.kind == "manifest" and self.command == "PUT":
+            self._put_manifest(scope, asked, body.whole(MAX_MANIFEST_BYTES))
+        elif asked.kind == "manifest":
+            self._get_manifest(scope, asked, record)
+        else:
+            pass_on(self, body, catalog, scope, asked)
+
+    def _put_manifest(self, scope: Scope, asked: Route, body: bytes) -> None:
+        by_digest = DIGEST.fullmatch(asked.reference) is not None
+        tag, digest = (None, asked.reference) if by_digest else (asked.reference, None)
+        kind = self.headers.get("Content-Type")
+        manifest = self.server.catalog.push(scope, asked.repository, body, kind, tag, digest=digest)
+        location = f"/v2/{asked.repository}/manifests/{manifest.digest}"
+        self.send_whole(201, b"", {"Location": location, "Docker-Content-Digest": manifest.digest})
+
+    def _get_manifest(self, scope: Scope, asked: Route, record: Record) -> None:
+        digest = record["ImageTags"].get(asked.reference, asked.reference)
+        image: Image | None = record["Images"].get(digest)
+        body = self.server.catalog.manifest(scope, asked.repository, digest) if image else None
+        if image is None or body is None:
+            named = (digest, None) if DIGEST.fullmatch(digest) else (None, digest)
+            raise image_missing(scope, asked.repository, *named)
+        headers = {"Content-Type": image.media_type, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
+        self.send_whole(200, body, headers)
+
+    def _refuse(self, refused: Refused) -> None:
+        """Docker shows the reason phrase of a 5xx, and of a 4xx the message."""
+        unread = self._body is None or not self._body.is_read
+        self.close_connection = self.close_connection or unread
+        reason = refused.message.replace("\n", " ") if refused.status >= 500 else ""
+        challenge = {"WWW-Authenticate": 'Basic realm="ECR"'} if refused.status == 401 else {}
+        errors = [{"code": refused.code, "message": refused.message}]
+        try:
+            self.send_json(refused.status, {"errors": errors}, challenge, reason)
+            if unread:
+                self._linger()
+        except OSError:
+            self.close_connection = True
+
+    def _linger(self) -> None:
+        """Take a little of what the client still sends: closing at once would lose the answer on its way to it."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(LINGER_S)
+        taken = 0
+        while taken < LINGER_BYTES and (piece := self.rfile.read1(1 << 20)):
+            taken += len(piece)
+
+
+def _refused(error: ApiError) -> Refused:
+    status, code = _ERRORS.get(error.code, (error.status, "UNKNOWN"))
+    return Refused(status, code, error.message)

@@ -1,0 +1,125 @@
+"""What runs an image. One contract, kept by every implementation, the fake included.
+
+`tests/contract/test_runtime.py` runs one suite over all of them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from stagemaker.core.errors import ApiError
+
+
+class ImageRefused(ApiError):
+    """The runtime cannot run this image; the message is a sentence that says what to do about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
+class HardwareRefused(ApiError):
+    """The runtime cannot give the hardware that was asked for; the message says what to do about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ResourceLimitExceeded", message)
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What to run: a value, so that a test compares it without running anything."""
+
+    name: str  # unique among what runs now, such as "my-job-algo-1"
+    image: str  # as the caller of the API gave it
+    command: tuple[str, ...]  # ("train",) or ("serve",); may be empty beside an entry point
+    base_dir: Path | None  # a folder of ours that the container sees as /opt/ml; the caller creates and deletes it
+    environment: Mapping[str, str] = field(default_factory=dict)
+    serves: bool = False  # it listens for HTTP on the port that SAGEMAKER_BIND_TO_PORT, set by the runtime, says
+    entrypoint: tuple[str, ...] | None = None  # in place of the image's own
+    host: str = ""  # its own name of itself, such as "algo-1"
+    group: str = ""  # containers of one group find each other by `host`, and nobody else finds them so
+    instance_type: str = ""  # such as "ml.g5.xlarge": whether it gets a GPU, and, where asked, how much CPU and memory
+    memory_mb: int = 0  # more than this ends it; 0: as the instance type says
+    folders: Mapping[str, Path] = field(default_factory=dict)  # absolute path in the container -> ours, read-only
+    working_directory: str = ""  # in place of the image's own
+    function: bool = False  # as Lambda runs one: a user without rights, nothing writable but /tmp, output in order
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container ended: `code` is 128 + n when signal n killed it (SIGKILL: 137). `reason` is what the code does
+    not say, one sentence, such as that it ran out of memory; mostly empty."""
+
+    code: int
+    reason: str = ""
+    out_of_memory: bool = False
+    lost: bool = False  # the engine or somebody else ended it: the program is not to blame
+
+
+@dataclass(frozen=True)
+class Pull:
+    """How the engine gets an image out of a registry: `reference` names it by its digest."""
+
+    reference: str
+    user: str
+    password: str
+
+
+class Registry(Protocol):
+    """The registry that CreateTrainingJob's image names point into."""
+
+    def find(self, image: str) -> Pull | None:
+        """None when the name is not one of this registry's. Raises ImageRefused, in AWS's words, when it is one and
+        there is no such repository, tag or digest; ApiError 500 when the registry does not answer."""
+
+
+class Container(Protocol):
+    """One running or ended container. All methods may be called from any thread."""
+
+    @property
+    def spec(self) -> ContainerSpec: ...
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port that reach the container's server from here, or None when it does not serve."""
+
+    @property
+    def hardware(self) -> str:
+        """What it runs on, for people: "CPU", "1 GPU", or why it has no GPU though its instance type has one."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its program runs, as far as is known. False some time before `poll` tells of the end: from then on
+        `address` may be another container's."""
+
+    def poll(self) -> Exit | None:
+        """How it ended, or None while it runs. Never blocks. Not None only after the last line of output was given."""
+
+    def wait(self, timeout_s: float) -> Exit | None:
+        """As `poll`, after waiting for the end for at most `timeout_s`."""
+
+    def stop(self, grace_s: float) -> Exit:
+        """SIGTERM to the container's own process, SIGKILL to everything it started after `grace_s`; returns when
+        nothing of it is left. Idempotent; after the end it returns the Exit at once. Not from inside `on_line`."""
+
+
+class Runtime(Protocol):
+    """Runs images. All methods may be called from any thread."""
+
+    def check_image(self, image: str, entrypoint: tuple[str, ...] | None = None, command: tuple[str, ...] = ()) -> None:
+        """Raise ImageRefused when `start` could not run this image, or not with this entry point and command. Called
+        when a job or a model is created."""
+
+    def check_hardware(self, instance_type: str, hosts: int) -> None:
+        """Raise HardwareRefused when `start` could not give so many hosts of this type, or not find each other."""
+
+    def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Container:
+        """Start it and return at once. `on_line` gets each line of stdout and stderr (no line end, undecodable bytes
+        replaced, at most 64 KiB a line) from a thread of the runtime, each in order. Raises ImageRefused, or
+        ApiError("InternalFailure", ..., 500) when the machine cannot start it; then nothing is left running."""
+
+    def sweep(self) -> int:
+        """Kill what an earlier instance of this runtime over the same state left behind; how many. Called at start."""
+
+    def close(self) -> None:
+        """Kill everything that still runs, at once. Idempotent; `start` raises afterwards."""

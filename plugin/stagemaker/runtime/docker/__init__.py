@@ -1,0 +1,1 @@
+"""Images as containers of the Docker engine."""

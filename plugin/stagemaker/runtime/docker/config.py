@@ -1,0 +1,59 @@
+"""A container as the engine's interface describes it (ContainerCreate). Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stagemaker.runtime.contract import ContainerSpec
+from stagemaker.runtime.docker.hardware import GIB, Gpus, Limits
+
+PORT = 8080  # of the container's own address: the port of SageMaker's contract
+BASE = "/opt/ml"
+_PIDS = 4096
+_SHARED_BYTES = GIB  # of /dev/shm, through which DataLoader workers pass batches; the engine's own default is 64 MB
+_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_.-]+")
+
+
+def engine_name(name: str, unique: str) -> str:
+    """A valid name of a container or network: ours, the caller's, and what makes it unique."""
+    return f"stagemaker-{_NOT_IN_A_NAME.sub('-', name)}-{unique}"
+
+
+def container_config(
+    spec: ContainerSpec,
+    *,
+    image: str,
+    labels: Mapping[str, str],
+    network: str,
+    mounts: Iterable[Mapping[str, Any]],
+    limits: Limits,
+    gpus: Gpus,
+    machine_memory_bytes: int,
+) -> dict[str, Any]:
+    """`network` is the only one that it is on, so that its eth0 is there. Other containers of a group find it by its
+    host name. Its first process is the image's own program, without an init, as on AWS."""
+    environment = {**spec.environment, **({"SAGEMAKER_BIND_TO_PORT": str(PORT)} if spec.serves else {})}
+    aliases = [spec.host] if spec.group and spec.host else []
+    return {
+        "Image": image,
+        "Cmd": list(spec.command),
+        **({"Entrypoint": list(spec.entrypoint)} if spec.entrypoint is not None else {}),
+        **({"Hostname": spec.host} if spec.host else {}),
+        **({"WorkingDir": spec.working_directory} if spec.working_directory else {}),
+        "Env": [f"{name}={value}" for name, value in environment.items()],
+        "Labels": dict(labels),
+        "HostConfig": {
+            "NetworkMode": network,
+            "Mounts": list(mounts),
+            "DeviceRequests": list(gpus.requests),
+            "NanoCpus": limits.nano_cpus,
+            "Memory": limits.memory_bytes,
+            "MemorySwap": limits.memory_bytes,  # the sum of both: no swap
+            "ShmSize": min(_SHARED_BYTES, (limits.memory_bytes or machine_memory_bytes) // 2),
+            "PidsLimit": _PIDS,
+            "SecurityOpt": ["no-new-privileges"],
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
+            "Init": False,
+        },
+        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": aliases}}},
+    }

@@ -1,0 +1,250 @@
+"""Runs images as containers of the Docker engine, beside LocalStack's own container or LocalStack's own process."""
+
+import hashlib
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from stagemaker.core.errors import ApiError
+from stagemaker.runtime.contract import ContainerSpec, HardwareRefused, ImageRefused, Registry
+from stagemaker.runtime.docker.config import BASE, PORT, container_config, engine_name
+from stagemaker.runtime.docker.container import DockerContainer
+from stagemaker.runtime.docker.engine import DEFAULT_URL, Engine, EngineError, EngineGone
+from stagemaker.runtime.docker.function import function_config
+from stagemaker.runtime.docker.hardware import Gpus, gpus, lacks_gpu, limits, machine
+from stagemaker.runtime.docker.images import Images
+from stagemaker.runtime.docker.mounts import Own, Unreachable, identity, mount, own_container
+from stagemaker.runtime.docker.networks import Networks
+from stagemaker.settings import DockerSettings
+
+LOG = logging.getLogger(__name__)
+_CLOSE_S = 60  # for a start that is in progress
+
+
+class DockerRuntime:
+    """See Runtime. `work_dir` is the state that it shares with its earlier instances: two at once over one would kill
+    each other's. RuntimeError, with a sentence that says what to do, when it cannot work here."""
+
+    def __init__(
+        self, settings: DockerSettings, work_dir: Path, registry: Registry | None, engine_url: str = DEFAULT_URL
+    ) -> None:
+        self._settings = settings
+        self._engine = _reach(engine_url)
+        try:
+            self._own = _own(self._engine, settings.network)
+            state = hashlib.sha256(identity(self._own, work_dir.resolve()).encode()).hexdigest()[:8]
+            self._machine = machine(self._engine.info())
+        except (EngineError, Unreachable) as error:
+            raise RuntimeError(f"The Docker runtime cannot work here: {error}.") from error
+        self._state_label = f"com.stagemaker.core.store={state}"
+        self._labels = {
+            "com.stagemaker": "1",
+            "com.stagemaker.core.store": state,
+            "com.stagemaker.network": settings.network,  # by which people find what a stack has started
+        }
+        self._images = Images(self._engine, registry)
+        self._networks = Networks(self._engine, settings.network, self._labels, self._own)
+        self._changed = threading.Condition()
+        self._running: dict[str, DockerContainer | None] = {}  # by the engine's name; None: it is being started
+        self._closed = False
+        self._left_behind = False  # something could not be removed: the engine was gone
+
+    def check_image(
+        self,
+        image: str,
+        entrypoint: tuple[str, ...] | None = None,  # noqa: ARG002 - what an image holds shows when it starts
+        command: tuple[str, ...] = (),  # noqa: ARG002
+    ) -> None:
+        """See Runtime. ApiError 500 when the engine does not answer."""
+        with self._told(f"look up the image {image!r}"):
+            self._images.check(image)
+
+    def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any number of hosts is one engine's
+        """See Runtime."""
+        if refusal := lacks_gpu(instance_type, self._settings.gpu, self._machine):
+            raise HardwareRefused(refusal)
+
+    def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> DockerContainer:
+        """See Runtime. Returns at once except when it must pull the image first."""
+        with self._told(f"start {spec.image!r}"):
+            if self._left_behind:
+                self.sweep()
+            self.check_hardware(spec.instance_type, 1)
+            image = self._images.obtain(spec.image)
+            with ExitStack() as undo:
+                cleanup = undo.enter_context(ExitStack())
+                container = self._start(spec, image, on_line, cleanup)
+                undo.pop_all()
+            return container
+
+    def pin(self, image: str) -> str:
+        """See FunctionRuntime."""
+        with self._told(f"look up the image {image!r}"):
+            return self._images.pin(image)
+
+    def fetch(self, image: str) -> None:
+        """See FunctionRuntime."""
+        with self._told(f"get the image {image!r}"):
+            self._images.obtain(image)
+
+    def host(self) -> str:
+        """See FunctionRuntime."""
+        with self._told(f"use the network {self._settings.network!r}"):
+            return self._networks.host()
+
+    def sweep(self) -> int:
+        """See Runtime. What this object runs stays; what it could not remove goes too. What the engine does not remove
+        now is left for the next sweep."""
+        self._left_behind = False
+        there: list[dict[str, Any]] = []
+        self._removing(lambda: there.extend(self._engine.containers(self._state_label)))
+        with self._changed:  # after the list, which so has nothing that was started later
+            running = {f"/{name}" for name in self._running}
+        found = [container["Id"] for container in there if running.isdisjoint(container["Names"] or ())]
+        removed = [self._removing(self._engine.remove, container) for container in found]
+        self._removing(self._networks.sweep, self._state_label)
+        return sum(removed)
+
+    def close(self) -> None:
+        """See Runtime."""
+        with self._changed:
+            self._closed = True
+            running = [container for container in self._running.values() if container]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(DockerContainer.kill, running))
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, _CLOSE_S)
+        if self._left_behind:
+            self.sweep()
+        self._removing(self._networks.close, self._state_label)
+
+    def _start(
+        self, spec: ContainerSpec, image: str, on_line: Callable[[str], None], cleanup: ExitStack
+    ) -> DockerContainer:
+        """`cleanup` takes what is to be undone when this fails or when the container has ended."""
+        name = engine_name(spec.name, uuid.uuid4().hex[:8])
+        with self._changed:
+            self._refuse_when_closed()
+            self._running[name] = None
+        cleanup.callback(self._forget, name)
+        network = self._networks.join(spec.group)
+        cleanup.callback(self._removing, self._networks.leave, spec.group)
+        hardware = gpus(spec.instance_type, self._settings.gpu, self._machine)
+        engine_id = self._engine.create(name, self._config(spec, image, network, hardware))
+        cleanup.callback(self._removing, self._engine.remove, engine_id)
+        output = self._engine.converse(engine_id) if spec.function else self._engine.attach(engine_id)
+        cleanup.callback(output.close)
+        self._run(spec, engine_id)
+        ip = self._ip(engine_id) if spec.serves or spec.function else ""
+        address = (ip or name, PORT) if spec.serves else None
+        with self._changed:
+            self._refuse_when_closed()
+            container = self._running[name] = DockerContainer(
+                spec, self._engine, engine_id, ip=ip, address=address, hardware=hardware.text, output=output,
+                on_line=on_line, on_end=cleanup.close,
+            )  # fmt: skip
+        return container
+
+    def _config(self, spec: ContainerSpec, image: str, network: str, hardware: Gpus) -> dict[str, Any]:
+        folders = {**({BASE: (spec.base_dir, False)} if spec.base_dir else {})}
+        folders |= {target: (folder, True) for target, folder in spec.folders.items()}
+        for folder, _ in folders.values():
+            if not folder.exists():
+                raise EngineError(f"the folder {folder} does not exist", 500)
+        config = container_config(
+            spec,
+            image=image,
+            labels=self._labels,
+            network=network,
+            mounts=[
+                mount(self._own, self._engine.api, folder.resolve(), target, read_only=read_only)
+                for target, (folder, read_only) in folders.items()
+            ],
+            limits=limits(spec.instance_type, self._settings.limits, spec.memory_mb, self._machine),
+            gpus=hardware,
+            machine_memory_bytes=self._machine.memory_bytes,
+        )
+        return function_config(config, self._engine.inspect_image(image)) if spec.function else config
+
+    def _run(self, spec: ContainerSpec, engine_id: str) -> None:
+        try:
+            self._engine.start(engine_id)
+        except EngineError as error:
+            if error.status != 400:
+                raise
+            program = " ".join((*(spec.entrypoint or ()), *spec.command))
+            raise ImageRefused(
+                f"The image {spec.image!r} cannot run {program!r}: put a program of that name on its PATH, executable "
+                f"and for this machine's processor, or give another entry point (Docker says: {error})."
+            ) from error
+
+    def _ip(self, engine_id: str) -> str:
+        """Empty when it has ended already."""
+        networks = self._engine.inspect(engine_id)["NetworkSettings"]["Networks"]
+        return "".join(network["IPAddress"] for network in networks.values())
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise ApiError("InternalFailure", "LocalStack is shutting down: start the job again later.", 500)
+
+    def _forget(self, name: str) -> None:
+        with self._changed:
+            del self._running[name]
+            self._changed.notify_all()
+
+    def _removing(self, remove: Callable[..., None], *arguments: str) -> bool:
+        """Whether it was removed; else it is at the next start or sweep."""
+        try:
+            remove(*arguments)
+        except EngineError as error:
+            self._left_behind = True
+            LOG.warning("something of a container is left for later: %s", error)
+            return False
+        return True
+
+    @contextmanager
+    def _told(self, doing: str) -> Iterator[None]:
+        """The engine's troubles with it as AWS's errors."""
+        try:
+            yield
+        except EngineGone as error:
+            self._left_behind = True  # perhaps it did what it was asked, and did not say so
+            raise ApiError("InternalFailure", f"Docker cannot {doing}: {error}; start Docker.", 500) from error
+        except (EngineError, Unreachable, RuntimeError) as error:
+            raise ApiError("InternalFailure", f"Docker cannot {doing}: {error}.", 500) from error
+
+
+def _reach(url: str) -> Engine:
+    try:
+        return Engine(url)
+    except EngineError as error:
+        raise RuntimeError(
+            f"No Docker engine answers at {url}: start Docker, mount its socket into LocalStack's container "
+            "(-v /var/run/docker.sock:/var/run/docker.sock), or set STAGEMAKER_RUNTIME=process to do without "
+            f"({error})."
+        ) from error
+
+
+def _own(engine: Engine, network: str) -> Own | None:
+    """None on the engine's machine, and in a container that the engine does not know: it shares our files then."""
+    found = own_container(Path("/proc/self/mountinfo").read_text())
+    if found is None:
+        return None
+    try:
+        record = engine.inspect(found)
+    except EngineError as error:
+        if error.status != 404:
+            raise
+        return None
+    networks = record["NetworkSettings"]["Networks"]
+    if network not in networks:
+        raise Unreachable(
+            f"LocalStack's container is not on the network {network!r}, on which it starts others: run "
+            f"`docker network connect {network} {found[:12]}` and start it again, or set STAGEMAKER_NETWORK to its own"
+        )
+    return Own(found, tuple(record["Mounts"]), tuple(networks[network]["Aliases"] or ()))

@@ -1,0 +1,149 @@
+"""CreateTrainingJob's request -> what to run, which files, where to put what comes out. Pure: nothing happens here.
+
+AWS source: "How Amazon SageMaker AI Provides Training Information" and the pages around it in the developer guide.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import regex  # type: ignore[import-untyped]  # unlike re it can be told to give up, and lets other threads run
+
+from stagemaker.core.errors import validation_error
+from stagemaker.core.refs import Scope
+from stagemaker.training.config_files import config_files, hosts
+
+BASE = "/opt/ml"
+CHECKPOINTS = f"{BASE}/checkpoints"
+DEFAULT_RUNTIME_S = 86_400  # AWS's default of MaxRuntimeInSeconds
+FOLDERS = ("input/config", "input/data", "model", "output/data")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One input channel: objects under `uri` go to `input/data/<name>` of every host, or each to one if `sharded`."""
+
+    name: str
+    uri: str
+    sharded: bool = False
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The first group of `regex` (of the package of that name) in a line of output is a value of the metric `name`."""
+
+    name: str
+    regex: Any
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """`folder`, below /opt/ml, mirrors the objects under `uri`."""
+
+    uri: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Paths are relative to the folder that a container sees as /opt/ml."""
+
+    name: str
+    arn: str
+    image: str
+    entrypoint: tuple[str, ...] | None  # in place of the image's own
+    command: tuple[str, ...]
+    instance_type: str
+    environment: Mapping[str, str]
+    files: Mapping[str, Mapping[str, str]]  # host -> path -> text; the hosts are in the order of their numbers
+    channels: tuple[Channel, ...]
+    metrics: tuple[Metric, ...]
+    model_uri: str
+    output_uri: str
+    checkpoints: Checkpoints | None
+    max_runtime_s: int
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Their names, `algo-1` first."""
+        return tuple(self.files)
+
+
+def training_plan(scope: Scope, request: Mapping[str, Any]) -> TrainingPlan:
+    """Raises ValidationException for what AWS would not take; call `refuse_unsupported` before."""
+    name = request["TrainingJobName"]
+    algorithm = request.get("AlgorithmSpecification", {})
+    if "TrainingImage" not in algorithm:
+        raise validation_error("AlgorithmSpecification.TrainingImage is required.")
+    arn = scope.arn("sagemaker", f"training-job/{name.lower()}")
+    output = f"{_s3(request['OutputDataConfig']['S3OutputPath']).rstrip('/')}/{name}/output"
+    return TrainingPlan(
+        name=name,
+        arn=arn,
+        image=algorithm["TrainingImage"],
+        entrypoint=tuple(algorithm["ContainerEntrypoint"]) if "ContainerEntrypoint" in algorithm else None,
+        command=_command(algorithm),
+        instance_type=request.get("ResourceConfig", {}).get("InstanceType", ""),
+        environment={**request.get("Environment", {}), "TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
+        files={host: config_files(request, host) for host in hosts(request)},
+        channels=_channels(request),
+        metrics=tuple(_metric(definition) for definition in algorithm.get("MetricDefinitions", [])),
+        model_uri=f"{output}/model.tar.gz",
+        output_uri=f"{output}/output.tar.gz",
+        checkpoints=_checkpoints(request),
+        max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
+    )
+
+
+def _command(algorithm: Mapping[str, Any]) -> tuple[str, ...]:
+    """AWS: an entry point of the request's own gets its arguments only, the image's own gets `train` without any."""
+    default = () if "ContainerEntrypoint" in algorithm else ("train",)
+    return tuple(algorithm.get("ContainerArguments", default))
+
+
+def _channels(request: Mapping[str, Any]) -> tuple[Channel, ...]:
+    given = request.get("InputDataConfig", [])
+    channels = tuple(_channel(c["ChannelName"], _source(c)) for c in given)
+    names = [channel.name for channel in channels]
+    if len(set(names)) < len(names):
+        raise validation_error(f"InputDataConfig names a channel twice: {', '.join(names)}.")
+    if {".", ".."} & set(names):
+        raise validation_error("A channel cannot be called '.' or '..': its name is the name of a folder.")
+    return channels
+
+
+def _channel(name: str, source: Mapping[str, Any]) -> Channel:
+    return Channel(name, _s3(source["S3Uri"]), source.get("S3DataDistributionType") == "ShardedByS3Key")
+
+
+def _source(channel: Mapping[str, Any]) -> Mapping[str, Any]:
+    source: Mapping[str, Any] = channel["DataSource"].get("S3DataSource", {})
+    if not source:
+        raise validation_error(f"Channel '{channel['ChannelName']}' has no DataSource.S3DataSource.")
+    return source
+
+
+def _metric(definition: Mapping[str, str]) -> Metric:
+    name, pattern = definition["Name"], definition["Regex"]
+    try:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
+        raise validation_error(f"The Regex of metric '{name}' is not a regular expression: {error}.") from error
+    if not compiled.groups:
+        raise validation_error(f"The Regex of metric '{name}' needs a group in parentheses: its first is the value.")
+    return Metric(name, compiled)
+
+
+def _checkpoints(request: Mapping[str, Any]) -> Checkpoints | None:
+    config = request.get("CheckpointConfig")
+    if not config:
+        return None
+    path = config.get("LocalPath", CHECKPOINTS)
+    return Checkpoints(_s3(config["S3Uri"]).rstrip("/"), path.removeprefix(f"{BASE}/").strip("/"))
+
+
+def _s3(uri: str) -> str:
+    if not re.match(r"s3://[^/]+", uri):
+        raise validation_error(f"'{uri}' must be an S3 URI of the form s3://bucket/prefix.")
+    return uri

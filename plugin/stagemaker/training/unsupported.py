@@ -1,0 +1,82 @@
+"""What AWS takes in CreateTrainingJob and we do not yet: refused by its name, never ignored. Pure.
+
+What is recorded and shown, and changes nothing on one machine, is not here: VpcConfig, KMS keys, VolumeSizeInGB,
+EnableInterContainerTrafficEncryption, DebugHookConfig, TensorBoardOutputConfig, ProfilerConfig, RetryStrategy.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stagemaker.api.unsupported import not_supported
+from stagemaker.training.plan import BASE
+
+# Members that are refused whenever they are set to anything but what these accepted values say.
+_REFUSED: Mapping[str, tuple[Any, ...]] = {
+    "AlgorithmSpecification.AlgorithmName": (),
+    "AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAccessMode": ("Platform",),
+    "CheckpointConfig.LocalPath": (),  # but see `_checkpoint_path`
+    "DebugRuleConfigurations": ([],),
+    "EnableManagedSpotTraining": (False,),
+    "EnableNetworkIsolation": (False,),
+    "ExperimentConfig": ({},),
+    "MlflowConfig": (),
+    "ModelPackageConfig": (),
+    "OutputDataConfig.CompressionType": ("GZIP",),
+    "ProfilerRuleConfigurations": ([],),
+    "RemoteDebugConfig.EnableRemoteDebug": (False,),
+    "ResourceConfig.InstanceGroups": ([],),
+    "ResourceConfig.InstancePlacementConfig": (),
+    "ResourceConfig.KeepAlivePeriodInSeconds": (0,),
+    "ResourceConfig.TrainingPlanArn": (),
+    "ServerlessJobConfig": (),
+    "SessionChainingConfig": (),
+    "StoppingCondition.MaxPendingTimeInSeconds": (),
+    "StoppingCondition.MaxWaitTimeInSeconds": (),  # of spot training
+}
+_REFUSED_OF_A_CHANNEL: Mapping[str, tuple[Any, ...]] = {
+    "CompressionType": ("None",),
+    "DataSource.DatasetSource": (),
+    "DataSource.FileSystemDataSource": (),
+    "DataSource.S3DataSource.AttributeNames": ([],),
+    "DataSource.S3DataSource.HubAccessConfig": (),
+    "DataSource.S3DataSource.InstanceGroupNames": ([],),
+    "DataSource.S3DataSource.ModelAccessConfig": (),
+    "DataSource.S3DataSource.S3DataDistributionType": ("FullyReplicated", "ShardedByS3Key"),
+    "DataSource.S3DataSource.S3DataType": ("S3Prefix",),
+    "InputMode": ("File",),
+    "RecordWrapperType": ("None",),
+    "ShuffleConfig": (),
+}
+
+
+def refuse_unsupported(request: Mapping[str, Any]) -> None:
+    """Raise ApiError 501 that names every member of the request which Stagemaker does not implement yet."""
+    found = sorted([*_refused(request, _REFUSED), *_channel_refusals(request)])
+    if found:
+        raise not_supported(", ".join(found))
+
+
+def _channel_refusals(request: Mapping[str, Any]) -> Iterator[str]:
+    channels = request.get("InputDataConfig", [])
+    for channel in channels:
+        for name in _refused(channel, _REFUSED_OF_A_CHANNEL):
+            yield f"InputDataConfig[{channel['ChannelName']}].{name}"
+    mode = request.get("AlgorithmSpecification", {}).get("TrainingInputMode", "File")
+    if mode != "File" and not (channels and all("InputMode" in channel for channel in channels)):
+        yield f"AlgorithmSpecification.TrainingInputMode={mode}"
+
+
+def _refused(request: Mapping[str, Any], rules: Mapping[str, tuple[Any, ...]]) -> Iterator[str]:
+    for path, accepted in rules.items():
+        value: Any = request
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if value is None or value in accepted or (path == "CheckpointConfig.LocalPath" and _is_below_base(value)):
+            continue
+        yield f"{path}={value}" if isinstance(value, str | int) else path
+
+
+def _is_below_base(path: str) -> bool:
+    """A runtime shows only /opt/ml to a container: checkpoints elsewhere would need a mount."""
+    parts = path.removeprefix(f"{BASE}/").strip("/").split("/")
+    return path.startswith(f"{BASE}/") and not {"", ".", ".."} & set(parts)

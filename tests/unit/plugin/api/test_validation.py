@@ -1,0 +1,118 @@
+"""Validation against botocore's model, with AWS's words."""
+
+import time
+from typing import Any
+
+import botocore.session
+import pytest
+
+from stagemaker.api.validation import clean, compiled, validate, violations
+from stagemaker.core.errors import ApiError
+
+SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
+ECR = botocore.session.get_session().get_service_model("ecr")
+RUNTIME = botocore.session.get_session().get_service_model("sagemaker-runtime")
+TRAINING = SAGEMAKER.operation_model("CreateTrainingJob").input_shape
+
+
+def request(**changes: Any) -> dict[str, Any]:
+    return {
+        "TrainingJobName": "job",
+        "RoleArn": "arn:aws:iam::123456789012:role/stage",
+        "AlgorithmSpecification": {"TrainingImage": "stagemaker/trainer", "TrainingInputMode": "File"},
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
+        **changes,
+    }
+
+
+def refusal(**changes: Any) -> str:
+    with pytest.raises(ApiError) as caught:
+        validate(TRAINING, request(**changes))
+    assert (caught.value.code, caught.value.status) == ("ValidationException", 400)
+    return caught.value.message
+
+
+def test_a_good_request_passes() -> None:
+    validate(TRAINING, request(HyperParameters={"epochs": "3"}))
+
+
+def test_an_operation_without_input_passes() -> None:
+    validate(None, {})
+
+
+def test_the_nones_of_the_parser_are_dropped_at_any_depth() -> None:
+    assert clean({"a": None, "b": [{"c": None, "d": 0}, None], "e": ""}) == {"b": [{"d": 0}], "e": ""}
+
+
+def test_a_missing_member_is_named() -> None:
+    assert "AlgorithmSpecification" in refusal(AlgorithmSpecification={"TrainingImage": "x"})
+
+
+def test_a_wrong_type_is_named() -> None:
+    assert "HyperParameters" in refusal(HyperParameters={"epochs": 3})
+
+
+@pytest.mark.parametrize("name", ["under_score", "-job", "job-", "a" * 64, "jöb", "job\n"])
+def test_a_name_that_aws_would_not_take(name: str) -> None:
+    assert "at 'trainingJobName' failed to satisfy constraint" in refusal(TrainingJobName=name)
+
+
+def test_a_value_that_is_too_long_costs_no_time() -> None:
+    """The regex package holds the interpreter's lock: LocalStack as a whole would stand still."""
+    shape = ECR.operation_model("CreateRepository").input_shape
+    started = time.monotonic()
+    with pytest.raises(ApiError, match=r"1 validation error detected: .* length less than or equal to 256"):
+        validate(shape, {"repositoryName": "a/" * 50_000 + "!"})
+    assert time.monotonic() - started < 1
+
+
+def test_a_pattern_has_an_end() -> None:
+    shape = SAGEMAKER.shape_for("RepositoryUrl")
+    started = time.monotonic()
+    assert [*violations(shape, "https://" + "a" * 1000 + "!")]
+    assert time.monotonic() - started < 2
+
+
+def test_an_empty_name() -> None:
+    assert "Invalid length for parameter TrainingJobName" in refusal(TrainingJobName="")
+
+
+def test_the_message_is_that_of_aws() -> None:
+    assert refusal(TrainingJobName="a_b") == (
+        "1 validation error detected: Value 'a_b' at 'trainingJobName' failed to satisfy constraint: "
+        "Member must satisfy regular expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+    )
+
+
+def test_every_error_is_named_with_its_place() -> None:
+    message = refusal(
+        Tags=[{"Key": "k", "Value": "v"}, {"Key": "#", "Value": "v" * 257}],
+        Environment={"1BAD": "x"},
+        ResourceConfig={"InstanceType": "ml.huge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+    )
+    for place in ("'tags.2.member.key'", "'tags.2.member.value'", "'environment.1BAD.key'"):
+        assert place in message
+    assert "at 'resourceConfig.instanceType' failed to satisfy constraint: Member must satisfy enum value" in message
+
+
+def test_the_longest_body_of_an_invocation_is_aws_s() -> None:
+    shape = RUNTIME.operation_model("InvokeEndpoint").input_shape
+    validate(shape, {"EndpointName": "e", "Body": b"x" * 6_291_456})
+    with pytest.raises(ApiError) as caught:
+        validate(shape, {"EndpointName": "e", "Body": b"x" * 6_291_457}, "ValidationError")
+    assert caught.value.code == "ValidationError"
+    assert "xx" not in caught.value.message
+
+
+@pytest.mark.parametrize("service", [SAGEMAKER, RUNTIME], ids=["sagemaker", "sagemaker-runtime"])
+def test_every_pattern_of_the_models_can_be_read(service: Any) -> None:
+    patterns = {service.shape_for(name).metadata.get("pattern") for name in service.shape_names} - {None}
+    assert patterns
+    for pattern in patterns:
+        compiled(pattern)
+
+
+def test_unicode_classes_are_java_s() -> None:
+    tag = SAGEMAKER.shape_for("TagKey")
+    assert not list(violations(tag, "Größe: 犬"))
+    assert list(violations(tag, "a#b"))

@@ -1,0 +1,157 @@
+"""Batches of logs and metrics, against a CloudWatch that only remembers."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stagemaker.aws import cloudwatch as module
+from stagemaker.aws.cloudwatch import Logs
+from stagemaker.core.refs import Scope
+from tests.unit.plugin.fakes import SCOPE, FakeClock
+from tests.unit.plugin.hosting_world import until
+
+
+class Exists(Exception):
+    """As boto3's modelled error."""
+
+
+class Missing(Exception):
+    """Likewise."""
+
+
+class CloudWatch:
+    """Both clients in one; `calls` are (operation, parameters)."""
+
+    class exceptions:
+        ResourceAlreadyExistsException = Exists
+        ResourceNotFoundException = Missing
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.broken = self.deleted = False
+
+    def __call__(self, service: str, scope: Scope) -> "CloudWatch":
+        return self
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**parameters: Any) -> None:
+            self.calls.append((operation, parameters))
+            if operation == "create_log_group":
+                self.deleted = False
+                raise Exists
+            if self.deleted and operation == "put_log_events":
+                raise Missing
+            if self.broken:
+                raise OSError("gone")
+
+        return call
+
+    def called(self, operation: str) -> list[dict[str, Any]]:
+        return [parameters for name, parameters in self.calls if name == operation]
+
+
+@pytest.fixture
+def cloudwatch(monkeypatch: pytest.MonkeyPatch) -> CloudWatch:
+    monkeypatch.setattr(module, "FLUSH_S", 3600.0)  # only when the test says so
+    return CloudWatch()
+
+
+@pytest.fixture
+def logs(cloudwatch: CloudWatch) -> Iterator[Logs]:
+    made = Logs(cloudwatch, FakeClock(100.5))
+    yield made
+    made.close()
+
+
+def new_stream(logs: Logs, cloudwatch: CloudWatch) -> Callable[[str], None]:
+    """One that is there: lines go only when the test says so."""
+    sink = logs.stream(SCOPE, "group", "stream")
+    until(lambda: bool(cloudwatch.called("create_log_stream")), "the stream is created")
+    return sink
+
+
+def test_lines_leave_in_batches(logs: Logs, cloudwatch: CloudWatch) -> None:
+    sink = new_stream(logs, cloudwatch)
+    sink("one")
+    sink("")
+    assert cloudwatch.called("put_log_events") == []
+    logs.flush()
+    sink("three")
+    logs.flush()
+    assert len(cloudwatch.called("create_log_stream")) == 1
+    first, second = cloudwatch.called("put_log_events")
+    assert first["logEvents"] == [{"timestamp": 100_500, "message": "one"}, {"timestamp": 100_500, "message": " "}]
+    assert [event["message"] for event in second["logEvents"]] == ["three"]
+
+
+def test_a_stream_is_created_without_a_line_and_at_once(logs: Logs, cloudwatch: CloudWatch) -> None:
+    new_stream(logs, cloudwatch)
+    logs.flush()
+    assert cloudwatch.called("create_log_stream") == [{"logGroupName": "group", "logStreamName": "stream"}]
+    assert cloudwatch.called("put_log_events") == []
+
+
+def test_no_batch_is_larger_than_cloudwatch_takes(logs: Logs, cloudwatch: CloudWatch) -> None:
+    sink = new_stream(logs, cloudwatch)
+    for _ in range(10_001):
+        sink("x")
+    for _ in range(5):
+        sink("y" * 300_000)
+    logs.flush()
+    sizes = [len(batch["logEvents"]) for batch in cloudwatch.called("put_log_events")]
+    assert sizes == [10_000, 4, 2]
+    assert len(cloudwatch.called("put_log_events")[-1]["logEvents"][-1]["message"]) == 250_000
+
+
+def test_points_of_a_metric_and_a_second_are_one_datum(logs: Logs, cloudwatch: CloudWatch) -> None:
+    for value, second in ((1.0, 60.2), (1.0, 60.9), (2.0, 60.5), (1.0, 61.0)):
+        logs.metric(SCOPE, "AWS/SageMaker", "Invocations", value, "Count", {"B": "2", "A": "1"}, second)
+    logs.flush()
+    (call,) = cloudwatch.called("put_metric_data")
+    first, second = call["MetricData"]
+    assert call["Namespace"] == "AWS/SageMaker"
+    assert (first["Values"], first["Counts"]) == ([1.0, 2.0], [2, 1])
+    assert first["Dimensions"] == [{"Name": "A", "Value": "1"}, {"Name": "B", "Value": "2"}]
+    assert (second["Values"], second["Timestamp"].timestamp()) == ([1.0], 61)
+
+
+def test_many_values_are_several_data(logs: Logs, cloudwatch: CloudWatch) -> None:
+    for value in range(301):
+        logs.metric(SCOPE, "N", "M", value, "None", {}, 60)
+    logs.flush()
+    (call,) = cloudwatch.called("put_metric_data")
+    assert [len(datum["Values"]) for datum in call["MetricData"]] == [150, 150, 1]
+
+
+def test_a_refused_batch_is_dropped_and_the_next_goes_on(logs: Logs, cloudwatch: CloudWatch) -> None:
+    sink = new_stream(logs, cloudwatch)
+    cloudwatch.broken = True
+    sink("lost")
+    logs.flush()
+    cloudwatch.broken = False
+    sink("kept")
+    logs.flush()
+    assert cloudwatch.called("put_log_events")[-1]["logEvents"][0]["message"] == "kept"
+
+
+def test_a_deleted_group_is_made_again(logs: Logs, cloudwatch: CloudWatch) -> None:
+    sink = new_stream(logs, cloudwatch)
+    cloudwatch.deleted = True
+    sink("kept")
+    logs.flush()
+    assert [name for name, _ in cloudwatch.calls[2:]] == [
+        "put_log_events",
+        "create_log_group",
+        "create_log_stream",
+        "put_log_events",
+    ]
+    assert cloudwatch.called("put_log_events")[-1]["logEvents"][0]["message"] == "kept"
+
+
+def test_nothing_is_sent_after_close(cloudwatch: CloudWatch) -> None:
+    logs = Logs(cloudwatch, FakeClock())
+    logs.close()
+    logs.stream(SCOPE, "group", "stream")("last words")
+    logs.flush()
+    assert cloudwatch.calls == []

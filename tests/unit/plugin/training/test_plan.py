@@ -1,0 +1,221 @@
+"""From a request to a plan, and what is refused on the way."""
+
+import json
+from typing import Any
+
+import pytest
+
+from stagemaker.core.errors import ApiError
+from stagemaker.training.config_files import GROUP
+from stagemaker.training.plan import Channel, Checkpoints, training_plan
+from stagemaker.training.unsupported import refuse_unsupported
+from tests.unit.plugin.fakes import ROLE, SCOPE
+
+
+def channel(name: str = "train", uri: str = "s3://bucket/train", **more: Any) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, **more.pop("source", {})}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, **more}
+
+
+def request(**changes: Any) -> dict[str, Any]:
+    return {
+        "TrainingJobName": "job",
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": {"TrainingImage": "stagemaker/trainer:1", "TrainingInputMode": "File"},
+        "InputDataConfig": [channel()],
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out/"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
+        **changes,
+    }
+
+
+def algorithm(**changes: Any) -> dict[str, Any]:
+    return {"AlgorithmSpecification": {**request()["AlgorithmSpecification"], **changes}}
+
+
+def resources(**changes: Any) -> dict[str, Any]:
+    return {"ResourceConfig": {**request()["ResourceConfig"], **changes}}
+
+
+def files(given: dict[str, Any], host: str = "algo-1") -> dict[str, Any]:
+    of_host = training_plan(SCOPE, given).files[host]
+    found = {path.rpartition("/")[2]: json.loads(text) for path, text in of_host.items()}
+    return {name.removesuffix(".json"): content for name, content in found.items()}
+
+
+def test_a_plan_says_where_everything_goes() -> None:
+    plan = training_plan(SCOPE, request())
+    assert plan.arn == "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
+    assert plan.channels == (Channel("train", "s3://bucket/train"),)
+    assert plan.model_uri == "s3://bucket/out/job/output/model.tar.gz"
+    assert plan.output_uri == "s3://bucket/out/job/output/output.tar.gz"
+    assert (plan.max_runtime_s, plan.checkpoints, plan.metrics) == (86_400, None, ())
+
+
+def test_the_environment_has_the_job_and_what_the_request_says() -> None:
+    plan = training_plan(SCOPE, request(Environment={"A": "1", "TRAINING_JOB_NAME": "not mine"}))
+    assert plan.environment == {"A": "1", "TRAINING_JOB_NAME": "job", "TRAINING_JOB_ARN": plan.arn}
+
+
+def test_the_configuration_files_are_sagemaker_s() -> None:
+    found = files(request(HyperParameters={"epochs": "3"}, InputDataConfig=[channel(ContentType="image/jpeg")]))
+    assert found["hyperparameters"] == {"epochs": "3"}
+    assert found["inputdataconfig"] == {
+        "train": {
+            "TrainingInputMode": "File",
+            "S3DistributionType": "FullyReplicated",
+            "RecordWrapperType": "None",
+            "ContentType": "image/jpeg",
+        }
+    }
+    assert found["resourceconfig"] == {
+        "current_host": "algo-1",
+        "current_instance_type": "ml.m5.large",
+        "current_group_name": "homogeneousCluster",
+        "hosts": ["algo-1"],
+        "instance_groups": [
+            {"instance_group_name": "homogeneousCluster", "instance_type": "ml.m5.large", "hosts": ["algo-1"]}
+        ],
+        "network_interface_name": "eth0",
+    }
+
+
+def test_every_host_has_its_own_name_and_the_names_of_all() -> None:
+    given = request(**resources(InstanceCount=11, InstanceType="ml.g5.xlarge"))
+    refuse_unsupported(given)
+    names = [f"algo-{number}" for number in range(1, 12)]
+    assert list(training_plan(SCOPE, given).hosts) == names
+    as_text = ["algo-1", "algo-10", "algo-11", *names[1:9]]
+    for host in names:
+        assert files(given, host)["resourceconfig"] == {
+            "current_host": host,
+            "current_instance_type": "ml.g5.xlarge",
+            "current_group_name": GROUP,
+            "hosts": as_text,
+            "instance_groups": [
+                {"instance_group_name": GROUP, "instance_type": "ml.g5.xlarge", "hosts": as_text},
+            ],
+            "network_interface_name": "eth0",
+        }
+        assert files(given, host)["inputdataconfig"] == files(given)["inputdataconfig"]
+
+
+def test_more_hosts_than_a_machine_runs() -> None:
+    with pytest.raises(ApiError, match="at most 20 instances on one machine; 21 are asked for") as caught:
+        training_plan(SCOPE, request(**resources(InstanceCount=21)))
+    assert caught.value.code == "ResourceLimitExceeded"
+
+
+def test_a_channel_may_be_sharded() -> None:
+    given = request(InputDataConfig=[channel(source={"S3DataDistributionType": "ShardedByS3Key"}), channel("valid")])
+    refuse_unsupported(given)
+    assert training_plan(SCOPE, given).channels == (
+        Channel("train", "s3://bucket/train", sharded=True),
+        Channel("valid", "s3://bucket/train", sharded=False),
+    )
+    modes = {name: of["S3DistributionType"] for name, of in files(given)["inputdataconfig"].items()}
+    assert modes == {"train": "ShardedByS3Key", "valid": "FullyReplicated"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "entrypoint", "command"),
+    [
+        ({}, None, ("train",)),
+        ({"ContainerEntrypoint": ["python3", "/x.py"]}, ("python3", "/x.py"), ()),
+        ({"ContainerArguments": ["train", "--fast"]}, None, ("train", "--fast")),
+        ({"ContainerEntrypoint": ["sh"], "ContainerArguments": ["-c", "true"]}, ("sh",), ("-c", "true")),
+    ],
+)
+def test_what_a_container_runs(
+    changes: dict[str, Any], entrypoint: tuple[str, ...] | None, command: tuple[str, ...]
+) -> None:
+    given = request(**algorithm(**changes))
+    refuse_unsupported(given)
+    plan = training_plan(SCOPE, given)
+    assert (plan.entrypoint, plan.command) == (entrypoint, command)
+
+
+def test_a_job_without_channels_and_hyperparameters_gets_empty_files() -> None:
+    given = request()
+    del given["InputDataConfig"]
+    assert files(given)["inputdataconfig"] == files(given)["hyperparameters"] == {}
+
+
+def test_metrics_are_compiled() -> None:
+    definitions = [{"Name": "loss", "Regex": "loss=([0-9.]+)"}]
+    (metric,) = training_plan(SCOPE, request(**algorithm(MetricDefinitions=definitions))).metrics
+    found = metric.regex.search("epoch=1 loss=0.5")
+    assert metric.name == "loss"
+    assert found is not None
+    assert found.group(1) == "0.5"
+
+
+@pytest.mark.parametrize(("path", "folder"), [(None, "checkpoints"), ("/opt/ml/checkpoints/x/", "checkpoints/x")])
+def test_checkpoints(path: str | None, folder: str) -> None:
+    config = {"S3Uri": "s3://bucket/ck/", **({"LocalPath": path} if path else {})}
+    refuse_unsupported(request(CheckpointConfig=config))
+    assert training_plan(SCOPE, request(CheckpointConfig=config)).checkpoints == Checkpoints("s3://bucket/ck", folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (algorithm(MetricDefinitions=[{"Name": "m", "Regex": "("}]), "'m' is not a regular expression"),
+        (algorithm(MetricDefinitions=[{"Name": "m", "Regex": "loss"}]), "'m' needs a group"),
+        ({"AlgorithmSpecification": {"TrainingInputMode": "File"}}, "TrainingImage is required"),
+        ({"InputDataConfig": [channel(), channel()]}, "names a channel twice: train, train"),
+        ({"InputDataConfig": [channel("..")]}, "cannot be called '.' or '..'"),
+        ({"InputDataConfig": [channel(uri="https://bucket/x")]}, "must be an S3 URI"),
+        ({"InputDataConfig": [{"ChannelName": "c", "DataSource": {}}]}, "'c' has no DataSource.S3DataSource"),
+        ({"OutputDataConfig": {"S3OutputPath": "https://bucket/x"}}, "must be an S3 URI"),
+        (resources(InstanceCount=0), "InstanceCount of at least 1"),
+        ({"ResourceConfig": {}}, "InstanceType"),
+    ],
+)
+def test_what_aws_would_not_take(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        training_plan(SCOPE, request(**changes))
+    assert caught.value.code == "ValidationException"
+    assert sentence in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        (resources(InstanceGroups=[{"InstanceGroupName": "g"}]), "ResourceConfig.InstanceGroups"),
+        (resources(KeepAlivePeriodInSeconds=60), "ResourceConfig.KeepAlivePeriodInSeconds=60"),
+        (algorithm(TrainingInputMode="Pipe"), "AlgorithmSpecification.TrainingInputMode=Pipe"),
+        ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining=True"),
+        ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation=True"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://b", "CompressionType": "NONE"}}, "CompressionType=NONE"),
+        ({"InputDataConfig": [channel(InputMode="FastFile")]}, "InputDataConfig[train].InputMode=FastFile"),
+        ({"InputDataConfig": [channel(source={"S3DataType": "ManifestFile"})]}, "S3DataType=ManifestFile"),
+        ({"InputDataConfig": [channel(source={"InstanceGroupNames": ["g"]})]}, "InstanceGroupNames"),
+        ({"InputDataConfig": [channel(CompressionType="Gzip")]}, "CompressionType=Gzip"),
+        ({"InputDataConfig": [channel(ShuffleConfig={"Seed": 1})]}, "ShuffleConfig"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/tmp/x"}}, "CheckpointConfig.LocalPath=/tmp/x"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/opt/ml/../x"}}, "CheckpointConfig.LocalPath"),
+    ],
+)
+def test_what_we_do_not_do_yet_is_refused_by_name(changes: dict[str, Any], name: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        refuse_unsupported(request(**changes))
+    assert caught.value.status == 501
+    assert name in caught.value.message
+
+
+def test_what_changes_nothing_on_one_machine_is_taken() -> None:
+    refuse_unsupported(
+        request(
+            VpcConfig={"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+            EnableNetworkIsolation=False,
+            EnableManagedSpotTraining=False,
+            DebugHookConfig={"S3OutputPath": "s3://bucket/debug"},
+            InputDataConfig=[channel(InputMode="File", CompressionType="None", RecordWrapperType="None")],
+            StoppingCondition={"MaxRuntimeInSeconds": 60},
+        )
+    )
+
+
+def test_a_channel_may_override_the_mode_of_the_job() -> None:
+    refuse_unsupported(request(**algorithm(TrainingInputMode="Pipe"), InputDataConfig=[channel(InputMode="File")]))
