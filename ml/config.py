@@ -1,4 +1,4 @@
-"""A training job's hyperparameters: SageMaker's strings in, one frozen and checked value out.
+"""A training job's hyperparameters: turns SageMaker's strings into one frozen and checked value.
 
 It imports no torch, so that a misspelt name fails the job within a second.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from ml.errors import JobError
 
 BACKBONES = ("efficientnet-lite0", "resnet50", "mobilenet_v3_large")
-# Added by SageMaker's tuning jobs and SDKs; not ours to judge.
+# SageMaker's tuning jobs and SDKs add these names; they are passed over.
 _SERVICE_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 _LEARNING_RATES = {"head": 0.003, "full": 0.0005}
 
@@ -37,8 +37,8 @@ class Config:
     `fine_tune` "head" trains a linear layer on the frozen backbone's features; "full" trains every weight. `crop` is
     the share of the short side that the centre crop keeps. `min_crop` is the smallest share of the area that a random
     crop of "full" takes. `flip` adds mirrored pictures. `patience` is the number of epochs without a better validation
-    before training stops. `amp` is mixed precision, on CUDA only. A learning rate of 0 stands for the default of the
-    kind of fine-tuning.
+    before training stops. `amp` is mixed precision, on CUDA only. A `learning_rate` of 0 becomes the default of the
+    kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full".
     """
 
     backbone: str = _choice("efficientnet-lite0", *BACKBONES)
@@ -56,9 +56,13 @@ class Config:
     seed: int = _number(0, 0, 2**31 - 1)
     amp: bool = True
 
+    def __post_init__(self) -> None:
+        if self.learning_rate == 0:
+            object.__setattr__(self, "learning_rate", _LEARNING_RATES[self.fine_tune])
+
     @classmethod
     def from_hyperparameters(cls, hyperparameters: Mapping[str, Any]) -> "Config":
-        """The config for the content of hyperparameters.json. Raises ConfigError for the first wrong one."""
+        """The config for the content of hyperparameters.json. Raises ConfigError, which names what is wrong first."""
         known = {spec.name.replace("_", "-"): spec for spec in fields(cls)}
         values: dict[str, Any] = {}
         for name, text in hyperparameters.items():
@@ -68,11 +72,10 @@ class Config:
                 raise ConfigError(_unknown(name, list(known)))
             spec = known[name]
             values[spec.name] = _parse(name, text, spec.type, spec.metadata)
-        values["learning_rate"] = values.get("learning_rate") or _LEARNING_RATES[values.get("fine_tune", "head")]
         return cls(**values)
 
     def to_hyperparameters(self) -> dict[str, str]:
-        """Every hyperparameter as the string that gives this config again."""
+        """Every hyperparameter as a string; from_hyperparameters makes an equal config of them."""
         return {spec.name.replace("_", "-"): _text(getattr(self, spec.name)) for spec in fields(self)}
 
 

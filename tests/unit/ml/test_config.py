@@ -16,6 +16,15 @@ def test_defaults_follow_the_kind_of_fine_tuning() -> None:
     assert Config.from_hyperparameters({"fine-tune": "full", "learning-rate": "0.1"}).learning_rate == 0.1
 
 
+def test_the_type_itself_resolves_the_learning_rate() -> None:
+    assert Config().learning_rate == 0.003
+    assert Config(fine_tune="full").learning_rate == 0.0005
+    assert Config(learning_rate=0.1).learning_rate == 0.1
+    assert Config.from_hyperparameters({}) == Config()
+    assert Config.from_hyperparameters({"learning-rate": "0"}) == Config()
+    assert Config().to_hyperparameters()["learning-rate"] == "0.003"
+
+
 def test_values_become_typed() -> None:
     config = Config.from_hyperparameters({"epochs": "7", "flip": "False", "weight-decay": "1e-4", "amp": "true"})
     assert (config.epochs, config.flip, config.weight_decay, config.amp) == (7, False, 1e-4, True)

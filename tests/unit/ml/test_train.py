@@ -46,6 +46,13 @@ def test_head_on_the_package_weights(data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "output/history.csv").read_text().count("\n") == 5
 
 
+def test_a_config_of_defaults_trains(data: Path, tmp_path: Path) -> None:
+    lines = run(Config(), data, tmp_path)
+    losses = [float(line.split()[1].partition("=")[2]) for line in lines if EPOCH.match(line)]
+    assert losses[-1] < losses[0]
+    assert read_card(tmp_path / "model").metrics["test_accuracy"] == 1.0
+
+
 def test_stopped_leaves_the_model_so_far(data: Path, tmp_path: Path) -> None:
     lines = run(HEAD, data, tmp_path, StopAfter(16))
     assert any(line.startswith("stopped after_epoch=") for line in lines)
