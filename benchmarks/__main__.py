@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-SCENARIOS = ("training_overhead", "endpoint_start", "compose_up", "image_builds")
+SCENARIOS = ("training_overhead", "endpoint_start", "invoke_endpoint", "compose_up", "image_builds")
 
 
 def main(arguments: list[str] | None = None) -> int:

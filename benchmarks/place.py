@@ -23,10 +23,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
     def do_GET(self):
+        self.answer(b"")
+
+    def do_POST(self):
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def answer(self, body):
         self.send_response(200)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
 
 
 ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
@@ -41,7 +55,7 @@ STOPSIGNAL SIGKILL
 
 @contextmanager
 def image() -> Iterator[str]:
-    """An image whose `train` ends at once, and whose `serve` answers every GET with 200."""
+    """An image whose `train` ends at once, and whose `serve` answers every GET with 200 and a POST with its body."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (
             ("Dockerfile", _DOCKERFILE),
