@@ -1,4 +1,4 @@
-"""InvokeEndpoint through LocalStack's gateway beside the same container called directly, with 1 and with 8 clients.
+"""InvokeEndpoint through the gateway beside the same container called directly: latency with 1 and with 8 clients.
 
 The client is a plain socket that sends the same bytes again and again: boto3 would need more time for a request than
 the container, and hide what the gateway costs. LocalStack reads service and region from the Authorization header and
