@@ -1,47 +1,166 @@
-"""Composes the plugin: the services over one runtime and one store; and takes it all down again."""
+"""Composes the stage: its parts over one store, one runtime and one supervisor, and the one table of what it answers.
 
+A new kind of job is a module and a row of `JOB_KINDS`; a new service is a module and a row of `App.services`.
+"""
+
+import secrets
 import shutil
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from typing import Any
 
+from stagemaker.api.operation import Request, Service, by_arn, every, named, service
 from stagemaker.api.tags import Tags
-from stagemaker.aws.account import Aws, Clients
+from stagemaker.aws.account import Account
+from stagemaker.aws.clients import Clients
 from stagemaker.aws.cloudwatch import Logs
-from stagemaker.core.store import Store
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY
+from stagemaker.core.refs import Ref, Scope
+from stagemaker.core.store import MemoryStore
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.hosting.configs import EndpointConfigs
 from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.models import Models
+from stagemaker.jobs.job import JobContext
+from stagemaker.jobs.jobs import Jobs
+from stagemaker.jobs.kind import JobKind
 from stagemaker.registry.ecr import Ecr
-from stagemaker.runtime.contract import Runtime
+from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.settings import Settings
-from stagemaker.training.service import Training
+from stagemaker.training.training import Training
+
+JOB_KINDS: tuple[JobKind[Any], ...] = (Training(),)
 
 
-class Stage:
-    """Everything that one LocalStack process runs. Owns `runtime` and `ecr`. Thread-safe; `close` once."""
+class App:
+    """Everything that one LocalStack process runs. Thread-safe; `close` once.
 
-    def __init__(self, settings: Settings, runtime: Runtime, ecr: Ecr) -> None:
-        self.runtime = runtime
-        ecr.open()
-        runtime.sweep()
-        shutil.rmtree(settings.work_dir, ignore_errors=True)  # of an earlier process: records do not outlive it either
-        clients, store = Clients(settings.gateway_url), Store()
-        aws, logs = Aws(clients), Logs(clients, time.time)
-        training = Training(store, runtime, aws, logs, time.time, settings.work_dir / "training")
-        endpoints = Endpoints(store, runtime, aws, logs, time.time, settings.work_dir / "endpoints")
-        models, configs = Models(store, runtime, aws, time.time), EndpointConfigs(store, time.time)
-        self.services: dict[str, tuple[object, ...]] = {
-            "sagemaker": (training, models, configs, endpoints, Tags(store)),
-            "sagemaker-runtime": (Invoke(store, endpoints, logs, time.time),),
-            "ecr": ecr.services,
-        }
-        self._work_dir = settings.work_dir
-        self._closes = (logs.close, training.close, endpoints.close, runtime.close, ecr.close)
+    `make_runtime` gets the registry that image names may point into, and the supervisor. `address` is where the
+    registry's front listens. OSError, with a sentence, when that port is taken; then nothing is left running."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        make_runtime: Callable[[Registry | None, Supervisor], Runtime],
+        *,
+        address: str = "127.0.0.1",
+    ) -> None:
+        self.settings, self.store, self.supervisor = settings, MemoryStore(), Supervisor()
+        try:
+            self._compose(make_runtime, address)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Stop every job and server; leave no process and no folder."""
-        with ExitStack() as closes:  # each, whatever another raises
-            closes.callback(shutil.rmtree, self._work_dir, ignore_errors=True)
-            for close in reversed(self._closes):
-                closes.callback(close)
+        """Stop every job and server; leave no process, no thread and no folder."""
+        self.supervisor.close()
+
+    def _compose(self, make_runtime: Callable[[Registry | None, Supervisor], Runtime], address: str) -> None:
+        settings, store, clock = self.settings, self.store, time.time
+        self.supervisor.own(lambda: shutil.rmtree(settings.work_dir, ignore_errors=True))
+        ecr = Ecr(settings.docker, store, self.supervisor, address, clock, secrets.token_bytes(32))
+        self.runtime = make_runtime(ecr.registry, self.supervisor)
+        self.supervisor.own(self.runtime.close)
+        self.runtime.sweep()
+        shutil.rmtree(settings.work_dir, ignore_errors=True)  # of an earlier process: records do not outlive it either
+        clients = Clients(settings.gateway_url)
+        account, logs = Account(clients), Logs(clients, clock, self.supervisor)
+        context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
+        jobs = [Jobs(kind, context) for kind in JOB_KINDS]
+        endpoints = Endpoints(
+            store, self.runtime, account, logs, clock, settings.work_dir / "endpoints", self.supervisor
+        )
+        self.services: dict[str, Service] = {
+            each.name: each
+            for each in (
+                _sagemaker(
+                    jobs,
+                    Models(store, self.runtime, account, clock),
+                    EndpointConfigs(store, clock),
+                    endpoints,
+                    Tags(store),
+                ),
+                _sagemaker_runtime(Invoke(store, endpoints, logs, clock)),
+                _ecr(ecr),
+            )
+        }
+
+
+def _sagemaker(
+    jobs: list[Jobs[Any]], models: Models, configs: EndpointConfigs, endpoints: Endpoints, tags: Tags
+) -> Service:
+    return service(
+        "sagemaker",
+        "ValidationException",
+        *(row for each in jobs for row in each.rows()),
+        ("CreateModel", models.create_model, named(MODEL)),
+        ("DescribeModel", models.describe_model, named(MODEL)),
+        ("ListModels", models.list_models, every),
+        ("DeleteModel", models.delete_model, named(MODEL)),
+        ("CreateEndpointConfig", configs.create_endpoint_config, named(ENDPOINT_CONFIG)),
+        ("DescribeEndpointConfig", configs.describe_endpoint_config, named(ENDPOINT_CONFIG)),
+        ("ListEndpointConfigs", configs.list_endpoint_configs, every),
+        ("DeleteEndpointConfig", configs.delete_endpoint_config, named(ENDPOINT_CONFIG)),
+        ("CreateEndpoint", endpoints.create_endpoint, named(ENDPOINT, ENDPOINT_CONFIG)),
+        ("UpdateEndpoint", endpoints.update_endpoint, named(ENDPOINT, ENDPOINT_CONFIG)),
+        (
+            "UpdateEndpointWeightsAndCapacities",
+            endpoints.update_endpoint_weights_and_capacities,
+            named(ENDPOINT),
+        ),
+        ("DescribeEndpoint", endpoints.describe_endpoint, named(ENDPOINT)),
+        ("ListEndpoints", endpoints.list_endpoints, every),
+        ("DeleteEndpoint", endpoints.delete_endpoint, named(ENDPOINT)),
+        ("AddTags", tags.add_tags, by_arn("ResourceArn")),
+        ("ListTags", tags.list_tags, by_arn("ResourceArn")),
+        ("DeleteTags", tags.delete_tags, by_arn("ResourceArn")),
+    )
+
+
+def _sagemaker_runtime(invoke: Invoke) -> Service:
+    return service(
+        "sagemaker-runtime",
+        "ValidationError",
+        ("InvokeEndpoint", invoke.invoke_endpoint, named(ENDPOINT)),
+        iam="sagemaker",
+    )
+
+
+def _ecr(ecr: Ecr) -> Service:
+    repositories, images, lifecycle = ecr.repositories, ecr.images, ecr.lifecycle
+    repository = named(REPOSITORY)
+    return service(
+        "ecr",
+        "InvalidParameterException",
+        ("GetAuthorizationToken", ecr.authorization.get_authorization_token, every),
+        ("DescribeRegistry", repositories.describe_registry, every),
+        ("CreateRepository", repositories.create_repository, repository),
+        ("DescribeRepositories", repositories.describe_repositories, _repositories),
+        ("DeleteRepository", repositories.delete_repository, repository),
+        ("PutImageTagMutability", repositories.put_image_tag_mutability, repository),
+        ("PutImageScanningConfiguration", repositories.put_image_scanning_configuration, repository),
+        ("SetRepositoryPolicy", repositories.set_repository_policy, repository),
+        ("GetRepositoryPolicy", repositories.get_repository_policy, repository),
+        ("DeleteRepositoryPolicy", repositories.delete_repository_policy, repository),
+        ("TagResource", repositories.tag_resource, by_arn("resourceArn")),
+        ("UntagResource", repositories.untag_resource, by_arn("resourceArn")),
+        ("ListTagsForResource", repositories.list_tags_for_resource, by_arn("resourceArn")),
+        ("DescribeImages", images.describe_images, repository),
+        ("ListImages", images.list_images, repository),
+        ("BatchGetImage", images.batch_get_image, repository),
+        ("BatchDeleteImage", images.batch_delete_image, repository),
+        ("PutImage", images.put_image, repository),
+        ("BatchCheckLayerAvailability", images.batch_check_layer_availability, repository),
+        ("PutLifecyclePolicy", lifecycle.put_lifecycle_policy, repository),
+        ("GetLifecyclePolicy", lifecycle.get_lifecycle_policy, repository),
+        ("DeleteLifecyclePolicy", lifecycle.delete_lifecycle_policy, repository),
+        ("StartLifecyclePolicyPreview", lifecycle.start_lifecycle_policy_preview, repository),
+        ("GetLifecyclePolicyPreview", lifecycle.get_lifecycle_policy_preview, repository),
+    )
+
+
+def _repositories(scope: Scope, request: Request) -> tuple[str, ...]:
+    """Those that the request names; without names, all."""
+    return tuple(Ref(scope, REPOSITORY, name).arn for name in request.get("repositoryNames", "*"))

@@ -10,10 +10,10 @@ from itertools import groupby
 from typing import Any
 
 from stagemaker.core.refs import Scope
+from stagemaker.core.supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
 FLUSH_S = 1.0
-CLOSE_WAIT_S = 2.0  # (ours) for a call that is under way
 MAX_BATCH_EVENTS, MAX_BATCH_BYTES, EVENT_OVERHEAD_BYTES = 10_000, 1_000_000, 26  # PutLogEvents' limits
 MAX_EVENT_BYTES = 250_000
 MAX_DATA, MAX_VALUES = 500, 150  # of PutMetricData, and of one datum's Values
@@ -30,15 +30,16 @@ class Logs:
     LocalStack's own log and dropped: no job fails for its logs.
     """
 
-    def __init__(self, clients: Callable[[str, Scope], Any], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, clients: Callable[[str, Scope], Any], clock: Callable[[], float], supervisor: Supervisor
+    ) -> None:
         self._clients, self._clock = clients, clock
         self._lock, self._flushing, self._closed = threading.Lock(), threading.Lock(), threading.Event()
         self._wake = threading.Event()
         self._lines: dict[_Stream, list[_Event]] = {}
         self._data: dict[_Metric, dict[float, int]] = {}
         self._created: set[_Stream] = set()
-        self._thread = threading.Thread(target=self._run, name="stagemaker logs", daemon=True)
-        self._thread.start()
+        supervisor.start("logs", self._run, cancel=self._end)
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
         """A sink for lines; group and stream are created at once in our thread: what is short does not wait for it."""
@@ -72,7 +73,7 @@ class Logs:
             counts[value] += 1
 
     def flush(self) -> None:
-        """Send all that is there now; returns when it is sent. Nothing after `close`."""
+        """Send all that is there now; returns when it is sent. Nothing once the stage shuts down."""
         if self._closed.is_set():
             return
         with self._flushing:
@@ -84,11 +85,10 @@ class Logs:
             for scope_and_namespace, metrics in groupby(sorted(data, key=_route), key=_route):
                 self._guard(self._send_data, scope_and_namespace, [m for key in metrics for m in _data(key, data[key])])
 
-    def close(self) -> None:
-        """Send no more: LocalStack answers 503 while it shuts down, and its CloudWatch ends with it. Call it first."""
+    def _end(self) -> None:
+        """Send no more: LocalStack answers 503 while it shuts down, and its CloudWatch ends with it."""
         self._closed.set()
         self._wake.set()
-        self._thread.join(CLOSE_WAIT_S)
 
     def _run(self) -> None:
         while not self._closed.is_set():

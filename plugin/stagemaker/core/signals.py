@@ -4,8 +4,8 @@ import threading
 
 
 class Signals:
-    """Set from any thread, read by the one that works. A signal cannot be taken back; but `interrupt` is of one attempt,
-    which has Signals of its own over those of its job: the next attempt begins without it."""
+    """Set from any thread, read by the one that works. A signal cannot be taken back; but `interrupt` is of one
+    attempt, which has Signals of its own over those of its job: the next attempt begins without it."""
 
     def __init__(self, parent: "Signals | None" = None) -> None:
         self._parent = parent

@@ -36,7 +36,7 @@ class Supervisor:
     def __init__(self, *, tasks_wait_s: float = TASKS_WAIT_S) -> None:
         self._tasks_wait_s = tasks_wait_s
         self._lock = threading.Lock()
-        self._tasks: set[Task] = set()
+        self._tasks: dict[Task, None] = {}  # in the order of their starts, in which they are cancelled
         self._followers: set[threading.Thread] = set()
         self._owned: list[Callable[[], object]] = []
         self._closing = threading.Event()
@@ -63,13 +63,13 @@ class Supervisor:
                 LOG.exception("the thread %s", name)
             finally:
                 with self._lock:
-                    self._tasks.discard(task)
+                    self._tasks.pop(task, None)
                 task.ended.set()
 
         with self._lock:
             self.refuse_when_closing()
             threading.Thread(target=body, name=name, daemon=True).start()
-            self._tasks.add(task)
+            self._tasks[task] = None
         return task
 
     def follow(self, name: str, run: Callable[[], object]) -> threading.Thread:

@@ -1,11 +1,13 @@
-"""The hosts of one training job: their containers, started one after another, followed and stopped together."""
+"""The hosts of one attempt: their containers, started one after another, followed and stopped together."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 from stagemaker.core.errors import ApiError
-from stagemaker.jobs.follow import SIBLING_GRACE_S, End, Signals, follow, stop_all
+from stagemaker.core.signals import Signals
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.jobs.follow import SIBLING_GRACE_S, End, follow, stop_all
 from stagemaker.runtime.contract import Container, ContainerSpec, Runtime
 
 
@@ -25,8 +27,8 @@ class HostLogs(Protocol):
 class Hosts:
     """One thread calls `start`, `follow` and then always `stop`."""
 
-    def __init__(self, runtime: Runtime, signals: Signals, clock: Callable[[], float]) -> None:
-        self._runtime, self._signals, self._clock = runtime, signals, clock
+    def __init__(self, runtime: Runtime, signals: Signals, clock: Callable[[], float], supervisor: Supervisor) -> None:
+        self._runtime, self._signals, self._clock, self._supervisor = runtime, signals, clock, supervisor
         self._containers: list[Container] = []
 
     def start(self, specs: Sequence[ContainerSpec], logs: HostLogs) -> dict[str, str]:
@@ -48,9 +50,11 @@ class Hosts:
             logs.begin(spec.host, container.hardware)
         return {container.spec.host: container.hardware for container in self._containers}
 
-    def follow(self, deadline: float, on_tick: Callable[[], None]) -> End:
-        """See watcher.follow."""
-        return follow(self._containers, self._signals, self._clock, deadline, on_tick=on_tick)
+    def follow(self, deadline_s: float, on_tick: Callable[[], None]) -> End:
+        """Until they have all ended, or are to end: by a signal, at the clock's `deadline_s`, or since one failed."""
+        return follow(
+            self._containers, self._signals, self._clock, deadline_s, supervisor=self._supervisor, on_tick=on_tick
+        )
 
     def stop(self) -> None:
         """Nothing of them is left when this returns, whatever happened before."""

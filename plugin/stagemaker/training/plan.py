@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import regex  # type: ignore[import-untyped]  # unlike re it can be told to give up, and lets other threads run
-
 from stagemaker.core.errors import validation_error
-from stagemaker.core.refs import Scope
+from stagemaker.core.refs import Ref
 from stagemaker.training.config_files import config_files, hosts
+from stagemaker.training.metrics import Metric, metric
 
 BASE = "/opt/ml"
 CHECKPOINTS = f"{BASE}/checkpoints"
@@ -30,14 +29,6 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """The first group of `regex` (of the package of that name) in a line of output is a value of the metric `name`."""
-
-    name: str
-    regex: Any
-
-
-@dataclass(frozen=True)
 class Checkpoints:
     """`folder`, below /opt/ml, mirrors the objects under `uri`."""
 
@@ -50,7 +41,7 @@ class TrainingPlan:
     """Paths are relative to the folder that a container sees as /opt/ml."""
 
     name: str
-    arn: str
+    role_arn: str
     image: str
     entrypoint: tuple[str, ...] | None  # in place of the image's own
     command: tuple[str, ...]
@@ -70,25 +61,24 @@ class TrainingPlan:
         return tuple(self.files)
 
 
-def training_plan(scope: Scope, request: Mapping[str, Any]) -> TrainingPlan:
+def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
     """Raises ValidationException for what AWS would not take; call `refuse_unsupported` before."""
-    name = request["TrainingJobName"]
+    name = ref.name
     algorithm = request.get("AlgorithmSpecification", {})
     if "TrainingImage" not in algorithm:
         raise validation_error("AlgorithmSpecification.TrainingImage is required.")
-    arn = scope.arn("sagemaker", f"training-job/{name.lower()}")
     output = f"{_s3(request['OutputDataConfig']['S3OutputPath']).rstrip('/')}/{name}/output"
     return TrainingPlan(
         name=name,
-        arn=arn,
+        role_arn=request["RoleArn"],
         image=algorithm["TrainingImage"],
         entrypoint=tuple(algorithm["ContainerEntrypoint"]) if "ContainerEntrypoint" in algorithm else None,
         command=_command(algorithm),
         instance_type=request.get("ResourceConfig", {}).get("InstanceType", ""),
-        environment={**request.get("Environment", {}), "TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": arn},
+        environment={**request.get("Environment", {}), "TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": ref.arn},
         files={host: config_files(request, host) for host in hosts(request)},
         channels=_channels(request),
-        metrics=tuple(_metric(definition) for definition in algorithm.get("MetricDefinitions", [])),
+        metrics=tuple(metric(definition) for definition in algorithm.get("MetricDefinitions", [])),
         model_uri=f"{output}/model.tar.gz",
         output_uri=f"{output}/output.tar.gz",
         checkpoints=_checkpoints(request),
@@ -122,17 +112,6 @@ def _source(channel: Mapping[str, Any]) -> Mapping[str, Any]:
     if not source:
         raise validation_error(f"Channel '{channel['ChannelName']}' has no DataSource.S3DataSource.")
     return source
-
-
-def _metric(definition: Mapping[str, str]) -> Metric:
-    name, pattern = definition["Name"], definition["Regex"]
-    try:
-        compiled = regex.compile(pattern)
-    except regex.error as error:
-        raise validation_error(f"The Regex of metric '{name}' is not a regular expression: {error}.") from error
-    if not compiled.groups:
-        raise validation_error(f"The Regex of metric '{name}' needs a group in parentheses: its first is the value.")
-    return Metric(name, compiled)
 
 
 def _checkpoints(request: Mapping[str, Any]) -> Checkpoints | None:

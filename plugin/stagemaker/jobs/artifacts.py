@@ -1,24 +1,12 @@
-"""The files of one training job: the folder that each host sees as /opt/ml, and what of it goes to S3."""
+"""What a job leaves behind: the archives that go to S3 whole or not at all, and what has changed in a folder."""
 
-import os
-import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stagemaker.training.plan import FOLDERS, TrainingPlan
+from stagemaker.jobs.kind import FAILURE_CHARS
 
-FAILURE_CHARS = 1024  # AWS: so much of output/failure becomes the FailureReason
 _GZIP_LEVEL = 1  # weights hardly compress: higher levels cost seconds and save nothing
-
-
-def lay_out(plan: TrainingPlan, host: str, base: Path) -> None:
-    """Create `base`, the folder of `host`, and everything in it but the data."""
-    folders = [*FOLDERS, *([plan.checkpoints.folder] if plan.checkpoints else [])]
-    for folder in folders:
-        (base / folder).mkdir(parents=True, exist_ok=True)
-    for name, text in plan.files[host].items():
-        (base / name).write_text(text)
 
 
 def read_failure(base: Path) -> str:
@@ -41,27 +29,6 @@ def inside(base: Path, name: str) -> Path | None:
     except (OSError, RuntimeError):  # a loop of links
         return None
     return found if found.is_relative_to(base.resolve()) else None
-
-
-def spread(source: Path, folders: Sequence[Path], *, sharded: bool) -> None:
-    """Give each file below `source` to all of `folders`, or to one in turn if `sharded`. `source` goes away.
-
-    The copies are hard links where the file system has them: n hosts take the disk of one, but a program that writes
-    into an input file, rather than replacing it, writes into that of every host."""
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    files = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
-    for number, name in enumerate(files):
-        for folder in [folders[number % len(folders)]] if sharded else folders:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            _link(source / name, folder / name)
-    shutil.rmtree(source)
-
-
-def replicate(source: Path, folders: Sequence[Path]) -> None:
-    """Copy all that is below `source` into each of `folders`, for files that are going to be written."""
-    for folder in folders:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
 
 
 def pack(folders: Sequence[Path], archive: Path) -> bool:
@@ -108,13 +75,6 @@ class Changes:
                     yield name, (state.st_mtime_ns, state.st_size)
             except FileNotFoundError:
                 continue
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links, or too many of them
-        shutil.copyfile(source, target)
 
 
 def _is_leaf(path: Path | None) -> bool:

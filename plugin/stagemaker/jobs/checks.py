@@ -1,0 +1,58 @@
+"""What is looked up in the machine and the caller's account before a job is taken."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from stagemaker.core.errors import validation_error
+from stagemaker.core.refs import Scope
+from stagemaker.runtime.contract import Runtime
+
+
+class JobAccount(Protocol):
+    """The part of `aws.account.Account` that jobs need."""
+
+    def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
+    def bucket_region(self, scope: Scope, uri: str) -> str | None: ...
+    def prefix_has_objects(self, scope: Scope, uri: str) -> bool: ...
+    def download_prefix(
+        self, scope: Scope, uri: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> int: ...
+    def upload_file(self, scope: Scope, path: Path, uri: str) -> None: ...
+
+
+class Checks:
+    """Of one job. All methods raise ApiError in AWS's words. `credentials` are those of the role, once it was checked:
+    the environment of the job's containers."""
+
+    def __init__(self, scope: Scope, runtime: Runtime, account: JobAccount) -> None:
+        self._scope, self._runtime, self._account = scope, runtime, account
+        self.credentials: Mapping[str, str] = {}
+
+    def image(self, image: str, entrypoint: tuple[str, ...] | None, command: tuple[str, ...]) -> None:
+        """The runtime can run it."""
+        self._runtime.check_image(image, entrypoint, command)
+
+    def hardware(self, instance_type: str, hosts: int) -> None:
+        """The runtime can give so many hosts of this type."""
+        self._runtime.check_hardware(instance_type, hosts)
+
+    def role(self, role_arn: str) -> None:
+        """It exists and trusts SageMaker."""
+        self.credentials = self._account.role_environment(self._scope, role_arn)
+
+    def input(self, uri: str, role_arn: str) -> None:
+        """There are objects under the prefix, in a bucket of this region."""
+        here = self._account.bucket_region(self._scope, uri) == self._scope.region
+        if not (here and self._account.prefix_has_objects(self._scope, uri)):
+            raise validation_error(
+                f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
+                f"exists in the selected region ({self._scope.region}), that objects exist under that S3 prefix, and "
+                f'that the role "{role_arn}" has "s3:ListBucket" permissions on bucket "{uri.split("/")[2]}".'
+            )
+
+    def output(self, uri: str) -> None:
+        """The bucket is there (ours: else a long job is lost at its end)."""
+        if self._account.bucket_region(self._scope, uri) != self._scope.region:
+            bucket, region = uri.split("/")[2], self._scope.region
+            raise validation_error(f'There is no bucket "{bucket}" in the region {region}: create it first.')

@@ -1,0 +1,183 @@
+"""A job that runs, as its kind's `work` sees it: plan, folder, signals, and the ways to tell its progress."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from stagemaker.core.refs import Kind, Ref, Scope
+from stagemaker.core.signals import Signals
+from stagemaker.core.store import Record, Store
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.jobs.attempt import Attempt
+from stagemaker.jobs.checks import JobAccount
+from stagemaker.jobs.hosts import Hosts
+from stagemaker.jobs.kind import JobKind, Outcome
+from stagemaker.runtime.contract import Runtime
+from stagemaker.runtime.hardware import HardwareLog
+
+if TYPE_CHECKING:
+    from stagemaker.jobs.jobs import Jobs
+
+
+class JobLogs(Protocol):
+    """The part of `cloudwatch.Logs` that jobs need."""
+
+    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]: ...
+    def flush(self) -> None: ...
+    def metric(
+        self,
+        scope: Scope,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        timestamp: float,
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What jobs of every kind work with. `work_dir` is the stage's alone; `kinds` is filled by each `Jobs`, so that a
+    job can submit one of another kind."""
+
+    store: Store
+    runtime: Runtime
+    account: JobAccount
+    logs: JobLogs
+    clock: Callable[[], float]
+    supervisor: Supervisor
+    work_dir: Path
+    kinds: "dict[Kind, Jobs[Any]]" = field(default_factory=dict)
+
+
+class Job[Plan]:
+    """For the job's own thread, but for `signals`, `interrupt` and `ended`, which any thread may use.
+
+    `folder` is the job's alone; whoever writes into it creates it, and it is deleted at the end. `credentials` are the
+    role's, as the environment of a container."""
+
+    def __init__(
+        self,
+        ref: Ref,
+        plan: Plan,
+        kind: JobKind[Plan],
+        context: JobContext,
+        folder: Path,
+        credentials: Mapping[str, str],
+    ) -> None:
+        self.ref, self.plan, self.folder, self.credentials = ref, plan, folder, credentials
+        self.signals, self.ended = Signals(), threading.Event()
+        self.account, self.clock = context.account, context.clock
+        self._kind, self._context = kind, context
+        self._attempt: Attempt | None = None
+
+    @property
+    def record(self) -> Record:
+        """As it is now. A job that runs has one: only an ended job can be deleted."""
+        return self._context.store.get(self.ref) or {}
+
+    def enter(self, step: str, note: str = "") -> bool:
+        """Move the record to `step`; False when the job is Stopping and so does not enter it. `note` follows AWS's
+        message of the step."""
+        return self._move(step, note, {})
+
+    def end(self, outcome: Outcome) -> None:
+        """Move the record to its last step, with all that the end adds to it."""
+        with self._context.store.lock:
+            self._move(outcome.step, "", outcome.changes)
+            self._context.store.update(self.ref, **self._kind.ending(self.record))
+
+    def change(self, changes: Callable[[Record], Mapping[str, Any]]) -> None:
+        """Replace members of the record that do not say its progress by what `changes` makes of it; from any thread."""
+        with self._context.store.lock:
+            self._context.store.update(self.ref, **changes(self.record))
+
+    def metric(self, name: str, value: float) -> None:
+        """A value measured now, a finite number: to CloudWatch, and to the job's history. From any thread."""
+        now_s, dimensions = self.clock(), {self.ref.kind.name_member: self.ref.name}
+        self._context.logs.metric(self.ref.scope, self._kind.log_group, name, value, "None", dimensions, now_s)
+        self._context.store.append(self.ref, name, [now_s, value])
+
+    def attempt(self, on_line: Callable[[str], None] = lambda _: None) -> Attempt:
+        """Begin one more run of the containers. `on_line` gets each line of every host's output, from any thread."""
+        number = self._attempt.number + 1 if self._attempt else 1
+        signals, context = Signals(self.signals), self._context
+        hosts = Hosts(context.runtime, signals, self.clock, context.supervisor)
+        self._attempt = Attempt(number, signals, hosts, _HostLogs(self, on_line), self.clock)
+        return self._attempt
+
+    def interrupt(self) -> bool:
+        """End the attempt that runs, if there is one, with its grace period; whether there was one."""
+        attempt = self._attempt
+        if attempt is None:
+            return False
+        attempt.signals.interrupt()
+        return True
+
+    def submit(self, kind: Kind, request: Mapping[str, Any]) -> "Handle":
+        """Create a job of this or another kind in the same account and region. ApiError as its operation raises it."""
+        return self._context.kinds[kind].submit(self.ref.scope, request)
+
+    def log(self, host: str) -> Callable[[str], None]:
+        """A sink for the lines of a host, into a log stream of its own: `<job>/<host>-<epoch seconds>`, as on AWS."""
+        stream = f"{self.ref.name}/{host}-{int(self.clock())}"
+        return self._context.logs.stream(self.ref.scope, self._kind.log_group, stream)
+
+    def _move(self, step: str, note: str, more: Mapping[str, Any]) -> bool:
+        with self._context.store.lock:
+            changes = self._kind.statuses.move(self.record, step, self.clock(), note)
+            if changes is not None:
+                self._context.store.update(self.ref, **changes, **more)
+            return changes is not None
+
+
+class Handle:
+    """A job that somebody submitted, from outside of its thread. Thread-safe."""
+
+    def __init__(self, job: Job[Any], context: JobContext, stop: Callable[[], object]) -> None:
+        self.ref = job.ref
+        self._job, self._store, self._stop = job, context.store, stop
+
+    def record(self) -> Record | None:
+        """As it is now; None when the job was deleted."""
+        return self._store.get(self.ref)
+
+    def history(self, metric: str) -> list[tuple[float, float]]:
+        """Moment (epoch seconds) and value of all that was measured, oldest first."""
+        return [(moment, value) for moment, value in self._store.series(self.ref, metric)]
+
+    def stop(self) -> None:
+        """As the job's Stop operation, but no error when it has ended."""
+        self._stop()
+
+    def interrupt(self) -> bool:
+        """End the attempt that runs, if there is one; whether there was one."""
+        return self._job.interrupt()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the job's end, for at most so long; whether it has ended."""
+        return self._job.ended.wait(timeout_s)
+
+
+class _HostLogs:
+    """The output of each host: into its log stream, which begins with what the host runs on, and to `on_line`."""
+
+    def __init__(self, job: Job[Any], on_line: Callable[[str], None]) -> None:
+        self._job, self._on_line = job, on_line
+        self._hosts: dict[str, HardwareLog] = {}
+
+    def open(self, host: str) -> None:
+        """The host is about to start."""
+        self._hosts[host] = HardwareLog(host, self._job.log(host))
+
+    def begin(self, host: str, hardware: str) -> None:
+        """It has started, on this hardware."""
+        self._hosts[host].begin(hardware)
+
+    def on_line(self, host: str, line: str) -> None:
+        """A line of its output."""
+        self._hosts[host].line(line)
+        self._on_line(line)

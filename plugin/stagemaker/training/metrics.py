@@ -1,0 +1,44 @@
+"""The metrics that a training job reads from its containers' output. Pure."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import regex  # type: ignore[import-untyped]  # unlike re it can be told to give up, and lets other threads run
+
+from stagemaker.core.errors import validation_error
+
+MATCHED_CHARS, MATCH_S = 4096, 0.1  # of a line, against a caller's regex that backtracks for ever
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The first group of `regex` (of the package of that name) in a line of output is a value of the metric `name`."""
+
+    name: str
+    regex: Any
+
+
+def metric(definition: Mapping[str, str]) -> Metric:
+    """One of MetricDefinitions. Raises ValidationException for a Regex that cannot give a value."""
+    name, pattern = definition["Name"], definition["Regex"]
+    try:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
+        raise validation_error(f"The Regex of metric '{name}' is not a regular expression: {error}.") from error
+    if not compiled.groups:
+        raise validation_error(f"The Regex of metric '{name}' needs a group in parentheses: its first is the value.")
+    return Metric(name, compiled)
+
+
+def measured(metrics: Sequence[Metric], line: str) -> Iterator[tuple[str, float]]:
+    """Name and value of each metric that the line tells; CloudWatch takes neither NaN nor infinity."""
+    for each in metrics:
+        try:
+            found = each.regex.search(line[:MATCHED_CHARS], timeout=MATCH_S, concurrent=True)
+            value = float(found.group(1)) if found else None
+        except (TimeoutError, TypeError, ValueError):  # or the group took no part in the match, or is no number
+            continue
+        if value is not None and math.isfinite(value):
+            yield each.name, value

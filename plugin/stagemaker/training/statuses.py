@@ -1,0 +1,32 @@
+"""The steps of a training job. Statuses, order and messages are AWS's own."""
+
+from stagemaker.core.kinds import TRAINING_JOB
+from stagemaker.jobs.statuses import COMPLETED, FAILED, STOPPED, STOPPING, StatusTable, Step
+
+IN_PROGRESS = "InProgress"
+_ENDS = (FAILED, STOPPED, STOPPING)
+
+STATUSES = StatusTable(
+    noun=TRAINING_JOB.noun,
+    first="Starting",
+    started="Downloading",
+    has_secondary=True,
+    steps={
+        "Starting": Step(IN_PROGRESS, "Preparing the instances for training", ("Downloading", *_ENDS)),
+        "Downloading": Step(IN_PROGRESS, "Downloading input data", ("Training", *_ENDS)),
+        "Training": Step(
+            IN_PROGRESS,
+            "Training image download completed. Training in progress.",
+            ("Uploading", "Interrupted", *_ENDS),
+        ),
+        "Interrupted": Step(IN_PROGRESS, "The instances were taken back", ("Starting", *_ENDS)),
+        STOPPING: Step(
+            STOPPING, "Stopping the training job", ("Uploading", COMPLETED, FAILED, STOPPED, "MaxRuntimeExceeded")
+        ),
+        "Uploading": Step(IN_PROGRESS, "Uploading generated training model", (COMPLETED, "MaxRuntimeExceeded", *_ENDS)),
+        COMPLETED: Step(COMPLETED, "Training job completed"),
+        FAILED: Step(FAILED, "Training job failed"),
+        STOPPED: Step(STOPPED, "Training job stopped"),
+        "MaxRuntimeExceeded": Step(STOPPED, "Training job runtime exceeded MaxRuntimeInSeconds provided"),
+    },
+)

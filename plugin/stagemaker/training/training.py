@@ -1,0 +1,166 @@
+"""Training jobs: what their kind has to say of itself, and their work from the download to the upload."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from stagemaker.core.disk import explain
+from stagemaker.core.errors import ApiError
+from stagemaker.core.kinds import TRAINING_JOB
+from stagemaker.core.refs import Kind, Ref
+from stagemaker.core.store import Record
+from stagemaker.jobs.artifacts import read_failure
+from stagemaker.jobs.checks import Checks
+from stagemaker.jobs.follow import End, EndReason
+from stagemaker.jobs.job import Job
+from stagemaker.jobs.kind import FAILURE_CHARS, JobFailed, Outcome
+from stagemaker.jobs.statuses import COMPLETED, STOPPED, StatusTable
+from stagemaker.runtime.contract import ContainerSpec, Exit
+from stagemaker.runtime.hardware import sentence
+from stagemaker.training.metrics import measured
+from stagemaker.training.plan import DEFAULT_RUNTIME_S, TrainingPlan, training_plan
+from stagemaker.training.statuses import STATUSES
+from stagemaker.training.transfers import Transfers
+from stagemaker.training.unsupported import refuse_unsupported
+
+LOG = logging.getLogger(__name__)
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+class Training:
+    """The kind of training jobs."""
+
+    kind: Kind = TRAINING_JOB
+    statuses: StatusTable = STATUSES
+    log_group = LOG_GROUP
+    list_order = "Ascending"
+
+    def plan(self, ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
+        """The request as a plan. Raises ApiError, 501 for what is not implemented."""
+        refuse_unsupported(request)
+        return training_plan(ref, request)
+
+    def check(self, plan: TrainingPlan, checks: Checks) -> None:
+        """Image, hardware, role, the data of each channel, and the buckets that results go to."""
+        checks.image(plan.image, plan.entrypoint, plan.command)
+        checks.hardware(plan.instance_type, len(plan.hosts))
+        checks.role(plan.role_arn)
+        for channel in plan.channels:
+            checks.input(channel.uri, plan.role_arn)
+        checks.output(plan.model_uri)
+        if plan.checkpoints:
+            checks.output(plan.checkpoints.uri)
+
+    def record(self, plan: TrainingPlan, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What DescribeTrainingJob answers also where the request does not say it."""
+        return {
+            "ModelArtifacts": {"S3ModelArtifacts": plan.model_uri},
+            "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_S, **request.get("StoppingCondition", {})},
+            "EnableNetworkIsolation": False,
+            "EnableManagedSpotTraining": False,
+            "EnableInterContainerTrafficEncryption": request.get("EnableInterContainerTrafficEncryption", False),
+        }
+
+    def is_listed(self, record: Record, request: Mapping[str, Any]) -> bool:  # noqa: ARG002 - as the protocol has it
+        """No job of ours has a warm pool or a training plan."""
+        return not {"WarmPoolStatusEquals", "TrainingPlanArnEquals"} & request.keys()
+
+    def ending(self, record: Record) -> dict[str, Any]:
+        """The job is paid for from the start of its download to its end, a second at least."""
+        end_s = record[STATUSES.end_member]
+        seconds = max(1, round(end_s - record.get(STATUSES.start_member, end_s)))
+        return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+
+    def work(self, job: Job[TrainingPlan]) -> Outcome:
+        """Download, train, upload. Raises JobFailed with the container's own reason."""
+        job.enter("Downloading")
+        transfers = Transfers(job)
+        transfers.download(lambda: job.signals.any)
+        if job.signals.any:
+            return Outcome(STOPPED)
+        end = _train(job, transfers)
+        if job.signals.aborted:
+            return Outcome(STOPPED)
+        if end.failed is not None:
+            _save_what_failed(job, transfers)
+            raise JobFailed(_reason(job.plan, transfers, end.failed, end.exits[end.failed]))
+        transfers.save_checkpoints()
+        job.enter("Uploading")
+        transfers.save_results(model=True)
+        return Outcome(_LAST_STEPS[end.reason])
+
+
+_LAST_STEPS = {
+    EndReason.EXITED: COMPLETED,
+    EndReason.STOPPED: STOPPED,
+    EndReason.INTERRUPTED: STOPPED,  # no second attempt before managed spot training is implemented
+    EndReason.TIMED_OUT: "MaxRuntimeExceeded",
+}
+
+
+def _train(job: Job[TrainingPlan], transfers: Transfers) -> End:
+    """Run the containers to their end."""
+
+    def on_line(line: str) -> None:
+        for name, value in measured(job.plan.metrics, line):
+            job.metric(name, value)
+            _keep_last(job, name, value)
+
+    attempt = job.attempt(on_line)
+    return attempt.run(
+        _specs(job, transfers),
+        job.plan.max_runtime_s,
+        on_started=lambda hardware: job.enter("Training", sentence(hardware)),
+        on_tick=transfers.save_checkpoints_sometimes,
+    )
+
+
+def _keep_last(job: Job[TrainingPlan], name: str, value: float) -> None:
+    """The metrics of all hosts are the job's."""
+    last = {"MetricName": name, "Value": value, "Timestamp": job.clock()}
+    job.change(
+        lambda record: {
+            "FinalMetricDataList": [
+                *(datum for datum in record.get("FinalMetricDataList", []) if datum["MetricName"] != name),
+                last,
+            ]
+        }
+    )
+
+
+def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
+    plan = job.plan
+    return [
+        ContainerSpec(
+            name=f"{plan.name}-{host}",
+            image=plan.image,
+            command=plan.command,
+            base_dir=base,
+            environment={**plan.environment, **job.credentials},
+            entrypoint=plan.entrypoint,
+            host=host,
+            group=job.folder.name if len(plan.hosts) > 1 else "",  # unique, as the folder is
+            instance_type=plan.instance_type,
+        )
+        for host, base in zip(plan.hosts, transfers.bases, strict=True)
+    ]
+
+
+def _save_what_failed(job: Job[TrainingPlan], transfers: Transfers) -> None:
+    """Checkpoints and output data. The job's reason is its container's: one of ours is only logged."""
+    try:
+        transfers.save_checkpoints()
+        transfers.save_results(model=False)
+    except (ApiError, OSError) as error:
+        LOG.warning("training job %s failed, and what it made is not saved: %s", job.ref.name, explain(error))
+
+
+def _reason(plan: TrainingPlan, transfers: Transfers, index: int, end: Exit) -> str:
+    """What the runtime and the host itself say of its end, cut so that the code stays."""
+    told = (end.reason.rstrip("."), read_failure(transfers.bases[index]))
+    text = ". ".join(filter(None, told)) or "See job logs for more information"
+    host = f"{plan.hosts[index]}: " if len(plan.hosts) > 1 else ""
+    if end.lost:
+        return f"InternalServerError: {host}{text}"[:FAILURE_CHARS]
+    ending = f", exit code: {end.code}"
+    return f"AlgorithmError: {host}{text}"[: FAILURE_CHARS - len(ending)] + ending
