@@ -1,1 +1,4 @@
-"""Transfer learning on photos of classes: data in, a checked and served model out. It imports nothing else of ours."""
+"""Trains an image classifier by transfer learning: from folders of labelled pictures to a checked model artifact.
+
+It imports no other part of this repository.
+"""

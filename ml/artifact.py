@@ -19,7 +19,7 @@ ONNX_FILE = "model.onnx"
 CARD_FILE = "model.json"
 MODEL_FILES = (WEIGHTS_FILE, ONNX_FILE, CARD_FILE)
 ONNX_INPUT, ONNX_OUTPUT = "images", "logits"
-FORMAT = "stagemaker-model/1"  # raise the number when a reader of the old form would go wrong
+FORMAT = "stagemaker-model/1"  # raise the number when an older reader would misread the new form
 
 
 class BadArtifact(ValueError):
@@ -28,10 +28,10 @@ class BadArtifact(ValueError):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model is: enough to serve it, to judge it and to make it again.
+    """Describes a model: enough to serve it, to judge it and to train it again.
 
     `classes` are in the order of the logits. `metrics` are measured values by name, `versions` the packages that made
-    it, `data_digest` the digest of the training data, `weights` where the starting weights came from.
+    the model, `data_digest` the digest of the training data, `weights` the origin of the starting weights.
     """
 
     classes: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""Pictures on disk to batches of tensors, decoded in threads while the network works.
+"""Makes batches of tensors from pictures on disk; threads decode the next ones while the network computes.
 
-What is random (order, crops, mirroring) depends only on the seed and the epoch, never on what ran before:
-that is what makes a resumed training equal to an uninterrupted one.
+What is random (order, crops, mirroring) depends only on the seed and the epoch, never on what ran before. Because of
+that, a resumed training equals an uninterrupted one.
 """
 
 from collections import deque
@@ -24,49 +24,55 @@ Indices = npt.NDArray[np.int64]
 
 
 def fixed(split: Split, preprocessing: Preprocessing, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The split in its order, preprocessed as in serving: images float32 (<=size, 3, S, S), labels int64."""
+    """Batches of the split in its order, preprocessed as in serving: images float32 (<=size, 3, S, S), labels int64.
 
-    def make(index: int) -> Floats:
+    `size` is in pictures. Raises DataError, which names the file, for a broken picture."""
+
+    def load(index: int) -> Floats:
         try:
             return preprocess(split.files[index].read_bytes(), preprocessing)
         except BadImage as error:
             raise bad_image(split.files[index], error) from error
 
-    pieces = [np.arange(start, min(start + size, len(split))) for start in range(0, len(split), size)]
-    return _batches(split, pieces, make, workers)
+    batches = [np.arange(start, min(start + size, len(split))) for start in range(0, len(split), size)]
+    return _load_batches(split, batches, load, workers)
 
 
 def augmented(
-    split: Split, pieces: Sequence[Indices], preprocessing: Preprocessing, config: Config, workers: int, epoch: int
+    split: Split, batches: Sequence[Indices], preprocessing: Preprocessing, config: Config, workers: int, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The given pieces of the split, each picture a random crop, perhaps mirrored. Shapes as in `fixed`."""
+    """The given batches of the split; each picture is cropped at random and may be mirrored. Shapes and errors as in
+    `fixed`."""
 
-    def make(index: int) -> Floats:
+    def load(index: int) -> Floats:
         random = np.random.default_rng((config.seed, epoch, index))
         return random_view(split.files[index], preprocessing, config, random)
 
-    return _batches(split, pieces, make, workers)
+    return _load_batches(split, batches, load, workers)
 
 
-def pieces(count: int, config: Config, epoch: int) -> list[Indices]:
-    """The batches of an epoch over `count` examples, as their numbers."""
-    return list(chunks(shuffled(count, config.seed, epoch), config.batch_size))
+def batch_indices(count: int, config: Config, epoch: int) -> list[Indices]:
+    """The batches of an epoch over `count` examples; each batch is the numbers of its examples."""
+    return list(cut(shuffled(count, config.seed, epoch), config.batch_size))
 
 
 def shuffled(count: int, seed: int, epoch: int) -> Indices:
-    """The order of `count` examples in an epoch."""
+    """The random order of `count` examples in an epoch."""
     return np.random.default_rng((seed, epoch)).permutation(count)
 
 
-def chunks(order: Indices, size: int) -> Iterator[Indices]:
-    """`order` in pieces of `size`; a last piece of one is left out of several, since batch norm cannot train on it."""
+def cut(order: Indices, size: int) -> Iterator[Indices]:
+    """`order` in batches of `size`. A last batch of one example is left out unless it is the only one: batch norm
+    cannot train on it."""
     for start in range(0, len(order), size):
         if start == 0 or start + 1 < len(order):
             yield order[start : start + size]
 
 
 def random_view(path: Path, preprocessing: Preprocessing, config: Config, random: np.random.Generator) -> Floats:
-    """A crop of random area (min_crop..1), shape (3:4..4:3) and place, at the model's size: float32 (3, S, S)."""
+    """A crop of random area (min_crop..1), aspect ratio (3:4..4:3) and position, at the model's size.
+
+    Returns float32 (3, S, S). Raises DataError, which names the file, for a broken picture."""
     try:
         image = decode(path.read_bytes(), short_side=2 * preprocessing.resize)
     except BadImage as error:
@@ -83,23 +89,23 @@ def random_view(path: Path, preprocessing: Preprocessing, config: Config, random
     return normalise(np.asarray(view), preprocessing)
 
 
-def _batches(
-    split: Split, pieces: Sequence[Indices], make: Callable[[int], Floats], workers: int
+def _load_batches(
+    split: Split, batches: Sequence[Indices], load: Callable[[int], Floats], workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     with ThreadPoolExecutor(workers) as pool:
-        for piece, arrays in zip(pieces, _ahead(pool, make, pieces), strict=True):
-            labels = torch.tensor([split.labels[index] for index in piece])
+        for batch, arrays in zip(batches, _load_ahead(pool, load, batches), strict=True):
+            labels = torch.tensor([split.labels[index] for index in batch])
             yield torch.from_numpy(np.stack(arrays)), labels
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, make: Callable[[int], Floats], pieces: Sequence[Indices]
+def _load_ahead(
+    pool: ThreadPoolExecutor, load: Callable[[int], Floats], batches: Sequence[Indices]
 ) -> Iterator[list[Floats]]:
-    """The made pieces in order, two being made while one is used: bounded memory, busy threads."""
+    """The loaded batches in order. Two are loaded while one is used, which bounds the memory and keeps threads busy."""
     waiting: deque[list[Future[Floats]]] = deque()
     try:
-        for piece in pieces:
-            waiting.append([pool.submit(make, int(index)) for index in piece])
+        for batch in batches:
+            waiting.append([pool.submit(load, int(index)) for index in batch])
             if len(waiting) > 2:
                 yield [future.result() for future in waiting.popleft()]
         while waiting:

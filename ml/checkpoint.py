@@ -1,7 +1,7 @@
-"""Training state on disk, so that an interrupted job goes on where it stopped.
+"""Keeps the training state on disk, so that an interrupted job continues where it stopped.
 
-One safetensors file holds the tensors and, as JSON in its header, the rest of the state: a reader (and the
-copy in S3, which is replaced object by object) sees either the old state or the new one, never a mixture.
+One safetensors file holds the tensors and, as JSON in its header, the rest of the state. So a reader, or the copy in
+S3, which is replaced object by object, sees either the old state or the new one, never a mixture.
 """
 
 import json
@@ -22,12 +22,12 @@ FORMAT = "stagemaker-checkpoint/1"
 
 
 class CheckpointError(JobError):
-    """The checkpoint cannot be continued; the message is one clear sentence that says why."""
+    """The job cannot continue from the checkpoint; the message is one clear sentence that says why."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`state` is JSON: what is not a tensor. `identity` says of which job (hyperparameters, data, weights) it is."""
+    """`state` is what is not a tensor, fit for JSON. `identity` names the job by hyperparameters, data and weights."""
 
     tensors: Mapping[str, Tensor]
     state: Mapping[str, Any]
@@ -35,13 +35,13 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Replaces the checkpoint in `folder` in one step; the new one is on the disk before the old one goes."""
+    """Replaces the checkpoint in `folder` in one step, after the new file is complete on disk."""
     folder.mkdir(parents=True, exist_ok=True)
     header = {"format": FORMAT, "state": json.dumps(checkpoint.state), "identity": json.dumps(checkpoint.identity)}
     partial = folder / f".{FILE}.partial"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     save_file(tensors, partial, header)
-    partial.chmod(0o644)  # safetensors writes for its owner only
+    partial.chmod(0o644)  # safetensors makes it readable to its owner only
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(folder / FILE)
@@ -55,7 +55,7 @@ def load(folder: Path, identity: Mapping[str, str]) -> Checkpoint | None:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - `file` is not a dict
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"The checkpoint {FILE} is broken ({error}): remove it to start again.") from error
     if header.get("format") != FORMAT:

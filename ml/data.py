@@ -1,7 +1,7 @@
-"""Finds the labelled pictures: SageMaker channels that hold one folder a class.
+"""Finds the labelled pictures: SageMaker channels that hold one folder for each class.
 
-The layout is checked before anything is trained. It imports no torch, and reads no pixels but for
-`check_images`, so that a wrong layout fails the job within a second.
+The layout is checked before the training starts. This module imports no torch, and only `check_images` decodes
+pictures, so that a wrong layout fails the job within a second.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 class DataError(JobError):
-    """The data cannot be trained on; the message is one clear sentence that names the folder or file."""
+    """The data cannot be used for training; the message is one clear sentence that names the folder or file."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One channel: its pictures in a fixed order, and the number of each one's class."""
+    """One channel: its pictures in a fixed order, and the class number of each picture."""
 
     name: str
     files: tuple[Path, ...]
@@ -34,14 +34,14 @@ class Split:
         return len(self.files)
 
     def picked(self, indices: Iterable[int]) -> "Split":
-        """The pictures of those numbers, in that order."""
+        """A split of the pictures with these numbers, in this order."""
         chosen = list(indices)
         return Split(self.name, tuple(self.files[i] for i in chosen), tuple(self.labels[i] for i in chosen))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The splits by name ("test" may be absent), the classes in the order of the labels, and a digest of it all."""
+    """The splits by name ("test" may be absent), the classes in the order of the labels, and a digest of all files."""
 
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
@@ -49,7 +49,7 @@ class Dataset:
 
 
 def scan(root: Path) -> Dataset:
-    """The dataset in `root` (/opt/ml/input/data). Raises DataError for a layout that cannot be trained on."""
+    """The dataset in `root` (/opt/ml/input/data). Raises DataError for a layout that cannot be used for training."""
     folders = {name: _class_folders(root, name) for name in _present(root)}
     classes = tuple(folders["train"])
     if len(classes) < 2:
@@ -59,7 +59,7 @@ def scan(root: Path) -> Dataset:
 
 
 def check_images(dataset: Dataset, workers: int, say: Callable[[str], None]) -> None:
-    """Decodes every picture once, so that a broken one fails the job now and not after hours. Raises DataError."""
+    """Decodes every picture once, so that a broken picture fails the job now and not after hours. Raises DataError."""
     files = [path for split in dataset.splits.values() for path in split.files]
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(_check, files):
@@ -68,7 +68,7 @@ def check_images(dataset: Dataset, workers: int, say: Callable[[str], None]) -> 
 
 
 def bad_image(path: Path, error: BadImage) -> DataError:
-    """The error for a broken picture: it names the file as channel/class/name."""
+    """The error for a broken picture; it names the file as channel/class/name."""
     return DataError(f"{'/'.join(path.parts[-3:])} cannot be used: {error}")
 
 
@@ -87,12 +87,12 @@ def _present(root: Path) -> list[str]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """Sorted content without hidden files (.DS_Store and the like)."""
+    """The content of a folder by name, without hidden files such as .DS_Store."""
     return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=lambda path: path.name)
 
 
 def _class_folders(root: Path, split: str) -> dict[str, list[Path]]:
-    """Class name -> its pictures, by name. Every class folder holds at least one, and nothing else."""
+    """Class name -> its pictures, by name. Raises DataError unless every class folder holds only pictures."""
     found = {}
     for folder in _visible(root / split):
         if not folder.is_dir():
@@ -124,7 +124,7 @@ def _some(names: list[str]) -> str:
 
 
 def _digest(root: Path, splits: Mapping[str, Split]) -> str:
-    """SHA-256 over each file's relative path and content digest, in a fixed order: equal data, equal digest."""
+    """SHA-256 over the relative path and the content of each file, in a fixed order: equal data has an equal digest."""
     total = hashlib.sha256()
     for split in splits.values():
         for path in split.files:

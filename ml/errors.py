@@ -1,13 +1,15 @@
-"""How a job ends early: by an error that its owner can mend, or because it was asked to. Anything else that is raised
-is a fault of ours."""
+"""The two exceptions that end a job early: an error that the job's owner can correct, and a request to stop.
+
+Any other exception is a bug in this repository.
+"""
 
 
 class JobError(Exception):
-    """The job cannot go on; the message is one clear sentence for its owner, fit to be the job's FailureReason."""
+    """The job cannot continue; the message is one clear sentence for its owner, fit to be the job's FailureReason."""
 
 
 class Stopped(Exception):
-    """The job was asked to stop; the work in hand was dropped."""
+    """The job was asked to stop; the unfinished step was dropped."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

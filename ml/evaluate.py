@@ -1,7 +1,7 @@
-"""How good a model is: accuracy, loss and the confusion of classes from logits, and the files that show them.
+"""Measures a model: accuracy, loss and the confusion matrix from logits, and the files that show them.
 
-Pure numpy and Pillow: the same figures can be computed from an endpoint's answers. The picture is drawn by Pillow,
-because matplotlib would cost seconds for its font cache in every fresh container.
+It needs only numpy and Pillow, so the same figures can be computed from the responses of an endpoint. Pillow draws the
+confusion matrix, because matplotlib builds a font cache for seconds in every new container.
 """
 
 import csv
@@ -20,7 +20,8 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`confusion[i, j]` counts the examples of class i taken for class j. `loss` is the mean cross-entropy in nats."""
+    """`confusion[i, j]` counts the examples of class i that were predicted as class j. `loss` is the mean cross-entropy
+    in nats. `top1` and `top5` are shares, 0 to 1."""
 
     classes: tuple[str, ...]
     top1: float
@@ -29,26 +30,26 @@ class Evaluation:
     confusion: Array
 
     def rows(self) -> list[dict[str, Any]]:
-        """For each class: examples, precision, recall, F1 and the class it is most often taken for."""
+        """For each class: examples, precision, recall, F1 and the class that is most often predicted instead."""
         return [self._row(index) for index in range(len(self.classes))]
 
     def _row(self, index: int) -> dict[str, Any]:
-        examples, taken = int(self.confusion[index].sum()), int(self.confusion[:, index].sum())
+        examples, predicted = int(self.confusion[index].sum()), int(self.confusion[:, index].sum())
         hits = int(self.confusion[index, index])
         wrong = self.confusion[index].copy()
         wrong[index] = 0
         return {
             "class": self.classes[index],
             "examples": examples,
-            "precision": round(hits / taken, 4) if taken else 0.0,
+            "precision": round(hits / predicted, 4) if predicted else 0.0,
             "recall": round(hits / examples, 4) if examples else 0.0,
-            "f1": round(2 * hits / (examples + taken), 4) if examples + taken else 0.0,
+            "f1": round(2 * hits / (examples + predicted), 4) if examples + predicted else 0.0,
             "most_confused_with": self.classes[int(wrong.argmax())] if wrong.any() else "",
         }
 
 
 def evaluate(logits: Array, labels: Array, classes: Sequence[str]) -> Evaluation:
-    """Figures for logits (N, classes) and labels (N,). Of equal logits the lower class number counts as the better."""
+    """Figures for logits (N, classes) and labels (N,). Of equal logits, the lower class number ranks higher."""
     order = np.argsort(-logits, axis=1, kind="stable")  # (N, classes), best first
     hits = order == labels[:, None]
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
@@ -78,7 +79,8 @@ def write(evaluation: Evaluation, folder: Path, split: str) -> None:
 
 
 def draw(evaluation: Evaluation) -> Image.Image:
-    """The confusion matrix: true classes down, predicted across, darker for a larger share of the true class."""
+    """The confusion matrix as a picture: one row for each true class, one column for each predicted class. A darker
+    cell is a larger share of the true class."""
     count = len(evaluation.classes)
     cell = max(12, min(40, 1200 // count))
     font = ImageFont.load_default(max(9, min(14, cell - 3)))
@@ -103,7 +105,7 @@ def draw(evaluation: Evaluation) -> Image.Image:
 def _label(
     image: Image.Image, pen: ImageDraw.ImageDraw, font: Any, name: str, margin: int, offset: int, cell: int
 ) -> None:
-    """The class name before its row and, turned by a quarter, above its column."""
+    """Draws the class name to the left of its row and, turned by 90 degrees, above its column."""
     pen.text((margin - 6, 28 + offset + cell / 2), name, "black", font, anchor="rm")
     strip = Image.new("RGB", (margin - 6, cell), "white")
     ImageDraw.Draw(strip).text((0, cell / 2), name, "black", font, anchor="lm")

@@ -1,7 +1,7 @@
-"""Writes a trained network as an artifact: safetensors for training on, ONNX for serving, a card in JSON.
+"""Writes a trained network as an artifact: weights in safetensors, a graph in ONNX for serving, a model card in JSON.
 
-The ONNX file is run and compared with PyTorch before anything appears in the folder, and the card comes last:
-a reader never finds a model that was not checked or is half written.
+The ONNX file is run and compared with PyTorch before any file appears in the folder, and the card is written last. So a
+reader never finds a model that was not checked or is half written.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ from ml.artifact import CARD_FILE, ONNX_FILE, ONNX_INPUT, ONNX_OUTPUT, WEIGHTS_F
 from ml.errors import JobError
 
 OPSET = 18
-TOLERANCE = 1e-3  # of the logits' largest size; float32 kernels of two libraries differ by about 1e-5
+TOLERANCE = 1e-3  # relative to the largest logit; float32 kernels of two libraries differ by about 1e-5
 _PACKAGES = ("torch", "torchvision", "timm", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "safetensors")
 
 
@@ -29,14 +29,15 @@ class ExportError(JobError):
 
 
 def versions() -> dict[str, str]:
-    """The packages that made a model, for its card."""
+    """The version of each package that makes a model, for its card."""
     return {name: version(name) for name in _PACKAGES}
 
 
 def export(model: nn.Module, card: ModelCard, images: Tensor, folder: Path) -> None:
     """Writes model.safetensors, model.onnx and model.json into `folder`.
 
-    `images` float32 (N >= 2, 3, S, S) are what ONNX is compared on. Raises ExportError, and then writes nothing.
+    ONNX and the network are compared on `images`, float32 (N >= 2, 3, S, S). Raises ExportError, and then writes
+    nothing.
     """
     model = model.eval().cpu()
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,7 @@ def export(model: nn.Module, card: ModelCard, images: Tensor, folder: Path) -> N
         check(model, partial / ONNX_FILE, images)
         state: Mapping[str, Tensor] = model.state_dict()
         save_file({name: value.contiguous() for name, value in state.items()}, partial / WEIGHTS_FILE, {"format": "pt"})
-        (partial / WEIGHTS_FILE).chmod(0o644)  # safetensors writes for its owner only
+        (partial / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it readable to its owner only
         (partial / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
         (folder / CARD_FILE).unlink(missing_ok=True)  # an older card must not describe the new weights
         for name in (WEIGHTS_FILE, ONNX_FILE, CARD_FILE):
@@ -54,7 +55,9 @@ def export(model: nn.Module, card: ModelCard, images: Tensor, folder: Path) -> N
 
 
 def check(model: nn.Module, path: Path, images: Tensor) -> float:
-    """The largest difference of ONNX's logits from the network's, for one image and for all. Raises ExportError."""
+    """The largest difference between the logits of ONNX and of the network, for one image and for all images together.
+
+    Raises ExportError when it is larger than TOLERANCE."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -75,8 +78,8 @@ def check(model: nn.Module, path: Path, images: Tensor) -> float:
 def _write_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
     for module in model.modules():
         if hasattr(module, "inplace"):
-            setattr(module, "inplace", False)  # noqa: B010 - not every module has it; the exporter takes three times as long over in-place activations
-    free: dict[int, Any] = {0: torch.export.Dim("n", min=1)}
+            setattr(module, "inplace", False)  # noqa: B010 - not every module has it; in-place activations make the exporter three times slower
+    any_count: dict[int, Any] = {0: torch.export.Dim("n", min=1)}
     program = torch.onnx.export(
         model,
         (example,),
@@ -85,10 +88,10 @@ def _write_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
         opset_version=OPSET,
         input_names=[ONNX_INPUT],
         output_names=[ONNX_OUTPUT],
-        dynamic_shapes=(free,),
+        dynamic_shapes=(any_count,),
     )
     if program is None:
         raise ExportError("PyTorch's exporter gave no ONNX program.")
     for node in program.model.graph:
-        node.metadata_props.clear()  # the trainer's source lines and paths are nobody's business
+        node.metadata_props.clear()  # it holds source lines and paths of the training machine
     program.save(path, external_data=False)

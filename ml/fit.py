@@ -1,7 +1,8 @@
-"""The training loop: epochs, validation, early stopping, checkpoints. It knows nothing of files but the checkpoint's.
+"""The training loop: epochs, validation, early stopping, checkpoints. The checkpoint is the only file that it touches.
 
-Every epoch is a function of the state before it, the seed and its number, so on a CPU a resumed training ends bit
-for bit like an uninterrupted one. An epoch that is interrupted is dropped: the checkpoint of the last whole one stands.
+Every epoch is a function of the state before it, the seed and its number, so on a CPU a resumed training ends with
+exactly the same bits as an uninterrupted one. An interrupted epoch is dropped: the checkpoint of the last whole epoch
+remains.
 """
 
 import math
@@ -24,12 +25,12 @@ _AMP = "cuda"
 
 
 class TrainingError(JobError):
-    """The training went wrong; the message is one clear sentence that says what to change."""
+    """The training failed; the message is one clear sentence that says what to change."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands after a whole epoch; `best_epoch` (0: none yet) is the one whose weights count."""
+    """The state of a training after a whole epoch. `best_epoch` is the epoch whose weights are kept; 0 is none."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -38,19 +39,21 @@ class Progress:
     history: tuple[Mapping[str, float], ...] = ()
 
     def after(self, row: Mapping[str, float]) -> "Progress":
-        """The progress one epoch on. Better is the higher validation accuracy, of equal ones the lower loss."""
+        """The progress after one more epoch, which had the figures in `row`.
+
+        An epoch is better when its validation accuracy is higher, or when that is equal and its loss is lower."""
         accuracy, loss = row["valid_accuracy"], row["valid_loss"]
         better = not self.best_epoch or (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
         best = (self.epoch + 1, accuracy, loss) if better else (self.best_epoch, self.best_accuracy, self.best_loss)
         return Progress(self.epoch + 1, *best, (*self.history, row))
 
     def finished(self, config: Config) -> bool:
-        """All epochs are done, or `patience` of them brought nothing better."""
+        """Whether all epochs are done, or the last `patience` epochs were not better than the best one."""
         return self.epoch >= config.epochs or self.epoch - self.best_epoch >= config.patience
 
 
 class Trainer:
-    """Optimizer, loss scale and the best weights of one training: what a checkpoint holds beside the Progress."""
+    """The optimizer, the loss scale and the best weights of one training. A checkpoint holds them and the Progress."""
 
     def __init__(self, module: nn.Module, config: Config, device: torch.device, ranks: Ranks) -> None:
         self.module, self.config, self.device, self.ranks = module, config, device, ranks
@@ -65,7 +68,7 @@ class Trainer:
         self.best = self._snapshot()
 
     def epoch(self, number: int, learner: Learner) -> float:
-        """Trains one epoch; the mean loss over its examples. Raises Stopped, TrainingError."""
+        """Trains one epoch and returns the mean loss over its examples. Raises Stopped, TrainingError."""
         self.module.train()
         rate = self.config.learning_rate * (1 + math.cos(math.pi * (number - 1) / self.config.epochs)) / 2
         for group in self.optimizer.param_groups:
@@ -74,15 +77,15 @@ class Trainer:
         for inputs, labels, size in learner.train_batches(number):
             total += self._step(inputs, labels, self.ranks.weight(len(labels), size)).double() * size
             count += size
-        for figures in self.module.buffers():
-            if figures.is_floating_point():
-                self.ranks.mean(figures)
+        for statistics in self.module.buffers():
+            if statistics.is_floating_point():
+                self.ranks.mean(statistics)
         mean = float(self.ranks.mean(total)) / count
         check_finite(mean, "loss", number)
         return mean
 
-    def keep(self) -> None:
-        """Remembers the weights of this moment as the best."""
+    def keep_best(self) -> None:
+        """Keeps a copy of the present weights as the best ones."""
         self.best = self._snapshot()
 
     def tensors(self) -> dict[str, Tensor]:
@@ -93,14 +96,14 @@ class Trainer:
         return found | {f"best.{name}": value for name, value in self.best.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], scale: Mapping[str, Any]) -> None:
-        """The inverse of tensors()."""
-        self.module.load_state_dict(_under(tensors, "module."))
-        self.best = _under(tensors, "best.")
+        """Sets the training to the state of these tensors, as tensors() returned them, and of this loss scale."""
+        self.module.load_state_dict(_with_prefix(tensors, "module."))
+        self.best = _with_prefix(tensors, "best.")
         state: dict[int, dict[str, Tensor]] = {}
         weights = list(self.module.parameters())
-        for name, value in _under(tensors, "optimizer.").items():
+        for name, value in _with_prefix(tensors, "optimizer.").items():
             index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = _laid_out(value, weights[int(index)])
+            state.setdefault(int(index), {})[key] = _in_layout_of(weights[int(index)], value)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.scaler.load_state_dict(dict(scale))
@@ -109,7 +112,7 @@ class Trainer:
         with torch.autocast(self.device.type, self.dtype, enabled=self.amp):
             loss = nn.functional.cross_entropy(self._network(inputs), labels) * weight
         self.optimizer.zero_grad()
-        with self.ranks.exchange():
+        with self.ranks.translate_errors():
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -120,10 +123,10 @@ class Trainer:
 
 
 def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str, str]) -> Progress:
-    """Trains until finished or stopped, going on from the checkpoint in `folder`.
+    """Trains until finished or stopped, starting from the checkpoint in `folder` if there is one.
 
-    The module ends with the best weights. Prints one line an epoch. The first rank saves, all read.
-    Raises CheckpointError, RanksError, TrainingError."""
+    Afterwards the learner's module has the best weights. Says one line for each epoch. The first rank writes the
+    checkpoint, and all ranks read it. Raises CheckpointError, RanksError, TrainingError."""
     ranks = context.ranks
     trainer, progress = Trainer(learner.module, context.config, context.device, ranks), Progress()
     if saved := checkpoint.load(folder, identity):
@@ -131,15 +134,15 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
         trainer.restore(saved.tensors, state.pop("scale"))
         progress = Progress(**state | {"history": tuple(state["history"])})
         context.say(f"resumed after_epoch={progress.epoch}")
-    ranks.agree({"checkpoint": str(progress)})
+    ranks.require_equal({"checkpoint": str(progress)})
     try:
         while not progress.finished(context.config):
-            row = ranks.decided(_row(trainer.epoch(progress.epoch + 1, learner), *learner.logits("valid")))
-            check_finite(row["valid_loss"], "validation loss", progress.epoch + 1)  # else it could count as the best
+            row = ranks.broadcast(_row(trainer.epoch(progress.epoch + 1, learner), *learner.logits("valid")))
+            check_finite(row["valid_loss"], "validation loss", progress.epoch + 1)  # or it might be the best
             progress = progress.after(row)
             if progress.best_epoch == progress.epoch:
-                trainer.keep()
-            context.say(_line(progress, ranks))
+                trainer.keep_best()
+            context.say(_epoch_line(progress, ranks))
             if ranks.first:
                 state = asdict(progress) | {"scale": trainer.scaler.state_dict()}
                 checkpoint.save(folder, Checkpoint(trainer.tensors(), state, identity))
@@ -151,18 +154,18 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
 
 
 def check_finite(loss: float, what: str, epoch: int) -> None:
-    """Raises TrainingError where a training has gone astray."""
+    """Raises TrainingError when `loss` is infinite or not a number; the message calls it `what`."""
     if not math.isfinite(loss):
         raise TrainingError(f"The {what} is not finite in epoch {epoch}; a smaller 'learning-rate' may help.")
 
 
-def _laid_out(value: Tensor, like: Tensor) -> Tensor:
-    """`value` in the memory layout of its weight, as before the checkpoint: another one rounds differently."""
-    return torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+def _in_layout_of(weight: Tensor, value: Tensor) -> Tensor:
+    """`value` in the memory layout of its weight, as before the checkpoint: another layout rounds differently."""
+    return torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value
 
 
-def _line(progress: Progress, ranks: Ranks) -> str:
-    """One rank only prints the figures: they are the job's metrics."""
+def _epoch_line(progress: Progress, ranks: Ranks) -> str:
+    """The line after an epoch. Only the first rank prints the figures: metric definitions read them from the log."""
     if not ranks.first:
         return f"rank={ranks.rank} after_epoch={progress.epoch}"
     figures = " ".join(f"{name}={value:.4f}" for name, value in progress.history[-1].items())
@@ -177,5 +180,5 @@ def _row(train_loss: float, logits: Tensor, labels: Tensor) -> dict[str, float]:
     }
 
 
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

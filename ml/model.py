@@ -1,4 +1,4 @@
-"""The network: a pretrained backbone from images to features, and a linear head from features to logits."""
+"""Builds the network: a pretrained backbone from images to features, and a linear head from features to logits."""
 
 import copy
 import itertools
@@ -38,7 +38,8 @@ def build(config: Config, classes: int, weights: Weights) -> Classifier:
 
 
 def preprocessing(config: Config) -> Preprocessing:
-    """What the backbone's weights expect, at the config's size: TensorFlow's -1..1 or ImageNet's mean and deviation."""
+    """The preprocessing that the backbone's weights were trained with, at the config's size: values -1..1 (TensorFlow),
+    or ImageNet's mean and standard deviation."""
     size, resize = config.image_size, round(config.image_size / config.crop)
     if config.backbone == "efficientnet-lite0":
         return Preprocessing(size, resize, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -46,21 +47,21 @@ def preprocessing(config: Config) -> Preprocessing:
 
 
 def fused(body: nn.Module) -> nn.Module:
-    """A copy for inference with each batch norm folded into the convolution before it: twice as fast on a CPU.
+    """A copy for inference, with each batch norm folded into the convolution before it: twice as fast on a CPU.
 
-    Holds for backbones that define a convolution and its norm one after the other, as all of ours do (tested)."""
+    Correct only for backbones that define a batch norm directly after its convolution. Ours do, which is tested."""
     body = copy.deepcopy(body).eval()
     for parent in list(body.modules()):
         children = list(parent.named_children())
         for (conv_name, conv), (norm_name, norm) in itertools.pairwise(children):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
-                setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))  # timm's norm carries the activation
+                setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))  # timm's norm contains the activation
     return body
 
 
 def _lite0() -> tuple[nn.Module, int]:
-    import timm  # takes 2 s: only for who uses it
+    import timm  # takes 2 s, so only when it is used
 
     body: nn.Module = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)
     return body, 1280
@@ -78,7 +79,7 @@ def _mobilenet() -> tuple[nn.Module, int]:
     from torchvision.models import mobilenet_v3_large
 
     body = mobilenet_v3_large()
-    body.classifier = body.classifier[:2]  # Linear 960 -> 1280 and Hardswish; dropout and the old head go
+    body.classifier = body.classifier[:2]  # keeps Linear 960 -> 1280 and Hardswish, drops dropout and the old head
     return body, 1280
 
 
@@ -89,15 +90,16 @@ _BODIES: dict[str, Callable[[], tuple[nn.Module, int]]] = {
 }
 
 
-def _load(body: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
-    """Copies the backbone's part of the weights; a head that they hold for other classes is left out."""
+def _load(body: nn.Module, state: Mapping[str, Tensor], message: str) -> None:
+    """Copies the backbone's weights from `state` and ignores a head. Raises WeightsError, which begins with
+    `message`."""
     wanted = body.state_dict()
     given = {rename(name): value for name, value in state.items()}
     missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
     if missing:
-        raise WeightsError(f"{complaint}: they lack {missing[0]}.")
+        raise WeightsError(f"{message}: they lack {missing[0]}.")
     for name, value in wanted.items():
         if name in given and given[name].shape != value.shape:
             shapes = f"{tuple(given[name].shape)}, not {tuple(value.shape)}"
-            raise WeightsError(f"{complaint}: {name} is {shapes}.")
+            raise WeightsError(f"{message}: {name} is {shapes}.")
     body.load_state_dict(wanted | {name: given[name] for name in wanted if name in given})

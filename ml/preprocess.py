@@ -1,10 +1,11 @@
-"""Bytes of a photo to the model's input: the one module that training, evaluation and serving share.
+"""Turns the bytes of a picture into the model's input. Training, evaluation and serving share this module.
 
-It exists so that the trainer and the endpoint cannot disagree about a single pixel. It needs only numpy and Pillow.
+It exists so that the trainer and the endpoint compute the same value for every pixel. It needs only numpy and Pillow.
 
-What is accepted: still JPEG, PNG and WebP of bounded size. Greyscale, palette, 16-bit and CMYK images become
-8-bit RGB, transparency is laid on white, the EXIF orientation is applied (and ignored where the EXIF block is broken).
-An animation is refused, for no one of its frames is *the* picture; a camera's multi-picture JPEG counts as its first.
+Accepted are still images in JPEG, PNG and WebP of bounded size. Greyscale, palette, 16-bit and CMYK images become
+8-bit RGB, transparent pixels are laid on white, and the EXIF orientation is applied (a broken EXIF block is ignored).
+An animation is refused, because none of its frames is the one picture. Of a camera's multi-picture JPEG the first
+picture is used.
 """
 
 import io
@@ -18,11 +19,11 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_PIXELS = 50_000_000  # of a JPEG: a 50-megapixel phone photo passes, and is decoded at a fraction of its size
-# Of PNG and WebP, which have to be decoded whole, and of which 34 bytes can hold a square as large as one likes.
+MAX_PIXELS = 50_000_000  # of a JPEG, which is decoded at a fraction of its size; phones take photos of 50 megapixels
+# Of PNG and WebP, which are decoded at full size; a file of 34 bytes can declare any size.
 MAX_PIXELS_WHOLE = 4096 * 4096
 MAX_SIZE = 1024  # pixels a side of a model's input
-# Pillow warns at its own limit and fails at twice that; decode() checks ours before any pixel is decoded.
+# Pillow warns at its own limit and fails at twice that limit. decode() checks our limits before it decodes a pixel.
 Image.MAX_IMAGE_PIXELS = None
 
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -44,8 +45,10 @@ class BadImage(ValueError):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes the model's input: the short side to `resize` pixels, the centre `size` x `size` of that,
-    values 0..1, then `(value - mean) / std` for each of R, G, B. Raises ValueError for values that make no sense."""
+    """How an image becomes the model's input: the short side is scaled to `resize` pixels, the centre of `size` x
+    `size` pixels is kept, values become 0..1, then `(value - mean) / std` for each of R, G and B.
+
+    Raises ValueError for values that cannot be used."""
 
     size: int
     resize: int
@@ -67,12 +70,12 @@ class Preprocessing:
             raise ValueError(f"std must be positive, not {self.std!r}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON can hold them."""
+        """The fields in types that JSON can hold."""
         return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """The inverse of to_dict; ValueError names a missing, unknown or senseless key."""
+        """The inverse of to_dict. Raises ValueError, which names the missing, unknown or unusable key."""
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise ValueError(f"Preprocessing needs the keys {sorted(names)}, not {sorted(values)}.")
@@ -87,8 +90,8 @@ class Preprocessing:
 def decode(data: bytes, short_side: int | None = None) -> Image.Image:
     """The image in `data` as 8-bit RGB, upright.
 
-    With `short_side` (pixels), a much larger JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, never below that
-    side: several times faster for camera photos. Raises BadImage for everything that is not an acceptable image.
+    With `short_side` (pixels), a much larger JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, but never smaller than
+    that side; this is several times faster for camera photos. Raises BadImage for data that is not an accepted image.
     """
     if not data:
         raise BadImage("The image is empty.")
@@ -103,13 +106,13 @@ def decode(data: bytes, short_side: int | None = None) -> Image.Image:
         raise
     except UnidentifiedImageError:
         raise BadImage("The data is not a JPEG, PNG or WebP image.") from None
-    except Exception as error:  # decoders meet hostile bytes: whatever they raise, the image is what is wrong
+    except Exception as error:  # bytes may be hostile: whatever a decoder raises, the image is at fault
         reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
         raise BadImage(f"The image is broken or truncated: {reason}.") from error
 
 
 def to_array(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
-    """float32 (3, size, size), normalised. Scaling and centre crop are one antialiased resize of the crop's box."""
+    """float32 (3, size, size), normalised. One antialiased resize of the crop's box both scales and crops."""
     p = preprocessing
     width, height = image.size
     side = min(width, height) * p.size / p.resize
@@ -120,7 +123,7 @@ def to_array(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np
 
 
 def normalise(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
-    """uint8 (H, W, 3) -> float32 (3, H, W), contiguous."""
+    """uint8 (H, W, 3) -> contiguous float32 (3, H, W), by the mean and standard deviation of each channel."""
     mean, std = (np.asarray(values, np.float32).reshape(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
     array = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
     array *= 1 / (255 * std)
@@ -129,9 +132,9 @@ def normalise(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> np
 
 
 def preprocess(data: bytes, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
-    """Bytes -> float32 (3, size, size), as the model was evaluated. Raises BadImage.
+    """Bytes -> float32 (3, size, size), computed as for the evaluation of the model. Raises BadImage.
 
-    Twice the resize side is asked of the decoder, so that the last reduction is always ours and antialiased."""
+    The decoder is asked for twice the resize side, so that the last reduction is always the antialiased one."""
     return to_array(decode(data, short_side=2 * preprocessing.resize), preprocessing)
 
 
@@ -154,7 +157,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode of the accepted formats -> RGB; 16-bit values keep their high byte; transparency is laid on white."""
+    """Any mode of the accepted formats -> RGB. 16-bit values keep their high byte; transparent parts become white."""
     if image.mode.startswith("I"):
         high = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
         return Image.fromarray(high).convert("RGB")

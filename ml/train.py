@@ -1,4 +1,4 @@
-"""A training job from top to bottom: data and config in; checkpoints, evaluation and an artifact out."""
+"""A training job from start to end: reads a config and data; writes checkpoints, an evaluation and an artifact."""
 
 import csv
 import os
@@ -13,7 +13,7 @@ import torch
 from ml.artifact import ModelCard
 from ml.config import Config
 from ml.data import Dataset, check_images
-from ml.distributed import ALONE, Ranks
+from ml.distributed import ONE_HOST, Ranks
 from ml.errors import Stopped
 from ml.evaluate import evaluate, write
 from ml.export import export, versions
@@ -22,12 +22,12 @@ from ml.learners import Context, FullLearner, HeadLearner, Learner, sample
 from ml.model import Classifier, build, preprocessing
 from ml.weights import Weights, find_weights
 
-_CHECKED_IMAGES = 4  # real pictures on which the ONNX model is compared with the network
+_CHECKED_IMAGES = 4  # pictures of the data on which the ONNX model is compared with the network
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Folders of a job: input channels, the artifact, files for the user, checkpoints."""
+    """Folders of a job: `data` holds the channels, `model` the artifact, `output` the evaluation's files."""
 
     data: Path
     model: Path
@@ -41,22 +41,22 @@ def train(
     paths: Paths,
     stop: Callable[[], bool],
     say: Callable[[str], None],
-    ranks: Ranks = ALONE,
+    ranks: Ranks = ONE_HOST,
 ) -> None:
-    """Trains, evaluates and exports; progress goes to `say`, a line at a time.
+    """Trains, evaluates and exports; passes each line of progress to `say`.
 
-    Once `stop` answers True it ends soon, with the best model so far and the checkpoint of the last whole epoch.
-    Of several `ranks`, each calls this with the same data and settings, and the first writes the files.
-    Raises a JobError for what the owner of the job can mend.
+    After `stop` answers True it ends soon, with the best model so far and the checkpoint of the last whole epoch.
+    With several `ranks`, every rank calls this with the same data and config, and the first rank writes the files.
+    Raises JobError for what the owner of the job can correct.
     """
     start = time.monotonic()
     device, threads = set_up()
     weights = find_weights(config, paths.data / "pretrained")
     model = build(config, len(dataset.classes), weights).to(device)
     context = Context(config, dataset, preprocessing(config), device, threads, stop, say, ranks)
-    say(_opening(context, weights, threads))
+    say(_first_line(context, weights, threads))
     try:
-        with ranks.joined(device.type, stop):
+        with ranks.connected(device.type, stop):
             metrics = _fit(model, context, paths, _identity(config, dataset, weights, device))
     except Stopped:
         metrics = {}
@@ -81,8 +81,8 @@ def train(
 
 
 def _fit(model: Classifier, context: Context, paths: Paths, identity: dict[str, str]) -> dict[str, Any]:
-    """Trains and evaluates; the metrics for the card, none if no epoch was ended. Raises Stopped."""
-    context.ranks.agree(identity)
+    """Trains and evaluates; returns the metrics for the card, empty if no epoch was completed. Raises Stopped."""
+    context.ranks.require_equal(identity)
     learner = _learner(model, context)
     progress = fit(learner, context, paths.checkpoints, identity)
     if not progress.best_epoch:
@@ -91,13 +91,14 @@ def _fit(model: Classifier, context: Context, paths: Paths, identity: dict[str, 
 
 
 def set_up() -> tuple[torch.device, int]:
-    """Makes algorithms deterministic and the number of threads explicit; the device and that number, which is
-    OMP_NUM_THREADS or else the cores."""
+    """Makes algorithms deterministic and sets the number of threads: OMP_NUM_THREADS, or else the number of cores.
+
+    Returns the device and the number of threads."""
     threads = int(os.environ.get("OMP_NUM_THREADS") or _cores())
     torch.set_num_threads(threads)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses to be deterministic
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow; we read none
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and never read
     return torch.device("cuda" if torch.cuda.is_available() else "cpu"), threads
 
 
@@ -113,7 +114,7 @@ def _learner(model: Classifier, context: Context) -> Learner:
     return FullLearner(model, context)
 
 
-def _opening(context: Context, weights: Weights, threads: int) -> str:
+def _first_line(context: Context, weights: Weights, threads: int) -> str:
     counts = " ".join(f"{name}={len(split)}" for name, split in context.dataset.splits.items())
     config = context.config
     return (
@@ -123,9 +124,9 @@ def _opening(context: Context, weights: Weights, threads: int) -> str:
 
 
 def _identity(config: Config, dataset: Dataset, weights: Weights, device: torch.device) -> dict[str, str]:
-    """What must be equal to go on from a checkpoint. A job may be given more epochs or patience than before."""
-    free = {"epochs", "patience"}
-    settings = {name: value for name, value in config.to_hyperparameters().items() if name not in free}
+    """What must be equal to continue from a checkpoint. Epochs and patience may differ."""
+    may_differ = {"epochs", "patience"}
+    settings = {name: value for name, value in config.to_hyperparameters().items() if name not in may_differ}
     start = weights.source.get("sha256") or weights.source["source"]
     return settings | {"data digest": dataset.digest, "starting weights": start, "kind of device": device.type}
 
@@ -140,8 +141,8 @@ def _metrics(progress: Progress) -> dict[str, Any]:
 
 
 def _evaluate(learner: Learner, context: Context, progress: Progress, folder: Path) -> dict[str, float]:
-    """Evaluates valid and test unless stopped; the metrics for the card. The first rank writes their files and
-    history.csv."""
+    """Evaluates valid and test, until the job must stop; returns the metrics for the card. The first rank writes the
+    files of each split, and history.csv."""
     if context.ranks.first:
         _write_history(progress, folder)
     metrics: dict[str, float] = {}

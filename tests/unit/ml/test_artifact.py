@@ -1,4 +1,4 @@
-"""A model card survives its file, and a card that cannot be used is refused by name."""
+"""A model card is read as it was written, and a card that cannot be used is refused with the reason."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
         read_card(tmp_path)
 
 
-def test_a_card_that_is_not_text(tmp_path: Path) -> None:
+def test_a_card_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / CARD_FILE).write_bytes(b"\xff\xfe\x00")
     (tmp_path / ONNX_FILE).write_bytes(b"graph")
     with pytest.raises(BadArtifact, match="UTF-8"):
@@ -67,7 +67,7 @@ def test_a_bad_card_is_refused(change: dict[str, object], says: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "says"), [("{", "not JSON"), ("[]", "must be a JSON object"), ("{}", "format")])
-def test_text_that_is_no_card(text: str, says: str) -> None:
+def test_text_that_is_not_a_card_is_refused(text: str, says: str) -> None:
     with pytest.raises(BadArtifact, match=says):
         ModelCard.from_json(text)
 

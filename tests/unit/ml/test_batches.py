@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ml.batches import augmented, chunks, fixed, pieces, shuffled
+from ml.batches import augmented, batch_indices, cut, fixed, shuffled
 from ml.config import Config
 from ml.data import DataError, Split, scan
 from ml.preprocess import Preprocessing, preprocess
@@ -33,7 +33,8 @@ def test_augmented_depends_on_seed_and_epoch_only(split: Split) -> None:
     config = Config(batch_size=4, image_size=32)
 
     def epoch(number: int, config: Config = config) -> torch.Tensor:
-        return torch.cat([images for images, _ in augmented(split, pieces(9, config, number), P, config, 2, number)])
+        indices = batch_indices(9, config, number)
+        return torch.cat([images for images, _ in augmented(split, indices, P, config, 2, number)])
 
     first = epoch(1)
     assert first.shape == (8, 3, 32, 32)  # the ninth would be a batch of one
@@ -42,15 +43,15 @@ def test_augmented_depends_on_seed_and_epoch_only(split: Split) -> None:
     assert not torch.equal(epoch(1, replace(config, seed=1)), first)
 
 
-def test_order_is_a_permutation() -> None:
+def test_the_order_is_a_permutation() -> None:
     assert sorted(shuffled(10, 0, 3)) == list(range(10))
-    assert [len(piece) for piece in chunks(np.arange(10), 4)] == [4, 4, 2]
-    assert [len(piece) for piece in chunks(np.arange(9), 4)] == [4, 4]
+    assert [len(batch) for batch in cut(np.arange(10), 4)] == [4, 4, 2]
+    assert [len(batch) for batch in cut(np.arange(9), 4)] == [4, 4]
 
 
-def test_broken_file_is_named(split: Split) -> None:
+def test_a_broken_file_is_named(split: Split) -> None:
     split.files[5].write_bytes(b"no image")
     with pytest.raises(DataError, match=r"^train/green/2\.png cannot be used"):
         list(fixed(split, P, 2, 2))
     with pytest.raises(DataError, match=r"^train/green/2\.png cannot be used"):
-        list(augmented(split, pieces(9, Config(), 1), P, Config(), 2, 1))
+        list(augmented(split, batch_indices(9, Config(), 1), P, Config(), 2, 1))

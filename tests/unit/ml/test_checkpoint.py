@@ -1,4 +1,4 @@
-"""A checkpoint comes back as it was saved, and is refused when it is broken or of another job."""
+"""A checkpoint is loaded as it was saved, and is refused when it is broken or of another job."""
 
 from pathlib import Path
 
@@ -25,25 +25,25 @@ def test_round_trip_leaves_one_file(tmp_path: Path) -> None:
     assert (folder / FILE).stat().st_mode & 0o044 == 0o044
 
 
-def test_none(tmp_path: Path) -> None:
+def test_load_gives_none_without_a_checkpoint(tmp_path: Path) -> None:
     assert load(tmp_path, IDENTITY) is None
 
 
-def test_of_another_job(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_job_is_refused(tmp_path: Path) -> None:
     save(tmp_path, CHECKPOINT)
     with pytest.raises(CheckpointError, match="of another job: its seed is '0', not '1'; give this job another"):
         load(tmp_path, IDENTITY | {"seed": "1"})
 
 
 @pytest.mark.parametrize("size", [0, 5, 100])
-def test_truncated(tmp_path: Path, size: int) -> None:
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path, size: int) -> None:
     save(tmp_path, CHECKPOINT)
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:size])
     with pytest.raises(CheckpointError, match="is broken"):
         load(tmp_path, IDENTITY)
 
 
-def test_foreign_file(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     save_file(TENSORS, tmp_path / FILE)
     with pytest.raises(CheckpointError, match="has format None"):
         load(tmp_path, IDENTITY)

@@ -10,7 +10,7 @@ import pytest
 from ml.config import Config, ConfigError, describe
 
 
-def test_defaults_follow_the_kind_of_fine_tuning() -> None:
+def test_the_learning_rate_follows_the_kind_of_fine_tuning() -> None:
     assert Config.from_hyperparameters({}).learning_rate == 0.003
     assert Config.from_hyperparameters({"fine-tune": "full"}).learning_rate == 0.0005
     assert Config.from_hyperparameters({"fine-tune": "full", "learning-rate": "0.1"}).learning_rate == 0.1
@@ -32,11 +32,11 @@ def test_values_become_typed() -> None:
         config.epochs = 8  # type: ignore[misc]
 
 
-def test_json_strings_of_the_sdk() -> None:
+def test_a_json_string_of_the_sdk_is_read() -> None:
     assert Config.from_hyperparameters({"backbone": '"resnet50"', "epochs": '"3"'}).backbone == "resnet50"
 
 
-def test_services_own_keys_pass() -> None:
+def test_hyperparameters_of_sagemaker_are_passed_over() -> None:
     extra = {"_tuning_objective_metric": "valid_accuracy", "sagemaker_program": "train.py"}
     assert Config.from_hyperparameters(extra) == Config.from_hyperparameters({})
 
@@ -55,12 +55,12 @@ def test_round_trip() -> None:
         ("fine-tuning", "fine-tune"),
     ],
 )
-def test_misspelt_name_suggests_the_nearest(name: str, near: str) -> None:
+def test_a_misspelt_name_suggests_the_nearest_name(name: str, near: str) -> None:
     with pytest.raises(ConfigError, match=f"Unknown hyperparameter '{name}': did you mean '{near}'"):
         Config.from_hyperparameters({name: "1"})
 
 
-def test_name_like_no_other_lists_the_known() -> None:
+def test_a_name_without_a_near_match_lists_the_known_names() -> None:
     with pytest.raises(ConfigError, match="known are backbone, weights"):
         Config.from_hyperparameters({"zzz": "1"})
 
@@ -82,13 +82,13 @@ def test_name_like_no_other_lists_the_known() -> None:
         ("fine-tune", '"a\\"', "one of head, full"),
     ],
 )
-def test_out_of_range(name: str, value: str, accepted: str) -> None:
+def test_a_value_out_of_range_is_refused(name: str, value: str, accepted: str) -> None:
     with pytest.raises(ConfigError, match=f"'{name}' must be {accepted}"):
         Config.from_hyperparameters({name: value})
 
 
 @pytest.mark.parametrize("value", [3, None, ["1"], True])
-def test_only_strings(value: Any) -> None:
+def test_a_value_that_is_not_a_string_is_refused(value: Any) -> None:
     with pytest.raises(ConfigError, match="'epochs' must be a string"):
         Config.from_hyperparameters({"epochs": value})
 

@@ -1,4 +1,4 @@
-"""Figures against values worked out by hand, and the files."""
+"""The figures are those computed by hand, and the files hold them."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ CLASSES = ("a", "b", "c", "d", "e", "f")
 LOGITS = np.eye(6, dtype=np.float32)[[0, 0, 1, 2]]  # predicted: a a b c
 
 
-def test_figures() -> None:
+def test_figures_are_those_computed_by_hand() -> None:
     result = evaluate(LOGITS, np.array([0, 1, 1, 5]), CLASSES)
     assert result.top1 == 0.5
     assert result.top5 == 0.75  # f is the last of six equals
@@ -24,7 +24,7 @@ def test_figures() -> None:
     assert result.confusion[1].tolist() == [1, 1, 0, 0, 0, 0]
 
 
-def test_rows() -> None:
+def test_rows_are_those_computed_by_hand() -> None:
     rows = evaluate(LOGITS, np.array([0, 1, 1, 5]), CLASSES).rows()
     assert rows[1] == {
         "class": "b", "examples": 2, "precision": 1.0, "recall": 0.5, "f1": 0.6667, "most_confused_with": "a",
@@ -37,7 +37,7 @@ def test_huge_logits_do_not_overflow() -> None:
     assert (result.loss, result.top5) == (0.0, 1.0)
 
 
-def test_files(tmp_path: Path) -> None:
+def test_the_files_hold_the_figures(tmp_path: Path) -> None:
     write(evaluate(LOGITS, np.array([0, 1, 1, 5]), CLASSES), tmp_path, "test")
     content = json.loads((tmp_path / "test_evaluation.json").read_text())
     assert (content["accuracy"], content["confusion"][5][2]) == (0.5, 1)
@@ -48,7 +48,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 133])
-def test_picture_fits_its_classes(count: int) -> None:
+def test_the_picture_has_a_bounded_size(count: int) -> None:
     names = [f"{index:03}.some_breed_name" for index in range(count)]
     labels = np.arange(count)
     image = draw(evaluate(np.eye(count), labels, names))

@@ -42,7 +42,7 @@ def folder(model: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_artifact_is_complete(model: nn.Module, folder: Path) -> None:
+def test_the_artifact_is_complete(model: nn.Module, folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == sorted(MODEL_FILES)
     assert read_card(folder) == CARD
     assert all((folder / name).stat().st_mode & 0o044 == 0o044 for name in MODEL_FILES)
@@ -58,7 +58,7 @@ def test_onnx_takes_any_number_of_images(model: nn.Module, folder: Path, count: 
         np.testing.assert_allclose(session.run(["logits"], {"images": images.numpy()})[0], model(images), atol=1e-5)
 
 
-def test_onnx_tells_nothing_of_the_trainer(folder: Path) -> None:
+def test_onnx_holds_no_metadata_of_the_training_machine(folder: Path) -> None:
     graph = onnx.load(folder / "model.onnx")
     onnx.checker.check_model(graph)
     assert not [node for node in graph.graph.node if node.metadata_props]

@@ -1,4 +1,4 @@
-"""Photos of every kind become the model's input, or are refused in a sentence."""
+"""Pictures of every kind become the model's input, or are refused with one sentence."""
 
 import contextlib
 import io
@@ -28,8 +28,8 @@ def gradient(width: int = 64, height: int = 48) -> Image.Image:
     return Image.fromarray(np.stack([x, y, 255 - x], axis=-1).astype(np.uint8))
 
 
-def bomb(width: int, height: int) -> bytes:
-    """A valid PNG header of a huge image, and hardly any data."""
+def decompression_bomb(width: int, height: int) -> bytes:
+    """A valid PNG header of a huge image, with very little data."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -61,11 +61,11 @@ def test_values_are_normalised_by_channel() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (33, 31)])
-def test_odd_shapes(size: tuple[int, int]) -> None:
+def test_extreme_shapes_are_accepted(size: tuple[int, int]) -> None:
     assert np.allclose(preprocess(encode(Image.new("RGB", size, "white")), PLAIN), 1.0)
 
 
-def test_grey_palette_and_bits() -> None:
+def test_grey_palette_and_one_bit_images_become_rgb() -> None:
     for mode in ("L", "P", "1"):
         image = decode(encode(Image.new("RGB", (8, 8), "white").convert(mode)))
         assert (image.mode, image.getpixel((3, 3))) == ("RGB", (255, 255, 255))
@@ -83,7 +83,7 @@ def test_transparency_is_laid_on_white(mode: str) -> None:
     assert decode(encode(image, **options)).getpixel((4, 4)) == (255, 255, 255)
 
 
-def test_cmyk_jpeg() -> None:
+def test_a_cmyk_jpeg_becomes_rgb() -> None:
     red = decode(encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG")).getpixel((8, 8))
     assert isinstance(red, tuple)
     assert red[0] > 240 > 20 > max(red[1:])
@@ -100,7 +100,7 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_a_broken_exif_block_is_passed_over() -> None:
+def test_a_broken_exif_block_is_ignored() -> None:
     data = encode(gradient(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
     assert decode(data).size == (64, 48)
 
@@ -135,13 +135,13 @@ def test_large_jpegs_are_decoded_smaller_and_look_the_same() -> None:
         (encode(gradient(), "PNG")[:-60], "broken or truncated"),
         (encode(gradient(), "WEBP")[:60], "not a JPEG, PNG or WebP|broken or truncated"),
         (encode(gradient(), "JPEG")[:3], "not a JPEG, PNG or WebP|broken or truncated"),
-        (bomb(100_000, 100_000), "100000 x 100000 pixels; at most 16,777,216"),
-        (bomb(MAX_PIXELS_WHOLE + 1, 1), "pixels"),
-        (bomb(0, 5), "not a JPEG, PNG or WebP|broken or truncated"),
-        (bomb(4000, 4000), "broken or truncated"),
+        (decompression_bomb(100_000, 100_000), "100000 x 100000 pixels; at most 16,777,216"),
+        (decompression_bomb(MAX_PIXELS_WHOLE + 1, 1), "pixels"),
+        (decompression_bomb(0, 5), "not a JPEG, PNG or WebP|broken or truncated"),
+        (decompression_bomb(4000, 4000), "broken or truncated"),
     ],
 )
-def test_bad_images(data: bytes, says: str) -> None:
+def test_unusable_images_are_refused(data: bytes, says: str) -> None:
     with pytest.raises(BadImage, match=says) as caught:
         preprocess(data, PLAIN)
     assert str(caught.value).endswith(".")
@@ -178,6 +178,6 @@ def test_round_trip_as_a_dict() -> None:
         ({"colour": 1}, "keys"),
     ],
 )
-def test_senseless_preprocessing_is_refused(change: dict[str, object], says: str) -> None:
+def test_unusable_preprocessing_is_refused(change: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Preprocessing.from_dict(PLAIN.to_dict() | change)

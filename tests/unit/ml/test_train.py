@@ -1,4 +1,4 @@
-"""Whole trainings on small data: they learn, stop, and write what they promise."""
+"""Whole trainings on small data: they learn, stop, and write their files."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def run(config: Config, data: Path, base: Path, stop: Callable[[], bool] = never
     return lines
 
 
-def test_head_on_the_package_weights(data: Path, tmp_path: Path) -> None:
+def test_the_head_learns_on_the_weights_of_the_package(data: Path, tmp_path: Path) -> None:
     lines = run(replace(HEAD, weights="imagenet", image_size=64), data, tmp_path)
     assert len([line for line in lines if EPOCH.match(line)]) == 4
     assert any(re.match(r"features split=train images=12/12 images_per_s=\d", line) for line in lines)
@@ -53,13 +53,13 @@ def test_a_config_of_defaults_trains(data: Path, tmp_path: Path) -> None:
     assert read_card(tmp_path / "model").metrics["test_accuracy"] == 1.0
 
 
-def test_stopped_leaves_the_model_so_far(data: Path, tmp_path: Path) -> None:
+def test_a_stopped_training_writes_the_model_so_far(data: Path, tmp_path: Path) -> None:
     lines = run(HEAD, data, tmp_path, StopAfter(16))
     assert any(line.startswith("stopped after_epoch=") for line in lines)
     assert 1 <= read_card(tmp_path / "model").metrics["epochs"] < HEAD.epochs
 
 
-def test_stopped_before_the_first_epoch_leaves_no_model(data: Path, tmp_path: Path) -> None:
+def test_a_training_stopped_before_the_first_epoch_writes_no_model(data: Path, tmp_path: Path) -> None:
     assert run(HEAD, data, tmp_path, StopAfter(1))[-1].startswith("Stopped before the first epoch ended")
     assert not (tmp_path / "model").exists()
 
