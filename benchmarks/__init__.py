@@ -1,1 +1,4 @@
-"""Measured figures: one scenario a module, compared in one run with a peer or a baseline. `python -m benchmarks`."""
+"""Measures Stagemaker: each scenario is a module, and one run compares it with a peer or a baseline.
+
+`python -m benchmarks` runs the scenarios.
+"""

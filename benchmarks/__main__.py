@@ -8,14 +8,15 @@ SCENARIOS = ("training_overhead", "endpoint_start", "invoke_endpoint", "compose_
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one scenario, or all."""
+    """Runs one scenario, or all of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("scenario", choices=(*SCENARIOS, "all"), nargs="?", default="all")
-    parser.add_argument("--rounds", type=int, default=5, help="of each (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default: %(default)s)")
     options = parser.parse_args(arguments)
     for name in SCENARIOS if options.scenario == "all" else (options.scenario,):
-        print(f"{name}: {(importlib.import_module(f'benchmarks.{name}').__doc__ or '').partition(':')[0]}")
-        importlib.import_module(f"benchmarks.{name}").main(options.rounds)
+        scenario = importlib.import_module(f"benchmarks.{name}")
+        print(f"{name}: {(scenario.__doc__ or '').splitlines()[0]}")
+        scenario.main(options.rounds)
     return 0
 
 

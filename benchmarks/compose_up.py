@@ -1,15 +1,15 @@
-"""From `docker compose up` to healthy, with the images there: the goal is 20 s."""
+"""The time from `docker compose up` to healthy, with images that are already built: the goal is 20 s."""
 
 import os
 
-from benchmarks.place import PROJECT, free_port
+from benchmarks.environment import PROJECT, free_port
 from benchmarks.timing import in_turn, summary, write
 from infra import compose
 from infra.paths import paths
 
 
 def main(rounds: int) -> None:
-    """Measure and write."""
+    """Measures the scenario and writes its figures."""
     os.environ |= {"STAGEMAKER_PROJECT": PROJECT, "REGISTRY_PORT": str(free_port())}
     try:
         seconds = in_turn(rounds, {"up": _up, "down": _down})

@@ -1,11 +1,11 @@
-"""From CreateEndpoint to InService beside `docker run` to the first /ping that answers, with the same tiny image."""
+"""The time from CreateEndpoint to InService, and from `docker run` of the same image to the first response of /ping."""
 
 import http.client
 import itertools
 import time
 from typing import Any
 
-from benchmarks.place import IMAGE, ROLE, docker, free_port, image, stack
+from benchmarks.environment import IMAGE, ROLE, docker, free_port, image, stack
 from benchmarks.timing import in_turn, summary, write
 
 POLL_S = 0.05
@@ -13,7 +13,7 @@ _LIMIT_S = 120.0
 
 
 def main(rounds: int) -> None:
-    """Measure and write."""
+    """Measures the scenario and writes its figures."""
     numbers = itertools.count()
     with image(), stack() as session:
         sagemaker = session.client("sagemaker")
@@ -37,7 +37,7 @@ def main(rounds: int) -> None:
 
 
 def endpoint(sagemaker: Any, name: str) -> None:
-    """An endpoint from its creation until it serves."""
+    """Creates an endpoint and waits until it is InService. Raises RuntimeError when it fails, or TimeoutError."""
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="bench")
     deadline = time.monotonic() + _LIMIT_S
     while (found := sagemaker.describe_endpoint(EndpointName=name))["EndpointStatus"] == "Creating":
@@ -49,7 +49,7 @@ def endpoint(sagemaker: Any, name: str) -> None:
 
 
 def ping(containers: list[str]) -> None:
-    """A container from `docker run` until it answers; it is put into `containers`."""
+    """Starts a container, adds it to `containers` and waits until /ping answers 200. Raises TimeoutError."""
     port = free_port()
     containers.append(docker("run", "--detach", "--publish", f"127.0.0.1:{port}:8080", IMAGE, "serve"))
     deadline = time.monotonic() + _LIMIT_S

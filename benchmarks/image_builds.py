@@ -1,5 +1,8 @@
-"""Sizes of the images, and how long a build takes: cold (nothing cached but downloaded packages), and after a change
-of one line of code (the goal: under 5 s each). Works in a copy of the checkout."""
+"""The sizes of the images and the times of their builds, in a copy of the checkout.
+
+A cold build finds only downloaded packages in the cache. The other build follows the change of one line of code; its
+goal is under 5 s for each image.
+"""
 
 import shutil
 import subprocess
@@ -8,12 +11,12 @@ import uuid
 from functools import partial
 from pathlib import Path
 
-from benchmarks.place import PROJECT, docker
+from benchmarks.environment import PROJECT, docker
 from benchmarks.timing import in_turn, once, summary, write
 from infra.paths import CHECKOUT
 
 CODE = {
-    "localstack": "plugin/stagemaker/stage.py",
+    "localstack": "plugin/stagemaker/app.py",
     "lambda": "containers/lambda/handler.py",
     "serve": "containers/serve/app.py",
     "trainer": "ml/fit.py",
@@ -21,7 +24,7 @@ CODE = {
 
 
 def main(rounds: int) -> None:
-    """Measure and write."""
+    """Measures the scenario and writes its figures."""
     figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
@@ -45,8 +48,8 @@ def _copy(folder: Path) -> None:
         if (CHECKOUT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, folder / name)
-    # Locks that no build has seen make a build cold. --no-cache would leave two layers for one step in the cache, and
-    # later builds of trainer and serve-gpu with one of them each.
+    # A lock that no build has read makes the build cold. --no-cache would leave two layers of the same step in the
+    # cache, and later builds of trainer and serve-gpu would no longer share one.
     for lock in (folder / "requirements").glob("*.txt"):
         with lock.open("a") as file:
             file.write(f"# {uuid.uuid4()}\n")

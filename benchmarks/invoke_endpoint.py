@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.endpoint_start import endpoint
-from benchmarks.place import IMAGE, ROLE, docker, image, stack
+from benchmarks.environment import IMAGE, ROLE, docker, image, stack
 from benchmarks.timing import write
 
 CLIENTS = (1, 8)

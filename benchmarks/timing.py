@@ -1,4 +1,4 @@
-"""Times things in turn and writes the figures down, with the command and the machine that they come from."""
+"""Measures times in turn, and writes the figures with the command and the machine that they come from."""
 
 import json
 import os
@@ -17,9 +17,10 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def in_turn(rounds: int, timed: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Seconds of each call, `rounds` times each, one after the other, so that a neighbour's load hits all alike.
+    """The seconds of each call in each round. The calls take turns, so that other load on the machine affects all
+    alike.
 
-    One round before the first is not counted: caches are warm for everybody."""
+    One round before the first is not counted: it fills the caches for all of them."""
     seconds: dict[str, list[float]] = {name: [] for name in timed}
     for number in range(rounds + 1):
         for name, call in timed.items():
@@ -31,10 +32,10 @@ def in_turn(rounds: int, timed: Mapping[str, Callable[[], object]]) -> dict[str,
 
 
 def once(call: Callable[[], object]) -> float:
-    """Seconds that it takes, or that it returns as a float when it knows better."""
+    """The seconds that the call takes. A call that returns a float has measured itself, and its figure is taken."""
     began = time.perf_counter()
-    told = call()
-    return told if isinstance(told, float) else time.perf_counter() - began
+    returned = call()
+    return returned if isinstance(returned, float) else time.perf_counter() - began
 
 
 def summary(seconds: list[float]) -> dict[str, float]:
@@ -48,7 +49,7 @@ def summary(seconds: list[float]) -> dict[str, float]:
 
 
 def write(scenario: str, figures: Mapping[str, Any]) -> None:
-    """Into results/<scenario>.json, and onto the terminal."""
+    """Writes the figures to results/<scenario>.json and prints them."""
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
     found = {"scenario": scenario, "command": command, "machine": machine(), "figures": figures}
     RESULTS.mkdir(exist_ok=True)
@@ -59,18 +60,18 @@ def write(scenario: str, figures: Mapping[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on. The load average says whether somebody else was busy."""
+    """What the figures depend on. The load average shows whether other processes were busy."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "revision": _answer("git", "describe", "--always", "--dirty"),
+        "revision": _output_of("git", "describe", "--always", "--dirty"),
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "docker": _answer("docker", "version", "--format", "{{.Server.Version}}"),
+        "docker": _output_of("docker", "version", "--format", "{{.Server.Version}}"),
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }
 
 
-def _answer(*command: str) -> str:
+def _output_of(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

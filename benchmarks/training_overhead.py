@@ -1,7 +1,8 @@
-"""What a training job costs beside its training: from CreateTrainingJob to Completed, with an image that exits at
-once, against `docker run` of it and against the local mode of sagemaker's SDK 2.257, in one run.
+"""The overhead of a training job: the time from CreateTrainingJob to Completed with an image that exits at once.
 
-The goal: at most 1.5 s over `docker run`, and at least 3 times less over it than local mode's."""
+It is compared with `docker run` of the image, and with the local mode of the sagemaker SDK 2.257, in one run. The goal
+is at most 1.5 s more than `docker run`, and an overhead that is at least 3 times smaller than that of local mode.
+"""
 
 import itertools
 import logging
@@ -15,7 +16,7 @@ from typing import Any
 from sagemaker.estimator import Estimator
 from sagemaker.local import LocalSession
 
-from benchmarks.place import IMAGE, ROLE, docker, image, stack, training_request
+from benchmarks.environment import IMAGE, ROLE, docker, image, stack, training_request
 from benchmarks.timing import in_turn, summary, write
 
 POLL_S = 0.25  # DescribeTrainingJob in a close loop would slow the job that is measured
@@ -24,11 +25,11 @@ SDK_NETWORK = "sagemaker-local"
 
 
 def main(rounds: int) -> None:
-    """Measure and write."""
+    """Measures the scenario and writes its figures."""
     logging.getLogger("sagemaker").setLevel(logging.ERROR)
     numbers = itertools.count()
     with image(), stack() as session, tempfile.TemporaryDirectory() as folder:
-        _settle_the_sdk(Path(folder))
+        _provide_docker_compose(Path(folder))
         sagemaker = session.client("sagemaker")
         local = LocalSession(boto_session=session)
         local.config = {"local": {"local_code": True, "container_root": folder}}
@@ -41,7 +42,7 @@ def main(rounds: int) -> None:
             },
         )
     if SDK_NETWORK in docker("network", "ls", "--format", "{{.Name}}").split():
-        docker("network", "rm", SDK_NETWORK)  # which local mode leaves behind
+        docker("network", "rm", SDK_NETWORK)  # local mode does not remove it
     run, ours, theirs = (statistics.median(seconds[name]) for name in seconds)
     write(
         "training_overhead",
@@ -53,7 +54,7 @@ def main(rounds: int) -> None:
 
 
 def job(sagemaker: Any, name: str) -> float:
-    """Seconds from the call that creates a training job to the TrainingEndTime of its record, by the same clock."""
+    """Seconds from the call that creates a training job to TrainingEndTime in its description, by the same clock."""
     began = time.time()
     sagemaker.create_training_job(**training_request(name))
     deadline = time.monotonic() + _LIMIT_S
@@ -66,9 +67,9 @@ def job(sagemaker: Any, name: str) -> float:
     return float(found["TrainingEndTime"].timestamp() - began)
 
 
-def _settle_the_sdk(folder: Path) -> None:
-    """It takes `docker compose` only when its version is written with a v, which Debian leaves out, but also a
-    `docker-compose` on the PATH."""
+def _provide_docker_compose(folder: Path) -> None:
+    """Puts a `docker-compose` into a folder of the PATH. The SDK accepts `docker compose` only when its version begins
+    with a v, which Debian omits."""
     command = folder / "docker-compose"
     command.write_text('#!/bin/sh\nexec docker compose "$@"\n')
     command.chmod(0o755)
@@ -76,7 +77,8 @@ def _settle_the_sdk(folder: Path) -> None:
 
 
 def local_mode(session: LocalSession, folder: str) -> None:
-    """The same image by the SDK's local mode, in its fastest setting: with logs=False it sleeps for 5 s at the end."""
+    """Runs the same image by the SDK's local mode in its fastest setting: with logs=False it sleeps for 5 s at the
+    end."""
     estimator = Estimator(
         image_uri=IMAGE,
         role=ROLE,

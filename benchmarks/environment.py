@@ -1,4 +1,4 @@
-"""A stack in containers of the benchmark's own, beside any that is in use, and a tiny image for it to run."""
+"""The environment of a benchmark: a stack in containers of its own, next to one that is in use, and a tiny image."""
 
 import json
 import os
@@ -74,10 +74,10 @@ def image() -> Iterator[str]:
 
 @contextmanager
 def stack() -> Iterator[boto3.Session]:
-    """A running stack, with the role `bench` and the bucket `bench`; the session's clients reach it."""
+    """A running stack with the role `bench` and the bucket `bench`. The clients of the session reach it."""
     os.environ |= {"STAGEMAKER_PROJECT": PROJECT, "REGISTRY_PORT": str(free_port())}
-    where = paths()
-    running = compose.start(where, free_port(), stays=True)
+    folders = paths()
+    running = compose.start(folders, free_port(), stays=True)
     try:
         os.environ["AWS_ENDPOINT_URL"] = running.endpoint
         session = boto3.Session("test", "test", region_name="us-east-1")
@@ -88,24 +88,24 @@ def stack() -> Iterator[boto3.Session]:
         yield session
     finally:
         del os.environ["AWS_ENDPOINT_URL"]
-        compose.stop(where)
+        compose.stop(folders)
 
 
 def docker(*arguments: str) -> str:
-    """What the command prints; it must succeed."""
+    """Runs a docker command and returns what it prints. Raises CalledProcessError when it fails."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def training_request(name: str) -> dict[str, Any]:
-    """CreateTrainingJob for the tiny image, without data."""
+    """The request of CreateTrainingJob for the tiny image, without input data."""
     return {
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
