@@ -12,7 +12,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.hosting import invoke
 from tests.contract.docker_world import Proxy, World, unreachable
 from tests.unit.plugin.fakes import FakeClock
-from tests.unit.plugin.hosting_world import Hosting, until
+from tests.unit.plugin.hosting_environment import Hosting, until
 
 CALLERS = 8
 BROKEN_OFF = "ModelError: The container broke off the connection"
@@ -46,13 +46,14 @@ DEAF = "import socket; server = socket.create_server(('', 8080)); server.accept(
 NOBODY = "print('asked'); time.sleep(600)"
 
 
-class Stand(Hosting):
+class DockerHosting(Hosting):
     """Endpoints on a Docker runtime of their own, under a clock that the test moves."""
 
     def __init__(self, image: str, folder: Path) -> None:
         self.clock, self.engine = FakeClock(), World(image, folder)
         self.proxy = Proxy(folder / "engine.sock")
-        super().__init__(folder, self.clock, self.engine.new_runtime(url=self.proxy.url))
+        runtime = self.engine.new_runtime(url=self.proxy.url)
+        super().__init__(folder, self.clock, runtime, self.engine.supervisor)
 
     def serve(self, source: str = SERVER, ping: str = "", **variant: int) -> None:
         """Create the endpoint "end"."""
@@ -72,14 +73,13 @@ class Stand(Hosting):
         return answer.decode()
 
     def close(self) -> None:
-        self.endpoints.close()
         self.engine.close()
         self.proxy.cut()
 
 
 @pytest.fixture
-def stand(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Stand]:
-    made = Stand(docker_image, tmp_path)
+def hosting(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[DockerHosting]:
+    made = DockerHosting(docker_image, tmp_path)
     yield made
     made.close()
     assert (made.engine.left(), made.left()) == ([], [])
@@ -88,53 +88,57 @@ def stand(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize(("source", "ping"), [(NOBODY, ""), (DEAF, ""), (SERVER, "time.sleep(3)")])
-def test_a_container_that_does_not_answer_ping_in_time_fails_the_endpoint(stand: Stand, source: str, ping: str) -> None:
-    stand.serve(source, ping)
-    stand.wait_for_line("asked")
-    assert stand.status() == "Creating"
-    stand.clock.now += 61
-    stand.wait_for("Failed")
-    assert "did not answer GET /ping with 200 within 60 s" in stand.describe()["FailureReason"]
-    assert (stand.engine.left(), stand.left()) == ([], [])
+def test_a_container_that_does_not_answer_ping_in_time_fails_the_endpoint(
+    hosting: DockerHosting, source: str, ping: str
+) -> None:
+    hosting.serve(source, ping)
+    hosting.wait_for_line("asked")
+    assert hosting.status() == "Creating"
+    hosting.clock.now += 61
+    hosting.wait_for("Failed")
+    assert "did not answer GET /ping with 200 within 60 s" in hosting.describe()["FailureReason"]
+    assert (hosting.engine.left(), hosting.left()) == ([], [])
 
 
-def test_a_ping_that_is_slow_at_first_is_asked_again(stand: Stand) -> None:
-    stand.serve(ping="time.sleep(3 if Handler.pings == 1 else 0)")
-    stand.wait_for("InService")
+def test_a_ping_that_is_slow_at_first_is_asked_again(hosting: DockerHosting) -> None:
+    hosting.serve(ping="time.sleep(3 if Handler.pings == 1 else 0)")
+    hosting.wait_for("InService")
 
 
-def test_an_answer_that_comes_too_late_is_a_model_error(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand.serve()
-    stand.wait_for("InService")
+def test_an_answer_that_comes_too_late_is_a_model_error(
+    hosting: DockerHosting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosting.serve()
+    hosting.wait_for("InService")
     monkeypatch.setattr(invoke, "TIMEOUT_S", 0.5)
     with pytest.raises(ApiError) as late:
-        stand.ask(b"late")
+        hosting.ask(b"late")
     assert (late.value.code, late.value.status) == ("ModelError", 424)
     assert late.value.message.startswith('Received server error (0) from primary with message "Your invocation timed')
     assert late.value.members["OriginalStatusCode"] == 0
-    assert stand.logs.values["Invocation5XXErrors"] == [1.0]
+    assert hosting.logs.values["Invocation5XXErrors"] == [1.0]
     monkeypatch.undo()
-    assert ":" not in stand.outcome(b"hello")
-    assert (stand.status(), stand.healthy()) == ("InService", 1)
+    assert ":" not in hosting.outcome(b"hello")
+    assert (hosting.status(), hosting.healthy()) == ("InService", 1)
 
 
-def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(stand: Stand) -> None:
-    stand.serve(InitialInstanceCount=2)
-    stand.wait_for("InService")
+def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(hosting: DockerHosting) -> None:
+    hosting.serve(InitialInstanceCount=2)
+    hosting.wait_for("InService")
     dead, enough = threading.Event(), threading.Event()
     had, later = list[str](), list[str]()  # what calls came to, made before and after the death
 
     def call() -> None:
         while not enough.is_set():
             made = later if dead.is_set() else had
-            made.append(stand.outcome(b"work"))
+            made.append(hosting.outcome(b"work"))
 
     with ThreadPoolExecutor(CALLERS) as pool:
         calls = [pool.submit(call) for _ in range(CALLERS)]
         until(lambda: len(had) > 10 * CALLERS, "load")
-        assert stand.outcome(b"die").startswith(BROKEN_OFF)
+        assert hosting.outcome(b"die").startswith(BROKEN_OFF)
         dead.set()
-        until(lambda: stand.healthy() == 1, "its death is seen")
+        until(lambda: hosting.healthy() == 1, "its death is seen")
         until(lambda: len(later) > 10 * CALLERS, "load on the other")
         enough.set()
         for called in calls:
@@ -145,47 +149,47 @@ def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(stand:
     }
     assert sum(":" in what for what in had) < CALLERS
     assert not [what for what in later if ":" in what]
-    stand.wait_for_line("restart 1 of 3")
-    stand.clock.now += 1
-    until(lambda: stand.healthy() == 2, "its return")
-    assert stand.status() == "InService"
-    assert len(stand.engine.left()) == 2
-    assert len({stand.outcome(b"hello") for _ in range(4)}) == 2
+    hosting.wait_for_line("restart 1 of 3")
+    hosting.clock.now += 1
+    until(lambda: hosting.healthy() == 2, "its return")
+    assert hosting.status() == "InService"
+    assert len(hosting.engine.left()) == 2
+    assert len({hosting.outcome(b"hello") for _ in range(4)}) == 2
 
 
-def test_the_only_one_dies_again_and_again(stand: Stand) -> None:
-    stand.serve()
-    stand.wait_for("InService")
+def test_the_only_one_dies_again_and_again(hosting: DockerHosting) -> None:
+    hosting.serve()
+    hosting.wait_for("InService")
     for number, delay_s in enumerate((1, 2, 4, 0), start=1):
         with ThreadPoolExecutor(CALLERS) as pool:
-            calls = [pool.submit(stand.outcome, body) for body in [b"work"] * (CALLERS - 1) + [b"die"]]
+            calls = [pool.submit(hosting.outcome, body) for body in [b"work"] * (CALLERS - 1) + [b"die"]]
             outcomes = [call.result() for call in calls]
         assert outcomes[-1].startswith(BROKEN_OFF)
         if delay_s:
-            until(lambda: stand.healthy() == 0, "its death is seen")
-            assert stand.outcome(b"hello").startswith("ServiceUnavailable: No container of production variant")
-            stand.wait_for_line(f"restart {number} of 3")
-            stand.clock.now += delay_s
-            until(lambda: stand.healthy() == 1, "its return")
-    stand.wait_for("Failed")
-    assert "exit code 7 and was restarted 3 times before" in stand.describe()["FailureReason"]
-    assert (stand.engine.left(), stand.left()) == ([], [])
+            until(lambda: hosting.healthy() == 0, "its death is seen")
+            assert hosting.outcome(b"hello").startswith("ServiceUnavailable: No container of production variant")
+            hosting.wait_for_line(f"restart {number} of 3")
+            hosting.clock.now += delay_s
+            until(lambda: hosting.healthy() == 1, "its return")
+    hosting.wait_for("Failed")
+    assert "exit code 7 and was restarted 3 times before" in hosting.describe()["FailureReason"]
+    assert (hosting.engine.left(), hosting.left()) == ([], [])
 
 
 @unreachable
-def test_an_engine_that_is_started_again_gets_its_endpoints_back(stand: Stand) -> None:
-    stand.serve()
-    stand.wait_for("InService")
-    (before,) = stand.engine.left()
-    stand.proxy.cut()
-    until(lambda: stand.healthy() == 0, "the end of all that the engine ran")
-    stand.wait_for_line("restart 1 of 3")
-    stand.clock.now += 1
-    stand.wait_for_line("it could not be started: Docker cannot start")
-    assert stand.status() == "InService"
-    stand.proxy.mend()
-    stand.clock.now += 2
-    until(lambda: stand.healthy() == 1, "its return")
-    assert ":" not in stand.outcome(b"hello")
-    assert before not in stand.engine.left()
-    assert len(stand.engine.left()) == 1
+def test_an_engine_that_is_started_again_gets_its_endpoints_back(hosting: DockerHosting) -> None:
+    hosting.serve()
+    hosting.wait_for("InService")
+    (before,) = hosting.engine.left()
+    hosting.proxy.cut()
+    until(lambda: hosting.healthy() == 0, "the end of all that the engine ran")
+    hosting.wait_for_line("restart 1 of 3")
+    hosting.clock.now += 1
+    hosting.wait_for_line("it could not be started: Docker cannot start")
+    assert hosting.status() == "InService"
+    hosting.proxy.mend()
+    hosting.clock.now += 2
+    until(lambda: hosting.healthy() == 1, "its return")
+    assert ":" not in hosting.outcome(b"hello")
+    assert before not in hosting.engine.left()
+    assert len(hosting.engine.left()) == 1

@@ -1,18 +1,18 @@
 """Endpoint configurations: which models, how many instances, which share of the requests. Nothing runs here."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from stagemaker.api.listing import page
-from stagemaker.api.tags import is_taken, tag_list
+from stagemaker.api.listing import listing
+from stagemaker.api.operation import Response, described
+from stagemaker.api.tags import tag_list
 from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
-from stagemaker.core.refs import Scope
-from stagemaker.core.store import Record, Store
-from stagemaker.hosting.models import KIND as MODEL
+from stagemaker.core.kinds import ENDPOINT_CONFIG, MODEL
+from stagemaker.core.refs import Ref, Scope
+from stagemaker.core.store import Store
+from stagemaker.hosting.records import existing, refuse_taken
 
-KIND = "endpoint-config"
 NOT_YET = {
     "AsyncInferenceConfig": "asynchronous inference",
     "ShadowProductionVariants": "shadow variants",
@@ -35,59 +35,42 @@ class EndpointConfigs:
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store, self._clock = store, clock
 
-    def create_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def create_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """ValidationException for a name that is taken, a model that is not there, or variants that contradict each
         other; 501 for kinds of endpoints that we cannot host."""
-        name = request["EndpointConfigName"]
-        arn = scope.arn("sagemaker", f"{KIND}/{name.lower()}")
+        ref = Ref(scope, ENDPOINT_CONFIG, request["EndpointConfigName"])
         _refuse_unsupported(request)
         _check_variants(request["ProductionVariants"])
         variants = [{"InitialVariantWeight": 1.0, **variant} for variant in request["ProductionVariants"]]
         record = {
             **request,
-            "EndpointConfigArn": arn,
+            "EndpointConfigArn": ref.arn,
             "ProductionVariants": variants,
-            "CreationTime": datetime.fromtimestamp(self._clock(), UTC),
+            "CreationTime": self._clock(),
             "Tags": tag_list(request),
         }
         with self._store.lock:
-            if is_taken(self._store, scope, KIND, arn):
-                raise validation_error(f'Cannot create already existing endpoint configuration "{arn}".')
+            refuse_taken(self._store, ref)
             for variant in variants:
-                if self._store.get(scope, MODEL, variant["ModelName"]) is None:
-                    missing = scope.arn("sagemaker", f"model/{variant['ModelName'].lower()}")
-                    raise validation_error(f'Could not find model "{missing}".')
-            self._store.put(scope, KIND, name, record)
-        return {"EndpointConfigArn": arn}
+                existing(self._store, Ref(scope, MODEL, variant["ModelName"]))
+            self._store.put(ref, record)
+        return {"EndpointConfigArn": ref.arn}
 
-    def describe_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def describe_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """What was given, with ARN and time."""
-        record = get_config(self._store, scope, request["EndpointConfigName"])
-        return {key: value for key, value in record.items() if key != "Tags"}
+        return described(existing(self._store, Ref(scope, ENDPOINT_CONFIG, request["EndpointConfigName"])))
 
-    def list_endpoint_configs(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def list_endpoint_configs(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Newest first unless asked otherwise."""
-        sort = {"CreationTime": "CreationTime", "Name": "EndpointConfigName"}
-        records, token = page(self._store.all(scope, KIND), request, name="EndpointConfigName", sort=sort)
-        keys = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        configs = [{key: record[key] for key in keys} for record in records]
-        return {"EndpointConfigs": configs, **({"NextToken": token} if token else {})}
+        return listing(self._store.all(scope, ENDPOINT_CONFIG), request, ENDPOINT_CONFIG, items="EndpointConfigs")
 
-    def delete_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def delete_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Forget the entry; an endpoint that was made from it serves on, as on AWS."""
+        ref = Ref(scope, ENDPOINT_CONFIG, request["EndpointConfigName"])
         with self._store.lock:
-            get_config(self._store, scope, request["EndpointConfigName"])
-            self._store.delete(scope, KIND, request["EndpointConfigName"])
+            existing(self._store, ref)
+            self._store.delete(ref)
         return {}
-
-
-def get_config(store: Store, scope: Scope, name: str) -> Record:
-    """The record, or ValidationException in AWS's words."""
-    record = store.get(scope, KIND, name)
-    if record is None:
-        arn = scope.arn("sagemaker", f"{KIND}/{name.lower()}")
-        raise validation_error(f'Could not find endpoint configuration "{arn}".')
-    return record
 
 
 def _refuse_unsupported(request: Mapping[str, Any]) -> None:

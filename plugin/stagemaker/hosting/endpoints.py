@@ -3,22 +3,23 @@
 import itertools
 import shutil
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stagemaker.api.listing import page
-from stagemaker.api.tags import is_taken, tag_list
-from stagemaker.api.unsupported import refuse
+from stagemaker.api.listing import listing
+from stagemaker.api.operation import Response, described
+from stagemaker.api.tags import tag_list
+from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import ApiError, validation_error
-from stagemaker.core.refs import Scope
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL
+from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
-from stagemaker.hosting.configs import get_config
-from stagemaker.hosting.deployments import KIND, Deployments, get_endpoint
-from stagemaker.hosting.fleet import Fleet, FleetAws, FleetLogs
-from stagemaker.hosting.models import KIND as MODEL
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.hosting.deployments import Deployments
+from stagemaker.hosting.fleet import Fleet, FleetAccount, FleetLogs
 from stagemaker.hosting.models import primary_container
 from stagemaker.hosting.plan import FleetPlan, plan_fleet
+from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.runtime.contract import Runtime
 
 MAX_INSTANCES = 20  # (ours) of one endpoint: one machine runs them all
@@ -36,108 +37,104 @@ UPDATES = {
 class Endpoints:
     """CreateEndpoint, UpdateEndpoint, DescribeEndpoint, ListEndpoints, DeleteEndpoint; and `serving` for invocations.
 
-    `work_dir` is ours alone, empty or not there yet; `close` deletes it.
+    `work_dir` is ours alone, empty or not there yet; it is gone when `supervisor` has closed.
     """
 
     def __init__(
         self,
         store: Store,
         runtime: Runtime,
-        aws: FleetAws,
+        account: FleetAccount,
         logs: FleetLogs,
         clock: Callable[[], float],
         work_dir: Path,
+        supervisor: Supervisor,
     ) -> None:
         self._store, self._runtime, self._clock, self._work_dir = store, runtime, clock, work_dir
-        self._deployments = Deployments(store, runtime, aws, logs, clock)
+        self._deployments = Deployments(store, runtime, account, logs, clock, supervisor)
         self._numbers = itertools.count(1)
+        supervisor.own(lambda: shutil.rmtree(work_dir, ignore_errors=True))
 
-    def create_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def create_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Returns at once, with the endpoint Creating.
 
         ValidationException for a name that is taken, or a configuration or model that is not there;
         ResourceLimitExceeded for more instances than one machine should run, and for hardware that it cannot give.
         """
-        name = request["EndpointName"]
-        arn = scope.arn("sagemaker", f"endpoint/{name.lower()}")
+        ref = Ref(scope, ENDPOINT, request["EndpointName"])
         refuse(request, DEPLOYMENTS)
         with self._store.lock:
-            if is_taken(self._store, scope, KIND, arn):
-                raise validation_error(f'Cannot create already existing endpoint "{arn}".')
-            plan = self._plan(scope, name, request["EndpointConfigName"])
-            now = datetime.fromtimestamp(self._clock(), UTC)
+            refuse_taken(self._store, ref)
+            plan = self._plan(ref, request["EndpointConfigName"])
+            now_s = self._clock()
             record = {
-                "EndpointName": name,
-                "EndpointArn": arn,
+                "EndpointName": ref.name,
+                "EndpointArn": ref.arn,
                 "EndpointConfigName": plan.config,
                 "EndpointStatus": "Creating",
-                "CreationTime": now,
-                "LastModifiedTime": now,
+                "CreationTime": now_s,
+                "LastModifiedTime": now_s,
                 "Tags": tag_list(request),
             }
-            self._deployments.launch(scope, plan)
-            self._store.put(scope, KIND, name, record)
-        return {"EndpointArn": arn}
+            self._deployments.launch(ref, plan)
+            self._store.put(ref, record)
+        return {"EndpointArn": ref.arn}
 
-    def update_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def update_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Start a fleet of the new configuration; when it is healthy it takes over and the old one is stopped. Until
         then, and for good if it fails, the old one serves. ValidationException unless the endpoint is InService."""
-        name = request["EndpointName"]
+        ref = Ref(scope, ENDPOINT, request["EndpointName"])
         refuse(request, UPDATES)
         with self._store.lock:
-            record = get_endpoint(self._store, scope, name)
-            if record["EndpointStatus"] != "InService":
-                raise validation_error(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
-            plan = self._plan(scope, name, request["EndpointConfigName"])
-            self._deployments.launch(scope, plan)
-            self._deployments.change(scope, name, "Updating")
-        return {"EndpointArn": record["EndpointArn"]}
+            if existing(self._store, ref)["EndpointStatus"] != "InService":
+                raise validation_error(f'Cannot update in-progress endpoint "{ref.arn}".')
+            self._deployments.launch(ref, self._plan(ref, request["EndpointConfigName"]))
+            self._deployments.change(ref, "Updating")
+        return {"EndpointArn": ref.arn}
 
-    def describe_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def update_endpoint_weights_and_capacities(self, scope: Scope, request: Mapping[str, Any]) -> Response:
+        """501 until fleets follow targets."""
+        raise not_supported("the operation UpdateEndpointWeightsAndCapacities")
+
+    def describe_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """The state now; the instance counts are those of containers that are healthy now."""
+        ref = Ref(scope, ENDPOINT, request["EndpointName"])
         with self._store.lock:
-            record = get_endpoint(self._store, scope, request["EndpointName"])
-            fleet = self._deployments.serving(scope, request["EndpointName"])
-        answer = {key: value for key, value in record.items() if key != "Tags"}
+            answer = described(existing(self._store, ref))
+            fleet = self._deployments.serving(ref)
         return {**answer, "ProductionVariants": _variants(fleet)} if fleet else answer
 
-    def list_endpoints(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def list_endpoints(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Newest first unless asked otherwise."""
-        sort = {"CreationTime": "CreationTime", "Name": "EndpointName", "Status": "EndpointStatus"}
-        records = self._store.all(scope, KIND)
-        records, token = page(records, request, name="EndpointName", sort=sort, status="EndpointStatus")
-        keys = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
-        endpoints = [{key: record[key] for key in keys} for record in records]
-        return {"Endpoints": endpoints, **({"NextToken": token} if token else {})}
+        return listing(
+            self._store.all(scope, ENDPOINT),
+            request,
+            ENDPOINT,
+            items="Endpoints",
+            members=("LastModifiedTime", "EndpointStatus"),
+            status="EndpointStatus",
+        )
 
-    def delete_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def delete_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Returns at once, with the endpoint Deleting, in whatever state it was; it is gone when all has stopped."""
-        name = request["EndpointName"]
+        ref = Ref(scope, ENDPOINT, request["EndpointName"])
         with self._store.lock:
-            get_endpoint(self._store, scope, name)
-            if self._deployments.cancel(scope, name):
-                self._deployments.change(scope, name, "Deleting")
+            existing(self._store, ref)
+            if self._deployments.cancel(ref):
+                self._deployments.change(ref, "Deleting")
             else:
-                self._store.delete(scope, KIND, name)
+                self._store.delete(ref)
         return {}
 
-    def serving(self, scope: Scope, name: str) -> Fleet | None:
+    def serving(self, ref: Ref) -> Fleet | None:
         """The fleet that takes the endpoint's requests now, if there is one."""
-        return self._deployments.serving(scope, name)
+        return self._deployments.serving(ref)
 
-    def close(self) -> None:
-        """Stop every fleet, and leave no folder. Create nothing any more."""
-        self._deployments.close()
-        shutil.rmtree(self._work_dir, ignore_errors=True)
-
-    def _plan(self, scope: Scope, name: str, config_name: str) -> FleetPlan:
-        config = get_config(self._store, scope, config_name)
+    def _plan(self, ref: Ref, config_name: str) -> FleetPlan:
+        config = existing(self._store, Ref(ref.scope, ENDPOINT_CONFIG, config_name))
         containers = {}
         for model_name in {variant["ModelName"] for variant in config["ProductionVariants"]}:
-            model = self._store.get(scope, MODEL, model_name)
-            if model is None:
-                missing = scope.arn("sagemaker", f"model/{model_name.lower()}")
-                raise validation_error(f'Could not find model "{missing}".')
+            model = existing(self._store, Ref(ref.scope, MODEL, model_name))
             containers[model_name] = {**primary_container(model), "ExecutionRoleArn": model["ExecutionRoleArn"]}
         count = sum(variant["InitialInstanceCount"] for variant in config["ProductionVariants"])
         if count > MAX_INSTANCES:
@@ -145,17 +142,16 @@ class Endpoints:
             raise ApiError("ResourceLimitExceeded", sentence)
         for variant in config["ProductionVariants"]:
             self._runtime.check_hardware(variant["InstanceType"], 1)  # each for itself: they need not find each other
-        folder = self._work_dir / scope.account / scope.region
-        return plan_fleet(name, config, containers, generation=str(next(self._numbers)), work_dir=folder)
+        folder = self._work_dir / ref.scope.account / ref.scope.region
+        return plan_fleet(ref.name, config, containers, generation=str(next(self._numbers)), work_dir=folder)
 
 
 def _variants(fleet: Fleet) -> list[dict[str, Any]]:
-    deployed = datetime.fromtimestamp(fleet.created, UTC)
     return [
         {
             "VariantName": variant.name,
             "DeployedImages": [
-                {"SpecifiedImage": variant.image, "ResolvedImage": variant.image, "ResolutionTime": deployed}
+                {"SpecifiedImage": variant.image, "ResolvedImage": variant.image, "ResolutionTime": fleet.created}
             ],
             "CurrentWeight": variant.weight,
             "DesiredWeight": variant.weight,

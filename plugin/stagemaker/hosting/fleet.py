@@ -11,7 +11,7 @@ from typing import Protocol
 from stagemaker.core.refs import Scope
 from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.instance import Instance
-from stagemaker.hosting.model_data import BadModelData, ModelDataAws, fetch_model
+from stagemaker.hosting.model_data import BadModelData, ModelDataAccount, fetch_model
 from stagemaker.hosting.plan import FleetPlan, InstancePlan, VariantPlan, next_variant
 from stagemaker.runtime.contract import Runtime
 from stagemaker.runtime.hardware import sentence
@@ -20,14 +20,14 @@ STARTING_POLL_S = 0.1
 WATCH_POLL_S = 0.2
 
 
-class FleetAws(ModelDataAws, Protocol):
-    """The part of `aws.Aws` that a fleet needs."""
+class FleetAccount(ModelDataAccount, Protocol):
+    """The part of `aws.account.Account` that a fleet needs."""
 
     def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
 
 
 class FleetLogs(Protocol):
-    """The part of `logs.Logs` that hosting needs."""
+    """The part of `aws.cloudwatch.Logs` that hosting needs."""
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]: ...
     def flush(self) -> None: ...
@@ -69,13 +69,13 @@ class Fleet:
         plan: FleetPlan,
         scope: Scope,
         runtime: Runtime,
-        aws: FleetAws,
+        account: FleetAccount,
         logs: FleetLogs,
         clock: Callable[[], float],
     ) -> None:
         self.plan = plan
         self.created = clock()
-        self._scope, self._runtime, self._aws, self._logs, self._clock = scope, runtime, aws, logs, clock
+        self._scope, self._runtime, self._account, self._logs, self._clock = scope, runtime, account, logs, clock
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._draining = False
@@ -189,7 +189,7 @@ class Fleet:
 
     def _make(self, variant: VariantPlan, plan: InstancePlan) -> Instance:
         def credentials() -> Mapping[str, str]:
-            return self._aws.role_environment(self._scope, variant.role_arn)
+            return self._account.role_environment(self._scope, variant.role_arn)
 
         log = self._logs.stream(self._scope, self.plan.log_group, plan.log_stream)
         return Instance(plan, self._runtime, credentials, log, self._clock)
@@ -200,7 +200,7 @@ class Fleet:
             return
         folders = [one.base_dir / "model" for one in variant.instances]
         try:
-            fetch_model(self._aws, self._scope, variant.source, folders, self.plan.folder, variant.max_model_bytes)
+            fetch_model(self._account, self._scope, variant.source, folders, self.plan.folder, variant.max_model_bytes)
         except BadModelData as error:
             raise FleetFailed(str(error)) from error
 

@@ -5,7 +5,8 @@ from http.client import HTTPException
 from typing import Any, Protocol
 
 from stagemaker.core.errors import ApiError
-from stagemaker.core.refs import Scope
+from stagemaker.core.kinds import ENDPOINT
+from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
 from stagemaker.hosting.fleet import Fleet, FleetLogs
 from stagemaker.hosting.http_client import NotReached, Reply, TooLarge
@@ -38,7 +39,7 @@ TIMED_OUT = (
 class Serving(Protocol):
     """The part of `endpoints.Endpoints` that invocations need."""
 
-    def serving(self, scope: Scope, name: str) -> Fleet | None: ...
+    def serving(self, ref: Ref) -> Fleet | None: ...
 
 
 class _NoTarget(Exception):
@@ -80,9 +81,10 @@ class Invoke:
         }
 
     def _fleet(self, scope: Scope, name: str) -> Fleet:
-        fleet = self._endpoints.serving(scope, name)
+        ref = Ref(scope, ENDPOINT, name)
+        fleet = self._endpoints.serving(ref)
         if fleet is None:
-            record = self._store.get(scope, "endpoint", name)
+            record = self._store.get(ref)
             why = f" It is {record['EndpointStatus']}, not InService." if record else ""
             raise ApiError("ValidationError", f"Endpoint {name} of account {scope.account} not found.{why}")
         return fleet

@@ -12,8 +12,8 @@ from stagemaker.core.refs import Scope
 from stagemaker.hosting.plan import ModelSource
 
 
-class ModelDataAws(Protocol):
-    """The part of `aws.Aws` that fetches model data."""
+class ModelDataAccount(Protocol):
+    """The part of `aws.account.Account` that fetches model data."""
 
     def download_file(self, scope: Scope, uri: str, path: Path) -> None: ...
     def download_prefix(self, scope: Scope, uri: str, folder: Path) -> int: ...
@@ -24,7 +24,7 @@ class BadModelData(Exception):
 
 
 def fetch_model(
-    aws: ModelDataAws, scope: Scope, source: ModelSource, folders: Sequence[Path], scratch: Path, max_bytes: int
+    account: ModelDataAccount, scope: Scope, source: ModelSource, folders: Sequence[Path], scratch: Path, max_bytes: int
 ) -> None:
     """Put the data of `source` into each of `folders`, which exist; what is needed on the way lies in `scratch`.
 
@@ -32,10 +32,10 @@ def fetch_model(
     """
     try:
         if source.form == "prefix":
-            _fetch_prefix(aws, scope, source.uri, folders)
+            _fetch_prefix(account, scope, source.uri, folders)
             return
         fetched = scratch / "fetched"
-        aws.download_file(scope, source.uri, fetched)
+        account.download_file(scope, source.uri, fetched)
         for folder in folders:
             if source.form == "archive":
                 unpack(fetched, folder, max_bytes)
@@ -51,9 +51,9 @@ def fetch_model(
         raise BadModelData(f"Failed to store model data from {source.uri}: {explain(error)}.") from error
 
 
-def _fetch_prefix(aws: ModelDataAws, scope: Scope, uri: str, folders: Sequence[Path]) -> None:
+def _fetch_prefix(account: ModelDataAccount, scope: Scope, uri: str, folders: Sequence[Path]) -> None:
     first, *others = folders
-    if aws.download_prefix(scope, uri, first) == 0:
+    if account.download_prefix(scope, uri, first) == 0:
         raise BadModelData(f"Could not find model data at {uri}.")
     for folder in others:
         shutil.copytree(first, folder, dirs_exist_ok=True)

@@ -1,19 +1,20 @@
 """Models: an image, where its data lies, and the role that its containers run under. Nothing runs here."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from stagemaker.api.listing import page
-from stagemaker.api.tags import is_taken, tag_list
+from stagemaker.api.listing import listing
+from stagemaker.api.operation import Response, described
+from stagemaker.api.tags import tag_list
 from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
-from stagemaker.core.refs import Scope
-from stagemaker.core.store import Record, Store
+from stagemaker.core.kinds import MODEL
+from stagemaker.core.refs import Ref, Scope
+from stagemaker.core.store import Store
 from stagemaker.hosting.plan import ModelSource, model_source
+from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.runtime.contract import Runtime
 
-KIND = "model"
 NOT_YET = {
     "InferenceExecutionConfig": "multi-container endpoints",
     "EnableNetworkIsolation": "network isolation",
@@ -26,8 +27,8 @@ CONTAINER_NOT_YET = {
 }
 
 
-class ModelAws(Protocol):
-    """The part of `aws.Aws` that models need."""
+class ModelAccount(Protocol):
+    """The part of `aws.account.Account` that models need."""
 
     def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
     def object_exists(self, scope: Scope, uri: str) -> bool: ...
@@ -37,70 +38,56 @@ class ModelAws(Protocol):
 class Models:
     """CreateModel, DescribeModel, ListModels, DeleteModel."""
 
-    def __init__(self, store: Store, runtime: Runtime, aws: ModelAws, clock: Callable[[], float]) -> None:
-        self._store, self._runtime, self._aws, self._clock = store, runtime, aws, clock
+    def __init__(self, store: Store, runtime: Runtime, account: ModelAccount, clock: Callable[[], float]) -> None:
+        self._store, self._runtime, self._account, self._clock = store, runtime, account, clock
 
-    def create_model(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def create_model(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Check everything that AWS checks before an endpoint is made: image, role, model data.
 
         ValidationException for a name that is taken, an image that this runtime cannot run, a role that cannot be
         assumed and data that is not there; 501 for kinds of models that we cannot host.
         """
-        name = request["ModelName"]
-        arn = scope.arn("sagemaker", f"model/{name.lower()}")
-        self._refuse_taken(scope, arn)
+        ref = Ref(scope, MODEL, request["ModelName"])
+        refuse_taken(self._store, ref)
         container = _container(request)
         source = model_source(container)
         if "ExecutionRoleArn" not in request:
             raise validation_error("ExecutionRoleArn is required: the role that the model's containers run under.")
         self._runtime.check_image(container["Image"])
-        self._aws.role_environment(scope, request["ExecutionRoleArn"])
+        self._account.role_environment(scope, request["ExecutionRoleArn"])
         self._check_data(scope, source)
         record = {
             **request,
-            "ModelArn": arn,
-            "CreationTime": datetime.fromtimestamp(self._clock(), UTC),
+            "ModelArn": ref.arn,
+            "CreationTime": self._clock(),
             "EnableNetworkIsolation": False,
             "Tags": tag_list(request),
         }
         with self._store.lock:
-            self._refuse_taken(scope, arn)
-            self._store.put(scope, KIND, name, record)
-        return {"ModelArn": arn}
+            refuse_taken(self._store, ref)
+            self._store.put(ref, record)
+        return {"ModelArn": ref.arn}
 
-    def describe_model(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def describe_model(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """What was given, with ARN and time."""
-        return {key: value for key, value in self._get(scope, request["ModelName"]).items() if key != "Tags"}
+        return described(existing(self._store, Ref(scope, MODEL, request["ModelName"])))
 
-    def list_models(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def list_models(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Newest first unless asked otherwise."""
-        sort = {"CreationTime": "CreationTime", "Name": "ModelName"}
-        records, token = page(self._store.all(scope, KIND), request, name="ModelName", sort=sort)
-        models = [{key: record[key] for key in ("ModelName", "ModelArn", "CreationTime")} for record in records]
-        return {"Models": models, **({"NextToken": token} if token else {})}
+        return listing(self._store.all(scope, MODEL), request, MODEL, items="Models")
 
-    def delete_model(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:
+    def delete_model(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Forget the entry; an endpoint that was made from it serves on, as on AWS."""
+        ref = Ref(scope, MODEL, request["ModelName"])
         with self._store.lock:
-            self._get(scope, request["ModelName"])
-            self._store.delete(scope, KIND, request["ModelName"])
+            existing(self._store, ref)
+            self._store.delete(ref)
         return {}
-
-    def _get(self, scope: Scope, name: str) -> Record:
-        record = self._store.get(scope, KIND, name)
-        if record is None:
-            arn = scope.arn("sagemaker", f"model/{name.lower()}")
-            raise validation_error(f'Could not find model "{arn}".')
-        return record
-
-    def _refuse_taken(self, scope: Scope, arn: str) -> None:
-        if is_taken(self._store, scope, KIND, arn):
-            raise validation_error(f'Cannot create already existing model "{arn}".')
 
     def _check_data(self, scope: Scope, source: ModelSource | None) -> None:
         if source is None:
             return
-        there = self._aws.prefix_has_objects if source.form == "prefix" else self._aws.object_exists
+        there = self._account.prefix_has_objects if source.form == "prefix" else self._account.object_exists
         if not there(scope, source.uri):
             raise validation_error(f"Could not find model data at {source.uri}.")
 

@@ -1,14 +1,14 @@
 """What CreateEndpointConfig checks, and what the others answer."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.kinds import ENDPOINT_CONFIG
 from tests.unit.plugin.fakes import SCOPE, FakeClock
-from tests.unit.plugin.hosting_world import World
+from tests.unit.plugin.hosting_environment import HostingEnvironment
 
 VARIANT: dict[str, Any] = {
     "VariantName": "AllTraffic",
@@ -21,47 +21,47 @@ ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/config"
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> World:
-    made = World(tmp_path, FakeClock(), {})
+def hosting(tmp_path: Path) -> HostingEnvironment:
+    made = HostingEnvironment(tmp_path, FakeClock(), {})
     made.model("model")
     return made
 
 
-def test_a_configuration_is_described_as_it_was_given(here: World) -> None:
-    assert here.configs.create_endpoint_config(SCOPE, {**GOOD, "Tags": []}) == {"EndpointConfigArn": ARN}
-    assert here.configs.describe_endpoint_config(SCOPE, {"EndpointConfigName": "Config"}) == {
+def test_a_configuration_is_described_as_it_was_given(hosting: HostingEnvironment) -> None:
+    assert hosting.configs.create_endpoint_config(SCOPE, {**GOOD, "Tags": []}) == {"EndpointConfigArn": ARN}
+    assert hosting.configs.describe_endpoint_config(SCOPE, {"EndpointConfigName": "Config"}) == {
         "EndpointConfigName": "Config",
         "EndpointConfigArn": ARN,
         "ProductionVariants": [{**VARIANT, "InitialVariantWeight": 1.0}],
-        "CreationTime": datetime.fromtimestamp(1_800_000_000, UTC),
+        "CreationTime": 1_800_000_000.0,
     }
 
 
-def test_configurations_are_listed_and_deleted(here: World) -> None:
+def test_configurations_are_listed_and_deleted(hosting: HostingEnvironment) -> None:
     for name in ("a", "b", "c"):
-        here.config(name)
-    here.configs.delete_endpoint_config(SCOPE, {"EndpointConfigName": "b"})
-    listed = here.configs.list_endpoint_configs(SCOPE, {"SortOrder": "Ascending"})
+        hosting.config(name)
+    hosting.configs.delete_endpoint_config(SCOPE, {"EndpointConfigName": "b"})
+    listed = hosting.configs.list_endpoint_configs(SCOPE, {"SortOrder": "Ascending"})
     assert [config["EndpointConfigName"] for config in listed["EndpointConfigs"]] == ["a", "c"]
     assert set(listed["EndpointConfigs"][0]) == {"EndpointConfigName", "EndpointConfigArn", "CreationTime"}
 
 
 @pytest.mark.parametrize("operation", ["describe_endpoint_config", "delete_endpoint_config"])
-def test_a_configuration_that_is_not_there(here: World, operation: str) -> None:
+def test_a_configuration_that_is_not_there(hosting: HostingEnvironment, operation: str) -> None:
     with pytest.raises(ApiError, match='Could not find endpoint configuration "arn:'):
-        getattr(here.configs, operation)(SCOPE, {"EndpointConfigName": "x"})
+        getattr(hosting.configs, operation)(SCOPE, {"EndpointConfigName": "x"})
 
 
-def refused(here: World, request: dict[str, Any]) -> ApiError:
+def refused(hosting: HostingEnvironment, request: dict[str, Any]) -> ApiError:
     with pytest.raises(ApiError) as error:
-        here.configs.create_endpoint_config(SCOPE, request)
+        hosting.configs.create_endpoint_config(SCOPE, request)
     return error.value
 
 
 @pytest.mark.parametrize("name", ["Config", "config"])
-def test_a_name_that_is_taken_is_refused_in_aws_s_words(here: World, name: str) -> None:
-    here.configs.create_endpoint_config(SCOPE, GOOD)
-    error = refused(here, {**GOOD, "EndpointConfigName": name})
+def test_a_name_that_is_taken_is_refused_in_aws_s_words(hosting: HostingEnvironment, name: str) -> None:
+    hosting.configs.create_endpoint_config(SCOPE, GOOD)
+    error = refused(hosting, {**GOOD, "EndpointConfigName": name})
     assert error.message == f'Cannot create already existing endpoint configuration "{ARN}".'
 
 
@@ -74,11 +74,11 @@ def test_a_name_that_is_taken_is_refused_in_aws_s_words(here: World, name: str) 
         ([{k: v for k, v in VARIANT.items() if k != "InitialInstanceCount"}], "has no InitialInstanceCount"),
     ],
 )
-def test_variants_that_are_wrong(here: World, variants: list[dict[str, Any]], sentence: str) -> None:
-    error = refused(here, {**GOOD, "ProductionVariants": variants})
+def test_variants_that_are_wrong(hosting: HostingEnvironment, variants: list[dict[str, Any]], sentence: str) -> None:
+    error = refused(hosting, {**GOOD, "ProductionVariants": variants})
     assert (error.code, error.status) == ("ValidationException", 400)
     assert sentence in error.message
-    assert here.store.all(SCOPE, "endpoint-config") == []
+    assert hosting.store.all(SCOPE, ENDPOINT_CONFIG) == []
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_variants_that_are_wrong(here: World, variants: list[dict[str, Any]], se
     ],
 )
 def test_what_is_not_implemented_is_refused_by_name(
-    here: World, members: dict[str, Any], variant: dict[str, Any], named: str
+    hosting: HostingEnvironment, members: dict[str, Any], variant: dict[str, Any], named: str
 ) -> None:
-    error = refused(here, {**GOOD, **members, "ProductionVariants": [{**VARIANT, **variant}]})
+    error = refused(hosting, {**GOOD, **members, "ProductionVariants": [{**VARIANT, **variant}]})
     assert error.status == 501
     assert named in error.message
 
 
-def test_a_variant_without_a_model_is_an_inference_component(here: World) -> None:
+def test_a_variant_without_a_model_is_an_inference_component(hosting: HostingEnvironment) -> None:
     variant = {k: v for k, v in VARIANT.items() if k != "ModelName"}
-    assert refused(here, {**GOOD, "ProductionVariants": [variant]}).status == 501
+    assert refused(hosting, {**GOOD, "ProductionVariants": [variant]}).status == 501

@@ -11,7 +11,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.runtime.contract import ContainerSpec, Exit, HardwareRefused
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
-from tests.unit.plugin.hosting_world import IMAGE, World, serve_until, until, world
+from tests.unit.plugin.hosting_environment import IMAGE, HostingEnvironment, hosting_environment, serve_until, until
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/end"
 LOG_GROUP = "/aws/sagemaker/Endpoints/end"
@@ -22,25 +22,25 @@ def image(name: str) -> str:
 
 
 def test_an_endpoint_comes_into_service_and_goes(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.model("model", Environment={"A": "1"})
-        here.config("config", {"InitialInstanceCount": 2})
-        assert here.endpoints.create_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"}) == {
+    with hosting_environment(tmp_path) as hosting:
+        hosting.model("model", Environment={"A": "1"})
+        hosting.config("config", {"InitialInstanceCount": 2})
+        assert hosting.endpoints.create_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"}) == {
             "EndpointArn": ARN
         }
-        here.wait_for("InService")
-        described = here.describe()
+        hosting.wait_for("InService")
+        described = hosting.describe()
         (variant,) = described["ProductionVariants"]
         assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (2, 2)
         assert {"Tags", "FailureReason"}.isdisjoint(described)
-        first, second = here.runtime.started
+        first, second = hosting.runtime.started
         assert first.environment == {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": "eu-west-1", "A": "1"}
         assert first.base_dir
         assert (first.base_dir / "model" / "model.json").read_text() == "{}"
         assert first.base_dir != second.base_dir
-        assert sorted(group for group, _ in here.logs.lines) == [LOG_GROUP, LOG_GROUP]
-        assert all(stream.startswith("AllTraffic/i-") for _, stream in here.logs.lines)
-        for (_, stream), lines in here.logs.lines.items():
+        assert sorted(group for group, _ in hosting.logs.lines) == [LOG_GROUP, LOG_GROUP]
+        assert all(stream.startswith("AllTraffic/i-") for _, stream in hosting.logs.lines)
+        for (_, stream), lines in hosting.logs.lines.items():
             instance = stream.rpartition("/")[2]
             assert lines[:2] == [
                 f"Stagemaker: {instance} runs on nothing: it is a fake",
@@ -49,59 +49,59 @@ def test_an_endpoint_comes_into_service_and_goes(tmp_path: Path) -> None:
         assert variant["VariantStatus"] == [
             {"Status": "ActivatingTraffic", "StatusMessage": "Runs on nothing: it is a fake."}
         ]
-        assert here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"}) == {}
-        here.wait_for("gone")
-        assert here.left() == []
-        assert all(container.poll() for container in here.runtime._containers)
+        assert hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"}) == {}
+        hosting.wait_for("gone")
+        assert hosting.left() == []
+        assert all(container.poll() for container in hosting.runtime.containers)
 
 
 def test_endpoints_are_listed(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.deploy()
-        listed = here.endpoints.list_endpoints(SCOPE, {"StatusEquals": "InService"})["Endpoints"]
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        listed = hosting.endpoints.list_endpoints(SCOPE, {"StatusEquals": "InService"})["Endpoints"]
         assert [(e["EndpointName"], e["EndpointArn"], e["EndpointStatus"]) for e in listed] == [
             ("end", ARN, "InService")
         ]
-        assert here.endpoints.list_endpoints(SCOPE, {"StatusEquals": "Failed"}) == {"Endpoints": []}
+        assert hosting.endpoints.list_endpoints(SCOPE, {"StatusEquals": "Failed"}) == {"Endpoints": []}
 
 
 def test_what_create_endpoint_refuses(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.deploy()
-        here.config("many", {"InitialInstanceCount": 21})
-        here.models.delete_model(SCOPE, {"ModelName": "model"})
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        hosting.config("many", {"InitialInstanceCount": 21})
+        hosting.models.delete_model(SCOPE, {"ModelName": "model"})
         for name, config, code, sentence in (
             ("End", "config", "ValidationException", f'Cannot create already existing endpoint "{ARN}".'),
             ("new", "no", "ValidationException", "Could not find endpoint configuration"),
             ("new", "config", "ValidationException", "Could not find model"),
         ):
             with pytest.raises(ApiError, match=sentence) as error:
-                here.create(name, config)
+                hosting.create(name, config)
             assert error.value.code == code
-        here.model("model")
+        hosting.model("model")
         with pytest.raises(ApiError, match="at most 20 instances") as error:
-            here.create("new", "many")
+            hosting.create("new", "many")
         assert error.value.code == "ResourceLimitExceeded"
         with pytest.raises(ApiError) as error:
-            here.endpoints.create_endpoint(
+            hosting.endpoints.create_endpoint(
                 SCOPE, {"EndpointName": "new", "EndpointConfigName": "config", "DeploymentConfig": {"a": 1}}
             )
         assert error.value.status == 501
-        assert here.status("new") == "gone"
+        assert hosting.status("new") == "gone"
 
 
 @pytest.mark.parametrize("operation", ["describe_endpoint", "delete_endpoint", "update_endpoint"])
 def test_an_endpoint_that_is_not_there(tmp_path: Path, operation: str) -> None:
-    with world(tmp_path) as here, pytest.raises(ApiError, match='Could not find endpoint "arn:'):
-        getattr(here.endpoints, operation)(SCOPE, {"EndpointName": "x", "EndpointConfigName": "y"})
+    with hosting_environment(tmp_path) as hosting, pytest.raises(ApiError, match='Could not find endpoint "arn:'):
+        getattr(hosting.endpoints, operation)(SCOPE, {"EndpointName": "x", "EndpointConfigName": "y"})
 
 
 def test_an_endpoint_outlives_its_model_and_configuration(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.deploy()
-        here.models.delete_model(SCOPE, {"ModelName": "model"})
-        here.configs.delete_endpoint_config(SCOPE, {"EndpointConfigName": "config"})
-        assert here.ask()["InvokedProductionVariant"] == "AllTraffic"
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        hosting.models.delete_model(SCOPE, {"ModelName": "model"})
+        hosting.configs.delete_endpoint_config(SCOPE, {"EndpointConfigName": "config"})
+        assert hosting.ask()["InvokedProductionVariant"] == "AllTraffic"
 
 
 @pytest.mark.parametrize(
@@ -115,20 +115,20 @@ def test_an_endpoint_outlives_its_model_and_configuration(tmp_path: Path) -> Non
 def test_a_fleet_that_cannot_start_fails_with_the_reason(
     tmp_path: Path, container: dict[str, Any], sentence: str
 ) -> None:
-    with world(tmp_path) as here:
-        here.aws.objects |= {"s3://bucket/broken": b"no archive", "s3://bucket/gone": b""}
-        here.model("model", **container)
-        del here.aws.objects["s3://bucket/gone"]
-        here.config("config", {"InitialInstanceCount": 2})
-        here.create()
-        here.wait_for("Failed")
-        assert here.logs.flushed
-        assert sentence in here.describe()["FailureReason"]
-        assert "ProductionVariants" not in here.describe()
-        assert here.left() == []
-        assert all(c.poll() for c in here.runtime._containers)
-        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        assert here.status() == "gone"
+    with hosting_environment(tmp_path) as hosting:
+        hosting.aws.objects |= {"s3://bucket/broken": b"no archive", "s3://bucket/gone": b""}
+        hosting.model("model", **container)
+        del hosting.aws.objects["s3://bucket/gone"]
+        hosting.config("config", {"InitialInstanceCount": 2})
+        hosting.create()
+        hosting.wait_for("Failed")
+        assert hosting.logs.flushed
+        assert sentence in hosting.describe()["FailureReason"]
+        assert "ProductionVariants" not in hosting.describe()
+        assert hosting.left() == []
+        assert all(c.poll() for c in hosting.runtime.containers)
+        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        assert hosting.status() == "gone"
 
 
 @pytest.mark.parametrize("container", [{"image": image("mute")}, {"Environment": {"SICK": "1"}}])
@@ -136,26 +136,26 @@ def test_a_container_that_is_never_healthy_fails_the_endpoint_in_time(
     tmp_path: Path, container: dict[str, Any]
 ) -> None:
     clock = FakeClock()
-    with world(tmp_path, clock) as here:
-        here.model("model", **container)
-        here.config("config", {"ContainerStartupHealthCheckTimeoutInSeconds": 60})
-        here.create()
-        until(lambda: bool(here.runtime.started), "a container")
-        assert here.status() == "Creating"
+    with hosting_environment(tmp_path, clock) as hosting:
+        hosting.model("model", **container)
+        hosting.config("config", {"ContainerStartupHealthCheckTimeoutInSeconds": 60})
+        hosting.create()
+        until(lambda: bool(hosting.runtime.started), "a container")
+        assert hosting.status() == "Creating"
         clock.now += 61
-        here.wait_for("Failed")
-        assert "did not answer GET /ping with 200 within 60 s" in here.describe()["FailureReason"]
-        assert all(c.poll() for c in here.runtime._containers)
+        hosting.wait_for("Failed")
+        assert "did not answer GET /ping with 200 within 60 s" in hosting.describe()["FailureReason"]
+        assert all(c.poll() for c in hosting.runtime.containers)
 
 
 def test_the_runtime_s_reason_for_an_end_is_told(tmp_path: Path) -> None:
-    with world(tmp_path, hungry=lambda program: Exit(137, "It ran out of memory.")) as here:
-        here.model("model", image("hungry"))
-        here.config("config")
-        here.create()
-        here.wait_for("Failed")
+    with hosting_environment(tmp_path, hungry=lambda program: Exit(137, "It ran out of memory.")) as hosting:
+        hosting.model("model", image("hungry"))
+        hosting.config("config")
+        hosting.create()
+        hosting.wait_for("Failed")
         reason = "its container ended with exit code 137 (It ran out of memory) before it was healthy"
-        assert reason in here.describe()["FailureReason"]
+        assert reason in hosting.describe()["FailureReason"]
 
 
 def test_hardware_that_there_is_not_is_refused_at_create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,39 +163,39 @@ def test_hardware_that_there_is_not_is_refused_at_create(tmp_path: Path, monkeyp
         if (instance_type, hosts) == ("ml.g5.xlarge", 1):
             raise HardwareRefused("There is no GPU: set STAGEMAKER_GPU=auto.")
 
-    with world(tmp_path) as here:
-        monkeypatch.setattr(here.runtime, "check_hardware", check)
-        here.deploy({"InitialInstanceCount": 2})
-        here.config("gpu", {"VariantName": "a"}, {"VariantName": "b", "InstanceType": "ml.g5.xlarge"})
-        for call in (here.endpoints.create_endpoint, here.endpoints.update_endpoint):
-            name = "end" if call == here.endpoints.update_endpoint else "new"
+    with hosting_environment(tmp_path) as hosting:
+        monkeypatch.setattr(hosting.runtime, "check_hardware", check)
+        hosting.deploy({"InitialInstanceCount": 2})
+        hosting.config("gpu", {"VariantName": "a"}, {"VariantName": "b", "InstanceType": "ml.g5.xlarge"})
+        for call in (hosting.endpoints.create_endpoint, hosting.endpoints.update_endpoint):
+            name = "end" if call == hosting.endpoints.update_endpoint else "new"
             with pytest.raises(ApiError, match="There is no GPU") as error:
                 call(SCOPE, {"EndpointName": name, "EndpointConfigName": "gpu"})
             assert error.value.code == "ResourceLimitExceeded"
-        assert (here.status("new"), here.status()) == ("gone", "InService")
+        assert (hosting.status("new"), hosting.status()) == ("gone", "InService")
 
 
 def test_one_sick_variant_fails_the_whole_endpoint(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.model("model")
-        here.model("other", image("dies"))
-        here.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})
-        here.create()
-        here.wait_for("Failed")
-        assert "production variant b " in here.describe()["FailureReason"]
-        assert all(c.poll() for c in here.runtime._containers)
+    with hosting_environment(tmp_path) as hosting:
+        hosting.model("model")
+        hosting.model("other", image("dies"))
+        hosting.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})
+        hosting.create()
+        hosting.wait_for("Failed")
+        assert "production variant b " in hosting.describe()["FailureReason"]
+        assert all(c.poll() for c in hosting.runtime.containers)
 
 
 def test_delete_while_creating_stops_everything(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.model("model", image("mute"))
-        here.config("config", {"InitialInstanceCount": 3})
-        here.create()
-        until(lambda: len(here.runtime.started) == 3, "three containers")
-        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        here.wait_for("gone")
-        assert all(c.poll() for c in here.runtime._containers)
-        assert here.left() == []
+    with hosting_environment(tmp_path) as hosting:
+        hosting.model("model", image("mute"))
+        hosting.config("config", {"InitialInstanceCount": 3})
+        hosting.create()
+        until(lambda: len(hosting.runtime.started) == 3, "three containers")
+        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        hosting.wait_for("gone")
+        assert all(c.poll() for c in hosting.runtime.containers)
+        assert hosting.left() == []
 
 
 def test_a_deleting_endpoint_keeps_its_name_until_it_is_gone(tmp_path: Path) -> None:
@@ -207,52 +207,52 @@ def test_a_deleting_endpoint_keeps_its_name_until_it_is_gone(tmp_path: Path) -> 
             program.sleep(0)
         return 0
 
-    with world(tmp_path, stubborn=stubborn) as here:
-        here.model("model", image("stubborn"))
-        here.config("config")
-        here.create()
-        until(lambda: bool(here.runtime.started), "a container")
-        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        assert here.status() == "Deleting"
+    with hosting_environment(tmp_path, stubborn=stubborn) as hosting:
+        hosting.model("model", image("stubborn"))
+        hosting.config("config")
+        hosting.create()
+        until(lambda: bool(hosting.runtime.started), "a container")
+        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        assert hosting.status() == "Deleting"
         with pytest.raises(ApiError, match="already existing"):
-            here.create()
+            hosting.create()
         go.set()
-        here.wait_for("gone")
-        here.create()
+        hosting.wait_for("gone")
+        hosting.create()
 
 
 def test_a_container_that_dies_comes_back(tmp_path: Path) -> None:
     clock = FakeClock()
-    with world(tmp_path, clock) as here:
-        here.deploy()
-        here.ask(b"die")
-        until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 0, "its death")
-        assert here.status() == "InService"
+    with hosting_environment(tmp_path, clock) as hosting:
+        hosting.deploy()
+        hosting.ask(b"die")
+        until(lambda: hosting.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 0, "its death")
+        assert hosting.status() == "InService"
         with pytest.raises(ApiError) as error:
-            here.ask()
+            hosting.ask()
         assert (error.value.code, error.value.status) == ("ServiceUnavailable", 503)
-        here.wait_for_line("exit code 7; restart 1 of 3 in 1 s")
+        hosting.wait_for_line("exit code 7; restart 1 of 3 in 1 s")
         clock.now += 1
-        until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
-        assert here.ask()["InvokedProductionVariant"] == "AllTraffic"
+        until(lambda: hosting.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
+        assert hosting.ask()["InvokedProductionVariant"] == "AllTraffic"
 
 
 def test_a_variant_whose_containers_keep_dying_fails_the_endpoint(tmp_path: Path) -> None:
     clock = FakeClock()
-    with world(tmp_path, clock) as here:
-        here.deploy()
+    with hosting_environment(tmp_path, clock) as hosting:
+        hosting.deploy()
         for number, delay_s in enumerate((1, 2, 4), start=1):
-            here.ask(b"die")
-            count = len(here.runtime.started)
-            here.wait_for_line(f"restart {number} of 3")
+            hosting.ask(b"die")
+            count = len(hosting.runtime.started)
+            hosting.wait_for_line(f"restart {number} of 3")
             clock.now += delay_s
-            until(lambda before=count: len(here.runtime.started) > before, "a restart")  # type: ignore[misc]
-            until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
-        here.ask(b"die")
-        here.wait_for("Failed")
-        assert "exit code 7 and was restarted 3 times before" in here.describe()["FailureReason"]
-        assert here.left() == []
+            until(lambda before=count: len(hosting.runtime.started) > before, "a restart")  # type: ignore[misc]
+            until(lambda: hosting.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
+        hosting.ask(b"die")
+        hosting.wait_for("Failed")
+        assert "exit code 7 and was restarted 3 times before" in hosting.describe()["FailureReason"]
+        assert hosting.left() == []
 
 
 @pytest.mark.parametrize("refusals", [2, 3])
@@ -263,26 +263,26 @@ def test_a_restart_that_the_engine_cannot_do_is_tried_again(
 
     def start(spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
         if len(refused) == refusals:
-            return FakeRuntime.start(here.runtime, spec, on_line)
+            return FakeRuntime.start(hosting.runtime, spec, on_line)
         refused.append(spec.name)
         raise ApiError("InternalFailure", "Docker does not answer.", 500)
 
-    with world(tmp_path, clock) as here:
-        here.deploy()
-        monkeypatch.setattr(here.runtime, "start", start)
-        here.ask(b"die")
+    with hosting_environment(tmp_path, clock) as hosting:
+        hosting.deploy()
+        monkeypatch.setattr(hosting.runtime, "start", start)
+        hosting.ask(b"die")
         for number, delay_s in enumerate((1, 2, 4), start=1):
-            here.wait_for_line(f"restart {number} of 3")
-            assert here.status() == "InService"
+            hosting.wait_for_line(f"restart {number} of 3")
+            assert hosting.status() == "InService"
             clock.now += delay_s
             until(lambda count=number: len(refused) in (count, refusals), "a restart")  # type: ignore[misc]
         if refusals == 3:
-            here.wait_for("Failed")
+            hosting.wait_for("Failed")
             reason = "it could not be started: Docker does not answer and was restarted 3 times before"
-            assert reason in here.describe()["FailureReason"]
+            assert reason in hosting.describe()["FailureReason"]
         else:
-            until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
-            (lines,) = here.logs.lines.values()
+            until(lambda: hosting.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its return")
+            (lines,) = hosting.logs.lines.values()
             assert "Stagemaker: it could not be started: Docker does not answer; restart 3 of 3 in 4 s." in lines
 
 
@@ -294,133 +294,133 @@ def test_an_endpoint_that_was_lost_is_out_of_service_until_all_has_stopped(tmp_p
         return serve_until(program, go)
 
     clock = FakeClock()
-    with world(tmp_path, clock, clings=clings) as here:
-        here.model("model")
-        here.model("other", image("clings"))
-        here.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})
-        here.create()
-        here.wait_for("InService")
-        del here.runtime.behaviours["serve"]  # so that the restart is refused
-        here.ask(b"die", TargetVariant="a")
-        here.wait_for_line("restart 1 of 3")
+    with hosting_environment(tmp_path, clock, clings=clings) as hosting:
+        hosting.model("model")
+        hosting.model("other", image("clings"))
+        hosting.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})
+        hosting.create()
+        hosting.wait_for("InService")
+        del hosting.runtime.behaviours["serve"]  # so that the restart is refused
+        hosting.ask(b"die", TargetVariant="a")
+        hosting.wait_for_line("restart 1 of 3")
         clock.now += 1
-        here.wait_for("OutOfService")
+        hosting.wait_for("OutOfService")
         with pytest.raises(ApiError, match="OutOfService"):
-            here.ask(TargetVariant="b")
+            hosting.ask(TargetVariant="b")
         go.set()
-        here.wait_for("Failed")
-        assert "it could not be started" in here.describe()["FailureReason"]
+        hosting.wait_for("Failed")
+        assert "it could not be started" in hosting.describe()["FailureReason"]
 
 
 def test_a_machine_without_a_thread_to_spare_creates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with world(tmp_path) as here:
-        here.model("model")
-        here.config("config")
+    with hosting_environment(tmp_path) as hosting:
+        hosting.model("model")
+        hosting.config("config")
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", start)
             with pytest.raises(RuntimeError):
-                here.create()
-        assert here.status() == "gone"
-        here.create()
-        here.wait_for("InService")
-        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        here.wait_for("gone")
+                hosting.create()
+        assert hosting.status() == "gone"
+        hosting.create()
+        hosting.wait_for("InService")
+        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        hosting.wait_for("gone")
 
 
 def test_the_other_instances_serve_on_when_one_is_lost(tmp_path: Path) -> None:
     clock = FakeClock()
-    with world(tmp_path, clock) as here:
-        here.deploy({"InitialInstanceCount": 2})
-        here.ask(b"die")
-        until(lambda: here.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its death")
-        assert len({here.container_of() for _ in range(4)}) == 1
+    with hosting_environment(tmp_path, clock) as hosting:
+        hosting.deploy({"InitialInstanceCount": 2})
+        hosting.ask(b"die")
+        until(lambda: hosting.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 1, "its death")
+        assert len({hosting.container_of() for _ in range(4)}) == 1
 
 
 def test_update_replaces_the_fleet_without_a_gap(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.deploy()
-        old = here.container_of()
-        here.config("next", {"InitialInstanceCount": 2})
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        old = hosting.container_of()
+        hosting.config("next", {"InitialInstanceCount": 2})
         stop = threading.Event()
         failures: list[ApiError] = []
 
         def ask_on() -> None:
             while not stop.is_set():
                 try:
-                    here.ask()
+                    hosting.ask()
                 except ApiError as error:
                     failures.append(error)
 
         asking = threading.Thread(target=ask_on)
         asking.start()
-        here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
-        assert here.describe()["EndpointStatus"] == "Updating"
-        here.wait_for("InService")
-        until(lambda: len([c for c in here.runtime._containers if not c.poll()]) == 2, "the old fleet's end")
+        hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+        assert hosting.describe()["EndpointStatus"] == "Updating"
+        hosting.wait_for("InService")
+        until(lambda: len([c for c in hosting.runtime.containers if not c.poll()]) == 2, "the old fleet's end")
         stop.set()
         asking.join()
         assert failures == []
-        assert here.describe()["EndpointConfigName"] == "next"
-        assert old not in {here.container_of() for _ in range(4)}
+        assert hosting.describe()["EndpointConfigName"] == "next"
+        assert old not in {hosting.container_of() for _ in range(4)}
 
 
 def test_an_update_that_fails_leaves_the_old_fleet_in_service(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.deploy()
-        old = here.container_of()
-        here.model("sick", image("dies"))
-        here.config("next", {"ModelName": "sick"})
-        here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        old = hosting.container_of()
+        hosting.model("sick", image("dies"))
+        hosting.config("next", {"ModelName": "sick"})
+        hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
         with pytest.raises(ApiError, match="Cannot update in-progress endpoint"):
-            here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
-        here.wait_for("InService")
-        assert "exit code 3" in here.describe()["FailureReason"]
-        assert here.describe()["EndpointConfigName"] == "config"
-        assert here.container_of() == old
-        here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"})
-        here.wait_for("InService")
-        assert "FailureReason" not in here.describe()
+            hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+        hosting.wait_for("InService")
+        assert "exit code 3" in hosting.describe()["FailureReason"]
+        assert hosting.describe()["EndpointConfigName"] == "config"
+        assert hosting.container_of() == old
+        hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"})
+        hosting.wait_for("InService")
+        assert "FailureReason" not in hosting.describe()
 
 
 def test_delete_while_updating_stops_both_fleets(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.deploy()
-        here.model("slow", image("mute"))
-        here.config("next", {"ModelName": "slow"})
-        here.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
-        until(lambda: len(here.runtime.started) == 2, "the second fleet")
-        here.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        here.wait_for("gone")
-        assert all(c.poll() for c in here.runtime._containers)
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        hosting.model("slow", image("mute"))
+        hosting.config("next", {"ModelName": "slow"})
+        hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+        until(lambda: len(hosting.runtime.started) == 2, "the second fleet")
+        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        hosting.wait_for("gone")
+        assert all(c.poll() for c in hosting.runtime.containers)
 
 
 def test_model_data_of_several_instances_is_fetched_once(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.aws.objects |= {"s3://b/m/a": b"1", "s3://b/m/d/e": b"2"}
+    with hosting_environment(tmp_path) as hosting:
+        hosting.aws.objects |= {"s3://b/m/a": b"1", "s3://b/m/d/e": b"2"}
         source = {"S3Uri": "s3://b/m/", "S3DataType": "S3Prefix", "CompressionType": "None"}
-        here.model("model", ModelDataUrl="", ModelDataSource={"S3DataSource": source})
-        here.config("config", {"InitialInstanceCount": 3})
-        here.create()
-        here.wait_for("InService")
-        assert here.aws.downloaded == ["s3://b/m/"]
-        assert [lines[1] for lines in here.logs.lines.values()] == ["serving ['a', 'd']"] * 3
-        assert len({(path / "model" / "a").stat().st_ino for path in bases(here)}) == 3
+        hosting.model("model", ModelDataUrl="", ModelDataSource={"S3DataSource": source})
+        hosting.config("config", {"InitialInstanceCount": 3})
+        hosting.create()
+        hosting.wait_for("InService")
+        assert hosting.aws.downloaded == ["s3://b/m/"]
+        assert [lines[1] for lines in hosting.logs.lines.values()] == ["serving ['a', 'd']"] * 3
+        assert len({(path / "model" / "a").stat().st_ino for path in bases(hosting)}) == 3
 
 
-def bases(here: World) -> list[Path]:
-    return [spec.base_dir for spec in here.runtime.started if spec.base_dir]
+def bases(hosting: HostingEnvironment) -> list[Path]:
+    return [spec.base_dir for spec in hosting.runtime.started if spec.base_dir]
 
 
 @pytest.mark.parametrize(("form", "expected"), [("S3Prefix", ["a", "d"]), ("S3Object", ["a"])])
 def test_model_data_that_is_not_packed(tmp_path: Path, form: str, expected: list[str]) -> None:
-    with world(tmp_path) as here:
-        here.aws.objects |= {"s3://b/m/a": b"1", "s3://b/m/d/e": b"2"}
+    with hosting_environment(tmp_path) as hosting:
+        hosting.aws.objects |= {"s3://b/m/a": b"1", "s3://b/m/d/e": b"2"}
         uri = "s3://b/m/" if form == "S3Prefix" else "s3://b/m/a"
         data = {"S3DataSource": {"S3Uri": uri, "S3DataType": form, "CompressionType": "None"}}
-        here.models.create_model(
+        hosting.models.create_model(
             SCOPE,
             {
                 "ModelName": "model",
@@ -428,30 +428,30 @@ def test_model_data_that_is_not_packed(tmp_path: Path, form: str, expected: list
                 "ExecutionRoleArn": ROLE,
             },
         )
-        here.config("config")
-        here.create()
-        here.wait_for("InService")
-        assert next(iter(here.logs.lines.values()))[1] == f"serving {expected}"
+        hosting.config("config")
+        hosting.create()
+        hosting.wait_for("InService")
+        assert next(iter(hosting.logs.lines.values()))[1] == f"serving {expected}"
 
 
 def test_after_close_nothing_is_created(tmp_path: Path) -> None:
-    with world(tmp_path) as here:
-        here.deploy()
-        here.endpoints.close()
-        assert all(c.poll() for c in here.runtime._containers)
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        hosting.supervisor.close()
+        assert all(c.poll() for c in hosting.runtime.containers)
         with pytest.raises(ApiError) as error:
-            here.create("other")
-        assert error.value.status == 500
+            hosting.create("other")
+        assert (error.value.code, error.value.status) == ("ServiceUnavailable", 503)
 
 
 def test_an_unforeseen_error_fails_the_endpoint_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with world(tmp_path) as here:
-        here.model("model")
-        here.config("config")
-        monkeypatch.setattr(here.aws, "download_file", broken)
-        here.create()
-        here.wait_for("Failed")
-        assert here.describe()["FailureReason"] == "Request to service failed: RuntimeError: unforeseen"
+    with hosting_environment(tmp_path) as hosting:
+        hosting.model("model")
+        hosting.config("config")
+        monkeypatch.setattr(hosting.aws, "download_file", broken)
+        hosting.create()
+        hosting.wait_for("Failed")
+        assert hosting.describe()["FailureReason"] == "Request to service failed: RuntimeError: unforeseen"
 
 
 def broken(*_: object) -> None:

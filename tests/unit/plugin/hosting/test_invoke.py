@@ -9,29 +9,33 @@ from typing import Any
 import pytest
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.kinds import ENDPOINT
+from stagemaker.core.refs import Ref
 from stagemaker.hosting import invoke
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.plan import InstancePlan
 from tests.unit.plugin.fakes import SCOPE, FakeClock
-from tests.unit.plugin.hosting_world import IMAGE, World, until, world
+from tests.unit.plugin.hosting_environment import IMAGE, HostingEnvironment, hosting_environment, until
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
+def hosting(tmp_path: Path) -> Iterator[HostingEnvironment]:
+    with hosting_environment(tmp_path) as made:
         yield made
 
 
-def refused(here: World, body: bytes = b"hello", **members: Any) -> ApiError:
+def refused(hosting: HostingEnvironment, body: bytes = b"hello", **members: Any) -> ApiError:
     with pytest.raises(ApiError) as error:
-        here.ask(body, **members)
+        hosting.ask(body, **members)
     return error.value
 
 
-def test_headers_and_body_go_through_both_ways(here: World) -> None:
-    here.deploy()
-    answer = here.ask(b"body", ContentType="image/png", Accept="text/csv", CustomAttributes="top=5", InferenceId="id-1")
+def test_headers_and_body_go_through_both_ways(hosting: HostingEnvironment) -> None:
+    hosting.deploy()
+    answer = hosting.ask(
+        b"body", ContentType="image/png", Accept="text/csv", CustomAttributes="top=5", InferenceId="id-1"
+    )
     seen = json.loads(answer.pop("Body"))
     assert answer == {
         "ContentType": "application/json",
@@ -49,64 +53,64 @@ def test_headers_and_body_go_through_both_ways(here: World) -> None:
     assert expected.items() <= seen["headers"].items()
 
 
-def test_an_empty_body_goes_through(here: World) -> None:
-    here.deploy()
-    assert json.loads(here.ask(b"")["Body"])["body"] == ""
+def test_an_empty_body_goes_through(hosting: HostingEnvironment) -> None:
+    hosting.deploy()
+    assert json.loads(hosting.ask(b"")["Body"])["body"] == ""
 
 
-def test_instances_take_turns(here: World) -> None:
-    here.deploy({"InitialInstanceCount": 3})
-    assert sorted(Counter(here.container_of() for _ in range(9)).values()) == [3, 3, 3]
+def test_instances_take_turns(hosting: HostingEnvironment) -> None:
+    hosting.deploy({"InitialInstanceCount": 3})
+    assert sorted(Counter(hosting.container_of() for _ in range(9)).values()) == [3, 3, 3]
 
 
-def test_variants_share_by_weight_and_can_be_addressed(here: World) -> None:
-    here.deploy(
+def test_variants_share_by_weight_and_can_be_addressed(hosting: HostingEnvironment) -> None:
+    hosting.deploy(
         {"VariantName": "a", "InitialVariantWeight": 3.0},
         {"VariantName": "b", "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}},
         {"VariantName": "c", "InitialVariantWeight": 0.0},
     )
-    assert Counter(here.ask()["InvokedProductionVariant"] for _ in range(8)) == {"a": 6, "b": 2}
-    assert here.ask(TargetVariant="c")["InvokedProductionVariant"] == "c"
-    assert refused(here, TargetVariant="d").code == "ValidationError"
+    assert Counter(hosting.ask()["InvokedProductionVariant"] for _ in range(8)) == {"a": 6, "b": 2}
+    assert hosting.ask(TargetVariant="c")["InvokedProductionVariant"] == "c"
+    assert refused(hosting, TargetVariant="d").code == "ValidationError"
 
 
-def test_no_weight_no_answer(here: World) -> None:
-    here.deploy({"InitialVariantWeight": 0.0})
-    assert refused(here).code == "ValidationError"
+def test_no_weight_no_answer(hosting: HostingEnvironment) -> None:
+    hosting.deploy({"InitialVariantWeight": 0.0})
+    assert refused(hosting).code == "ValidationError"
 
 
-def test_an_endpoint_that_is_not_there_or_not_in_service(here: World) -> None:
-    error = refused(here)
+def test_an_endpoint_that_is_not_there_or_not_in_service(hosting: HostingEnvironment) -> None:
+    error = refused(hosting)
     assert (error.code, error.status) == ("ValidationError", 400)
     assert error.message == "Endpoint end of account 123456789012 not found."
-    here.model("model", IMAGE.replace("serve", "mute"))
-    here.config("config")
-    here.create()
-    assert refused(here).message.endswith("It is Creating, not InService.")
+    hosting.model("model", IMAGE.replace("serve", "mute"))
+    hosting.config("config")
+    hosting.create()
+    assert refused(hosting).message.endswith("It is Creating, not InService.")
 
 
 @pytest.mark.parametrize("member", sorted(invoke.OTHER_KINDS))
-def test_parameters_of_other_kinds_of_endpoints(here: World, member: str) -> None:
-    error = refused(here, b"", **{member: "x"})
+def test_parameters_of_other_kinds_of_endpoints(hosting: HostingEnvironment, member: str) -> None:
+    error = refused(hosting, b"", **{member: "x"})
     assert error.code == "ValidationError"
     assert member in error.message
 
 
-def test_the_longest_body_goes_through_and_one_more_byte_does_not(here: World) -> None:
-    here.deploy()
+def test_the_longest_body_goes_through_and_one_more_byte_does_not(hosting: HostingEnvironment) -> None:
+    hosting.deploy()
     longest = b"x" * invoke.MAX_BODY_BYTES
-    assert refused(here, longest + b"x").code == "ValidationError"
+    assert refused(hosting, longest + b"x").code == "ValidationError"
     assert len(longest) == 6_291_456
-    error = refused(here, longest)  # the echo with its JSON around is over the limit
+    error = refused(hosting, longest)  # the echo with its JSON around is over the limit
     assert "longer than 6291456 bytes" in error.members["OriginalMessage"]
 
 
 @pytest.mark.parametrize(
     ("status", "side", "metric"), [(400, "client", "Invocation4XXErrors"), (503, "server", "Invocation5XXErrors")]
 )
-def test_a_container_s_error_is_passed_on(here: World, status: int, side: str, metric: str) -> None:
-    here.deploy()
-    error = refused(here, f"status {status}".encode())
+def test_a_container_s_error_is_passed_on(hosting: HostingEnvironment, status: int, side: str, metric: str) -> None:
+    hosting.deploy()
+    error = refused(hosting, f"status {status}".encode())
     assert (error.code, error.status) == ("ModelError", 424)
     assert error.message.startswith(f"Received {side} error ({status}) from primary with message \"the container's")
     assert error.members == {
@@ -114,36 +118,36 @@ def test_a_container_s_error_is_passed_on(here: World, status: int, side: str, m
         "OriginalMessage": "the container's reason",
         "LogStreamArn": "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/sagemaker/Endpoints/end",
     }
-    assert here.logs.values[metric] == [1.0]
-    assert here.logs.values["InvocationModelErrors"] == [1.0]
+    assert hosting.logs.values[metric] == [1.0]
+    assert hosting.logs.values["InvocationModelErrors"] == [1.0]
 
 
 @pytest.mark.parametrize(("body", "sentence"), [(b"hang up", "broke off"), (b"large", "longer than 6291456 bytes")])
-def test_an_answer_that_is_none_is_a_model_error(here: World, body: bytes, sentence: str) -> None:
-    here.deploy()
-    error = refused(here, body)
+def test_an_answer_that_is_none_is_a_model_error(hosting: HostingEnvironment, body: bytes, sentence: str) -> None:
+    hosting.deploy()
+    error = refused(hosting, body)
     assert (error.code, error.members["OriginalStatusCode"]) == ("ModelError", 0)
     assert sentence in error.members["OriginalMessage"]
 
 
-def test_a_container_has_a_minute(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_has_a_minute(hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoke.TIMEOUT_S == 60
-    here.deploy()
+    hosting.deploy()
     monkeypatch.setattr(invoke, "TIMEOUT_S", 1e-6)
-    assert "timed out while waiting" in refused(here).members["OriginalMessage"]
+    assert "timed out while waiting" in refused(hosting).members["OriginalMessage"]
 
 
-def test_an_instance_that_has_just_died_is_passed_over(here: World) -> None:
-    here.deploy({"InitialInstanceCount": 2})
-    here.ask(b"die")
-    until(lambda: any(container.poll() for container in here.runtime._containers), "its death")
-    assert len({here.container_of() for _ in range(4)}) == 1
+def test_an_instance_that_has_just_died_is_passed_over(hosting: HostingEnvironment) -> None:
+    hosting.deploy({"InitialInstanceCount": 2})
+    hosting.ask(b"die")
+    until(lambda: any(container.poll() for container in hosting.runtime.containers), "its death")
+    assert len({hosting.container_of() for _ in range(4)}) == 1
 
 
-def test_metrics_of_an_invocation(here: World) -> None:
-    here.deploy({"InitialInstanceCount": 2})
-    here.ask()
-    values = dict(here.logs.values)
+def test_metrics_of_an_invocation(hosting: HostingEnvironment) -> None:
+    hosting.deploy({"InitialInstanceCount": 2})
+    hosting.ask()
+    values = dict(hosting.logs.values)
     latency, overhead = values.pop("ModelLatency"), values.pop("OverheadLatency")
     assert values == {
         "Invocations": [1.0],
@@ -154,7 +158,7 @@ def test_metrics_of_an_invocation(here: World) -> None:
     }
     assert 0 < latency[0] < 10_000_000
     assert 0 <= overhead[0] < 1_000_000
-    assert here.logs.dimensions["ModelLatency"] == {"EndpointName": "end", "VariantName": "AllTraffic"}
+    assert hosting.logs.dimensions["ModelLatency"] == {"EndpointName": "end", "VariantName": "AllTraffic"}
     assert SCOPE.account == "123456789012"
 
 
@@ -171,12 +175,12 @@ class Dying:
         return self._clients.pop() if self._clients else None
 
 
-def test_an_instance_that_dies_while_it_is_chosen(here: World) -> None:
-    here.deploy()
-    serving = here.endpoints.serving(SCOPE, "end")
+def test_an_instance_that_dies_while_it_is_chosen(hosting: HostingEnvironment) -> None:
+    hosting.deploy()
+    serving = hosting.endpoints.serving(Ref(SCOPE, ENDPOINT, "end"))
     assert serving
     (variant,) = serving.plan.variants
-    fleet = Fleet(serving.plan, SCOPE, here.runtime, here.aws, here.logs, FakeClock())
+    fleet = Fleet(serving.plan, SCOPE, hosting.runtime, hosting.aws, hosting.logs, FakeClock())
     fleet._instances[variant.name] = [Dying(variant.instances[0])]  # type: ignore[list-item]
     with fleet.target(variant, set()) as target:
         assert target

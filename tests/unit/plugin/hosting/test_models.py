@@ -1,71 +1,71 @@
 """What CreateModel checks, and what the others answer."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.kinds import MODEL
 from stagemaker.runtime.contract import ImageRefused
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
-from tests.unit.plugin.hosting_world import DATA, IMAGE, World
+from tests.unit.plugin.hosting_environment import DATA, IMAGE, HostingEnvironment
 
 CONTAINER = {"Image": IMAGE, "ModelDataUrl": DATA}
 GOOD: dict[str, Any] = {"ModelName": "Dogs", "PrimaryContainer": CONTAINER, "ExecutionRoleArn": ROLE}
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> World:
-    return World(tmp_path, FakeClock(), {})
+def hosting(tmp_path: Path) -> HostingEnvironment:
+    return HostingEnvironment(tmp_path, FakeClock(), {})
 
 
-def refused(here: World, request: dict[str, Any]) -> ApiError:
+def refused(hosting: HostingEnvironment, request: dict[str, Any]) -> ApiError:
     with pytest.raises(ApiError) as error:
-        here.models.create_model(SCOPE, request)
-    assert here.store.all(SCOPE, "model") == []
+        hosting.models.create_model(SCOPE, request)
+    assert hosting.store.all(SCOPE, MODEL) == []
     return error.value
 
 
-def test_a_model_is_described_as_it_was_given(here: World) -> None:
+def test_a_model_is_described_as_it_was_given(hosting: HostingEnvironment) -> None:
     arn = "arn:aws:sagemaker:eu-west-1:123456789012:model/dogs"
-    assert here.models.create_model(SCOPE, {**GOOD, "Tags": [{"Key": "a", "Value": "b"}]}) == {"ModelArn": arn}
-    assert here.models.describe_model(SCOPE, {"ModelName": "Dogs"}) == {
+    assert hosting.models.create_model(SCOPE, {**GOOD, "Tags": [{"Key": "a", "Value": "b"}]}) == {"ModelArn": arn}
+    assert hosting.models.describe_model(SCOPE, {"ModelName": "Dogs"}) == {
         **GOOD,
         "ModelArn": arn,
-        "CreationTime": datetime.fromtimestamp(1_800_000_000, UTC),
+        "CreationTime": 1_800_000_000.0,
         "EnableNetworkIsolation": False,
     }
-    assert here.tags.list_tags(SCOPE, {"ResourceArn": arn}) == {"Tags": [{"Key": "a", "Value": "b"}]}
+    assert hosting.tags.list_tags(SCOPE, {"ResourceArn": arn}) == {"Tags": [{"Key": "a", "Value": "b"}]}
 
 
-def test_one_container_may_be_given_as_a_list(here: World) -> None:
-    here.models.create_model(SCOPE, {"ModelName": "m", "Containers": [CONTAINER], "ExecutionRoleArn": ROLE})
-    assert here.models.describe_model(SCOPE, {"ModelName": "m"})["Containers"] == [CONTAINER]
+def test_one_container_may_be_given_as_a_list(hosting: HostingEnvironment) -> None:
+    hosting.models.create_model(SCOPE, {"ModelName": "m", "Containers": [CONTAINER], "ExecutionRoleArn": ROLE})
+    assert hosting.models.describe_model(SCOPE, {"ModelName": "m"})["Containers"] == [CONTAINER]
 
 
-def test_models_are_listed_and_deleted(here: World) -> None:
+def test_models_are_listed_and_deleted(hosting: HostingEnvironment) -> None:
     for name in ("a", "b", "c"):
-        here.models.create_model(SCOPE, {**GOOD, "ModelName": name})
-    here.models.delete_model(SCOPE, {"ModelName": "b"})
-    first = here.models.list_models(SCOPE, {"MaxResults": 1})
+        hosting.models.create_model(SCOPE, {**GOOD, "ModelName": name})
+    hosting.models.delete_model(SCOPE, {"ModelName": "b"})
+    first = hosting.models.list_models(SCOPE, {"MaxResults": 1})
     assert [sorted(model) for model in first["Models"]] == [["CreationTime", "ModelArn", "ModelName"]]
-    second = here.models.list_models(SCOPE, {"NextToken": first["NextToken"]})
+    second = hosting.models.list_models(SCOPE, {"NextToken": first["NextToken"]})
     assert [model["ModelName"] for model in first["Models"] + second["Models"]] == ["c", "a"]
     assert "NextToken" not in second
 
 
 @pytest.mark.parametrize("operation", ["describe_model", "delete_model"])
-def test_a_model_that_is_not_there(here: World, operation: str) -> None:
+def test_a_model_that_is_not_there(hosting: HostingEnvironment, operation: str) -> None:
     with pytest.raises(ApiError, match='Could not find model "arn:aws:sagemaker:eu-west-1:123456789012:model/x"'):
-        getattr(here.models, operation)(SCOPE, {"ModelName": "x"})
+        getattr(hosting.models, operation)(SCOPE, {"ModelName": "x"})
 
 
 @pytest.mark.parametrize("name", ["Dogs", "dogs"])
-def test_a_name_that_is_taken_is_refused_in_aws_s_words(here: World, name: str) -> None:
-    here.models.create_model(SCOPE, GOOD)
+def test_a_name_that_is_taken_is_refused_in_aws_s_words(hosting: HostingEnvironment, name: str) -> None:
+    hosting.models.create_model(SCOPE, GOOD)
     with pytest.raises(ApiError, match="Cannot create already existing model") as error:
-        here.models.create_model(SCOPE, {**GOOD, "ModelName": name})
+        hosting.models.create_model(SCOPE, {**GOOD, "ModelName": name})
     assert (error.value.code, error.value.status) == ("ValidationException", 400)
 
 
@@ -81,15 +81,15 @@ def test_a_name_that_is_taken_is_refused_in_aws_s_words(here: World, name: str) 
         ({"Containers": [CONTAINER]}, "either PrimaryContainer or Containers"),
     ],
 )
-def test_what_is_wrong_leaves_no_model(here: World, change: dict[str, Any], sentence: str) -> None:
+def test_what_is_wrong_leaves_no_model(hosting: HostingEnvironment, change: dict[str, Any], sentence: str) -> None:
     request = {key: value for key, value in {**GOOD, **change}.items() if value is not None}
-    error = refused(here, request)
+    error = refused(hosting, request)
     assert (error.code, error.status) == ("ValidationException", 400)
     assert sentence in error.message
 
 
-def test_an_image_that_the_runtime_cannot_run_is_refused_at_once(here: World) -> None:
-    error = refused(here, {**GOOD, "PrimaryContainer": {**CONTAINER, "Image": "nginx"}})
+def test_an_image_that_the_runtime_cannot_run_is_refused_at_once(hosting: HostingEnvironment) -> None:
+    error = refused(hosting, {**GOOD, "PrimaryContainer": {**CONTAINER, "Image": "nginx"}})
     assert isinstance(error, ImageRefused)
     assert "needs Docker" in error.message
 
@@ -104,8 +104,10 @@ def test_an_image_that_the_runtime_cannot_run_is_refused_at_once(here: World) ->
         ({"PrimaryContainer": None, "Containers": [CONTAINER, CONTAINER]}, "Containers"),
     ],
 )
-def test_what_is_not_implemented_is_refused_by_name(here: World, change: dict[str, Any], member: str) -> None:
+def test_what_is_not_implemented_is_refused_by_name(
+    hosting: HostingEnvironment, change: dict[str, Any], member: str
+) -> None:
     request = {key: value for key, value in {**GOOD, **change}.items() if value is not None}
-    error = refused(here, request)
+    error = refused(hosting, request)
     assert error.status == 501
     assert member in error.message

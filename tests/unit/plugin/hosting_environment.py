@@ -1,4 +1,4 @@
-"""What the hosting tests share: a world with the fake runtime, whose containers are real HTTP servers on loopback."""
+"""What the hosting tests share: all of hosting over the fake runtime, whose containers are real servers on loopback."""
 
 import http.server
 import io
@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from stagemaker.api.tags import Tags
+from stagemaker.core.kinds import ENDPOINT
+from stagemaker.core.refs import Ref
 from stagemaker.core.store import MemoryStore
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.hosting.configs import EndpointConfigs
 from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.invoke import Invoke
@@ -136,12 +139,12 @@ def mute(program: FakeProgram) -> int:
 class Hosting:
     """All hosting services over one store, and shorthands for the calls that most tests make."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float], runtime: Runtime) -> None:
-        self.folder = folder / "endpoints"
+    def __init__(self, folder: Path, clock: Callable[[], float], runtime: Runtime, supervisor: Supervisor) -> None:
+        self.folder, self.supervisor = folder / "endpoints", supervisor
         self.aws, self.logs, self.store = FakeAws({DATA: archive(**{"model.json": "{}"})}), FakeLogs(), MemoryStore()
         self.models = Models(self.store, runtime, self.aws, clock)
         self.configs = EndpointConfigs(self.store, clock)
-        self.endpoints = Endpoints(self.store, runtime, self.aws, self.logs, clock, self.folder)
+        self.endpoints = Endpoints(self.store, runtime, self.aws, self.logs, clock, self.folder, supervisor)
         self.invoke = Invoke(self.store, self.endpoints, self.logs, clock)
         self.tags = Tags(self.store)
 
@@ -180,7 +183,7 @@ class Hosting:
         return self.endpoints.describe_endpoint(SCOPE, {"EndpointName": name})
 
     def status(self, name: str = "end") -> str:
-        record = self.store.get(SCOPE, "endpoint", name)
+        record = self.store.get(Ref(SCOPE, ENDPOINT, name))
         return str(record["EndpointStatus"]) if record else "gone"
 
     def wait_for(self, status: str, name: str = "end") -> None:
@@ -204,21 +207,25 @@ class Hosting:
         return [path for path in self.folder.rglob("*") if path.is_file()]
 
 
-class World(Hosting):
+class HostingEnvironment(Hosting):
     """On the fake runtime."""
 
     def __init__(self, folder: Path, clock: Callable[[], float], behaviours: Mapping[str, Behaviour]) -> None:
-        self.runtime = FakeRuntime({"serve": echo_server, "dies": dies, "mute": mute, **behaviours})
-        super().__init__(folder, clock, self.runtime)
+        supervisor = Supervisor()
+        self.runtime = FakeRuntime({"serve": echo_server, "dies": dies, "mute": mute, **behaviours}, supervisor)
+        supervisor.own(self.runtime.close)
+        super().__init__(folder, clock, self.runtime, supervisor)
 
 
 @contextmanager
-def world(folder: Path, clock: Callable[[], float] = time.time, **behaviours: Behaviour) -> Iterator[World]:
-    """A World that is closed afterwards, and left nothing."""
-    made = World(folder, clock, behaviours)
+def hosting_environment(
+    folder: Path, clock: Callable[[], float] = time.time, **behaviours: Behaviour
+) -> Iterator[HostingEnvironment]:
+    """It is closed afterwards, and left no folder and no thread."""
+    made = HostingEnvironment(folder, clock, behaviours)
     try:
         yield made
     finally:
-        made.endpoints.close()
-        made.runtime.close()
+        made.supervisor.close()
         assert not made.folder.exists()
+        assert made.supervisor.threads() == []
