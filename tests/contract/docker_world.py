@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from docker.api import APIClient
 
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Registry
 from stagemaker.runtime.docker.container import DockerContainer
 from stagemaker.runtime.docker.runtime import DockerRuntime
@@ -31,6 +32,7 @@ class World:
         self.network = f"stagemaker-test-{uuid.uuid4().hex[:8]}"
         self.lines: list[str] = []
         self.ready = threading.Event()
+        self.supervisor = Supervisor()
         self.runtimes: list[DockerRuntime] = []
         self.runtime = self.new_runtime()
 
@@ -38,7 +40,7 @@ class World:
         self, *, gpu: str = "auto", limits: str = "none", registry: Registry | None = None, url: str = ""
     ) -> DockerRuntime:
         settings = DockerSettings(self.network, gpu, limits, "", "", 5000)
-        runtime = DockerRuntime(settings, self.folder / "state", registry, url or docker_url())
+        runtime = DockerRuntime(settings, self.folder / "state", registry, self.supervisor, url or docker_url())
         self.runtimes.append(runtime)
         return runtime
 

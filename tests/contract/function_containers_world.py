@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.functions.containers import Containers
 from stagemaker.runtime.docker.engine import Engine
 from stagemaker.runtime.docker.runtime import DockerRuntime
@@ -29,11 +30,15 @@ def network() -> Iterator[tuple[str, str]]:
 def containers(state: Path) -> Iterator[tuple[str, Containers]]:
     """A network, and a launcher on it; nothing of them is left afterwards."""
     with network() as (name, _):
-        runtime = DockerRuntime(DockerSettings(name, "off", "none", LAMBDA_IMAGE, "", 0), state, None, docker_url())
+        supervisor = Supervisor()
+        settings = DockerSettings(name, "off", "none", LAMBDA_IMAGE, "", 0)
+        runtime = DockerRuntime(settings, state, None, supervisor, docker_url())
+        supervisor.own(runtime.close)
         try:
-            yield name, Containers(runtime, LAMBDA_IMAGE)
+            yield name, Containers(runtime, LAMBDA_IMAGE, supervisor)
         finally:
-            runtime.close()
+            supervisor.close()
+        assert supervisor.threads() == []
 
 
 def running(network: str) -> list[str]:

@@ -19,13 +19,14 @@ INSIDE = """
 import json, os, socket, sys, threading, urllib.request
 from pathlib import Path
 from stagemaker.core.errors import ApiError
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
 
 network, image = sys.argv[1:]
 state, lines, ready = Path("/var/lib/stagemaker"), [], threading.Event()
-runtime = DockerRuntime(DockerSettings(network, "auto", "none", "", "", 5000), state / "data", None)
+runtime = DockerRuntime(DockerSettings(network, "auto", "none", "", "", 5000), state / "data", None, Supervisor())
 base, code = state / "data" / "job", state / "data" / "code"
 for folder in base, code:
     folder.mkdir(parents=True)

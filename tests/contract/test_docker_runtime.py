@@ -194,7 +194,7 @@ def test_many_at_once_and_a_close_in_their_midst(world: World) -> None:
         assert world.left() == []
     for start in starts:
         error = start.exception()
-        assert (isinstance(error, ApiError) and error.status == 500) if error else start.result().poll() == Exit(137)
+        assert (isinstance(error, ApiError) and error.status == 503) if error else start.result().poll() == Exit(137)
 
 
 def test_close_takes_groups_down_as_well(world: World) -> None:
@@ -206,11 +206,13 @@ def test_close_takes_groups_down_as_well(world: World) -> None:
 
 OWNER = """
 import sys, pathlib, os
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
 state, network, image, url = sys.argv[1:]
-runtime = DockerRuntime(DockerSettings(network, "auto", "none", "", "", 5000), pathlib.Path(state), None, url)
+settings = DockerSettings(network, "auto", "none", "", "", 5000)
+runtime = DockerRuntime(settings, pathlib.Path(state), None, Supervisor(), url)
 for group in "", "g":
     environment = {"SOURCE": "import time; time.sleep(60)"}
     spec = ContainerSpec("left", image, ("train",), None, environment, group=group, host="algo-1")

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.functions.containers import Containers
 from stagemaker.functions.environment import Environment, Result
 from stagemaker.functions.exchange import Invocation
 from stagemaker.functions.processes import Processes
 from stagemaker.functions.program import Function, Launcher
 from stagemaker.runtime.process.labels import Labels
+from stagemaker.runtime.process.runtime import ProcessRuntime
 from tests.contract.function_containers_world import containers, running
 
 PYTHON = Path(__file__).parents[2] / ".stagemaker" / "env" / "lambda" / "bin" / "python"
@@ -83,8 +85,9 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
         network, launcher = request.getfixturevalue("function_containers")
         stage = Stage(code, "/var/task", launcher, lambda: running(network))
     else:
-        labels = Labels(tmp_path / "state")
-        stage = Stage(code, str(code), Processes(PYTHON, labels), labels.folders)
+        supervisor, state = Supervisor(), tmp_path / "state"
+        runtime = ProcessRuntime(tmp_path, tmp_path, state, supervisor)
+        stage = Stage(code, str(code), Processes(runtime, PYTHON, supervisor), Labels(state).folders)
     yield stage
     for environment in stage.environments:
         environment.stop()

@@ -332,11 +332,11 @@ def test_nothing_is_left_after_a_kill_and_the_next_start(tmp_path: Path, images:
         stage.localstack.process.kill()
         stage.localstack.process.wait()
         assert stage.runs(first)  # the engine keeps it
-        state = Engine(docker_url()).inspect(first["host"])["Config"]["Labels"]["com.stagemaker.core.store"]
+        state = Engine(docker_url()).inspect(first["host"])["Config"]["Labels"]["com.stagemaker.state"]
         volumes = [mount["Name"] for mount in Engine(docker_url()).inspect(first["host"])["Mounts"]]
         assert len(volumes) == 1
         until(lambda: not Engine(docker_url()).inspect(first["host"])["State"]["Running"])  # else its network stays
     with stage_in_containers(tmp_path / "one"):
-        assert Engine(docker_url()).containers(f"com.stagemaker.core.store={state}") == []
+        assert Engine(docker_url()).containers(f"com.stagemaker.state={state}") == []
         left = images.client.volumes(filters={"name": volumes[0]})["Volumes"]
         assert not left

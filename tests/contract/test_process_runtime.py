@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
 from stagemaker.runtime.process.labels import LABEL, Labels
 from stagemaker.runtime.process.runtime import ProcessContainer, ProcessRuntime
@@ -46,7 +47,7 @@ class Stage:
         self.runtime = self.new_runtime()
 
     def new_runtime(self) -> ProcessRuntime:
-        return ProcessRuntime(self.folder / "containers", self.folder / "env", self.folder / "state")
+        return ProcessRuntime(self.folder / "containers", self.folder / "env", self.folder / "state", Supervisor())
 
     def start(self, source: str) -> ProcessContainer:
         self.program.write_text(textwrap.dedent(source))
@@ -122,10 +123,11 @@ def test_a_keeper_that_is_killed_takes_everything_with_it(stage: Stage) -> None:
 OWNER = """
 import sys, threading
 from pathlib import Path
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.process.runtime import ProcessRuntime
 folder, mark = Path(sys.argv[1]), sys.argv[2]
-runtime = ProcessRuntime(folder / "containers", folder / "env", folder / "state")
+runtime = ProcessRuntime(folder / "containers", folder / "env", folder / "state", Supervisor())
 spec = ContainerSpec("job", "stagemaker/trainer", ("train",), folder / "base", {"MARK": mark})
 container = runtime.start(spec, lambda line: print(container.child.keeper_pid, flush=True))
 threading.Event().wait()

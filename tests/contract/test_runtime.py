@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import Container, ContainerSpec, Exit, ImageRefused, Runtime
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.runtime.fake import FakeProgram, FakeRuntime
@@ -98,9 +99,10 @@ server = h.ThreadingHTTPServer(address, h.SimpleHTTPRequestHandler); print('read
 
 @dataclass(frozen=True)
 class Kind:
-    """A runtime, and what differs between runtimes."""
+    """A runtime, its supervisor, and what differs between runtimes."""
 
     runtime: Runtime
+    supervisor: Supervisor
     image: str = IMAGE
     taken: tuple[str, ...] = (
         "stagemaker/trainer", "localhost:5000/stagemaker/trainer:1.0", f"stagemaker/trainer@sha256:{'0' * 64}",
@@ -111,7 +113,8 @@ class Kind:
 
 
 def fake_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
-    return Kind(FakeRuntime({"trainer": lambda program: FAKES[program.spec.environment["PROGRAM"]](program)}))
+    supervisor, fakes = Supervisor(), {"trainer": lambda program: FAKES[program.spec.environment["PROGRAM"]](program)}
+    return Kind(FakeRuntime(fakes, supervisor), supervisor)
 
 
 def process_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
@@ -123,14 +126,18 @@ def process_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
         (folder / "containers" / image).mkdir(parents=True, exist_ok=True)
         script = "import os, pathlib, signal, sys, time\nexec(os.environ['SOURCE'])\n"
         (folder / "containers" / image / command).write_text(script)
-    return Kind(ProcessRuntime(folder / "containers", folder / "env", folder / "state"))
+    supervisor = Supervisor()
+    runtime = ProcessRuntime(folder / "containers", folder / "env", folder / "state", supervisor)
+    return Kind(runtime, supervisor)
 
 
 def docker_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
     image: str = request.getfixturevalue("docker_image")
     settings = DockerSettings(f"stagemaker-test-{uuid.uuid4().hex[:8]}", "auto", "none", "", "", 5000)
+    supervisor = Supervisor()
     return Kind(
-        DockerRuntime(settings, folder / "state", None, docker_url()),
+        DockerRuntime(settings, folder / "state", None, supervisor, docker_url()),
+        supervisor,
         image=image,
         taken=(image, f"{image}:latest"),
         refusal=r"build it here under this very name|give <repository>:<tag>",
@@ -143,7 +150,7 @@ class Stage:
     """One runtime, and the containers that a test starts on it."""
 
     def __init__(self, kind: Kind, folder: Path) -> None:
-        self.kind, self.runtime, self.folder = kind, kind.runtime, folder
+        self.kind, self.runtime, self.supervisor, self.folder = kind, kind.runtime, kind.supervisor, folder
         self.lines: list[str] = []
         self.ready = threading.Event()
 
@@ -310,4 +317,20 @@ def test_close_kills_everything_and_refuses_to_start(stage: Stage) -> None:
     stage.runtime.close()
     with pytest.raises(ApiError) as failure:
         stage.start("hello")
-    assert failure.value.status == 500
+    assert (failure.value.code, failure.value.status) == ("ServiceUnavailable", 503)
+
+
+def test_its_supervisor_ends_it_with_all_its_threads(stage: Stage) -> None:
+    container = stage.start_ready("stubborn")
+    assert stage.supervisor.threads()
+    stage.supervisor.own(stage.runtime.close)
+    stage.supervisor.close()
+    assert container.poll() == Exit(137)
+    assert stage.supervisor.threads() == []
+
+
+def test_nothing_starts_once_its_supervisor_is_closing(stage: Stage) -> None:
+    stage.supervisor.close()
+    with pytest.raises(ApiError) as failure:
+        stage.start("hello")
+    assert (failure.value.code, failure.value.status) == ("ServiceUnavailable", 503)

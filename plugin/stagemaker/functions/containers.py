@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
 
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.functions.exchange import Exchange
 from stagemaker.functions.program import TASK_ROOT, Function
 from stagemaker.functions.runtime_api import RuntimeApi
 from stagemaker.runtime.contract import Container, ContainerSpec, Exit
@@ -46,57 +48,57 @@ class FunctionRuntime(Protocol):
         """Have the engine hold what `pin` named, so that `start` is quick. ImageRefused, or ApiError 500."""
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FunctionContainer:
-        """See Runtime."""
+        """Start it and return at once. Raises as Runtime.start does."""
 
 
 class Containers:
-    """See Launcher. `zip_image` runs the functions that are zip files: its entry point takes the handler."""
+    """Starts functions as containers. `zip_image` runs the functions that are zip files: its entry point takes the
+    handler."""
 
-    def __init__(self, runtime: FunctionRuntime, zip_image: str) -> None:
-        self._runtime, self._zip_image = runtime, zip_image
+    def __init__(self, runtime: FunctionRuntime, zip_image: str, supervisor: Supervisor) -> None:
+        self._runtime, self._zip_image, self._supervisor = runtime, zip_image, supervisor
 
-    def host(self) -> str:
-        """See Launcher."""
-        return self._runtime.host()
+    def api(self, exchange: Exchange) -> RuntimeApi:
+        """Where the runtime's containers reach this process."""
+        return RuntimeApi(self._runtime.host(), exchange, self._supervisor)
 
     def start(
         self, function: Function, api: RuntimeApi, on_line: Callable[[str], None], on_end: Callable[[], None]
     ) -> "ContainerProgram":
-        """See Launcher."""
+        """Start the container of `function_spec`."""
         with ExitStack() as undo:
             undo.callback(on_end)
             container = self._runtime.start(function_spec(function, self._zip_image, api.address), on_line)
             undo.callback(container.stop, grace_s=0)
             api.admit(container.ip)
-            program = ContainerProgram(container, on_end)
+            program = ContainerProgram(container, on_end, self._supervisor)
             undo.pop_all()
         return program
 
 
 class ContainerProgram:
-    """See Program."""
+    """A function's program that runs in a container."""
 
-    def __init__(self, container: FunctionContainer, on_end: Callable[[], None]) -> None:
+    def __init__(self, container: FunctionContainer, on_end: Callable[[], None], supervisor: Supervisor) -> None:
         self._container, self._on_end = container, on_end
-        self._watcher = threading.Thread(target=self._watch, name=f"end of {container.spec.name}", daemon=True)
-        self._watcher.start()
+        self._watcher = supervisor.follow(f"end of {container.spec.name}", self._watch)
 
     def poll(self) -> Exit | None:
-        """See Program."""
+        """How it ended, or None while it runs or has output to give."""
         return self._container.poll()
 
     def kill(self) -> Exit:
-        """See Program."""
+        """Kill the container; returns when nothing of it is left and `on_end` has run."""
         end = self._container.stop(grace_s=0)
         self._watcher.join()
         return end
 
     def drain(self) -> None:
-        """See Program."""
+        """Give the lines that it has written so far before returning, within a second."""
         self._container.drain(_DRAIN_S)
 
     def peak_memory_bytes(self) -> int:
-        """See Program."""
+        """The most that it used so far; 0 when it has ended or the engine does not say."""
         return self._container.peak_memory_bytes()
 
     def _watch(self) -> None:

@@ -10,14 +10,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from stagemaker.functions.exchange import Answer, Ended, Event, Exchange, InitError, Invocation, Ready, error
+from stagemaker.functions.exchange import (
+    Ended,
+    Event,
+    Exchange,
+    InitError,
+    Invocation,
+    InvocationResponse,
+    Ready,
+    error,
+)
 from stagemaker.functions.log import FunctionLog, end_line, report_line, start_line, timeout_line
 from stagemaker.functions.program import Function, Launcher
-from stagemaker.functions.runtime_api import RuntimeApi
 from stagemaker.runtime.contract import Exit, ImageRefused
 
 INIT_TIMEOUT_S = 10.0  # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 _MIB = 1024 * 1024
+_Wanted = type[Ready] | type[InvocationResponse]
 
 
 @dataclass(frozen=True)
@@ -123,14 +132,14 @@ class Environment:
         if not session.ready and (failure := self._initialise(session, invocation.request_id, deadline)):
             return failure
         session.exchange.offer(invocation)
-        event = self._wait(session, Answer, deadline)
-        if not isinstance(event, Answer):
+        event = self._wait(session, InvocationResponse, deadline)
+        if not isinstance(event, InvocationResponse):
             return self._give_up(session, event, invocation.request_id)
         session.program.drain()
         self._peak_bytes = max(self._peak_bytes, session.program.peak_memory_bytes())
         return _Outcome(event.payload, event.is_error)
 
-    def _wait(self, session: "_Session", wanted: type[Ready] | type[Answer], deadline: float) -> Event | None:
+    def _wait(self, session: "_Session", wanted: _Wanted, deadline: float) -> Event | None:
         event = session.wait(wanted, deadline)
         self._heard = time.monotonic()
         return event
@@ -157,10 +166,10 @@ class _Session:
     def __init__(self, function: Function, launcher: Launcher, log: FunctionLog) -> None:
         self.ready = False  # it is initialised
         self.exchange = Exchange()
-        self._api = RuntimeApi(launcher.host(), self.exchange)
+        self._api = launcher.api(self.exchange)
         self.program = launcher.start(function, self._api, log.add, self._end)
 
-    def wait(self, wanted: type[Ready] | type[Answer], deadline: float) -> Event | None:
+    def wait(self, wanted: _Wanted, deadline: float) -> Event | None:
         """The next event of the wanted kind, or one that ends the wait; None when the deadline, on the monotonic
         clock, comes first."""
         while event := self.exchange.next_event(deadline - time.monotonic()):

@@ -1,6 +1,6 @@
-"""What the platform and one function's program say to each other, without the protocol: see `functions_api.py`.
+"""What the platform and one function's program say to each other, without the protocol, which is `runtime_api.py`'s.
 
-Deciding what it means is `function_environment.py`'s.
+Deciding what it means is `environment.py`'s.
 """
 
 import json
@@ -26,7 +26,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Answer:
+class InvocationResponse:
     """What the function returned, or the error that it raised, as JSON."""
 
     payload: bytes
@@ -45,17 +45,17 @@ class Ended:
     """The program ended."""
 
 
-Event = Ready | Answer | InitError | Ended
+Event = Ready | InvocationResponse | InitError | Ended
 
 
 class Exchange:
-    """Of one program, from its start to its end. Thread-safe. The program calls `take`, `answer` and `fail`."""
+    """Of one program, from its start to its end. Thread-safe. The program calls `take`, `respond` and `fail`."""
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._offered: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._current = ""  # the id of the invocation that has no answer yet
+        self._current = ""  # the id of the invocation that has no response yet
         self._initialised = False  # or has failed to
 
     def next_event(self, timeout_s: float) -> Event | None:
@@ -86,13 +86,13 @@ class Exchange:
             self._offered.put(None)  # for whoever else waits
         return invocation
 
-    def answer(self, request_id: str, answer: Answer) -> bool:
-        """Take the answer to the current invocation; False when it is another's, or the second."""
+    def respond(self, request_id: str, response: InvocationResponse) -> bool:
+        """Take the response to the current invocation; False when it is another's, or the second."""
         with self._lock:
             if not request_id or request_id != self._current:
                 return False
             self._current = ""
-        self._events.put(answer)
+        self._events.put(response)
         return True
 
     def fail(self, failure: InitError) -> bool:

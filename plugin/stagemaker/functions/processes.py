@@ -3,54 +3,62 @@
 Not as on AWS: the memory size is no limit, and the code folder is not /var/task.
 """
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from stagemaker.functions.program import Function
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.functions.exchange import Exchange
+from stagemaker.functions.program import Function, Program
 from stagemaker.functions.runtime_api import RuntimeApi
 from stagemaker.runtime.ports import LOOPBACK
-from stagemaker.runtime.process.child import Child
 from stagemaker.runtime.process.environment import minimal_environment
-from stagemaker.runtime.process.labels import Labels
+
+
+class CommandRuntime(Protocol):
+    """A runtime that runs commands of this machine."""
+
+    def run(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Callable[[Path], Mapping[str, str]],
+        on_line: Callable[[str], None],
+        on_end: Callable[[], None],
+    ) -> Program:
+        """Run a command; `environment` is called with the temporary folder that it has for itself. `on_end` runs once,
+        when nothing of it is left, also when this raises: OSError, ValueError, or ApiError after the runtime's end."""
 
 
 class Processes:
-    """See Launcher. `python` is an interpreter with awslambdaric. ValueError for a function without code."""
+    """Starts functions as processes. `python` is an interpreter with awslambdaric."""
 
-    def __init__(self, python: Path, labels: Labels) -> None:
-        self._python, self._labels = python, labels
+    def __init__(self, runtime: CommandRuntime, python: Path, supervisor: Supervisor) -> None:
+        self._runtime, self._python, self._supervisor = runtime, python, supervisor
 
-    def host(self) -> str:
-        """See Launcher."""
-        return LOOPBACK
+    def api(self, exchange: Exchange) -> RuntimeApi:
+        """On this machine's loopback."""
+        return RuntimeApi(LOOPBACK, exchange, self._supervisor)
 
     def start(
         self, function: Function, api: RuntimeApi, on_line: Callable[[str], None], on_end: Callable[[], None]
-    ) -> Child:
-        """See Launcher."""
-        label = self._labels.new(f"lambda-{function.name}")
-
-        def end() -> None:
+    ) -> Program:
+        """Start the runtime client over the function's code. ValueError for a function without code."""
+        code = function.code
+        if code is None:
             on_end()
-            shutil.rmtree(label.folder, ignore_errors=True)
-
-        try:
-            if function.code is None:
-                raise ValueError(f"The function {function.name} has no code.")
-            label.folder.mkdir(mode=0o700)
-            api.admit(LOOPBACK)
-            return Child(
-                [str(self._python), "-m", "awslambdaric", function.handler],
-                folder=function.code,
-                environment=self._environment(function, function.code, label.folder, api.address),
-                label=label.text,
-                on_line=on_line,
-                on_end=end,
-            )
-        except (OSError, ValueError):
-            end()
-            raise
+            raise ValueError(f"The function {function.name} has no code.")
+        api.admit(LOOPBACK)
+        return self._runtime.run(
+            f"lambda-{function.name}",
+            [str(self._python), "-m", "awslambdaric", function.handler],
+            folder=code,
+            environment=lambda temporary: self._environment(function, code, temporary, api.address),
+            on_line=on_line,
+            on_end=on_end,
+        )
 
     def _environment(self, function: Function, code: Path, temporary: Path, api: str) -> dict[str, str]:
         return {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from stagemaker.functions.exchange import Exchange
 from stagemaker.functions.runtime_api import RuntimeApi
 from stagemaker.runtime.contract import Exit
 
@@ -12,7 +13,7 @@ TASK_ROOT = "/var/task"  # where the code of a zip file lies on AWS
 
 
 @dataclass(frozen=True)
-class Image:
+class FunctionImage:
     """What a function of PackageType Image runs."""
 
     name: str  # of one content for ever: by its digest
@@ -32,7 +33,7 @@ class Function:
     memory_mb: int
     timeout_s: float
     environment: Mapping[str, str]  # the function's own, its role's credentials, AWS_*
-    image: Image | None = None
+    image: FunctionImage | None = None
 
 
 class Program(Protocol):
@@ -54,11 +55,12 @@ class Program(Protocol):
 class Launcher(Protocol):
     """Starts functions."""
 
-    def host(self) -> str:
-        """The address of this process that the functions reach: their Runtime API listens there and nowhere else."""
+    def api(self, exchange: Exchange) -> RuntimeApi:
+        """A Runtime API for one program, at the address of this process that functions reach, and nowhere else. OSError
+        or ApiError when the machine cannot serve it."""
 
     def start(
         self, function: Function, api: RuntimeApi, on_line: Callable[[str], None], on_end: Callable[[], None]
     ) -> Program:
         """Start it, and have `api` admit it. `on_end` runs once, when nothing of it is left and before `kill` returns,
-        also when this raises OSError or ApiError: when the machine cannot start it."""
+        also when this raises OSError or ApiError: when the machine cannot start it, or must not any more."""

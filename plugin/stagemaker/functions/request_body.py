@@ -18,7 +18,7 @@ class BrokenBodyError(Exception):
 
 
 @dataclass(frozen=True)
-class Body:
+class RequestBody:
     """`data` is what was wanted of its `size` in bytes. The names of the trailers are in lower case."""
 
     data: bytes
@@ -26,14 +26,14 @@ class Body:
     trailers: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_body(source: BinaryIO, headers: Message, limit: int) -> Body:
+def read_body(source: BinaryIO, headers: Message, limit: int) -> RequestBody:
     """Read all of it, so that the sender hears the answer, and keep the first `limit` bytes. Raises BrokenBodyError;
     ConnectionError when the sender is gone before its end."""
     length, kept, size = _length(headers), bytearray(), 0
     for piece in _chunks(source) if length is None else _exactly(source, length):
         kept += piece[: limit - len(kept)]
         size += len(piece)
-    return Body(bytes(kept), size, _trailers(source) if length is None else {})
+    return RequestBody(bytes(kept), size, _trailers(source) if length is None else {})
 
 
 def _length(headers: Message) -> int | None:

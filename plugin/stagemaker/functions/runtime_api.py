@@ -6,14 +6,14 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. It gives an `Exc
 import base64
 import http.server
 import json
-import threading
 from concurrent.futures import CancelledError, Future
 from http import HTTPStatus
 from typing import Any
 
 from stagemaker.core.http_server import BoundedServer
-from stagemaker.functions.exchange import Answer, Exchange, InitError, error
-from stagemaker.functions.request_body import Body, BrokenBodyError, read_body
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.functions.exchange import Exchange, InitError, InvocationResponse, error
+from stagemaker.functions.request_body import BrokenBodyError, RequestBody, read_body
 
 MAX_EVENT_BYTES = 6 * 1024 * 1024  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024 + 100  # of a response, as the error message of AWS says
@@ -30,14 +30,12 @@ class RuntimeApi:
     """Serves one program from its construction to `close`. `address` is for AWS_LAMBDA_RUNTIME_API. Nobody is served
     but the machine that `admit` names: on a network with other functions a port alone keeps nobody out."""
 
-    def __init__(self, host: str, exchange: Exchange) -> None:
+    def __init__(self, host: str, exchange: Exchange, supervisor: Supervisor) -> None:
         self.exchange = exchange
         self._peer: Future[str] = Future()
         self._server = _Server((host, 0), self)
         self.address = f"{host}:{self._server.server_address[1]}"
-        serve = threading.Thread(target=self._server.serve_forever, args=(0.1,), name=f"runtime API {self.address}")
-        serve.daemon = True
-        serve.start()
+        self._server.start(supervisor, f"runtime API {self.address}")
 
     def admit(self, ip: str) -> None:
         """Say, once, from where the program's connections come: those that wait for it are answered now."""
@@ -57,8 +55,7 @@ class RuntimeApi:
     def close(self) -> None:
         """Stop serving, and cut every connection. Call it once, when the program has ended."""
         self._peer.cancel()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 class _Server(BoundedServer):
@@ -121,18 +118,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             taken = self.server.api.exchange.fail(InitError(self._body(_MAX_ERROR_BYTES).data))
             self._say(HTTPStatus.ACCEPTED if taken else HTTPStatus.FORBIDDEN)
         elif kind == "invocation" and what == "response":
-            self._answered(request_id, _response(self._body(MAX_PAYLOAD_BYTES)))
+            self._respond(request_id, _response(self._body(MAX_PAYLOAD_BYTES)))
         elif kind == "invocation" and what == "error":
-            self._answered(request_id, Answer(self._body(_MAX_ERROR_BYTES).data, is_error=True))
+            self._respond(request_id, InvocationResponse(self._body(_MAX_ERROR_BYTES).data, is_error=True))
         else:
             self._body(0)
             self._say(HTTPStatus.NOT_FOUND)
 
-    def _answered(self, request_id: str, answer: Answer) -> None:
-        taken = self.server.api.exchange.answer(request_id, answer)
+    def _respond(self, request_id: str, response: InvocationResponse) -> None:
+        taken = self.server.api.exchange.respond(request_id, response)
         self._say(HTTPStatus.ACCEPTED if taken else HTTPStatus.BAD_REQUEST)
 
-    def _body(self, limit: int) -> Body:
+    def _body(self, limit: int) -> RequestBody:
         return read_body(self.rfile, self.headers, limit)  # type: ignore[arg-type]  # a BufferedReader
 
     def _refuse_web_pages(self) -> bool:
@@ -155,15 +152,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Nothing: the function's own log says what happened."""
 
 
-def _response(body: Body) -> Answer:
+def _response(body: RequestBody) -> InvocationResponse:
     """What a function returned, or the error that ended it after it had begun to send (AWS's two trailers for that)."""
     if body.size > MAX_PAYLOAD_BYTES:
         limit = f"exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)"
         message = f"Response payload size ({body.size} bytes) {limit}."
-        return Answer(error("Function.ResponseSizeTooLarge", message), is_error=True)
+        return InvocationResponse(error("Function.ResponseSizeTooLarge", message), is_error=True)
     if kind := body.trailers.get("lambda-runtime-function-error-type"):
-        return Answer(_late_error(kind, body.trailers.get("lambda-runtime-function-error-body", "")), is_error=True)
-    return Answer(body.data, is_error=False)
+        late = _late_error(kind, body.trailers.get("lambda-runtime-function-error-body", ""))
+        return InvocationResponse(late, is_error=True)
+    return InvocationResponse(body.data, is_error=False)
 
 
 def _late_error(kind: str, encoded: str) -> bytes:

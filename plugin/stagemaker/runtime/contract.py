@@ -104,7 +104,7 @@ class Container(Protocol):
 
 
 class Runtime(Protocol):
-    """Runs images. All methods may be called from any thread."""
+    """Runs images. All methods may be called from any thread. Its threads are its supervisor's, which closes it."""
 
     def check_image(self, image: str, entrypoint: tuple[str, ...] | None = None, command: tuple[str, ...] = ()) -> None:
         """Raise ImageRefused when `start` could not run this image, or not with this entry point and command. Called
@@ -115,11 +115,12 @@ class Runtime(Protocol):
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Container:
         """Start it and return at once. `on_line` gets each line of stdout and stderr (no line end, undecodable bytes
-        replaced, at most 64 KiB a line) from a thread of the runtime, each in order. Raises ImageRefused, or
-        ApiError("InternalFailure", ..., 500) when the machine cannot start it; then nothing is left running."""
+        replaced, at most 64 KiB a line) from a thread of the runtime, each in order. Raises ImageRefused,
+        ApiError("InternalFailure", ..., 500) when the machine cannot start it, and ApiError("ServiceUnavailable", ...,
+        503) once the runtime or its supervisor is closing; then nothing is left running."""
 
     def sweep(self) -> int:
         """Kill what an earlier instance of this runtime over the same state left behind; how many. Called at start."""
 
     def close(self) -> None:
-        """Kill everything that still runs, at once. Idempotent; `start` raises afterwards."""
+        """Kill everything that still runs, at once. Idempotent; `start` answers ServiceUnavailable (503) afterwards."""

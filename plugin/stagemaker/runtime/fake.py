@@ -12,7 +12,8 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
-from stagemaker.core.errors import ApiError
+from stagemaker.core.errors import ApiError, shutting_down
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
 from stagemaker.runtime.images import image_name, needs_docker
 from stagemaker.runtime.lines import LineSplitter, give
@@ -82,34 +83,34 @@ Behaviour = Callable[[FakeProgram], int | Exit]
 
 
 class FakeContainer:
-    """See Container."""
+    """A program in a thread of `supervisor`, which ends with it."""
 
     hardware = "nothing: it is a fake"
 
-    def __init__(self, program: FakeProgram, behaviour: Behaviour, cleanup: ExitStack) -> None:
+    def __init__(self, program: FakeProgram, behaviour: Behaviour, cleanup: ExitStack, supervisor: Supervisor) -> None:
         self.spec, self.address = program.spec, program.address
         self._program, self._behaviour, self._cleanup = program, behaviour, cleanup
         self._end: Future[Exit] = Future()
-        threading.Thread(target=self._run, name=f"fake {self.spec.name}", daemon=True).start()
+        supervisor.follow(f"fake {self.spec.name}", self._run)
 
     @property
     def running(self) -> bool:
-        """See Container."""
+        """Whether the program has not returned yet."""
         return not self._end.done()
 
     def poll(self) -> Exit | None:
-        """See Container."""
+        """What the program returned, or None while it runs."""
         return self._end.result() if self._end.done() else None
 
     def wait(self, timeout_s: float) -> Exit | None:
-        """See Container."""
+        """As `poll`, after at most `timeout_s`."""
         try:
             return self._end.result(timeout_s)
         except TimeoutError:
             return None
 
     def stop(self, grace_s: float) -> Exit:
-        """See Container. A program that does not return to FakeProgram's methods cannot be stopped."""
+        """Signal the program, and wait for it: one that does not return to FakeProgram's methods cannot be stopped."""
         self._program._signal(signal.SIGTERM)
         if not self.wait(grace_s):
             self._program._signal(signal.SIGKILL)
@@ -122,13 +123,14 @@ class FakeContainer:
 
 
 class FakeRuntime:
-    """See Runtime. `behaviours`: what each image, by its short name such as `trainer`, does. `started` are the
-    specs of all containers so far, for a test to compare."""
+    """Runs Python functions as images. `behaviours`: what each image, by its short name such as `trainer`, does.
+    `started` are the specs of all containers so far, for a test to compare. `supervisor` None: one of its own."""
 
-    def __init__(self, behaviours: Mapping[str, Behaviour]) -> None:
+    def __init__(self, behaviours: Mapping[str, Behaviour], supervisor: Supervisor | None = None) -> None:
         self.behaviours = dict(behaviours)
         self.started: list[ContainerSpec] = []
-        self._containers: list[FakeContainer] = []
+        self._supervisor = supervisor or Supervisor()
+        self.containers: list[FakeContainer] = []
         self._lock = threading.Lock()
         self._closed = False
 
@@ -138,36 +140,37 @@ class FakeRuntime:
         entrypoint: tuple[str, ...] | None = None,  # noqa: ARG002 - recorded in `started`
         command: tuple[str, ...] = (),  # noqa: ARG002
     ) -> None:
-        """See Runtime."""
+        """Refuse an image that `behaviours` does not have."""
         if image_name(image) not in self.behaviours:
             raise ImageRefused(needs_docker(image, sorted(self.behaviours, reverse=True)))
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:
-        """See Runtime. Everything is given."""
+        """Every type and number is given."""
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
-        """See Runtime."""
+        """Run the behaviour of the spec's image."""
         self.check_image(spec.image)
         if spec.base_dir and not spec.base_dir.is_dir():
             raise ApiError("InternalFailure", f"The folder {spec.base_dir} does not exist.", 500)
         with self._lock, ExitStack() as undo:
-            if self._closed:
-                raise ApiError("InternalFailure", "The runtime is closed.", 500)
+            if self._closed or self._supervisor.closing:
+                raise shutting_down()
             port = undo.enter_context(reserve_port()) if spec.serves else None
             program = FakeProgram(spec, port.getsockname() if port else None, on_line)
-            container = FakeContainer(program, self.behaviours[image_name(spec.image) or ""], undo.pop_all())
-            self._containers.append(container)
+            behaviour = self.behaviours[image_name(spec.image) or ""]
+            container = FakeContainer(program, behaviour, undo.pop_all(), self._supervisor)
+            self.containers.append(container)
             self.started.append(spec)
         return container
 
     def sweep(self) -> int:
-        """See Runtime. Threads end with their process: nothing is ever left behind."""
+        """Nothing: threads end with their process."""
         return 0
 
     def close(self) -> None:
-        """See Runtime."""
+        """Stop every program, and start none any more."""
         with self._lock:
             self._closed = True
-            containers = list(self._containers)
+            containers = list(self.containers)
         for container in containers:
             container.stop(grace_s=0)

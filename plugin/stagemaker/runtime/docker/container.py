@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit
 from stagemaker.runtime.docker.engine import Engine, EngineError, EngineGone
 from stagemaker.runtime.docker.frames import Frames
@@ -27,8 +28,9 @@ NOT_FOLLOWED = "Stagemaker failed to follow this container and removed it: Local
 
 
 class DockerContainer:
-    """See Container. `engine_id` runs already, and `output` holds what it has written so far. `on_end` runs once, after
-    the last line and before `wait` and `stop` return. Raises RuntimeError when the machine has no more threads."""
+    """A container that the engine runs already as `engine_id`; `output` holds what it has written so far. `on_end` runs
+    once, after the last line and before `wait` and `stop` return. Raises RuntimeError when the machine has no more
+    threads."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class DockerContainer:
         output: Frames | Terminal,
         on_line: Callable[[str], None],
         on_end: Callable[[], None],
+        supervisor: Supervisor,
     ) -> None:
         self.spec, self.ip, self.address, self.hardware = spec, ip, address, hardware
         self.running = True
@@ -49,21 +52,22 @@ class DockerContainer:
         self._on_line, self._on_end = on_line, on_end
         self._end: Future[Exit] = Future()
         self._ending = threading.Lock()
-        threading.Thread(target=self._follow, name=f"output of {spec.name}", daemon=True).start()
+        supervisor.follow(f"output of {spec.name}", self._follow)
 
     def poll(self) -> Exit | None:
-        """See Container."""
+        """How it ended, or None while it runs or has output to give."""
         return self._end.result() if self._end.done() else None
 
     def wait(self, timeout_s: float) -> Exit | None:
-        """See Container."""
+        """As `poll`, after at most `timeout_s`."""
         try:
             return self._end.result(timeout_s)
         except TimeoutError:
             return None
 
     def stop(self, grace_s: float) -> Exit:
-        """See Container. A first process that has no handler for SIGTERM does not notice it, as on AWS."""
+        """SIGTERM, and SIGKILL after `grace_s`. A first process without a handler for SIGTERM does not notice it, as on
+        AWS."""
         self._signal("SIGTERM")
         return self.wait(grace_s) or self.kill()
 
@@ -76,11 +80,11 @@ class DockerContainer:
         return self._finish(Exit(_KILLED, NOT_KILLED, lost=True))
 
     def drain(self, timeout_s: float) -> bool:
-        """See FunctionContainer."""
+        """Give the lines that it has written so far before returning; whether it could be told that these are all."""
         return isinstance(self._output, Terminal) and self._output.drain(timeout_s)
 
     def peak_memory_bytes(self) -> int:
-        """See FunctionContainer."""
+        """The most that it used so far; 0 when it has ended or the engine does not say."""
         try:
             return peak_memory_bytes(self._engine.stats(self._id))
         except EngineError:

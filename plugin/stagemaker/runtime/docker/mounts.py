@@ -17,7 +17,7 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnContainer:
     """The container that we run in: its id, its mounts as the engine inspects them, its names on our network."""
 
     id: str
@@ -35,7 +35,9 @@ def own_container(mountinfo: str) -> str | None:
     return None
 
 
-def mount(own: Own | None, api: tuple[int, int], folder: Path, target: str, *, read_only: bool) -> dict[str, Any]:
+def mount(
+    own: OwnContainer | None, api: tuple[int, int], folder: Path, target: str, *, read_only: bool
+) -> dict[str, Any]:
     """A Mount of the engine's ContainerCreate that shows `folder`, an absolute path without links, at `target`."""
     if own is None:
         return {"Type": "bind", "Source": str(folder), "Target": target, "ReadOnly": read_only}
@@ -55,7 +57,7 @@ def mount(own: Own | None, api: tuple[int, int], folder: Path, target: str, *, r
     return {**volume, "Target": target, "ReadOnly": read_only}
 
 
-def identity(own: Own | None, folder: Path) -> str:
+def identity(own: OwnContainer | None, folder: Path) -> str:
     """What names a folder for ever on this engine: in two containers the same path is not the same folder."""
     if own is None:
         return str(folder)

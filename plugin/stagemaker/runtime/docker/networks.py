@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 
 from stagemaker.runtime.docker.config import engine_name
 from stagemaker.runtime.docker.engine import Engine, EngineError, suppress_missing
-from stagemaker.runtime.docker.mounts import Own
+from stagemaker.runtime.docker.mounts import OwnContainer
 
 _GROUP_LABEL = "com.stagemaker.group"
 
@@ -15,7 +15,7 @@ class Networks:
     """Thread-safe. `main` is the stack's network, made when there is none and then removed by `close`; `labels` are put
     on what is made; `own` is the container that we run in, which joins each group. Methods raise EngineError."""
 
-    def __init__(self, engine: Engine, main: str, labels: Mapping[str, str], own: Own | None) -> None:
+    def __init__(self, engine: Engine, main: str, labels: Mapping[str, str], own: OwnContainer | None) -> None:
         self._engine, self._main, self._labels, self._own = engine, main, labels, own
         self._lock = threading.Lock()
         self._groups: dict[str, tuple[str, int]] = {}  # its network, and how many containers are on it or about to be

@@ -10,15 +10,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stagemaker.core.errors import ApiError
+from stagemaker.core.errors import ApiError, shutting_down
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, HardwareRefused, ImageRefused, Registry
 from stagemaker.runtime.docker.config import BASE, PORT, container_config, engine_name
 from stagemaker.runtime.docker.container import DockerContainer
 from stagemaker.runtime.docker.engine import DEFAULT_URL, Engine, EngineError, EngineGone
 from stagemaker.runtime.docker.function import function_config
 from stagemaker.runtime.docker.hardware import Gpus, gpus, lacks_gpu, limits, machine
-from stagemaker.runtime.docker.images import Images
-from stagemaker.runtime.docker.mounts import Own, Unreachable, identity, mount, own_container
+from stagemaker.runtime.docker.image_resolver import ImageResolver
+from stagemaker.runtime.docker.mounts import OwnContainer, Unreachable, identity, mount, own_container
 from stagemaker.runtime.docker.networks import Networks
 from stagemaker.settings import DockerSettings
 
@@ -27,13 +28,19 @@ _CLOSE_S = 60  # for a start that is in progress
 
 
 class DockerRuntime:
-    """See Runtime. `work_dir` is the state that it shares with its earlier instances: two at once over one would kill
-    each other's. RuntimeError, with a sentence that says what to do, when it cannot work here."""
+    """Runs containers, also those of Lambda functions. `work_dir` is the state that it shares with its earlier
+    instances: two at once over one would kill each other's. RuntimeError, with a sentence that says what to do, when it
+    cannot work here."""
 
     def __init__(
-        self, settings: DockerSettings, work_dir: Path, registry: Registry | None, engine_url: str = DEFAULT_URL
+        self,
+        settings: DockerSettings,
+        work_dir: Path,
+        registry: Registry | None,
+        supervisor: Supervisor,
+        engine_url: str = DEFAULT_URL,
     ) -> None:
-        self._settings = settings
+        self._settings, self._supervisor = settings, supervisor
         self._engine = _reach(engine_url)
         try:
             self._own = _own(self._engine, settings.network)
@@ -41,13 +48,13 @@ class DockerRuntime:
             self._machine = machine(self._engine.info())
         except (EngineError, Unreachable) as error:
             raise RuntimeError(f"The Docker runtime cannot work here: {error}.") from error
-        self._state_label = f"com.stagemaker.core.store={state}"
+        self._state_label = f"com.stagemaker.state={state}"
         self._labels = {
             "com.stagemaker": "1",
-            "com.stagemaker.core.store": state,
+            "com.stagemaker.state": state,
             "com.stagemaker.network": settings.network,  # by which people find what a stack has started
         }
-        self._images = Images(self._engine, registry)
+        self._images = ImageResolver(self._engine, registry)
         self._networks = Networks(self._engine, settings.network, self._labels, self._own)
         self._changed = threading.Condition()
         self._running: dict[str, DockerContainer | None] = {}  # by the engine's name; None: it is being started
@@ -60,18 +67,18 @@ class DockerRuntime:
         entrypoint: tuple[str, ...] | None = None,  # noqa: ARG002 - what an image holds shows when it starts
         command: tuple[str, ...] = (),  # noqa: ARG002
     ) -> None:
-        """See Runtime. ApiError 500 when the engine does not answer."""
-        with self._told(f"look up the image {image!r}"):
+        """Refuse an image that neither our registry nor the engine has. ApiError 500 when the engine is silent."""
+        with self._engine_errors(f"look up the image {image!r}"):
             self._images.check(image)
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any number of hosts is one engine's
-        """See Runtime."""
+        """Refuse a type with a GPU where one is required and the engine offers none."""
         if refusal := lacks_gpu(instance_type, self._settings.gpu, self._machine):
             raise HardwareRefused(refusal)
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> DockerContainer:
-        """See Runtime. Returns at once except when it must pull the image first."""
-        with self._told(f"start {spec.image!r}"):
+        """Start a container; at once, except when the image must be pulled first."""
+        with self._engine_errors(f"start {spec.image!r}"):
             if self._left_behind:
                 self.sweep()
             self.check_hardware(spec.instance_type, 1)
@@ -83,23 +90,23 @@ class DockerRuntime:
             return container
 
     def pin(self, image: str) -> str:
-        """See FunctionRuntime."""
-        with self._told(f"look up the image {image!r}"):
+        """The name, by its digest, under which `start` runs what `image` means now. Raises as `check_image`."""
+        with self._engine_errors(f"look up the image {image!r}"):
             return self._images.pin(image)
 
     def fetch(self, image: str) -> None:
-        """See FunctionRuntime."""
-        with self._told(f"get the image {image!r}"):
+        """Pull the image unless the engine has it, so that `start` is quick."""
+        with self._engine_errors(f"get the image {image!r}"):
             self._images.obtain(image)
 
     def host(self) -> str:
-        """See FunctionRuntime."""
-        with self._told(f"use the network {self._settings.network!r}"):
+        """The address of this process that containers reach."""
+        with self._engine_errors(f"use the network {self._settings.network!r}"):
             return self._networks.host()
 
     def sweep(self) -> int:
-        """See Runtime. What this object runs stays; what it could not remove goes too. What the engine does not remove
-        now is left for the next sweep."""
+        """Remove the containers and networks of earlier instances, and what this one could not remove; how many
+        containers. What the engine does not remove now is left for the next sweep."""
         self._left_behind = False
         there: list[dict[str, Any]] = []
         self._removing(lambda: there.extend(self._engine.containers(self._state_label)))
@@ -111,7 +118,7 @@ class DockerRuntime:
         return sum(removed)
 
     def close(self) -> None:
-        """See Runtime."""
+        """Kill every container, wait for what is being started, and remove the networks."""
         with self._changed:
             self._closed = True
             running = [container for container in self._running.values() if container]
@@ -146,7 +153,7 @@ class DockerRuntime:
             self._refuse_when_closed()
             container = self._running[name] = DockerContainer(
                 spec, self._engine, engine_id, ip=ip, address=address, hardware=hardware.text, output=output,
-                on_line=on_line, on_end=cleanup.close,
+                on_line=on_line, on_end=cleanup.close, supervisor=self._supervisor,
             )  # fmt: skip
         return container
 
@@ -189,8 +196,8 @@ class DockerRuntime:
         return "".join(network["IPAddress"] for network in networks.values())
 
     def _refuse_when_closed(self) -> None:
-        if self._closed:
-            raise ApiError("InternalFailure", "LocalStack is shutting down: start the job again later.", 500)
+        if self._closed or self._supervisor.closing:
+            raise shutting_down()
 
     def _forget(self, name: str) -> None:
         with self._changed:
@@ -208,8 +215,8 @@ class DockerRuntime:
         return True
 
     @contextmanager
-    def _told(self, doing: str) -> Iterator[None]:
-        """The engine's troubles with it as AWS's errors."""
+    def _engine_errors(self, doing: str) -> Iterator[None]:
+        """Raise what the engine fails with as AWS's InternalFailure (500)."""
         try:
             yield
         except EngineGone as error:
@@ -230,7 +237,7 @@ def _reach(url: str) -> Engine:
         ) from error
 
 
-def _own(engine: Engine, network: str) -> Own | None:
+def _own(engine: Engine, network: str) -> OwnContainer | None:
     """None on the engine's machine, and in a container that the engine does not know: it shares our files then."""
     found = own_container(Path("/proc/self/mountinfo").read_text())
     if found is None:
@@ -247,4 +254,4 @@ def _own(engine: Engine, network: str) -> Own | None:
             f"LocalStack's container is not on the network {network!r}, on which it starts others: run "
             f"`docker network connect {network} {found[:12]}` and start it again, or set STAGEMAKER_NETWORK to its own"
         )
-    return Own(found, tuple(record["Mounts"]), tuple(networks[network]["Aliases"] or ()))
+    return OwnContainer(found, tuple(record["Mounts"]), tuple(networks[network]["Aliases"] or ()))

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, cast
 
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import Exit
 from stagemaker.runtime.lines import LineSplitter, give
 from stagemaker.runtime.process import keeper
@@ -24,7 +25,7 @@ _LAST_OUTPUT_MS = 1000  # for what is in the pipe when the keeper has ended
 class Child:
     """One running or ended command. All methods may be called from any thread, `stop` not from inside `on_line`.
 
-    `on_line` gets each line of output from a thread of this object; `on_end` runs once after the last one, when
+    `on_line` gets each line of output from a thread of the supervisor's; `on_end` runs once after the last one, when
     nothing of the command is left and before `wait` and `stop` return. Raises OSError or ValueError when it cannot be
     started; then nothing is left running."""
 
@@ -36,7 +37,8 @@ class Child:
         environment: Mapping[str, str],
         label: str,
         on_line: Callable[[str], None],
-        on_end: Callable[[], None] = lambda: None,
+        on_end: Callable[[], None],
+        supervisor: Supervisor,
     ) -> None:
         self.label = label
         self._on_line, self._on_end = on_line, on_end
@@ -56,7 +58,7 @@ class Child:
         self._control = cast(IO[bytes], self._keeper.stdin)
         self._output = cast(IO[bytes], self._keeper.stdout)
         try:
-            threading.Thread(target=self._follow, name=f"output of {label}", daemon=True).start()
+            supervisor.follow(f"output of {label}", self._follow)
         except RuntimeError as error:  # no more threads
             self._keeper.communicate()  # the end of its control pipe ends the keeper
             raise OSError(str(error)) from error

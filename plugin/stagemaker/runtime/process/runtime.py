@@ -3,11 +3,12 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from stagemaker.core.errors import ApiError
+from stagemaker.core.errors import ApiError, shutting_down
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit, HardwareRefused, ImageRefused
 from stagemaker.runtime.images import image_name, needs_docker
 from stagemaker.runtime.ports import reserve_port
@@ -20,7 +21,7 @@ ONE_HOST = "Several instances need Docker: processes of one machine cannot find 
 
 
 class ProcessContainer:
-    """See Container."""
+    """A process, with everything that it started, in the form of a container."""
 
     hardware = "this machine, shared with everything else that runs on it"
 
@@ -31,36 +32,36 @@ class ProcessContainer:
 
     @property
     def running(self) -> bool:
-        """See Container."""
+        """Whether it has not ended yet."""
         return self.child.poll() is None
 
     def poll(self) -> Exit | None:
-        """See Container."""
+        """How it ended, or None while it runs or has output to give."""
         return self.child.poll()
 
     def wait(self, timeout_s: float) -> Exit | None:
-        """See Container."""
+        """As `poll`, after at most `timeout_s`."""
         return self.child.wait(timeout_s)
 
     def stop(self, grace_s: float) -> Exit:
-        """See Container. Not from inside `on_line`."""
+        """SIGTERM to the process, SIGKILL to all of it after `grace_s`. Not from inside `on_line`."""
         return self.child.stop(grace_s)
 
 
 class ProcessRuntime:
-    """See Runtime. `images` is the folder with a folder an image, `environments` that with a Python environment an
+    """Runs processes. `images` is the folder with a folder an image, `environments` that with a Python environment an
     image, `work_dir` the state that it shares with its earlier instances: two at once over one would kill each other's.
     """
 
-    def __init__(self, images: Path, environments: Path, work_dir: Path) -> None:
+    def __init__(self, images: Path, environments: Path, work_dir: Path, supervisor: Supervisor) -> None:
         self._images, self._environments = images.resolve(), environments.absolute()
-        self._labels = Labels(work_dir)
+        self._labels, self._supervisor = Labels(work_dir), supervisor
         self._lock = threading.Lock()
-        self._running: set[Child] = set()
+        self._running: dict[str, Child] = {}  # by the text of its label
         self._closed = False
 
     def check_image(self, image: str, entrypoint: tuple[str, ...] | None = None, command: tuple[str, ...] = ()) -> None:
-        """See Runtime."""
+        """Refuse every image that is not this repository's, and every program that is not SageMaker's."""
         if image_name(image) not in self._names():
             raise ImageRefused(needs_docker(image, self._names()))
         if entrypoint is not None:
@@ -70,33 +71,75 @@ class ProcessRuntime:
             raise ImageRefused(f"{image!r} has no program {command[0]!r}: another than its own needs Docker.")
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any type is this machine
-        """See Runtime."""
+        """Refuse more than one host."""
         if hosts > 1:
             raise HardwareRefused(ONE_HOST)
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> ProcessContainer:
-        """See Runtime."""
+        """Start the image's program in its environment."""
         self.check_image(spec.image, spec.entrypoint, spec.command)
         name = image_name(spec.image) or ""
         if spec.folders or spec.group or spec.base_dir is None:
             raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: with other folders, or in a group.")
         base, program = spec.base_dir, self._images / name / spec.command[0]
         try:
-            with self._lock:
-                return self._start(spec, base, name, [str(program), *spec.command[1:]], on_line)
+            return self._start(spec, base, name, [str(program), *spec.command[1:]], on_line)
         except (OSError, ValueError) as error:
             message = f"The process runtime cannot start {spec.image!r}: {error}."
             raise ApiError("InternalFailure", message, 500) from error
 
+    def run(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Callable[[Path], Mapping[str, str]],
+        on_line: Callable[[str], None],
+        on_end: Callable[[], None],
+    ) -> Child:
+        """Run any command as this runtime runs an image's: found again by its label, killed by `close`.
+
+        `environment` is called with the temporary folder that it has for itself. `on_end` runs once, when nothing of it
+        is left, also when this raises: OSError or ValueError when it cannot be started, ServiceUnavailable (503) after
+        the end."""
+        label = self._labels.new(name)
+        cleanup = ExitStack()
+
+        def end() -> None:
+            with self._lock:  # not before it is among those that run
+                self._running.pop(label.text, None)
+            cleanup.close()
+
+        with ExitStack() as undo:
+            undo.enter_context(cleanup)
+            cleanup.callback(on_end)
+            cleanup.callback(shutil.rmtree, label.folder, ignore_errors=True)
+            with self._lock:
+                if self._closed or self._supervisor.closing:
+                    raise shutting_down()
+                label.folder.mkdir(mode=0o700)
+                child = self._running[label.text] = Child(
+                    command,
+                    folder=folder,
+                    environment=environment(label.folder),
+                    label=label.text,
+                    on_line=on_line,
+                    on_end=end,
+                    supervisor=self._supervisor,
+                )
+            undo.pop_all()
+        return child
+
     def sweep(self) -> int:
-        """See Runtime. An instance is a process here: what this one started stays."""
+        """Kill what earlier processes over the same state left. What this process started stays."""
         return self._labels.sweep()
 
     def close(self) -> None:
-        """See Runtime."""
+        """Kill everything, and start nothing any more."""
         with self._lock:
             self._closed = True
-            running = list(self._running)
+            running = list(self._running.values())
         for child in running:
             child.kill()
 
@@ -108,34 +151,20 @@ class ProcessRuntime:
     def _start(
         self, spec: ContainerSpec, base: Path, name: str, command: list[str], on_line: Callable[[str], None]
     ) -> ProcessContainer:
-        if self._closed:
-            raise OSError("it is closed")
         python = self._environments / name / "bin" / "python"
         if not os.access(python, os.X_OK):
             raise FileNotFoundError(f"its environment {name!r} is not installed")
-        label = self._labels.new(spec.name)
-        with ExitStack() as undo:
-            cleanup = undo.enter_context(ExitStack())
-            label.folder.mkdir(mode=0o700)
-            cleanup.callback(shutil.rmtree, label.folder, ignore_errors=True)
-            port = cleanup.enter_context(reserve_port()) if spec.serves else None
-            address = port.getsockname() if port else None
-            child = Child(
-                [str(python), *command],
-                folder=base,
-                environment=self._environment(spec, base.absolute(), python, label.folder, address),
-                label=label.text,
-                on_line=on_line,
-                on_end=lambda: self._end(cleanup),
-            )
-            self._running.add(child)
-            cleanup.callback(self._running.discard, child)
-            undo.pop_all()
+        port = reserve_port() if spec.serves else None
+        address = port.getsockname() if port else None
+        child = self.run(
+            spec.name,
+            [str(python), *command],
+            folder=base,
+            environment=lambda temporary: self._environment(spec, base.absolute(), python, temporary, address),
+            on_line=on_line,
+            on_end=port.close if port else lambda: None,
+        )
         return ProcessContainer(spec, address, child)
-
-    def _end(self, cleanup: ExitStack) -> None:
-        with self._lock:  # not before `_start` has returned
-            cleanup.close()
 
     def _environment(
         self, spec: ContainerSpec, base: Path, python: Path, temporary: Path, address: tuple[str, int] | None

@@ -11,21 +11,22 @@ from types import SimpleNamespace
 
 import pytest
 
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.functions import environment as module
 from stagemaker.functions.containers import Containers, function_spec
 from stagemaker.functions.environment import Environment
 from stagemaker.functions.exchange import Exchange, Invocation
-from stagemaker.functions.program import Function, Image
+from stagemaker.functions.program import Function, FunctionImage
 from stagemaker.functions.runtime_api import RuntimeApi
 from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from stagemaker.runtime.ports import LOOPBACK
 
 MIB = 2**20
-IMAGE = Image("sha256:abc", ("boot",), ("main.handler",), "/srv")
+IMAGE = FunctionImage("sha256:abc", ("boot",), ("main.handler",), "/srv")
 
 
-def function(image: Image | None = IMAGE, code: Path | None = None) -> Function:
+def function(image: FunctionImage | None = IMAGE, code: Path | None = None) -> Function:
     return Function("f", "1", "main.handler" if code else "", code, 128, 5, {"A": "1"}, image)
 
 
@@ -60,7 +61,7 @@ class Container:
 
 
 class Runtime:
-    """See FunctionRuntime: any image runs `behaviour`."""
+    """A FunctionRuntime on which any image runs `behaviour`."""
 
     def __init__(self, behaviour: Callable[[FakeProgram], Exit | int], ip: str = LOOPBACK) -> None:
         self.fake, self.ip = FakeRuntime({"trainer": behaviour}), ip
@@ -136,7 +137,7 @@ def test_the_container_of_a_zip_file() -> None:
 
 def test_invocations_and_the_end() -> None:
     runtime = Runtime(echo)
-    environment = Environment(function(), Containers(runtime, "zips"), clock=lambda: 0.0)
+    environment = Environment(function(), Containers(runtime, "zips", Supervisor()), clock=lambda: 0.0)
     assert environment.start() is None
     answer, lines = invoke(environment, '{"a": 1}')
     assert answer == {"a": 1}
@@ -162,7 +163,7 @@ def test_the_duration_ends_with_the_answer(monkeypatch: pytest.MonkeyPatch) -> N
         return time.monotonic() + 100 * sum(container.drained for container in runtime.containers)
 
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=now))
-    environment = Environment(function(), Containers(runtime, "zips"), clock=lambda: 0.0)
+    environment = Environment(function(), Containers(runtime, "zips", Supervisor()), clock=lambda: 0.0)
     environment.start()
     report = invoke(environment)[1][3]
     found = re.search(r"\tDuration: ([\d.]+) ms.*\tInit Duration: ([\d.]+) ms", report)
@@ -174,10 +175,10 @@ def test_the_duration_ends_with_the_answer(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_start_that_fails_half_way_leaves_nothing() -> None:
     runtime = Runtime(idle)
-    api, ended = RuntimeApi(LOOPBACK, Exchange()), list[str]()
+    api, ended = RuntimeApi(LOOPBACK, Exchange(), Supervisor()), list[str]()
     api.admit(LOOPBACK)  # so that a second time raises
     with pytest.raises(InvalidStateError):
-        Containers(runtime, "zips").start(function(), api, print, lambda: ended.append("end"))
+        Containers(runtime, "zips", Supervisor()).start(function(), api, print, lambda: ended.append("end"))
     assert runtime.containers[0].poll() == Exit(137)
     assert ended == ["end"]
     api.close()
@@ -185,14 +186,14 @@ def test_a_start_that_fails_half_way_leaves_nothing() -> None:
 
 def test_a_stranger_gets_no_invocation() -> None:
     runtime = Runtime(echo, ip="10.9.9.9")  # what asks is not there
-    environment = Environment(function(), Containers(runtime, "zips"))
+    environment = Environment(function(), Containers(runtime, "zips", Supervisor()))
     assert environment.start()
     assert runtime.containers[0].wait(10) == Exit(3)
     environment.stop()
 
 
 def test_out_of_memory() -> None:
-    environment = Environment(function(), Containers(Runtime(greedy), "zips"))
+    environment = Environment(function(), Containers(Runtime(greedy), "zips", Supervisor()))
     error, lines = invoke(environment)
     assert error == {
         "errorType": "Runtime.ExitError",
@@ -202,7 +203,7 @@ def test_out_of_memory() -> None:
 
 
 def test_a_program_that_is_missing() -> None:
-    environment = Environment(function(Image("refused")), Containers(Runtime(echo), "zips"))
+    environment = Environment(function(FunctionImage("refused")), Containers(Runtime(echo), "zips", Supervisor()))
     assert environment.start()
     error, lines = invoke(environment)
     assert error == {
@@ -214,7 +215,7 @@ def test_a_program_that_is_missing() -> None:
 
 def test_a_stopped_environment_starts_nothing() -> None:
     runtime = Runtime(echo)
-    environment = Environment(function(), Containers(runtime, "zips"))
+    environment = Environment(function(), Containers(runtime, "zips", Supervisor()))
     environment.stop()
     with pytest.raises(RuntimeError, match="was stopped"):
         invoke(environment)

@@ -10,7 +10,16 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from stagemaker.functions.exchange import Answer, Ended, Exchange, InitError, Invocation, Ready, error
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.functions.exchange import (
+    Ended,
+    Exchange,
+    InitError,
+    Invocation,
+    InvocationResponse,
+    Ready,
+    error,
+)
 from stagemaker.functions.runtime_api import MAX_PAYLOAD_BYTES, RuntimeApi
 from stagemaker.runtime.ports import LOOPBACK
 
@@ -29,7 +38,7 @@ def request(
 
 @pytest.fixture
 def api() -> Iterator[RuntimeApi]:
-    api = RuntimeApi(LOOPBACK, Exchange())
+    api = RuntimeApi(LOOPBACK, Exchange(), Supervisor())
     api.admit(LOOPBACK)
     yield api
     api.close()
@@ -42,7 +51,7 @@ def test_the_api_takes_one_answer_to_the_right_invocation(api: RuntimeApi) -> No
     assert request(api, "POST", "invocation/id-2/response", b"1")[0] == 400
     assert request(api, "POST", "invocation/id-1/response", b"1")[0] == 202
     assert request(api, "POST", "invocation/id-1/error", b"2")[0] == 400
-    assert [api.exchange.next_event(0) for _ in range(3)] == [Ready(), Answer(b"1", is_error=False), None]
+    assert [api.exchange.next_event(0) for _ in range(3)] == [Ready(), InvocationResponse(b"1", is_error=False), None]
 
 
 def test_the_api_takes_one_error_of_the_initialisation(api: RuntimeApi) -> None:
@@ -70,7 +79,7 @@ def test_the_api_has_few_connections_at_once(api: RuntimeApi) -> None:
 
 
 def test_strangers_leave_connections_to_the_program() -> None:
-    api = RuntimeApi(LOOPBACK, Exchange())
+    api = RuntimeApi(LOOPBACK, Exchange(), Supervisor())
     api.admit(LOOPBACK)
     host, port = api.address.split(":")
     with ExitStack() as many:
@@ -126,19 +135,19 @@ TOO_LARGE = f"Response payload size ({MAX_PAYLOAD_BYTES + 1} bytes) {LIMIT}."
 @pytest.mark.parametrize(
     ("body", "answer"),
     [
-        (b"3\r\n[1,\r\n2;x=y\r\n2]\r\n0\r\n\r\n", Answer(b"[1,2]", is_error=False)),
-        (b"2\r\n[1\r\n0\r\n" + LATE + LATE_BODY + b"\r\n", Answer(b'{"errorType": "Late"}', is_error=True)),
+        (b"3\r\n[1,\r\n2;x=y\r\n2]\r\n0\r\n\r\n", InvocationResponse(b"[1,2]", is_error=False)),
+        (b"2\r\n[1\r\n0\r\n" + LATE + LATE_BODY + b"\r\n", InvocationResponse(b'{"errorType": "Late"}', is_error=True)),
         (
             b"2\r\n[1\r\n0\r\n" + LATE + b"\r\n",
-            Answer(error("Late", "The function failed while it sent its response."), is_error=True),
+            InvocationResponse(error("Late", "The function failed while it sent its response."), is_error=True),
         ),
         (
             b"%x\r\n%b\r\n0\r\n\r\n" % (MAX_PAYLOAD_BYTES + 1, b"x" * (MAX_PAYLOAD_BYTES + 1)),
-            Answer(error("Function.ResponseSizeTooLarge", TOO_LARGE), is_error=True),
+            InvocationResponse(error("Function.ResponseSizeTooLarge", TOO_LARGE), is_error=True),
         ),
     ],
 )
-def test_the_api_takes_chunks(api: RuntimeApi, body: bytes, answer: Answer) -> None:
+def test_the_api_takes_chunks(api: RuntimeApi, body: bytes, answer: InvocationResponse) -> None:
     api.exchange.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
     assert chunked(api, "invocation/id-1/response", body) == b"HTTP/1.1 202 Accepted"
     assert api.exchange.next_event(0) == answer
@@ -162,7 +171,7 @@ def test_a_body_that_breaks_off_is_no_answer(api: RuntimeApi, head: str) -> None
 
 
 def test_the_api_does_not_wait_for_strangers() -> None:
-    api = RuntimeApi(LOOPBACK, Exchange())
+    api = RuntimeApi(LOOPBACK, Exchange(), Supervisor())
     api.admit("127.0.0.2")
     with connect(api) as silent:
         assert silent.recv(1) == b""
@@ -170,7 +179,7 @@ def test_the_api_does_not_wait_for_strangers() -> None:
 
 
 def test_a_closed_api_lets_its_callers_go() -> None:
-    api = RuntimeApi(LOOPBACK, Exchange())
+    api = RuntimeApi(LOOPBACK, Exchange(), Supervisor())
     api.admit(LOOPBACK)
     before = threading.active_count()
     with connect(api) as waiting, connect(api) as silent:
@@ -189,7 +198,7 @@ def test_a_closed_api_lets_its_callers_go() -> None:
 
 
 def test_the_api_serves_nobody_but_the_program() -> None:
-    api = RuntimeApi(LOOPBACK, Exchange())
+    api = RuntimeApi(LOOPBACK, Exchange(), Supervisor())
     answers: list[tuple[int, bytes]] = []
     asked = threading.Thread(target=lambda: answers.append(request(api, "GET", "invocation/next")))
     asked.start()

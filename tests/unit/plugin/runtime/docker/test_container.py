@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit
 from stagemaker.runtime.docker import container as module
 from stagemaker.runtime.docker.container import NOT_FOLLOWED, NOT_KILLED, DockerContainer
 from stagemaker.runtime.docker.engine import EngineError, EngineGone
 from stagemaker.runtime.docker.frames import Frames
-from tests.unit.plugin.hosting_world import until
+from tests.unit.plugin.polling import until
 
 LONG_S = 10
 
@@ -54,7 +55,7 @@ class Stand:
         self.container = DockerContainer(
             ContainerSpec("name", "image", (), None), self.engine, "id",  # type: ignore[arg-type]
             ip="", address=None, hardware="", output=output(self.receiver), on_line=self.lines.append,
-            on_end=self.remove,
+            on_end=self.remove, supervisor=Supervisor(),
         )  # fmt: skip
         return self.container
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stagemaker.runtime.docker import engine as module
 from stagemaker.runtime.docker.engine import Engine, EngineGone
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.runtime.docker.mounts import Own, Unreachable, identity, mount, own_container
+from stagemaker.runtime.docker.mounts import OwnContainer, Unreachable, identity, mount, own_container
 
 ID = "3f" * 32
 IN_A_CONTAINER = f"""\
@@ -17,7 +17,7 @@ ON_THE_MACHINE = f"""\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 90 22 0:50 / /var/lib/docker/containers/{ID}/mounts/shm rw - tmpfs shm rw,size=65536k
 """
-OWN = Own(
+OWN = OwnContainer(
     ID,
     (
         {"Type": "volume", "Name": "state", "Source": "/docker/volumes/state/_data", "Destination": "/var/lib/stage"},

@@ -14,7 +14,7 @@ _REFERENCE = re.compile(
 )
 
 
-class Images:
+class ImageResolver:
     """Thread-safe. Nothing is ever pulled from the internet."""
 
     def __init__(self, engine: Engine, registry: Registry | None) -> None:
