@@ -4,11 +4,12 @@ import errno
 from collections.abc import Callable
 
 from stagemaker.core.store import Store
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.registry.authorization import Authorization
 from stagemaker.registry.backend import Backend
 from stagemaker.registry.catalog import Catalog
 from stagemaker.registry.front import RegistryFront
-from stagemaker.registry.images import Images
+from stagemaker.registry.images import RepositoryImages
 from stagemaker.registry.lifecycle import Lifecycle
 from stagemaker.registry.lookup import RegistryLookup
 from stagemaker.registry.repositories import Repositories
@@ -19,40 +20,35 @@ from stagemaker.settings import DockerSettings
 
 class Ecr:
     """`settings` None, or without a registry: repositories are kept, but images are refused. `address` is where the
-    front listens; `secret` signs the tokens. `registry` is None where there is no registry."""
+    front listens from now on, until `supervisor` closes it; `secret` signs the tokens. `registry` and `front` are None
+    where there is no registry. Raises OSError, with a sentence, when the front's port is taken."""
 
     def __init__(
-        self, settings: DockerSettings | None, address: str, clock: Callable[[], float], secret: bytes
+        self,
+        settings: DockerSettings | None,
+        store: Store,
+        supervisor: Supervisor,
+        address: str,
+        clock: Callable[[], float],
+        secret: bytes,
     ) -> None:
         url = settings.registry_url if settings else ""
         port = settings.registry_port if settings else 0
         host = f"localhost:{port}" if url else None
-        self._catalog = Catalog(Store(), Backend(url) if url else None, clock)
-        self._tokens = Tokens(secret, clock)
-        self.services: tuple[object, ...] = (
-            Repositories(self._catalog, host, clock),
-            Images(self._catalog),
-            Lifecycle(self._catalog, clock),
-            Authorization(self._catalog, self._tokens, host),
-        )
-        self.registry: Registry | None = RegistryLookup(self._catalog, self._tokens, host) if host else None
-        self._address = (address, port)
-        self._front: RegistryFront | None = None
+        self.catalog, self.tokens = Catalog(store, Backend(url) if url else None, clock), Tokens(secret, clock)
+        self.repositories = Repositories(self.catalog, host, clock)
+        self.images = RepositoryImages(self.catalog)
+        self.lifecycle = Lifecycle(self.catalog, clock)
+        self.authorization = Authorization(self.catalog, self.tokens, host)
+        self.registry: Registry | None = RegistryLookup(self.catalog, self.tokens, host) if host else None
+        self.front = _front((address, port), self.catalog, self.tokens, supervisor) if host else None
 
-    def open(self) -> None:
-        """Start the front, where there is a registry. Raises OSError with a sentence when its port is taken."""
-        if self.registry is None:
-            return
-        try:
-            self._front = RegistryFront(self._address, self._catalog, self._tokens)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            port = self._address[1]
-            raise OSError(f"The registry's port {port} is taken: free it, or set STAGEMAKER_REGISTRY_PORT.") from error
 
-    def close(self) -> None:
-        """Stop the front. Idempotent."""
-        if self._front is not None:
-            self._front.close()
-            self._front = None
+def _front(address: tuple[str, int], catalog: Catalog, tokens: Tokens, supervisor: Supervisor) -> RegistryFront:
+    try:
+        return RegistryFront(address, catalog, tokens, supervisor)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        port = address[1]
+        raise OSError(f"The registry's port {port} is taken: free it, or set STAGEMAKER_REGISTRY_PORT.") from error

@@ -1,7 +1,7 @@
 """ECR's errors, in AWS's codes and words."""
 
 from stagemaker.core.errors import ApiError
-from stagemaker.core.refs import Scope
+from stagemaker.core.refs import Ref
 
 
 def invalid(message: str) -> ApiError:
@@ -9,64 +9,65 @@ def invalid(message: str) -> ApiError:
     return ApiError("InvalidParameterException", message)
 
 
-def repository_missing(scope: Scope, name: str) -> ApiError:
+def repository_missing(ref: Ref) -> ApiError:
     """There is no such repository."""
     return ApiError(
         "RepositoryNotFoundException",
-        f"The repository with name '{name}' does not exist in the registry with id '{scope.account}'",
+        f"The repository with name '{ref.name}' does not exist in the registry with id '{ref.scope.account}'",
     )
 
 
-def repository_exists(scope: Scope, name: str) -> ApiError:
+def repository_exists(ref: Ref) -> ApiError:
     """The name is taken."""
     return ApiError(
         "RepositoryAlreadyExistsException",
-        f"The repository with name '{name}' already exists in the registry with id '{scope.account}'",
+        f"The repository with name '{ref.name}' already exists in the registry with id '{ref.scope.account}'",
     )
 
 
-def repository_not_empty(scope: Scope, name: str) -> ApiError:
+def repository_not_empty(ref: Ref) -> ApiError:
     """Only `force` deletes a repository with images."""
     return ApiError(
         "RepositoryNotEmptyException",
-        f"The repository with name '{name}' in registry with id '{scope.account}' cannot be deleted because it still "
-        "contains images",
+        f"The repository with name '{ref.name}' in registry with id '{ref.scope.account}' cannot be deleted because it "
+        "still contains images",
     )
 
 
-def image_missing(scope: Scope, name: str, digest: str | None, tag: str | None) -> ApiError:
+def image_missing(ref: Ref, digest: str | None, tag: str | None) -> ApiError:
     """There is no such image in the repository; AWS prints `null` for what was not given."""
     wanted = ", ".join(f"{key}:'{value or 'null'}'" for key, value in (("imageDigest", digest), ("imageTag", tag)))
     return ApiError(
         "ImageNotFoundException",
-        f"The image with imageId {{{wanted}}} does not exist within the repository with name '{name}' in the registry "
-        f"with id '{scope.account}'",
+        f"The image with imageId {{{wanted}}} does not exist within the repository with name '{ref.name}' in the "
+        f"registry with id '{ref.scope.account}'",
     )
 
 
-def image_exists(scope: Scope, name: str, digest: str, tag: str | None) -> ApiError:
+def image_exists(ref: Ref, digest: str, tag: str | None) -> ApiError:
     """PutImage changes nothing."""
     what = f"Image with digest '{digest}'" + (f" and tag '{tag}'" if tag else "")
     return ApiError(
         "ImageAlreadyExistsException",
-        f"{what} already exists in the repository with name '{name}' in registry with id '{scope.account}'",
+        f"{what} already exists in the repository with name '{ref.name}' in registry with id '{ref.scope.account}'",
     )
 
 
-def tag_immutable(name: str, tag: str) -> ApiError:
+def tag_immutable(ref: Ref, tag: str) -> ApiError:
     """The tag names another image, and may not be moved."""
     return ApiError(
         "ImageTagAlreadyExistsException",
-        f"The image tag '{tag}' already exists in the '{name}' repository and cannot be overwritten because the tag is "
-        "immutable.",
+        f"The image tag '{tag}' already exists in the '{ref.name}' repository and cannot be overwritten because the "
+        "tag is immutable.",
     )
 
 
-def policy_missing(scope: Scope, name: str, kind: str) -> ApiError:
+def policy_missing(ref: Ref, kind: str) -> ApiError:
     """`kind` is "Repository" or "Lifecycle"."""
     return ApiError(
         f"{kind}PolicyNotFoundException",
-        f"{kind} policy does not exist for the repository with name '{name}' in the registry with id '{scope.account}'",
+        f"{kind} policy does not exist for the repository with name '{ref.name}' in the registry with id "
+        f"'{ref.scope.account}'",
     )
 
 

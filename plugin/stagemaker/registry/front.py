@@ -9,17 +9,17 @@ import json
 import logging
 import socket
 import sys
-import threading
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from stagemaker.core.errors import ApiError
 from stagemaker.core.http_server import BoundedServer
-from stagemaker.core.refs import Scope
+from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record
-from stagemaker.registry.catalog import Catalog, Image
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.registry.catalog import Catalog, image_tags, images, repository_ref
 from stagemaker.registry.errors import image_missing
-from stagemaker.registry.front_body import Body, ClientGone
+from stagemaker.registry.front_body import ClientGone, StreamedBody
 from stagemaker.registry.front_relay import pass_on
 from stagemaker.registry.front_route import Refused, Route, route, tags_page
 from stagemaker.registry.manifest_plan import DIGEST, MAX_MANIFEST_BYTES
@@ -43,29 +43,22 @@ _ERRORS = {
 
 
 class RegistryFront:
-    """Serves from the moment it is made, each connection in a thread of its own, until `close`. OSError: port taken."""
+    """Serves from the moment it is made, each connection in a thread of its own, until `supervisor` closes it. OSError:
+    the port is taken."""
 
-    def __init__(self, address: tuple[str, int], catalog: Catalog, tokens: Tokens) -> None:
-        self._server = _Server(address, _Handler, CONNECTIONS)
+    def __init__(self, address: tuple[str, int], catalog: Catalog, tokens: Tokens, supervisor: Supervisor) -> None:
+        self._server = _FrontServer(address, _FrontHandler, CONNECTIONS)
         self._server.catalog, self._server.tokens = catalog, tokens
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="registry-front", daemon=True
-        )
-        self._thread.start()
+        self._server.start(supervisor, "registry front")
+        supervisor.own(self._server.close)
 
     @property
     def port(self) -> int:
         """On which it listens."""
         return int(self._server.server_address[1])
 
-    def close(self) -> None:
-        """Listen no more, and cut every connection. Once."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
-
-class _Server(BoundedServer):
+class _FrontServer(BoundedServer):
     catalog: Catalog
     tokens: Tokens
 
@@ -75,19 +68,19 @@ class _Server(BoundedServer):
             LOG.exception("the registry's front failed")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class _FrontHandler(BaseHTTPRequestHandler):
+    server: _FrontServer
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
     rbufsize = 1 << 16
     disable_nagle_algorithm = True
-    _body: Body | None = None
+    _body: StreamedBody | None = None
 
     def do_GET(self) -> None:
         """Answer one request, whatever its method."""
         self._body = None
         try:
-            self._body = body = Body(self.rfile, self.headers, self._continue)
+            self._body = body = StreamedBody(self.rfile, self.headers, self._continue)
             self._answer(self._caller(), route(self.command, self.path), body)
             self.close_connection = self.close_connection or not body.is_read
         except Refused as refused:
@@ -100,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     def handle_expect_100(self) -> bool:
-        """Only once the request is taken: see `Body`."""
+        """Not yet: StreamedBody says so once the request is taken."""
         return True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the original
@@ -148,38 +141,39 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         raise Refused(401, "UNAUTHORIZED", "Log in with the user AWS and the password of GetAuthorizationToken.")
 
-    def _answer(self, scope: Scope, asked: Route, body: Body) -> None:
+    def _answer(self, scope: Scope, asked: Route, body: StreamedBody) -> None:
         catalog = self.server.catalog
         if asked.kind == "base":
             catalog.backend.check()  # here `docker login` learns at once what a push would try again for a minute
             self.send_json(200, {})
             return
-        record = catalog.repository(scope, asked.repository)
+        ref = repository_ref(scope, asked.repository)
+        record = catalog.repository(ref)
         if asked.kind == "tags":
-            tags, link = tags_page(asked, record["ImageTags"])
+            tags, link = tags_page(asked, image_tags(record))
             self.send_json(200, {"name": asked.repository, "tags": tags}, link)
         elif asked.kind == "manifest" and self.command == "PUT":
-            self._put_manifest(scope, asked, body.whole(MAX_MANIFEST_BYTES))
+            self._put_manifest(ref, asked, body.whole(MAX_MANIFEST_BYTES))
         elif asked.kind == "manifest":
-            self._get_manifest(scope, asked, record)
+            self._get_manifest(ref, asked, record)
         else:
-            pass_on(self, body, catalog, scope, asked)
+            pass_on(self, body, catalog, ref, asked)
 
-    def _put_manifest(self, scope: Scope, asked: Route, body: bytes) -> None:
+    def _put_manifest(self, ref: Ref, asked: Route, body: bytes) -> None:
         by_digest = DIGEST.fullmatch(asked.reference) is not None
         tag, digest = (None, asked.reference) if by_digest else (asked.reference, None)
         kind = self.headers.get("Content-Type")
-        manifest = self.server.catalog.push(scope, asked.repository, body, kind, tag, digest=digest)
+        manifest = self.server.catalog.push(ref, body, kind, tag, digest=digest)
         location = f"/v2/{asked.repository}/manifests/{manifest.digest}"
         self.send_whole(201, b"", {"Location": location, "Docker-Content-Digest": manifest.digest})
 
-    def _get_manifest(self, scope: Scope, asked: Route, record: Record) -> None:
-        digest = record["ImageTags"].get(asked.reference, asked.reference)
-        image: Image | None = record["Images"].get(digest)
-        body = self.server.catalog.manifest(scope, asked.repository, digest) if image else None
+    def _get_manifest(self, ref: Ref, asked: Route, record: Record) -> None:
+        digest = image_tags(record).get(asked.reference, asked.reference)
+        image = images(record).get(digest)
+        body = self.server.catalog.manifest(ref, digest) if image else None
         if image is None or body is None:
             named = (digest, None) if DIGEST.fullmatch(digest) else (None, digest)
-            raise image_missing(scope, asked.repository, *named)
+            raise image_missing(ref, *named)
         headers = {"Content-Type": image.media_type, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
         self.send_whole(200, body, headers)
 

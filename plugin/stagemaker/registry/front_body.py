@@ -25,7 +25,7 @@ class Source(Protocol):
     def readline(self, size: int = ..., /) -> bytes: ...
 
 
-class Body:
+class StreamedBody:
     """`length` in bytes, or None for one in chunks. `on_first_read` is called before the first byte is waited for:
     a client may wait for "100 Continue". Raises Refused when the headers contradict each other (RFC 9112, 6.3)."""
 

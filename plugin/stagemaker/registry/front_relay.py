@@ -5,43 +5,44 @@ from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlencode
 
 from stagemaker.core.errors import ApiError
-from stagemaker.core.refs import Scope
-from stagemaker.registry.catalog import Catalog
+from stagemaker.core.refs import Ref
+from stagemaker.registry.catalog import Catalog, repository_ref
 from stagemaker.registry.errors import registry_down
-from stagemaker.registry.front_body import PIECE_BYTES, Body
+from stagemaker.registry.front_body import PIECE_BYTES, StreamedBody
 from stagemaker.registry.front_route import Route
 
 _SENT = ("Content-Type", "Content-Range", "Range", "Accept", "If-None-Match")
 _NOT_RETURNED = {"connection", "keep-alive", "transfer-encoding", "date", "server", "location"}
 
 
-def pass_on(handler: BaseHTTPRequestHandler, body: Body, catalog: Catalog, scope: Scope, asked: Route) -> None:
+def pass_on(handler: BaseHTTPRequestHandler, body: StreamedBody, catalog: Catalog, ref: Ref, asked: Route) -> None:
     """Blobs and uploads. Raises ServerException when the service fails before it answers; when it fails later, the
     client's connection is cut, so that nothing cut short looks whole."""
     connection = catalog.backend.connect()
     try:
-        response = _ask(connection, handler, body, _target(catalog, scope, asked))
-        _give(handler, response, catalog.backend.path(scope, asked.repository), asked.repository)
+        response = _ask(connection, handler, body, _target(catalog, ref, asked))
+        _give(handler, response, catalog.backend.path(ref), asked.repository)
         handler.close_connection = handler.close_connection or not body.is_read
     finally:
         connection.close()
 
 
-def _target(catalog: Catalog, scope: Scope, asked: Route) -> str:
+def _target(catalog: Catalog, ref: Ref, asked: Route) -> str:
     tail = {"blob": f"blobs/{asked.reference}", "upload": f"blobs/uploads/{asked.reference}"}
     query = dict(asked.query)
     if "from" in query:
         try:  # a blob of another repository of the caller's; when there is none, it is an ordinary upload
-            catalog.repository(scope, query["from"])
-            query["from"] = catalog.backend.path(scope, query["from"])[len("/v2/") : -1]
+            other = repository_ref(ref.scope, query["from"])
+            catalog.repository(other)
+            query["from"] = catalog.backend.path(other)[len("/v2/") : -1]
         except ApiError:
             query = {key: value for key, value in query.items() if key not in ("from", "mount")}
-    path = catalog.backend.path(scope, asked.repository) + tail.get(asked.kind, "blobs/uploads/")
+    path = catalog.backend.path(ref) + tail.get(asked.kind, "blobs/uploads/")
     return f"{path}?{urlencode(query)}" if query else path
 
 
 def _ask(
-    connection: http.client.HTTPConnection, handler: BaseHTTPRequestHandler, body: Body, target: str
+    connection: http.client.HTTPConnection, handler: BaseHTTPRequestHandler, body: StreamedBody, target: str
 ) -> http.client.HTTPResponse:
     try:
         connection.putrequest(handler.command, target, skip_accept_encoding=True)

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from stagemaker.registry.manifest_plan import DIGEST, TAG
 
-Kind = Literal["base", "tags", "manifest", "blob", "uploads", "upload"]
-METHODS: Mapping[Kind, tuple[str, ...]] = {
+RouteKind = Literal["base", "tags", "manifest", "blob", "uploads", "upload"]
+METHODS: Mapping[RouteKind, tuple[str, ...]] = {
     "base": ("GET", "HEAD"),
     "tags": ("GET",),
     "manifest": ("GET", "HEAD", "PUT"),
@@ -21,7 +21,7 @@ METHODS: Mapping[Kind, tuple[str, ...]] = {
 NAME = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")  # ECR's pattern
 _NAME_LIMIT = 256
 _UPLOAD = re.compile(r"[A-Za-z0-9_=-]{1,128}")
-_PATHS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+_PATHS: tuple[tuple[RouteKind, re.Pattern[str]], ...] = (
     ("base", re.compile(r"/v2/?")),
     ("tags", re.compile(r"/v2/(?P<name>.+)/tags/list")),
     ("manifest", re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]+)")),
@@ -45,7 +45,7 @@ class Refused(Exception):
 class Route:
     """`reference` is a tag or digest, a blob's digest, or an upload's id; `query` holds only what is known."""
 
-    kind: Kind
+    kind: RouteKind
     repository: str = ""
     reference: str = ""
     query: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagemaker.core.store import Record
-from stagemaker.registry.catalog import Image
+from stagemaker.registry.catalog import RepositoryImage, image_tags, images
 from stagemaker.registry.manifest_plan import TAG
 
 _DIGEST = re.compile("[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+")  # as the API's model has it
@@ -27,7 +27,7 @@ class Failure:
 NOT_FOUND = Failure("ImageNotFound", "Requested image not found")
 
 
-def find_image(record: Record, image_id: Mapping[str, str]) -> Image | Failure:
+def find_image(record: Record, image_id: Mapping[str, str]) -> RepositoryImage | Failure:
     """The image that the id names."""
     digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
     if digest is None and tag is None:
@@ -39,8 +39,7 @@ def find_image(record: Record, image_id: Mapping[str, str]) -> Image | Failure:
         )
     if tag is not None and not TAG.fullmatch(tag):
         return Failure("InvalidImageTag", f"Invalid request parameters: image tag should satisfy '{TAG.pattern}'")
-    tagged = record["ImageTags"].get(tag) if tag is not None else digest
+    tagged = image_tags(record).get(tag) if tag is not None else digest
     if digest is not None and tagged is not None and tagged != digest:
         return Failure("ImageTagDoesNotMatchDigest", "Requested image tag does not match the image digest")
-    image: Image | None = record["Images"].get(tagged)
-    return image or NOT_FOUND
+    return images(record).get(tagged or "") or NOT_FOUND

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stagemaker.core.refs import Scope
+from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record
-from stagemaker.registry.catalog import Catalog, Image, referenced, tags_of
+from stagemaker.registry.catalog import Catalog, RepositoryImage, images, named, referenced, repository_ref, tags_of
 from stagemaker.registry.errors import image_missing, invalid
 from stagemaker.registry.image_ids import NOT_FOUND, Failure, find_image
 from stagemaker.registry.manifest_plan import DIGEST, TAG
@@ -16,7 +16,7 @@ _REFERENCED = Failure(
 )
 
 
-class Images:
+class RepositoryImages:
     """The operations; each answers NotImplementedException (501) where there is no registry."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -24,26 +24,27 @@ class Images:
 
     def describe_images(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """All, or those that are named: one that is not there is an error."""
-        record, name = self._find(scope, request), request["repositoryName"]
+        ref, record = self._find(scope, request)
         if "imageIds" not in request:
-            wanted = {d: image for d, image in record["Images"].items() if _has_status(tags_of(record, d), request)}
+            there = images(record)
+            wanted = {digest: there[digest] for digest in there if _has_status(tags_of(record, digest), request)}
             found, more = page(wanted, request)
-            return {"imageDetails": [_detail(scope, name, record, image) for image in found], **more}
-        images: dict[str, Image] = {}
+            return {"imageDetails": [_detail(ref, record, image) for image in found], **more}
+        asked: dict[str, RepositoryImage] = {}
         for image_id in request["imageIds"]:
             image = find_image(record, image_id)
             if isinstance(image, Failure) and image.code == "ImageNotFound":
-                raise image_missing(scope, name, image_id.get("imageDigest"), image_id.get("imageTag"))
+                raise image_missing(ref, image_id.get("imageDigest"), image_id.get("imageTag"))
             if isinstance(image, Failure):
                 raise invalid(image.reason)
-            images[image.digest] = image
-        return {"imageDetails": [_detail(scope, name, record, image) for image in images.values()]}
+            asked[image.digest] = image
+        return {"imageDetails": [_detail(ref, record, image) for image in asked.values()]}
 
     def list_images(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """One id for each tag, and one for each image without a tag."""
-        record = self._find(scope, request)
+        _, record = self._find(scope, request)
         ids = {}
-        for digest in record["Images"]:
+        for digest in images(record):
             for tag in tags_of(record, digest) or [""]:
                 if _has_status([tag] if tag else [], request):
                     ids[f"{digest}:{tag}"] = _image_id(digest, tag)
@@ -52,26 +53,25 @@ class Images:
 
     def batch_get_image(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """The manifests, byte for byte as they were pushed."""
-        record, name = self._find(scope, request), request["repositoryName"]
-        images, failures = [], []
+        ref, record = self._find(scope, request)
+        found, failures = [], []
         for image_id in request["imageIds"]:
             image = find_image(record, image_id)
             if isinstance(image, Failure):
                 failures.append(image.answer(image_id))
-            elif manifest := self._catalog.manifest(scope, name, image.digest):
+            elif manifest := self._catalog.manifest(ref, image.digest):
                 tag, text = image_id.get("imageTag"), manifest.decode()
-                images.append(_answer(scope, name, image.digest, tag, text, image.media_type))
+                found.append(_image(ref, image.digest, tag, text, image.media_type))
             else:
                 failures.append(NOT_FOUND.answer(image_id))
-        return {"images": images, "failures": failures}
+        return {"images": found, "failures": failures}
 
     def batch_delete_image(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """By tag: take the tag off, and delete the image when it was the last; by digest: delete the image."""
-        name, deleted, failures = request["repositoryName"], [], []
-        self._find(scope, request)
-        with self._catalog.alone(scope, name):
+        (ref, _), deleted, failures = self._find(scope, request), [], []
+        with self._catalog.alone(ref):
             for image_id in request["imageIds"]:
-                record = self._catalog.repository(scope, name)
+                record = self._catalog.repository(ref)
                 image = find_image(record, image_id)
                 if isinstance(image, Failure):
                     failures.append(image.answer(image_id))
@@ -80,56 +80,54 @@ class Images:
                 if image.digest in referenced(record) and (tag is None or tags == [tag]):
                     failures.append(_REFERENCED.answer(image_id))
                 elif tag is not None:
-                    self._catalog.untag(scope, name, tag)
+                    self._catalog.untag(ref, tag)
                     deleted.append(_image_id(image.digest, tag))
                 else:
-                    self._catalog.remove(scope, name, [image.digest])
+                    self._catalog.remove(ref, [image.digest])
                     deleted += [_image_id(image.digest, each) for each in tags or [""]]
         return {"imageIds": deleted, "failures": failures}
 
     def put_image(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Store a manifest whose layers are there, or give another tag to an image that is."""
-        self._find(scope, request)
-        name, text, tag = request["repositoryName"], request["imageManifest"], request.get("imageTag")
+        ref, _ = self._find(scope, request)
+        text, tag = request["imageManifest"], request.get("imageTag")
         if tag is not None and not TAG.fullmatch(tag):
             raise invalid(f"Invalid parameter at 'imageTag' failed to satisfy constraint: '{TAG.pattern}'")
         kind = request.get("imageManifestMediaType")
-        manifest = self._catalog.push(
-            scope, name, text.encode(), kind, tag, digest=request.get("imageDigest"), again=False
-        )
-        return {"image": _answer(scope, name, manifest.digest, tag, text, manifest.media_type)}
+        manifest = self._catalog.push(ref, text.encode(), kind, tag, digest=request.get("imageDigest"), again=False)
+        return {"image": _image(ref, manifest.digest, tag, text, manifest.media_type)}
 
     def batch_check_layer_availability(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Asked of the registry, layer by layer."""
-        self._find(scope, request)
+        ref, _ = self._find(scope, request)
         layers, failures = [], []
         for digest in request["layerDigests"]:
             if not DIGEST.fullmatch(digest):
                 reason = "Invalid request parameters: layer digest is not a SHA-256 digest"
                 failures.append({"layerDigest": digest, "failureCode": "InvalidLayerDigest", "failureReason": reason})
                 continue
-            size = self._catalog.backend.blob_size(scope, request["repositoryName"], digest)
+            size = self._catalog.backend.blob_size(ref, digest)
             there = {"layerAvailability": "AVAILABLE", "layerSize": size}
             layers.append({"layerDigest": digest, **(there if size is not None else _UNAVAILABLE)})
         return {"layers": layers, "failures": failures}
 
-    def _find(self, scope: Scope, request: Mapping[str, Any]) -> Record:
+    def _find(self, scope: Scope, request: Mapping[str, Any]) -> tuple[Ref, Record]:
         """The record, after the lifecycle policy was applied."""
         refuse_foreign(scope, request)
-        self._catalog.repository(scope, request["repositoryName"])
-        _ = self._catalog.backend
-        self._catalog.expire(scope, request["repositoryName"])
-        return self._catalog.repository(scope, request["repositoryName"])
+        ref = repository_ref(scope, request["repositoryName"])
+        self._catalog.repository(ref)
+        _ = self._catalog.backend  # raises where there is none
+        self._catalog.expire(ref)
+        return ref, self._catalog.repository(ref)
 
 
 _UNAVAILABLE = {"layerAvailability": "UNAVAILABLE"}
 
 
-def _detail(scope: Scope, name: str, record: Record, image: Image) -> dict[str, Any]:
+def _detail(ref: Ref, record: Record, image: RepositoryImage) -> dict[str, Any]:
     tags = tags_of(record, image.digest)
     return {
-        "registryId": scope.account,
-        "repositoryName": name,
+        **named(ref),
         "imageDigest": image.digest,
         **({"imageTags": tags} if tags else {}),
         "imageSizeInBytes": image.size_bytes,
@@ -139,10 +137,9 @@ def _detail(scope: Scope, name: str, record: Record, image: Image) -> dict[str, 
     }
 
 
-def _answer(scope: Scope, name: str, digest: str, tag: str | None, manifest: str, media_type: str) -> dict[str, Any]:
+def _image(ref: Ref, digest: str, tag: str | None, manifest: str, media_type: str) -> dict[str, Any]:
     return {
-        "registryId": scope.account,
-        "repositoryName": name,
+        **named(ref),
         "imageId": _image_id(digest, tag),
         "imageManifest": manifest,
         "imageManifestMediaType": media_type,

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from stagemaker.api.operation import OWN
 from stagemaker.core.errors import ApiError
-from stagemaker.core.refs import Scope
+from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record
-from stagemaker.registry.catalog import Catalog, candidates, tags_of
+from stagemaker.registry.catalog import Catalog, candidates, images, named, repository_ref, tags_of
 from stagemaker.registry.errors import invalid, policy_missing
 from stagemaker.registry.image_ids import Failure, find_image
 from stagemaker.registry.lifecycle_plan import PolicyInvalid, expired, read_policy
@@ -21,71 +22,70 @@ class Lifecycle:
 
     def put_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Keep the policy and apply it at once. When that fails, the policy stays, and is applied later."""
-        self._find(scope, request)
-        name, text = request["repositoryName"], request["lifecyclePolicyText"]
+        (ref, _), text = self._find(scope, request), request["lifecyclePolicyText"]
         _check(text)
-        with self._catalog.alone(scope, name):
-            self._catalog.update(scope, name, Lifecycle=text, LifecycleEvaluatedAt=self._clock())
-            self._catalog.expire(scope, name)
-        return {"registryId": scope.account, "repositoryName": name, "lifecyclePolicyText": text}
+        with self._catalog.alone(ref):
+            self._catalog.keep(ref, Lifecycle=text, LifecycleEvaluatedAt=self._clock())
+            self._catalog.expire(ref)
+        return {**named(ref), "lifecyclePolicyText": text}
 
     def get_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """As it was put, and when it was last applied."""
-        record = self._find(scope, request)
-        if not record.get("Lifecycle"):
-            raise policy_missing(scope, request["repositoryName"], "Lifecycle")
+        ref, record = self._find(scope, request)
+        kept = record[OWN]
+        if not kept.get("Lifecycle"):
+            raise policy_missing(ref, "Lifecycle")
         return {
-            "registryId": scope.account,
-            "repositoryName": request["repositoryName"],
-            "lifecyclePolicyText": record["Lifecycle"],
-            "lastEvaluatedAt": record["LifecycleEvaluatedAt"],
+            **named(ref),
+            "lifecyclePolicyText": kept["Lifecycle"],
+            "lastEvaluatedAt": kept["LifecycleEvaluatedAt"],
         }
 
     def delete_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Answers what was deleted."""
-        refuse_foreign(scope, request)
-        with self._catalog.alone(scope, request["repositoryName"]):
-            answer = self.get_lifecycle_policy(scope, request)
-            self._catalog.update(scope, request["repositoryName"], Lifecycle=None)
-        return answer
+        ref, _ = self._find(scope, request)
+        with self._catalog.alone(ref):
+            deleted = self.get_lifecycle_policy(scope, request)
+            self._catalog.keep(ref, Lifecycle=None)
+        return deleted
 
     def start_lifecycle_policy_preview(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Of the given policy, else of the repository's own; deletes nothing, and is done at once."""
-        record, name = self._find(scope, request), request["repositoryName"]
-        text = request.get("lifecyclePolicyText") or record.get("Lifecycle")
+        ref, record = self._find(scope, request)
+        text = request.get("lifecyclePolicyText") or record[OWN].get("Lifecycle")
         if not text:
-            raise policy_missing(scope, name, "Lifecycle")
+            raise policy_missing(ref, "Lifecycle")
         _check(text)
         results = _preview(record, text, self._clock())
-        self._catalog.update(scope, name, Preview=(text, results))
-        named = {"registryId": scope.account, "repositoryName": name}
-        return {**named, "lifecyclePolicyText": text, "status": "IN_PROGRESS"}
+        self._catalog.keep(ref, Preview={"lifecyclePolicyText": text, "previewResults": results})
+        return {**named(ref), "lifecyclePolicyText": text, "status": "IN_PROGRESS"}
 
     def get_lifecycle_policy_preview(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """What the last StartLifecyclePolicyPreview found."""
-        record, name = self._find(scope, request), request["repositoryName"]
-        if "Preview" not in record:
+        ref, record = self._find(scope, request)
+        if "Preview" not in record[OWN]:
             raise ApiError(
                 "LifecyclePolicyPreviewNotFoundException",
-                f"There is no lifecycle policy preview for the repository with name '{name}' in the registry with id "
-                f"'{scope.account}'",
+                f"There is no lifecycle policy preview for the repository with name '{ref.name}' in the registry with "
+                f"id '{scope.account}'",
             )
-        text, results = record["Preview"]
+        preview = record[OWN]["Preview"]
+        results = preview["previewResults"]
         wanted = {key: result for key, result in results.items() if _is_wanted(record, result, request)}
         found, more = page(wanted, request)
         return {
-            "registryId": scope.account,
-            "repositoryName": name,
-            "lifecyclePolicyText": text,
+            **named(ref),
+            "lifecyclePolicyText": preview["lifecyclePolicyText"],
             "status": "COMPLETE",
             "previewResults": found,
             "summary": {"expiringImageTotalCount": len(results)},
             **more,
         }
 
-    def _find(self, scope: Scope, request: dict[str, Any]) -> Record:
+    def _find(self, scope: Scope, request: dict[str, Any]) -> tuple[Ref, Record]:
         refuse_foreign(scope, request)
-        return self._catalog.repository(scope, request["repositoryName"])
+        ref = repository_ref(scope, request["repositoryName"])
+        return ref, self._catalog.repository(ref)
 
 
 def _check(text: str) -> None:
@@ -99,12 +99,12 @@ def _check(text: str) -> None:
 
 
 def _preview(record: Record, text: str, now: float) -> dict[str, dict[str, Any]]:
-    found = expired(read_policy(text), candidates(record, now), now)
+    found, there = expired(read_policy(text), candidates(record, now), now), images(record)
     return {
         digest: {
             "imageDigest": digest,
             "imageTags": tags_of(record, digest),
-            "imagePushedAt": record["Images"][digest].pushed_at,
+            "imagePushedAt": there[digest].pushed_at,
             "action": {"type": "EXPIRE"},
             "appliedRulePriority": priority,
         }

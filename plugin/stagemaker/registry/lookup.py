@@ -2,8 +2,9 @@
 
 import re
 
+from stagemaker.core.kinds import REPOSITORY
 from stagemaker.core.refs import Scope
-from stagemaker.registry.catalog import KIND, Catalog
+from stagemaker.registry.catalog import Catalog, repository_ref
 from stagemaker.registry.front_route import NAME
 from stagemaker.registry.image_ids import Failure, find_image
 from stagemaker.registry.tokens import USER, Tokens
@@ -20,8 +21,9 @@ class RegistryLookup:
         self._catalog, self._tokens, self._host = catalog, tokens, host
 
     def find(self, image: str) -> Pull | None:
-        """As Registry.find. A name that begins with AWS's host says its account and region; one that begins with ours
-        does not, and is looked for in LocalStack's default account and region first, then in all others."""
+        """What the engine has to pull for this name; None when it is not of this registry. A name that begins with
+        AWS's host says its account and region; one that begins with ours does not, and is looked for in LocalStack's
+        default account and region first, then in all others."""
         host, _, rest = image.partition("/")
         match = _AWS_HOST.fullmatch(host)
         if not match and host != self._host:
@@ -32,7 +34,7 @@ class RegistryLookup:
             raise ImageRefused(f"Invalid image name {image}: '{name}' is not the name of a repository.")
         image_id = {**({"imageTag": tag} if tag else {}), **({"imageDigest": digest} if digest else {})}
         scope = Scope(match["account"], match["region"]) if match else self._scope_of(name)
-        record = self._catalog.store.get(scope, KIND, name)
+        record = self._catalog.store.get(repository_ref(scope, name))
         if record is None:
             raise ImageRefused(
                 f"Cannot find repository: {name} in registry ID: {scope.account} ({scope.region}). Please check if "
@@ -46,5 +48,5 @@ class RegistryLookup:
         return Pull(f"{self._host}/{name}@{found.digest}", USER, password)
 
     def _scope_of(self, name: str) -> Scope:
-        scopes = [scope for scope, found, _ in self._catalog.store.everywhere(KIND) if found == name]
+        scopes = [ref.scope for ref, _ in self._catalog.store.everywhere(REPOSITORY) if ref.name == name]
         return DEFAULT_SCOPE if DEFAULT_SCOPE in scopes or not scopes else scopes[0]

@@ -4,21 +4,21 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from stagemaker.api.operation import OWN, described
+from stagemaker.api.tags import MAX_TAGS
 from stagemaker.api.unsupported import not_supported
 from stagemaker.core.errors import ApiError
-from stagemaker.core.refs import Scope
+from stagemaker.core.kinds import REPOSITORY
+from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record
-from stagemaker.registry.catalog import KIND, Catalog
+from stagemaker.registry.catalog import Catalog, named, repository_ref
 from stagemaker.registry.errors import (
     invalid,
     policy_missing,
     repository_exists,
-    repository_missing,
     repository_not_empty,
 )
 from stagemaker.registry.paging import page, refuse_foreign
-
-MAX_TAGS = 50  # AWS's limit for one resource
 
 
 class Repositories:
@@ -30,15 +30,14 @@ class Repositories:
     def create_repository(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """A record; nothing is made in the registry before the first push."""
         refuse_foreign(scope, request)
-        name = request["repositoryName"]
+        ref = repository_ref(scope, request["repositoryName"])
         if request.get("encryptionConfiguration", {}).get("encryptionType", "AES256") != "AES256":
             raise not_supported("encryption of repositories by KMS (encryptionConfiguration)")
         host = self._host or f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com"
         repository = {
-            "repositoryArn": scope.arn("ecr", f"repository/{name}"),
-            "registryId": scope.account,
-            "repositoryName": name,
-            "repositoryUri": f"{host}/{name}",
+            REPOSITORY.arn_member: ref.arn,
+            **named(ref),
+            "repositoryUri": f"{host}/{ref.name}",
             "createdAt": self._clock(),
             **_mutability({"imageTagMutability": "MUTABLE", **request}),
             "imageScanningConfiguration": {"scanOnPush": False, **request.get("imageScanningConfiguration", {})},
@@ -47,9 +46,9 @@ class Repositories:
         tags = _merged([], request.get("tags", []))
         store = self._catalog.store
         with store.lock:
-            if store.get(scope, KIND, name) is not None:
-                raise repository_exists(scope, name)
-            store.put(scope, KIND, name, {"Repository": repository, "Tags": tags, "Images": {}, "ImageTags": {}})
+            if store.get(ref) is not None:
+                raise repository_exists(ref)
+            store.put(ref, {**repository, "Tags": tags, OWN: {"Images": {}, "ImageTags": {}}})
         return {"repository": repository}
 
     def describe_repositories(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
@@ -57,71 +56,76 @@ class Repositories:
         refuse_foreign(scope, request)
         names = request.get("repositoryNames")
         if names is not None:
-            return {"repositories": [self._catalog.repository(scope, name)["Repository"] for name in names]}
-        records = self._catalog.store.all(scope, KIND)
-        found, more = page(
-            {record["Repository"]["repositoryName"]: record["Repository"] for record in records}, request
-        )
-        return {"repositories": found, **more}
+            found = [self._catalog.repository(repository_ref(scope, name)) for name in names]
+            return {"repositories": [described(record) for record in found]}
+        records = self._catalog.store.all(scope, REPOSITORY)
+        shown, more = page({record[REPOSITORY.name_member]: described(record) for record in records}, request)
+        return {"repositories": shown, **more}
 
     def delete_repository(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """With its images when `force` is set."""
-        refuse_foreign(scope, request)
-        name = request["repositoryName"]
-        with self._catalog.alone(scope, name):
-            record = self._catalog.repository(scope, name)
-            if record["Images"]:
+        ref, _ = self._find(scope, request)
+        with self._catalog.alone(ref):
+            record = self._catalog.repository(ref)
+            if digests := record[OWN]["Images"]:
                 if not request.get("force"):
-                    raise repository_not_empty(scope, name)
-                self._catalog.remove(scope, name, record["Images"])
-            self._catalog.store.delete(scope, KIND, name)
-        return {"repository": record["Repository"]}
+                    raise repository_not_empty(ref)
+                self._catalog.remove(ref, digests)
+            self._catalog.store.delete(ref)
+        return {"repository": described(record)}
 
     def put_image_tag_mutability(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """For pushes from now on."""
         rule = _mutability(request)
-        self._change(scope, request, rule, drop="imageTagMutabilityExclusionFilters")
-        return {**_named(scope, request), **rule}
+        with self._catalog.store.lock:
+            ref, record = self._find(scope, request)
+            kept = {key: value for key, value in record.items() if key != "imageTagMutabilityExclusionFilters"}
+            self._catalog.store.put(ref, {**kept, **rule})
+        return {**named(ref), **rule}
 
     def put_image_scanning_configuration(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Recorded only: StartImageScan and its kin are not implemented."""
         rule = {"imageScanningConfiguration": {"scanOnPush": False, **request["imageScanningConfiguration"]}}
-        self._change(scope, request, rule)
-        return {**_named(scope, request), **rule}
+        with self._catalog.store.lock:
+            ref, _ = self._find(scope, request)
+            self._catalog.store.update(ref, **rule)
+        return {**named(ref), **rule}
 
     def set_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Recorded; nothing asks it yet, since one account's repositories are closed to all others."""
-        self._find(scope, request)
+        ref, _ = self._find(scope, request)
         _check_policy(request["policyText"])
-        self._catalog.update(scope, request["repositoryName"], Policy=request["policyText"])
-        return {**_named(scope, request), "policyText": request["policyText"]}
+        self._catalog.keep(ref, Policy=request["policyText"])
+        return {**named(ref), "policyText": request["policyText"]}
 
     def get_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """As it was set."""
-        text = self._find(scope, request).get("Policy")
+        ref, record = self._find(scope, request)
+        text = record[OWN].get("Policy")
         if text is None:
-            raise policy_missing(scope, request["repositoryName"], "Repository")
-        return {**_named(scope, request), "policyText": text}
+            raise policy_missing(ref, "Repository")
+        return {**named(ref), "policyText": text}
 
     def delete_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Answers what was deleted."""
-        answer = self.get_repository_policy(scope, request)
-        self._catalog.update(scope, request["repositoryName"], Policy=None)
-        return answer
+        with self._catalog.store.lock:
+            deleted = self.get_repository_policy(scope, request)
+            self._catalog.keep(repository_ref(scope, request["repositoryName"]), Policy=None)
+        return deleted
 
     def tag_resource(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Set tags; a key that is there gets the new value."""
         with self._catalog.store.lock:
-            name, record = self._by_arn(scope, request["resourceArn"])
-            self._catalog.update(scope, name, Tags=_merged(record["Tags"], request["tags"]))
+            ref, record = self._by_arn(scope, request["resourceArn"])
+            self._catalog.store.update(ref, Tags=_merged(record["Tags"], request["tags"]))
         return {}
 
     def untag_resource(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Keys that are not there are no error."""
         with self._catalog.store.lock:
-            name, record = self._by_arn(scope, request["resourceArn"])
+            ref, record = self._by_arn(scope, request["resourceArn"])
             tags = [tag for tag in record["Tags"] if tag["Key"] not in request["tagKeys"]]
-            self._catalog.update(scope, name, Tags=tags)
+            self._catalog.store.update(ref, Tags=tags)
         return {}
 
     def list_tags_for_resource(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
@@ -132,29 +136,17 @@ class Repositories:
         """Replication is not implemented, so there is none."""
         return {"registryId": scope.account, "replicationConfiguration": {"rules": []}}
 
-    def _find(self, scope: Scope, request: dict[str, Any]) -> Record:
+    def _find(self, scope: Scope, request: dict[str, Any]) -> tuple[Ref, Record]:
         refuse_foreign(scope, request)
-        return self._catalog.repository(scope, request["repositoryName"])
+        ref = repository_ref(scope, request["repositoryName"])
+        return ref, self._catalog.repository(ref)
 
-    def _change(self, scope: Scope, request: dict[str, Any], rule: dict[str, Any], drop: str = "") -> None:
-        with self._catalog.store.lock:
-            old = self._find(scope, request)["Repository"]
-            kept = {key: value for key, value in old.items() if key != drop}
-            self._catalog.update(scope, request["repositoryName"], Repository={**kept, **rule})
-
-    def _by_arn(self, scope: Scope, arn: str) -> tuple[str, Record]:
-        prefix = scope.arn("ecr", "repository/")
-        name = arn.removeprefix(prefix)
+    def _by_arn(self, scope: Scope, arn: str) -> tuple[Ref, Record]:
+        name = arn.removeprefix(repository_ref(scope, "").arn)
         if name == arn:
             raise invalid(f"Invalid parameter at 'resourceArn': {arn} is not the ARN of a repository of this registry.")
-        record = self._catalog.store.get(scope, KIND, name)
-        if record is None:
-            raise repository_missing(scope, name)
-        return name, record
-
-
-def _named(scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-    return {"registryId": scope.account, "repositoryName": request["repositoryName"]}
+        ref = repository_ref(scope, name)
+        return ref, self._catalog.repository(ref)
 
 
 def _mutability(request: dict[str, Any]) -> dict[str, Any]:

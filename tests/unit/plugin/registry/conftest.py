@@ -15,3 +15,5 @@ def world() -> Iterator[World]:
         made = World(service)
         made.call("create_repository", repositoryName="dogs")
         yield made
+        made.supervisor.close()
+        assert made.supervisor.threads() == []

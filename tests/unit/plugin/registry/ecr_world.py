@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.store import MemoryStore
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.registry.ecr import Ecr
 from stagemaker.settings import DockerSettings
 from tests.unit.plugin.fakes import SCOPE
@@ -40,11 +42,14 @@ class World:
         self.now = 1_000_000.0
         self.service = service
         settings = DockerSettings("x", "off", "none", "x", service.url, 0) if service else None
-        self.ecr = Ecr(settings, "127.0.0.1", lambda: self.now, b"secret")
+        self.supervisor = Supervisor()
+        self.ecr = Ecr(settings, MemoryStore(), self.supervisor, "127.0.0.1", lambda: self.now, b"secret")
 
     def call(self, operation: str, **request: Any) -> Any:
         own: Callable[..., Any] = next(
-            getattr(service, operation) for service in self.ecr.services if hasattr(service, operation)
+            getattr(part, operation)
+            for part in (self.ecr.repositories, self.ecr.images, self.ecr.lifecycle, self.ecr.authorization)
+            if hasattr(part, operation)
         )
         return own(SCOPE, request)
 

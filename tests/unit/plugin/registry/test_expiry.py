@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stagemaker.registry.catalog import UNTAGGED_GRACE_S
+from stagemaker.registry.catalog import UNTAGGED_GRACE_S, repository_ref
 from stagemaker.registry.manifest_plan import read_manifest
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.registry.ecr_world import INDEX, World, index, manifest
@@ -52,10 +52,10 @@ def test_a_push_without_a_tag_expires_nothing(world: World) -> None:
     world.call("put_lifecycle_policy", **policy("untagged", **TWO_DAYS))
     there = world.put(manifest(1))
     world.now += 3 * DAY_S
-    catalog = world.ecr._catalog
-    catalog.push(SCOPE, "dogs", manifest(1).encode(), None, None)
-    child = catalog.push(SCOPE, "dogs", manifest(2).encode(), None, None).digest
-    parent = catalog.push(SCOPE, "dogs", index(there, child).encode(), INDEX, "v1").digest
+    catalog, dogs = world.ecr.catalog, repository_ref(SCOPE, "dogs")
+    catalog.push(dogs, manifest(1).encode(), None, None)
+    child = catalog.push(dogs, manifest(2).encode(), None, None).digest
+    parent = catalog.push(dogs, index(there, child).encode(), INDEX, "v1").digest
     assert digests(world) == {there, child, parent}
 
 

@@ -5,12 +5,10 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from stagemaker.registry.front import RegistryFront
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.registry.ecr_world import OCI, World, manifest
 
@@ -36,21 +34,12 @@ class Front:
         return status, json.loads(content)["errors"][0]["code"]
 
 
-@contextmanager
-def serving(world: World) -> Iterator[Front]:
-    front = RegistryFront(("127.0.0.1", 0), world.ecr._catalog, world.ecr._tokens)
-    client = Front(front.port, world.ecr._tokens.issue(SCOPE)[0])
-    try:
-        yield client
-    finally:
-        client.connection.close()
-        front.close()
-
-
 @pytest.fixture
 def front(world: World) -> Iterator[Front]:
-    with serving(world) as made:
-        yield made
+    assert world.ecr.front
+    made = Front(world.ecr.front.port, world.ecr.tokens.issue(SCOPE)[0])
+    yield made
+    made.connection.close()
 
 
 def test_only_a_token_opens_it(world: World, front: Front) -> None:
@@ -167,12 +156,12 @@ def test_a_service_that_is_down_is_told_at_login(world: World, front: Front) -> 
     assert front.error("GET", "/v2/") == (503, "UNAVAILABLE")
 
 
-def test_close_cuts_connections(world: World) -> None:
-    with serving(world) as front:
-        kept = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
-        kept.request("GET", "/v2/")
-        answer = kept.getresponse()
-        assert (answer.status, len(answer.read()) > 0) == (401, True)
-        raw = kept.sock
+def test_the_supervisor_s_end_cuts_connections(world: World, front: Front) -> None:
+    kept = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
+    kept.request("GET", "/v2/")
+    answer = kept.getresponse()
+    assert (answer.status, len(answer.read()) > 0) == (401, True)
+    raw = kept.sock
+    world.supervisor.close()
     with raw:
         assert raw.recv(1) == b""

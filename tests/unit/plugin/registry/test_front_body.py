@@ -5,15 +5,15 @@ from email.message import Message
 
 import pytest
 
-from stagemaker.registry.front_body import PIECE_BYTES, Body, ClientGone
+from stagemaker.registry.front_body import PIECE_BYTES, ClientGone, StreamedBody
 from stagemaker.registry.front_route import Refused
 
 
-def body(data: bytes, *headers: tuple[str, str]) -> Body:
+def body(data: bytes, *headers: tuple[str, str]) -> StreamedBody:
     message = Message()
     for name, value in headers:
         message[name] = value
-    return Body(io.BufferedReader(io.BytesIO(data)), message, lambda: None)
+    return StreamedBody(io.BufferedReader(io.BytesIO(data)), message, lambda: None)
 
 
 CHUNKED = ("Transfer-Encoding", "chunked")
@@ -43,7 +43,7 @@ def test_the_first_read_says_that_it_waits() -> None:
     said: list[str] = []
     message = Message()
     message["Content-Length"] = "2"
-    found = Body(io.BufferedReader(io.BytesIO(b"ab")), message, lambda: said.append("continue"))
+    found = StreamedBody(io.BufferedReader(io.BytesIO(b"ab")), message, lambda: said.append("continue"))
     assert said == []
     assert found.whole(10) == b"ab"
     assert said == ["continue"]

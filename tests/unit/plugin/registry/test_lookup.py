@@ -48,8 +48,7 @@ def test_what_was_not_pushed_is_refused(world: World, name: str, message: str) -
 def test_the_default_account_and_region_come_first(world: World) -> None:
     assert world.ecr.registry
     world.put(manifest(1), "v1")
-    operations = world.ecr.services[0]
-    operations.create_repository(DEFAULT_SCOPE, {"repositoryName": "dogs"})  # type: ignore[attr-defined]
+    world.ecr.repositories.create_repository(DEFAULT_SCOPE, {"repositoryName": "dogs"})
     with pytest.raises(ImageRefused):
         world.ecr.registry.find("localhost:0/dogs:v1")
     pull = world.ecr.registry.find(f"{SCOPE.account}.dkr.ecr.{SCOPE.region}.amazonaws.com/dogs:v1")
