@@ -1,8 +1,8 @@
-"""The proxy from the internet to the private endpoint: one image request in, the endpoint's answer out.
+"""The proxy from the internet to the private endpoint: passes one event to the endpoint and returns its answer.
 
-Four systems that people built by hand differ in their events and answers; SYSTEM chooses one, and its keys are kept
-to the letter. ENDPOINT_NAME names the endpoint. In place of {"url": ...} an event may hold {"s3": ...} or
-{"instances": [...]}, which the endpoint takes as well.
+Four systems that people built by hand differ in their events and answers. SYSTEM chooses one of them, and its keys are
+kept letter for letter. ENDPOINT_NAME names the endpoint. Instead of {"url": ...} an event may hold {"s3": ...} or
+{"instances": [...]}, which the endpoint accepts as well.
 
 | SYSTEM      | event                                       | answer                                                  |
 |-------------|---------------------------------------------|---------------------------------------------------------|
@@ -11,7 +11,7 @@ to the letter. ENDPOINT_NAME names the endpoint. In place of {"url": ...} an eve
 | C           | {"endpoint_name": ..., "request_dict": "{\\"url\\": ...}"} | [56]: the label number of each image     |
 | E (default) | {"url": ...}                                | statusCode, headers, type-result, COntent-Type-In, body |
 
-A failure has the same form: A and E carry its status and, as body, the text {"error": "<sentence>"}; B answers that
+A failure has the same form: A and E hold its status and, as body, the text {"error": "<sentence>"}; B returns that
 text, C that object.
 """
 
@@ -26,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Rea
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 REQUESTS = ("url", "s3", "instances")
-type Answer = dict[str, Any] | list[int] | str
+type Response = dict[str, Any] | list[int] | str
 
 # Made once for each execution environment, and used by every call in it. A call ends within 2 * (2 + 25) s.
 CONFIG = Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 2, "mode": "standard"})
@@ -34,7 +34,7 @@ CLIENT = boto3.client("sagemaker-runtime", config=CONFIG)
 
 
 class Failure(Exception):
-    """What the caller is told: an HTTP status and one sentence."""
+    """The endpoint could not be called, or refused: an HTTP status and one sentence for the caller."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -42,17 +42,17 @@ class Failure(Exception):
         self.text = json.dumps({"error": message})
 
 
-def lambda_handler(event: Any, context: Any) -> Answer:
-    """Answers every event, in the form of SYSTEM. Only a SYSTEM that does not exist raises (ValueError)."""
+def lambda_handler(event: Any, context: Any) -> Response:
+    """Answers every event in the form of SYSTEM. Raises ValueError only for a SYSTEM that does not exist."""
     system = os.environ.get("SYSTEM", "E")
-    if system not in ANSWERS:
-        raise ValueError(f"SYSTEM must be one of {', '.join(ANSWERS)}, not {system!r}.")
+    if system not in RESPONSES:
+        raise ValueError(f"SYSTEM must be one of {', '.join(RESPONSES)}, not {system!r}.")
     try:
         endpoint, request = _read_c(event) if system == "C" else (os.environ.get("ENDPOINT_NAME", ""), event)
         status, text = 200, _invoke(endpoint, _payload(request))
     except Failure as failure:
         status, text = failure.status, failure.text
-    return ANSWERS[system](status, text, context)
+    return RESPONSES[system](status, text, context)
 
 
 def _read_c(event: Any) -> tuple[str, Any]:
@@ -95,7 +95,7 @@ def _invoke(endpoint: str, payload: dict[str, Any]) -> str:
 
 
 def _failure(error: ClientError) -> Failure:
-    """A ModelError carries what the container said; any other error is AWS's own, and keeps its code and status."""
+    """The failure for an AWS error: a ModelError gives the container's status and message, others AWS's own."""
     response: dict[str, Any] = dict(error.response)
     details = response.get("Error", {})
     if details.get("Code") == "ModelError":
@@ -106,7 +106,7 @@ def _failure(error: ClientError) -> Failure:
 
 
 def _sentence(message: str) -> str:
-    """The sentence in a container's {"error": "<sentence>"}, or whatever else it said."""
+    """The sentence in a container's {"error": "<sentence>"}; a message in another form is returned unchanged."""
     try:
         value = json.loads(message)
     except ValueError:
@@ -114,15 +114,15 @@ def _sentence(message: str) -> str:
     return str(value["error"]) if isinstance(value, dict) and "error" in value else message
 
 
-def _answer_a(status: int, text: str, _context: Any) -> Answer:
+def _respond_a(status: int, text: str, _context: Any) -> Response:
     return {"statusCode": status, "body": text}
 
 
-def _answer_b(_status: int, text: str, _context: Any) -> Answer:
+def _respond_b(_status: int, text: str, _context: Any) -> Response:
     return text
 
 
-def _answer_c(status: int, text: str, _context: Any) -> Answer:
+def _respond_c(status: int, text: str, _context: Any) -> Response:
     if status != 200:
         failure: dict[str, Any] = json.loads(text)
         return failure
@@ -138,7 +138,7 @@ def _label(scores: Any) -> int:
     return scores.index(max(scores))
 
 
-def _answer_e(status: int, text: str, context: Any) -> Answer:
+def _respond_e(status: int, text: str, context: Any) -> Response:
     return {
         "statusCode": status,
         "headers": {"Content-Type": "text/plain", "Access-Control-Allow-Origin": "*"},
@@ -148,4 +148,9 @@ def _answer_e(status: int, text: str, context: Any) -> Answer:
     }
 
 
-ANSWERS: dict[str, Callable[[int, str, Any], Answer]] = {"A": _answer_a, "B": _answer_b, "C": _answer_c, "E": _answer_e}
+RESPONSES: dict[str, Callable[[int, str, Any], Response]] = {
+    "A": _respond_a,
+    "B": _respond_b,
+    "C": _respond_c,
+    "E": _respond_e,
+}

@@ -1,6 +1,7 @@
-"""What the image's HEALTHCHECK runs: exit status 0 when STS and S3 really answer.
+"""The program of the image's HEALTHCHECK: exit status 0 when STS and S3 answer a real call.
 
-LocalStack's own health page is content when services are broken. The standard library only, to be cheap: no boto3.
+LocalStack's own health page reports health even when services are broken. The program imports only the standard
+library, because boto3 would take too long for a check that runs every few seconds.
 """
 
 import http.client
@@ -8,7 +9,7 @@ import os
 import sys
 
 _DATE = "20240101"
-_LIMIT_S = 10.0  # the first call loads the service, which a busy machine takes seconds over
+_LIMIT_S = 10.0  # the first call loads the service, which takes seconds on a busy machine
 _CALLS = (
     ("sts", "POST", "Action=GetCallerIdentity&Version=2011-06-15"),
     ("s3", "GET", None),  # ListBuckets
@@ -16,7 +17,7 @@ _CALLS = (
 
 
 def main() -> int:
-    """0 when both services answer 200 within 10 s each, else 1 with one line that Docker keeps."""
+    """Returns 0 when each service answers 200 within 10 s; else prints one line, which Docker keeps, and returns 1."""
     port = int(os.environ["GATEWAY_LISTEN"].rpartition(":")[2])
     for service, method, body in _CALLS:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_LIMIT_S)
@@ -35,7 +36,7 @@ def main() -> int:
 
 
 def _headers(service: str) -> dict[str, str]:
-    """LocalStack finds the service by the credential's scope, and checks no signature."""
+    """The headers of a call. LocalStack reads the service from the scope and does not check the signature."""
     scope = f"test/{_DATE}/us-east-1/{service}/aws4_request"
     return {
         "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",

@@ -1,8 +1,9 @@
-"""Which hosts a server that fetches URLs for strangers may talk to: only the public internet.
+"""Decides which hosts the server may connect to when a caller gives it a URL: only those of the public internet.
 
-The rule is an allow-list: IPv4 that is globally reachable unicast, and IPv6 in 2000::/3 that is. Addresses that carry
-an IPv4 address inside (mapped, NAT64) are judged by that; other transition mechanisms are refused.
-Ranges: IANA's special-purpose registries, by Python's `ipaddress`, and those below that it holds to be global.
+The rule is an allow-list: globally reachable unicast addresses of IPv4, and of IPv6 in 2000::/3. An IPv6 address that
+contains an IPv4 address (mapped, NAT64) is treated as that IPv4 address; other transition mechanisms are refused.
+The ranges are those of IANA's special-purpose registries, from Python's `ipaddress`, and the ranges below, which that
+module counts as global.
 """
 
 import re
@@ -41,7 +42,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 def is_host(host: str) -> bool:
     """Whether a lower-case URL host is a plain DNS name, a dotted-quad IPv4 or an IPv6 address.
 
-    Other spellings of addresses (2130706433, 0x7f.1, 0177.0.0.1, 127.1) are not: parsers disagree on them."""
+    Other spellings of an address (2130706433, 0x7f.1, 0177.0.0.1, 127.1) are not: parsers read them differently."""
     if ":" in host:
         return "%" not in host and _is_address(host)
     labels = host.split(".")

@@ -1,8 +1,8 @@
-"""The server's HTTP side: GET /ping and POST /invocations, as SageMaker calls them.
+"""The HTTP interface of the server: GET /ping and POST /invocations, as SageMaker calls them.
 
-A request is admitted or refused before its body is read: of a server that is full, a 503 must cost next to nothing.
+A request is accepted or refused before its body is read, so that a 503 from a full server costs almost nothing.
 Every error is JSON, `{"error": "<one sentence>"}`: 400 for what cannot be read, 406, 408, 413, 415, and 503 with
-Retry-After. Whatever takes CPU time is handed to the workers; the event loop only moves bytes.
+Retry-After. The workers do everything that takes CPU time; the event loop only moves bytes.
 """
 
 import asyncio
@@ -16,25 +16,25 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from containers.serve.fetch import fetch
-from containers.serve.inputs import Images, S3Object, Url, media_type, parse
+from containers.serve.inputs import InlineImages, S3Object, Url, media_type, parse
 from containers.serve.model import Item, Logits, Model
 from containers.serve.objects import read_object
 from containers.serve.outputs import Form, negotiate, render
 from containers.serve.refused import Refused
-from containers.serve.settings import MAX_BODY_BYTES, READ_TIMEOUT_S, Settings
+from containers.serve.settings import MAX_BODY_BYTES, READ_TIMEOUT_S, ServeSettings
 from containers.serve.workers import Workers
 
 CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 RETRY_AFTER_S = 1
-_SMALL_BODY_BYTES = 65_536  # parsed within a millisecond: not worth a thread
+_SMALL_BODY_BYTES = 65_536  # parsed within a millisecond, which needs no other thread
 _SMALL_LOGITS = 4096
 _LOG = logging.getLogger("serve")
 
 
 class Service:
-    """The two routes over a loaded model. Lives on one event loop."""
+    """The two routes of a loaded model. All calls come from one event loop."""
 
-    def __init__(self, model: Model, workers: Workers, settings: Settings) -> None:
+    def __init__(self, model: Model, workers: Workers, settings: ServeSettings) -> None:
         self._model = model
         self._workers = workers
         self._settings = settings
@@ -42,12 +42,12 @@ class Service:
         self._remote = 0
 
     async def ping(self, _request: Request) -> Response:
-        """200: the server listens only once its model is loaded and warm."""
+        """Answers 200 always: the server listens only after its model is loaded and warm."""
         return PlainTextResponse("ok")
 
     async def invocations(self, request: Request) -> Response:
-        """The model's answer for the images in the request."""
-        with self._place():
+        """The model's answer for the images in the request. Raises Refused."""
+        with self._slot():
             headers = request.headers
             media = media_type(headers.get("content-type", ""), headers.get("content-encoding", ""))
             form = negotiate(headers.get("accept", ""), headers.get(CUSTOM_ATTRIBUTES, ""))
@@ -56,26 +56,26 @@ class Service:
             return Response(await self._text(logits, form), media_type=form.media)
 
     async def _items(self, media: str, body: bytes) -> list[Item]:
-        aside = len(body) > _SMALL_BODY_BYTES and not media.startswith("image/")
-        match await self._workers.aside(parse, media, body) if aside else parse(media, body):
-            case Images(items):
+        large = len(body) > _SMALL_BODY_BYTES and not media.startswith("image/")
+        match await self._workers.in_side_thread(parse, media, body) if large else parse(media, body):
+            case InlineImages(items):
                 return items
             case Url(url):
-                with self._remote_place():
+                with self._remote_slot():
                     return [await fetch(url, allowed_origins=self._settings.allowed_origins)]
             case S3Object(uri):
-                with self._remote_place():
+                with self._remote_slot():
                     return [await asyncio.to_thread(read_object, uri)]
 
     async def _text(self, logits: Logits, form: Form) -> str:
         classes = self._model.card.classes
         if logits.size > _SMALL_LOGITS:
-            return await self._workers.aside(render, logits, classes, form)
+            return await self._workers.in_side_thread(render, logits, classes, form)
         return render(logits, classes, form)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        """A place among the requests that are held; Refused 503 when there is none."""
+    def _slot(self) -> Iterator[None]:
+        """Counts the request among those that the server holds. Raises Refused 503 when the queue is full."""
         if self._held >= self._settings.queue:
             raise Refused(503, "The server is busy; try again.", RETRY_AFTER_S)
         self._held += 1
@@ -85,8 +85,9 @@ class Service:
             self._held -= 1
 
     @contextmanager
-    def _remote_place(self) -> Iterator[None]:
-        """Only a quarter of the places may wait for other hosts: slow ones must not close the server to the rest."""
+    def _remote_slot(self) -> Iterator[None]:
+        """Counts the request among those that wait for another host. Raises Refused 503 when these are a quarter of the
+        queue, so that slow hosts cannot keep all other callers out."""
         if self._remote >= max(1, self._settings.queue // 4):
             raise Refused(503, "The server waits for too many other hosts; try again.", RETRY_AFTER_S)
         self._remote += 1
@@ -96,8 +97,8 @@ class Service:
             self._remote -= 1
 
 
-def create_app(model: Model, workers: Workers, settings: Settings) -> FastAPI:
-    """The application: the two routes, without the pages that describe them."""
+def create_app(model: Model, workers: Workers, settings: ServeSettings) -> FastAPI:
+    """The application with the two routes, without FastAPI's pages of documentation."""
     service = Service(model, workers, settings)
     app = FastAPI(title="Stagemaker serve", openapi_url=None)
     app.add_route("/ping", service.ping, methods=["GET"])
@@ -109,7 +110,7 @@ def create_app(model: Model, workers: Workers, settings: Settings) -> FastAPI:
 
 
 async def _read_body(request: Request) -> bytes:
-    """The whole body, bounded in size whatever its headers say, and in time."""
+    """The whole body. Raises Refused when it is too large, whatever its headers say, or too slow."""
     length = request.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > MAX_BODY_BYTES:
         raise _too_large()
@@ -134,7 +135,7 @@ def _too_large() -> Refused:
 
 async def _answer_refused(_request: Request, error: Refused) -> Response:
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
-    if error.status != 503:  # a log line for each would make shedding dear
+    if error.status != 503:  # a full server refuses many requests: a line for each would cost time
         _LOG.info("refused %d: %s", error.status, error.message)
     return JSONResponse({"error": error.message}, error.status, headers)
 

@@ -1,6 +1,6 @@
-"""The model on PyTorch, for the image's target `gpu`: the only file of the server that needs torch.
+"""Runs the model on PyTorch, for the image's target `gpu`. Only this file of the server needs torch.
 
-It rebuilds the network from the artifact's weights, as the trainer does. On the first CUDA device, else on the CPU.
+It builds the network from the artifact's weights as the trainer does, on the first CUDA device or else on the CPU.
 """
 
 import logging
@@ -22,7 +22,7 @@ _LOG = logging.getLogger("serve")
 
 
 def load(folder: Path, card: ModelCard) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """float32 (N, 3, size, size) -> float32 (N, classes), callable from many threads. Raises BadArtifact."""
+    """A function float32 (N, 3, size, size) -> float32 (N, classes) for many threads. Raises BadArtifact."""
     if card.backbone not in BACKBONES:
         raise BadArtifact(f"The backbone {card.backbone!r} is unknown; known are {', '.join(BACKBONES)}.")
     network = build(Config(backbone=card.backbone), len(card.classes), Weights(None, {"source": WEIGHTS_FILE}))
@@ -43,11 +43,11 @@ def load(folder: Path, card: ModelCard) -> Callable[[npt.NDArray[np.float32]], n
 
 
 def _device() -> torch.device:
-    """What it runs on; the log says it."""
+    """The device to run on, which the log names."""
     if not torch.cuda.is_available():
         _LOG.warning("no CUDA device: PyTorch runs on the CPU; start the container with one: docker run --gpus all")
         return torch.device("cpu")
-    # Else convolutions are computed with 10 bits of mantissa, and the logits are not those of ONNX on a CPU.
+    # TF32 computes convolutions with 10 bits of mantissa, and the logits would differ from those of ONNX on a CPU.
     torch.backends.cudnn.allow_tf32 = False
     _LOG.info("PyTorch runs on the CUDA device %s", torch.cuda.get_device_name(0))
     return torch.device("cuda", 0)

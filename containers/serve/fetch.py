@@ -1,11 +1,11 @@
-"""Fetches an image from a URL that a stranger gave, without being led inside the network (server-side request forgery).
+"""Fetches an image from a URL that a caller gave, and prevents server-side request forgery (SSRF).
 
-- http and https only, no credentials in the URL, ports 80, 443 and those from 1024.
-- The host is resolved once a hop; if any of its addresses is not public, it is refused. The connection goes to the very
-  address that was checked, so a name that resolves differently a moment later (DNS rebinding) gains nothing; the
-  Host header and TLS still carry the name.
-- Every redirect is a new hop with the same checks. Time, size and the number of hops are bounded as a whole.
-- No proxy settings, cookies or netrc are read: the connection is opened here and HTTP is parsed by h11.
+- Only http and https, no credentials in the URL, only the ports 80, 443 and those from 1024.
+- The host is resolved once for each hop, and refused if any of its addresses is not public. The connection goes to the
+  address that was checked, so a name that resolves to another address a moment later (DNS rebinding) has no effect. The
+  Host header and TLS still use the name.
+- Every redirect is a new hop with the same checks. Total time, size and number of hops are bounded.
+- No proxy settings, cookies or netrc are read: this module opens the connection, and h11 parses HTTP.
 """
 
 import asyncio
@@ -50,14 +50,16 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Answer:
+class UrlResponse:
+    """The response of one hop. `location` is empty unless the hop redirects."""
+
     status: int
     location: str
     body: bytes
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The system's resolver."""
+    """The IP addresses of the host, from the system's resolver. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -71,10 +73,10 @@ async def fetch(
     limit_bytes: int = MAX_BODY_BYTES,
     timeout_s: float = REMOTE_TIMEOUT_S,
 ) -> bytes:
-    """The body behind `url`. `allowed_origins` are `host:port` that need not be public.
+    """The body that `url` gives. `allowed_origins` are `host:port` that may be fetched although they are not public.
 
-    Refused: 413 when the body is larger than `limit_bytes`, 400 for all else, with a sentence that says nothing about
-    the network inside."""
+    Raises Refused: 413 when the body is larger than `limit_bytes`, else 400 with a sentence that tells nothing about
+    the internal network."""
     try:
         async with asyncio.timeout(timeout_s):
             for _ in range(MAX_REDIRECTS + 1):
@@ -91,7 +93,7 @@ async def fetch(
 
 
 def parse(url: str) -> Target:
-    """The URL in its parts, if its form is acceptable; Refused 400 otherwise. Nothing is resolved."""
+    """The parts of the URL. Raises Refused 400 when its form is not accepted. No name is resolved."""
     if not 0 < len(url) <= MAX_URL or not url.isascii() or any(char <= " " or char in '\\\x7f<>"^`{|}' for char in url):
         raise Refused(400, f"The URL must be at most {MAX_URL} printable ASCII characters; percent-encode others.")
     try:
@@ -113,7 +115,7 @@ def parse(url: str) -> Target:
 
 
 async def _addresses(target: Target, resolve: Resolve, allowed_origins: Collection[str]) -> list[str]:
-    """The addresses to connect to, every one of them checked."""
+    """The addresses of the target, all of them checked. Raises Refused 400."""
     try:
         addresses = await resolve(target.host, target.port)
     except (OSError, UnicodeError):
@@ -123,7 +125,7 @@ async def _addresses(target: Target, resolve: Resolve, allowed_origins: Collecti
     return addresses
 
 
-async def _get(target: Target, addresses: list[str], tls: ssl.SSLContext | None, limit_bytes: int) -> Answer:
+async def _get(target: Target, addresses: list[str], tls: ssl.SSLContext | None, limit_bytes: int) -> UrlResponse:
     reader, writer = await _connect(target, addresses, tls)
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_BYTES)
@@ -140,7 +142,7 @@ async def _get(target: Target, addresses: list[str], tls: ssl.SSLContext | None,
 async def _connect(
     target: Target, addresses: list[str], tls: ssl.SSLContext | None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to the first address that takes one. The name is never resolved again."""
+    """A connection to the first address that accepts one. The name is not resolved again. Raises OSError."""
     secure = target.scheme == "https"
     failure = OSError("The name has no address.")
     for address in addresses:
@@ -158,11 +160,11 @@ async def _connect(
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Certificate and name are checked. Reading the authorities takes tens of milliseconds: once."""
+    """A context that checks certificate and name. It is made once: reading the authorities takes tens of ms."""
     return ssl.create_default_context()
 
 
-async def _read(connection: h11.Connection, reader: asyncio.StreamReader, limit_bytes: int) -> Answer:
+async def _read(connection: h11.Connection, reader: asyncio.StreamReader, limit_bytes: int) -> UrlResponse:
     status, headers, body = 0, dict[str, str](), bytearray()
     while True:
         event = connection.next_event()
@@ -172,13 +174,13 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader, limit_
             status = event.status_code
             headers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
             if status in _REDIRECTS:
-                return Answer(status, headers.get("location", ""), b"")
+                return UrlResponse(status, headers.get("location", ""), b"")
             _check_headers(headers, limit_bytes)
         elif isinstance(event, h11.Data):
             body += event.data
             _check_size(len(body), limit_bytes)
         elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)) or event is h11.PAUSED:
-            return Answer(status, "", bytes(body))
+            return UrlResponse(status, "", bytes(body))
 
 
 def _check_headers(headers: dict[str, str], limit_bytes: int) -> None:
@@ -192,7 +194,7 @@ def _check_size(size: int, limit_bytes: int) -> None:
         raise Refused(413, f"The URL's answer is larger than {limit_bytes:,} bytes.")
 
 
-def _body(answer: Answer) -> bytes:
+def _body(answer: UrlResponse) -> bytes:
     if answer.status != 200:
         raise Refused(400, f"The URL answered with status {answer.status}.")
     if not answer.body:

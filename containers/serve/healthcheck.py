@@ -1,4 +1,7 @@
-"""What the image's HEALTHCHECK runs: exit status 0 when /ping answers 200. The standard library only, to be cheap."""
+"""The program of the image's HEALTHCHECK: exit status 0 when /ping answers 200.
+
+It imports only the standard library, because it runs every few seconds.
+"""
 
 import http.client
 import os
@@ -6,7 +9,7 @@ import sys
 
 
 def main() -> int:
-    """0 when the server answers 200 within 2 s, else 1."""
+    """Returns 0 when the server answers 200 within 2 s, else 1."""
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:

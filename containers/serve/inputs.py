@@ -1,9 +1,9 @@
-"""What a request's body says, by its content type: images, or where an image is to be fetched from.
+"""Reads the body of a request by its content type: it holds images, or the address of an image.
 
-- image/jpeg, image/png, image/webp: one image; which of the three it is, is read from the bytes.
+- image/jpeg, image/png, image/webp: one image; its bytes decide which of the three formats it is.
 - application/json: {"url": "https://..."}, {"s3": "s3://bucket/key"} or {"instances": [{"b64": "..."}, ...]}.
-- application/x-npy: numpy's .npy file of uint8 (H, W, 3) or (N, H, W, 3) RGB pixels, which are preprocessed here, or of
-  float32 (3, S, S) or (N, 3, S, S), which the caller has preprocessed.
+- application/x-npy: numpy's .npy file of uint8 (H, W, 3) or (N, H, W, 3) RGB pixels, which the server preprocesses, or
+  of float32 (3, S, S) or (N, 3, S, S), which the caller has preprocessed.
 """
 
 import base64
@@ -26,25 +26,31 @@ _JSON_FORMS = '{"url": ...}, {"s3": ...} or {"instances": [{"b64": ...}]}'
 
 
 @dataclass(frozen=True)
-class Images:
+class InlineImages:
+    """The request holds the images themselves."""
+
     items: list[Item]
 
 
 @dataclass(frozen=True)
 class Url:
+    """The request holds the URL of one image."""
+
     url: str
 
 
 @dataclass(frozen=True)
 class S3Object:
+    """The request holds the S3 address, s3://bucket/key, of one image."""
+
     uri: str
 
 
-type Request = Images | Url | S3Object
+type ImageSource = InlineImages | Url | S3Object
 
 
 def media_type(content_type: str, content_encoding: str = "") -> str:
-    """The supported media type that the headers name; Refused 415 otherwise."""
+    """The supported media type that the headers name. Raises Refused 415 for any other."""
     name = content_type.partition(";")[0].strip().lower()
     if name not in (*IMAGE_TYPES, JSON, NPY):
         found = f"Content-Type {name!r} is not supported" if name else "Content-Type is missing"
@@ -54,16 +60,16 @@ def media_type(content_type: str, content_encoding: str = "") -> str:
     return name
 
 
-def parse(media: str, body: bytes) -> Request:
-    """The request in `body`, whose type media_type() gave. Refused 400 or 413 with what is wrong."""
+def parse(media: str, body: bytes) -> ImageSource:
+    """What `body` holds; `media` is from media_type(). Raises Refused 400 or 413, which says what is wrong."""
     if not body:
         raise Refused(400, "The body is empty.")
     if media == JSON:
         return _parse_json(body)
-    return Images(_parse_npy(body) if media == NPY else [body])
+    return InlineImages(_parse_npy(body) if media == NPY else [body])
 
 
-def _parse_json(body: bytes) -> Request:
+def _parse_json(body: bytes) -> ImageSource:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -74,7 +80,7 @@ def _parse_json(body: bytes) -> Request:
         case {"s3": str() as uri} if len(value) == 1:
             return S3Object(uri)
         case {"instances": list() as instances} if len(value) == 1:
-            return Images(_parse_instances(instances))
+            return InlineImages(_parse_instances(instances))
     raise Refused(400, f"The JSON must be exactly one of {_JSON_FORMS}.")
 
 
@@ -116,8 +122,8 @@ def _parse_npy(body: bytes) -> list[Item]:
 
 
 def _read_npy(body: bytes) -> npt.NDArray[Any]:
-    """The array in a .npy file. The header is checked against the body's size before anything is allocated, and an
-    object array, which would be a pickle, is never read."""
+    """The array in a .npy file. The header is compared with the size of the body before memory is allocated. An array
+    of objects, which is a pickle, is never read."""
     stream = io.BytesIO(body)
     try:
         version = np.lib.format.read_magic(stream)

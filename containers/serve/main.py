@@ -1,4 +1,4 @@
-"""Starts the server and ends it as SageMaker expects: SIGTERM drains, and the exit status is 0."""
+"""Starts the server and ends it as SageMaker expects: after SIGTERM it finishes its requests and exits with 0."""
 
 import logging
 import signal
@@ -10,7 +10,7 @@ import uvicorn
 from containers.serve.app import create_app
 from containers.serve.model import Model
 from containers.serve.protocol import BoundedProtocol
-from containers.serve.settings import DRAIN_TIMEOUT_S, Settings
+from containers.serve.settings import DRAIN_TIMEOUT_S, ServeSettings
 from containers.serve.workers import Workers
 from ml.artifact import BadArtifact
 
@@ -19,14 +19,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(environ: Mapping[str, str]) -> int:
-    """Serves until SIGTERM or SIGINT, then 0; 1 with a sentence in the log when the model or a setting is no good.
+    """Serves until SIGTERM or SIGINT, then returns 0. Returns 1, after a sentence in the log, when the model or a
+    setting cannot be used.
 
-    The port is bound only when the model is loaded and warm, so that no /ping can say otherwise."""
+    The port is bound only after the model is loaded and warm, so that a /ping before that fails."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: sys.exit(0))  # while nothing is served, there is nothing to drain
+        signal.signal(number, lambda *_: sys.exit(0))  # before the server runs, there are no requests to finish
     try:
-        settings = Settings.from_environment(environ)
+        settings = ServeSettings.from_environment(environ)
         model = Model.load(settings.model_dir, settings.threads, settings.engine)
     except (BadArtifact, ValueError) as error:
         _LOG.error("cannot serve: %s", error)
@@ -35,7 +36,7 @@ def main(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _serve(model: Model, settings: Settings) -> None:
+def _serve(model: Model, settings: ServeSettings) -> None:
     workers = Workers(model, settings.threads)
     config = uvicorn.Config(
         create_app(model, workers, settings),
@@ -53,7 +54,7 @@ def _serve(model: Model, settings: Settings) -> None:
         timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
     )
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: None)  # uvicorn drains on the signal, then raises it again to these
+        signal.signal(number, lambda *_: None)  # uvicorn finishes its requests, then raises the signal again to these
     classes, card = len(model.card.classes), model.card
     _LOG.info(
         "serving %s, %d classes, with %d threads on port %d", card.backbone, classes, settings.threads, settings.port

@@ -1,7 +1,7 @@
-"""The exported model on ONNX Runtime, or on PyTorch (cuda.py): loading, checking and warming it, and rows of logits.
+"""Loads, checks and warms the exported model, and runs it on ONNX Runtime or on PyTorch (cuda.py).
 
-Cores are used across requests: every model thread decodes and runs on its own. The runtime's own threads help only a
-lone request, and never spin: on a busy machine spinning halved the throughput.
+Several requests use the cores at the same time: every model thread decodes and runs alone. ONNX Runtime's own threads
+help only when there is one request, and never spin: on a busy machine spinning halved the throughput.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from PIL import Image
 from ml.artifact import ONNX_FILE, ONNX_INPUT, ONNX_OUTPUT, BadArtifact, ModelCard, read_card
 from ml.preprocess import BadImage, preprocess, to_array
 
-# An image as a request carries it: an encoded file, uint8 (H, W, 3) pixels, or float32 (3, size, size), ready.
+# An image as a request holds it: an encoded file, uint8 (H, W, 3) pixels, or float32 (3, size, size), ready.
 type Item = bytes | npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 type Logits = npt.NDArray[np.float32]
 type Engine = Callable[[npt.NDArray[np.float32]], Logits]  # (N, 3, size, size) -> (N, classes); from many threads
@@ -30,11 +30,10 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path, threads: int, engine: str) -> "Model":
-        """Reads the artifact in `folder` and runs it once on `engine`, onnx or torch. Raises BadArtifact when it cannot
-        be served."""
+        """Reads the artifact in `folder` and warms it on `engine`, onnx or torch. Raises BadArtifact."""
         card = read_card(folder)
         if engine == "torch":
-            from containers.serve import cuda  # torch is in no other image than the one that asks for it
+            from containers.serve import cuda  # only the image serve-gpu has torch
 
             model = cls(card, cuda.load(folder, card))
         else:
@@ -43,7 +42,7 @@ class Model:
         return model
 
     def to_input(self, item: Item) -> npt.NDArray[np.float32]:
-        """float32 (3, size, size). Raises BadImage."""
+        """The image as float32 (3, size, size). Raises BadImage."""
         if isinstance(item, bytes):
             return preprocess(item, self.card.preprocessing)
         if item.dtype == np.uint8:
@@ -58,7 +57,7 @@ class Model:
         return self._engine(batch)
 
     def _warm(self) -> None:
-        """One run of one image and one of two: lazy initialisation is done, and the graph is what the card says."""
+        """Runs one image, then two, which ends lazy initialisation and checks the graph. Raises BadArtifact."""
         size, classes = self.card.preprocessing.size, len(self.card.classes)
         for count in (1, 2):
             try:

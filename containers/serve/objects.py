@@ -1,4 +1,4 @@
-"""Reads an image from S3 with the container's own credentials: the endpoint's role on AWS and on LocalStack alike."""
+"""Reads an image from S3 with the container's credentials: those of the endpoint's role, on AWS and on LocalStack."""
 
 import re
 from functools import cache
@@ -16,9 +16,9 @@ _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.{1,1024})", re.DOT
 
 
 def read_object(uri: str, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """The object at `s3://bucket/key`, at most `limit_bytes` long. Blocks: call it from a thread.
+    """The object at `s3://bucket/key`, at most `limit_bytes` long. It blocks, so call it from a thread.
 
-    Refused: 400 when it cannot be read (the sentence carries S3's code), 413 when it is too large."""
+    Raises Refused: 400 when it cannot be read (the sentence carries S3's code), 413 when it is too large."""
     match = _URI.fullmatch(uri)
     if not match:
         raise Refused(400, "The S3 address must have the form s3://bucket/key.")
@@ -41,9 +41,9 @@ def read_object(uri: str, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
 
 @cache
 def _client() -> Any:
-    """One client for all threads, made at the first use: most endpoints never read S3.
+    """One client for all threads. It is made at the first use, because most endpoints never read S3.
 
-    Where AWS_ENDPOINT_URL names a server of one's own, the bucket goes into the path: sub-domains may not resolve."""
+    When AWS_ENDPOINT_URL names another server than AWS, the bucket is in the path: sub-domains may not resolve."""
     own = "AWS_ENDPOINT_URL" in environ or "AWS_ENDPOINT_URL_S3" in environ
     half = REMOTE_TIMEOUT_S / 2
     config = Config(

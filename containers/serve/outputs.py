@@ -1,9 +1,9 @@
-"""How logits are answered: what the caller asked for in its headers, and the text of the answer.
+"""Turns logits into the text of the answer, in the form that the headers of the request ask for.
 
-By default every row is the image's raw logits in the order of the model's classes. Labels and probabilities are
-asked for by a parameter of Accept (`application/json;verbose=true`, `text/csv;top-k=3`) or by the custom attributes
+By default every row is the image's raw logits in the order of the model's classes. A caller asks for labels and
+probabilities by a parameter of Accept (`application/json;verbose=true`, `text/csv;top-k=3`) or by the custom attributes
 that InvokeEndpoint passes on (`X-Amzn-SageMaker-Custom-Attributes: verbose=true,top-k=3`). `top-k` implies `verbose`;
-its default is 5. Other parameters and attributes are not ours, and are passed over.
+its default is 5. Other parameters and attributes are ignored.
 
 | Accept                | raw                 | verbose                                                      |
 |-----------------------|---------------------|--------------------------------------------------------------|
@@ -32,14 +32,14 @@ _DECIMALS = 6  # more than a float32 logit holds
 
 @dataclass(frozen=True)
 class Form:
-    """A media type, and how many labels a row; None for raw logits."""
+    """The form of an answer: a media type, and the number of labels in each row, or None for raw logits."""
 
     media: str
     top_k: int | None = None
 
 
 def negotiate(accept: str, custom_attributes: str = "") -> Form:
-    """The form that the headers ask for. Refused 406 when no accepted type is ours, 400 for a senseless option."""
+    """The form that the headers ask for. Raises Refused 406 for types that are not supported, 400 for wrong options."""
     form = _best(accept)
     pairs = custom_attributes.replace(";", ",").split(",")
     return _with_options(form, dict(_pair(pair) for pair in pairs if "=" in pair))
@@ -63,7 +63,8 @@ def render(logits: Logits, classes: Sequence[str], form: Form) -> str:
 
 
 def _best(accept: str) -> Form:
-    """The supported type with the highest quality; the first of equals, and ours in order for a wildcard."""
+    """The supported type with the highest quality; of equal ones the first. A wildcard means the first of
+    MEDIA_TYPES."""
     best: tuple[float, Form] | None = None
     for part in accept.split(",") if accept.strip() else ["*/*"]:
         name, _, rest = part.strip().partition(";")

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with a bound on what comes before a body: its fast parser has none."""
+"""uvicorn's HTTP protocol with a bound on the size of the request line and headers, which its fast parser lacks."""
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -6,12 +6,13 @@ from containers.serve.settings import MAX_HEADER_BYTES
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Answers 400 and closes when the request line and headers are larger than MAX_HEADER_BYTES."""
+    """Answers 400 and closes the connection when request line and headers are larger than MAX_HEADER_BYTES."""
 
-    _head_bytes: int | None = None  # received of a head that has not ended; None outside of one
+    _head_bytes: int | None = None  # received so far of the request line and headers; None outside of them
 
     def data_received(self, data: bytes) -> None:
-        """A head's first piece is not counted: the end of another request may be in it."""
+        """Called by uvicorn with each piece of data. The first piece of a head is not counted, because it may also hold
+        the end of the request before."""
         if self._head_bytes is not None:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -19,11 +20,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response(f"The headers are larger than {MAX_HEADER_BYTES:,} bytes.")
 
     def on_message_begin(self) -> None:
-        """The parser's: a request begins."""
+        """Called by the parser when a request begins."""
         self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The parser's: the head has ended."""
+        """Called by the parser after the last header."""
         self._head_bytes = None
         super().on_headers_complete()

@@ -1,8 +1,8 @@
-"""The one exception that a request's handling raises on purpose: what the caller is told."""
+"""The exception that refuses a request with a status and a sentence for the caller."""
 
 
 class Refused(Exception):
-    """`status` is the HTTP status, `message` one clear sentence, `retry_after_s` for a 503."""
+    """A request is refused with an HTTP status and one clear sentence; `retry_after_s` is for a 503."""
 
     def __init__(self, status: int, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)

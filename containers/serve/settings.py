@@ -1,6 +1,6 @@
-"""What the environment says about this server, read once at start.
+"""The settings of the server, read once from the environment at the start, and the limits of a request.
 
-SAGEMAKER_BIND_TO_PORT and SAGEMAKER_BASE_DIR are SageMaker's; names that begin with STAGEMAKER_ are ours.
+SageMaker defines SAGEMAKER_BIND_TO_PORT and SAGEMAKER_BASE_DIR. Names that begin with STAGEMAKER_ are our own.
 """
 
 import math
@@ -11,21 +11,24 @@ from importlib.util import find_spec
 from pathlib import Path
 
 MAX_BODY_BYTES = 6_291_456  # InvokeEndpoint's bound on Body in botocore's service model
-MAX_HEADER_BYTES = 65_536  # request line and headers; real ones are a hundredth of it
-MAX_INSTANCES = 64  # images in one request: bounds its time well under SageMaker's 60 s on a small machine
-CHUNK = 4  # images that one job of a model thread decodes and runs as one batch
+MAX_HEADER_BYTES = 65_536  # request line and headers; usual ones are a hundred times smaller
+MAX_INSTANCES = 64  # images in one request: a small machine then stays well under SageMaker's 60 s
+CHUNK = 4  # images that a model thread decodes and runs as one batch
 READ_TIMEOUT_S = 20.0  # for a whole request body
-REMOTE_TIMEOUT_S = 10.0  # for a whole fetch by URL or from S3: names, redirects and body
+REMOTE_TIMEOUT_S = 10.0  # for a whole fetch from a URL or S3: name, redirects and body
 DRAIN_TIMEOUT_S = 25  # SageMaker kills 30 s after SIGTERM
 DEFAULT_QUEUE = 64
 ENGINES = ("onnx", "torch")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """`threads` run the model, `queue` requests are held at most, `allowed_origins` are `host:port` that URLs may
-    name although they are not public addresses (an operator's own image store; none by default). `engine` runs the
-    model: ONNX Runtime on the CPU, or PyTorch, which only the gpu image has."""
+class ServeSettings:
+    """The settings of the server.
+
+    `threads` is the number of threads that run the model, `queue` the largest number of requests that the server holds.
+    `allowed_origins` are `host:port` that a URL may name although they are not public, for an operator's own image
+    store; the default is none. `engine` is onnx (ONNX Runtime on the CPU) or torch, which only the image serve-gpu has.
+    """
 
     host: str
     port: int
@@ -36,8 +39,8 @@ class Settings:
     engine: str
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """Raises ValueError that names the variable whose value cannot be used."""
+    def from_environment(cls, environ: Mapping[str, str]) -> "ServeSettings":
+        """The settings in these variables. Raises ValueError, which names the variable whose value cannot be used."""
         origins = environ.get("STAGEMAKER_FETCH_ALLOW", "").lower().split(",")
         return cls(
             host=environ.get("STAGEMAKER_BIND_HOST", "0.0.0.0"),  # noqa: S104 - a container is reached from outside
@@ -51,14 +54,15 @@ class Settings:
 
 
 def cores() -> int:
-    """Cores this process may use: its affinity, cut to the control group's CPU quota as `docker run --cpus` sets it."""
+    """The number of cores that this process may use: its affinity, limited by the control group's CPU quota, which
+    `docker run --cpus` sets."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(Path("/sys/fs/cgroup"))
     return max(1, min(usable, math.ceil(quota)) if quota else usable)
 
 
 def _quota(root: Path) -> float | None:
-    """CPUs a control group (version 2, else 1) grants; None without a limit."""
+    """The CPUs that a control group (version 2, else version 1) allows; None without a limit."""
     try:
         if (root / "cpu.max").is_file():
             limit, period = (root / "cpu.max").read_text().split()

@@ -1,7 +1,7 @@
-"""The model's threads: all that takes CPU time happens here, never on the event loop.
+"""The threads of the model. They do everything that takes CPU time, so that the event loop is never blocked.
 
-One queue feeds as many threads as there are cores. A job decodes and runs a chunk of one request's images; the chunks
-of a large request spread over the threads and take turns with other requests. Pillow and ONNX Runtime let go of the
+One queue feeds as many threads as there are cores. A task decodes and runs a chunk of one request's images, so the
+chunks of a large request spread over the threads and alternate with other requests. Pillow and ONNX Runtime release the
 interpreter's lock while they work.
 """
 
@@ -18,34 +18,34 @@ from ml.preprocess import BadImage
 
 
 class Workers:
-    """Owns its threads until close(). Used from one event loop."""
+    """Owns its threads until close(). All calls come from one event loop."""
 
     def __init__(self, model: Model, threads: int) -> None:
         self._model = model
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self._side = ThreadPoolExecutor(2, thread_name_prefix="side")
 
-    async def aside[*Ts, T](self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        """The function's result, from a thread that never waits behind the model: for parsing and writing text."""
+    async def in_side_thread[*Ts, T](self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """The result of the function, called in a thread that never waits for the model: to parse and to write text."""
         return await asyncio.get_running_loop().run_in_executor(self._side, function, *args)
 
     async def logits(self, items: Sequence[Item]) -> Logits:
-        """float32 (N, classes). Refused 400 names the first image found that cannot be used."""
+        """The logits of the images, float32 (N, classes). Raises Refused 400, which names an unusable image."""
         loop, several = asyncio.get_running_loop(), len(items) > 1
-        jobs = [
+        tasks = [
             loop.run_in_executor(self._pool, self._chunk, items[first : first + CHUNK], first, several)
             for first in range(0, len(items), CHUNK)
         ]
         try:
-            rows = await asyncio.gather(*jobs)
+            rows = await asyncio.gather(*tasks)
         except BaseException:
-            for job in jobs:
-                job.cancel()  # those that have not begun
+            for task in tasks:
+                task.cancel()  # stops those that have not begun
             raise
         return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     def close(self) -> None:
-        """Waits for the running jobs and ends the threads."""
+        """Waits for the running tasks and ends the threads."""
         self._pool.shutdown(cancel_futures=True)
         self._side.shutdown(cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""One server for all tests that do not end it, and the store that it fetches from."""
+"""One server for all tests that do not stop it, and another server, from which it fetches images."""
 
 import threading
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Origin(BaseHTTPRequestHandler):
-    """One server as an operator's image store and as S3: GET /red.png, GET /bucket/red.png."""
+    """An operator's image store and S3 in one server: GET /red.png, GET /bucket/red.png."""
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -47,7 +47,7 @@ class OriginServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_args: Any) -> None:
-        """The server under test may leave early."""
+        """Ignores that the server under test closed a connection early."""
 
 
 @pytest.fixture(scope="session")

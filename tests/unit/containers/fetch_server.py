@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers well or badly, by path."""
+"""A real HTTP server on loopback; the path of a request decides how it answers."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers by path; remembers the requests."""
+    """Calls the method send_<first part of the path>, and keeps every request in `seen`."""
 
     seen: list[tuple[str, dict[str, str]]]
 
@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(200, b"x", Long="y" * 300_000)
 
     def send_drip(self, _rest: str) -> None:
-        """A byte at a time, until the client has had enough."""
+        """Sends one byte at a time until the server stops."""
         self.send_response(200)
         self.end_headers()
         while not self.server.stopping.wait(0.02):  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), self.handler)
 
     def handle_error(self, *_args: Any) -> None:
-        """A client that left is no error here."""
+        """Ignores that a client closed its connection."""
 
     @property
     def port(self) -> int:
@@ -91,7 +91,7 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def running() -> Iterator[Server]:
-    """A server that is gone at the end."""
+    """Runs a server until the end of the block."""
     with Server() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -1,4 +1,4 @@
-"""The serving container as a process with a tiny real model, and what its tests send it."""
+"""Runs the serving container's program as a process with a tiny real model, and makes requests for it."""
 
 import base64
 import io
@@ -30,7 +30,7 @@ BODY_LIMIT = 6_291_456
 
 
 def write_model(folder: Path, classes: tuple[str, ...] = CLASSES) -> None:
-    """Logits are the mean of each colour, times ten."""
+    """Writes an artifact whose logits are ten times the mean of each colour."""
     weights = numpy_helper.from_array(np.eye(3, dtype=np.float32) * 10, "weights")
     nodes = [
         helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
@@ -65,7 +65,7 @@ def start(base: Path, port: int, **environment: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def serving(base: Path, **environment: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    """A server that answers /ping, and a client for it; both are gone at the end."""
+    """Runs a server until the end of the block. Gives a client for it after /ping has answered."""
     port = free_port()
     with (
         start(base, port, **environment) as process,

@@ -1,4 +1,4 @@
-"""What can be seen of the images without building them."""
+"""The text of the Dockerfiles: what can be checked without a build."""
 
 import re
 from pathlib import Path
@@ -28,11 +28,11 @@ def test_everything_is_installed_from_hashed_locks(path: Path) -> None:
     installs = [line for line in text.splitlines() if "pip install" in line]
     assert installs
     assert all("--require-hashes" in line or "--no-deps --no-build-isolation /plugin" in line for line in installs)
-    assert not text.startswith("# syntax"), "a frontend of its own would have to be pulled"
+    assert not text.startswith("# syntax"), "a syntax line would make the engine pull a frontend"
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
-def test_its_context_is_listed_and_found_without_a_search(path: Path) -> None:
+def test_the_context_lists_existing_paths_without_wildcards(path: Path) -> None:
     lines = path.with_name("Dockerfile.dockerignore").read_text().splitlines()
     assert lines[1] == "*"
     wanted = [line[1:] for line in lines if line.startswith("!")]

@@ -1,6 +1,6 @@
-"""A URL that a stranger gave is fetched from the public internet or not at all: evasions, redirects and bounds.
+"""A caller's URL is fetched only from the public internet: evasions, redirects and bounds.
 
-The servers are real, on loopback, which only an explicit allowance makes reachable; names are resolved by a table.
+The servers are real ones on loopback, which only `allowed_origins` makes reachable. A table resolves the names.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ def server() -> Iterator[Server]:
 
 
 def table(**names: list[str]) -> Resolve:
-    """A resolver that knows `names` (an underscore stands for a dot), and literal addresses."""
+    """A resolver for literal addresses and for `names`, in which an underscore means a dot."""
     known = {name.replace("_", "."): addresses for name, addresses in names.items()}
 
     async def resolve(host: str, port: int) -> list[str]:
@@ -64,7 +64,7 @@ def refusal(url: str, resolve: Resolve | None = None, **options: Any) -> Refused
     return caught.value
 
 
-# What the form alone forbids: no name is resolved.
+# URLs that are refused for their form, before a name is resolved.
 FORMS = """
 ftp://example.com/dog.jpg
 file:///etc/passwd
@@ -142,7 +142,7 @@ def test_a_url_has_a_bounded_length() -> None:
     assert refusal("", never).status == 400
 
 
-# Addresses that are not the public internet, however they are written.
+# Addresses that are not on the public internet, in all their spellings.
 PRIVATE = """
 0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.100.100.200 100.127.255.255 127.0.0.1 127.255.255.254
 169.254.169.254 169.254.170.2 172.16.0.1 172.31.255.255 192.0.0.1 192.0.0.9 192.0.0.170 192.0.2.1 192.88.99.1
@@ -161,7 +161,7 @@ OPEN = f"""
 
 
 @pytest.mark.parametrize("address", PRIVATE.split())
-def test_a_private_address_is_refused_as_it_stands_and_behind_a_name(address: str) -> None:
+def test_a_private_address_is_refused_as_a_literal_and_behind_a_name(address: str) -> None:
     assert not is_public(ip_address(address))
     literal = f"[{address}]" if ":" in address else address
     says = "The URL's host is not on the public internet."
@@ -188,12 +188,12 @@ def test_one_private_address_among_public_ones_is_enough(addresses: list[str]) -
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST", "localhost.", "ip6-localhost", "127.0.0.1.", "127.0.0.1#@example.com:25"]
 )
-def test_names_of_this_machine_by_the_real_resolver(host: str) -> None:
+def test_the_real_resolver_gives_no_access_to_this_machine(host: str) -> None:
     message = refusal(f"http://{host}/", module.resolve).message
     assert "public internet" in message or "could not be resolved" in message
 
 
-def test_an_unknown_name() -> None:
+def test_an_unknown_name_is_refused() -> None:
     assert "could not be resolved" in refusal("http://nowhere.example/").message
 
 
@@ -211,7 +211,7 @@ def test_a_photo_by_name_is_fetched_from_the_address_that_was_checked(server: Se
     assert (path, headers["host"], headers["accept-encoding"]) == ("/photo?a=1", origin, "identity")
 
 
-def test_the_allowance_is_for_one_origin(server: Server) -> None:
+def test_an_allowed_origin_allows_no_other(server: Server) -> None:
     names = table(photos_example=["127.0.0.1"])
     assert (
         refusal(f"http://photos.example:{server.port}/photo", names, allowed_origins={"photos.example:1024"}).status
@@ -221,7 +221,7 @@ def test_the_allowance_is_for_one_origin(server: Server) -> None:
     assert not server.handler.seen
 
 
-def test_no_proxy_is_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert local(server, "/photo") == b"photo bytes"
@@ -269,7 +269,7 @@ def test_redirects_are_bounded(server: Server) -> None:
     assert len(server.handler.seen) == 4
 
 
-def test_a_redirect_to_nowhere(server: Server) -> None:
+def test_a_redirect_without_a_location_is_refused(server: Server) -> None:
     assert "status 302" in local_refusal(server, "/nowhere").message
 
 
@@ -292,17 +292,17 @@ def test_the_size_is_bounded(server: Server, path: str) -> None:
         ("/headers", "did not answer in HTTP"),
     ],
 )
-def test_answers_that_are_no_photo(server: Server, path: str, says: str) -> None:
+def test_an_answer_that_is_not_a_photo_is_refused(server: Server, path: str, says: str) -> None:
     refused = local_refusal(server, path)
     assert refused.status == 400
     assert says in refused.message
 
 
-def test_the_time_is_bounded_as_a_whole(server: Server) -> None:
+def test_the_total_time_is_bounded(server: Server) -> None:
     assert "within 0.3 s" in local_refusal(server, "/drip", timeout_s=0.3).message
 
 
-def test_a_host_that_does_not_answer() -> None:
+def test_a_host_that_does_not_listen_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     assert "could not be reached" in refusal(f"http://127.0.0.1:{port}/", allowed_origins={f"127.0.0.1:{port}"}).message
@@ -350,7 +350,7 @@ def test_tls_checks_the_name_although_the_connection_goes_to_an_address(
             call()
 
 
-def test_what_is_parsed() -> None:
+def test_parse_gives_the_parts_of_a_url() -> None:
     target = parse("HTTPS://Example.COM.:8443?x=1#part")
     assert (target.host, target.port, target.path, target.authority) == (
         "example.com",
@@ -364,5 +364,5 @@ def test_what_is_parsed() -> None:
 @pytest.mark.parametrize(
     "host", ["example.com", "xn--nxasmq6b.com", "a_b.s3.amazonaws.com", "1e100.net", "8.8.8.8", "::1"]
 )
-def test_hosts_in_their_plain_form(host: str) -> None:
+def test_a_plain_host_is_accepted(host: str) -> None:
     assert is_host(host)

@@ -1,4 +1,4 @@
-"""What the images' HEALTHCHECKs call healthy, against real servers on loopback."""
+"""The programs of the images' HEALTHCHECKs, run against real servers on loopback."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from tests.unit.containers.serve_process import free_port
 CONTAINERS = Path(__file__).resolve().parents[3] / "containers"
 
 
-class Server(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     """Answers each service, or /ping, with the status that the test gives."""
 
     statuses: dict[str, int]
@@ -40,9 +40,9 @@ class Server(BaseHTTPRequestHandler):
 
 @contextmanager
 def server(**statuses: int) -> Iterator[int]:
-    """Its port."""
-    Server.statuses = statuses
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as found:
+    """Runs a server until the end of the block, and gives its port."""
+    Handler.statuses = statuses
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
         thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield found.server_address[1]
@@ -51,7 +51,7 @@ def server(**statuses: int) -> Iterator[int]:
 
 
 def check(image: str, port: int) -> tuple[int, str]:
-    """Exit status and what it printed, run as the image runs it."""
+    """Runs the program as the image does. Returns its exit status and what it printed."""
     variables = {"SAGEMAKER_BIND_TO_PORT": str(port), "GATEWAY_LISTEN": f"0.0.0.0:{port}", "PATH": os.defpath}
     command = [sys.executable, "-IS", str(CONTAINERS / image / "healthcheck.py")]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30, check=False)
@@ -67,7 +67,7 @@ def test_localstack_is_healthy_when_sts_and_s3_answer(sts: int, s3: int, says: s
         assert check("localstack", port) == (int(bool(says)), says)
 
 
-def test_localstack_that_does_not_listen() -> None:
+def test_localstack_is_unhealthy_when_it_does_not_listen() -> None:
     status, says = check("localstack", free_port())
     assert (status, says.startswith("sts does not answer: ")) == (1, True)
 
@@ -78,5 +78,5 @@ def test_a_server_is_healthy_when_ping_answers_200(status: int, exit_code: int) 
         assert check("serve", port) == (exit_code, "")
 
 
-def test_a_server_that_does_not_listen() -> None:
+def test_a_server_is_unhealthy_when_it_does_not_listen() -> None:
     assert check("serve", free_port()) == (1, "")

@@ -1,4 +1,5 @@
-"""The Lambda handler in each of its four systems, with real boto3 against a stand-in for SageMaker Runtime."""
+"""The Lambda handler in each of its four systems, with real boto3 and a test server in the place of SageMaker
+Runtime."""
 
 import importlib.util
 import json
@@ -18,7 +19,7 @@ TEXT_HEADERS = {"Content-Type": "text/plain", "Access-Control-Allow-Origin": "*"
 
 
 class Runtime(BaseHTTPRequestHandler):
-    """InvokeEndpoint: the endpoint's name says what happens."""
+    """InvokeEndpoint: the name of the endpoint decides the answer."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -33,7 +34,7 @@ class Runtime(BaseHTTPRequestHandler):
             self.reply(424, {"Message": "Received client error (415)"} | container, "ModelError")
         elif endpoint == "crashes":
             self.reply(424, {"Message": "x", "OriginalStatusCode": 500, "OriginalMessage": "<html>"}, "ModelError")
-        elif endpoint == "silent":  # as SageMaker says that no answer came
+        elif endpoint == "silent":  # the form in which SageMaker reports that no answer came
             self.reply(424, {"Message": "x", "OriginalStatusCode": 0, "OriginalMessage": "It timed out."}, "ModelError")
         elif endpoint == "binary":
             self.reply(200, b"\xff\xfe")
@@ -81,7 +82,7 @@ type Handle = Callable[..., Any]
 
 @pytest.fixture
 def handle(runtime: RuntimeServer, monkeypatch: pytest.MonkeyPatch) -> Handle:
-    """Loads the handler anew with the given environment, as Lambda does, and calls it."""
+    """A function that loads the handler with a new environment, as Lambda does, and calls it."""
 
     def call(event: Any, system: str = "E", endpoint: str = "dogs", port: int | None = None) -> Any:
         environment = {
@@ -140,7 +141,7 @@ def test_each_request_is_passed_on_unchanged(handle: Handle, runtime: RuntimeSer
 ERROR = '{"error": "Send an image."}'
 
 
-def test_what_the_container_said_in_each_systems_form(handle: Handle) -> None:
+def test_each_system_returns_the_containers_error_in_its_form(handle: Handle) -> None:
     assert handle(URL, "A", "refuses") == {"statusCode": 415, "body": ERROR}
     assert handle(URL, "B", "refuses") == ERROR
     assert handle(event_c(URL, "refuses"), "C") == json.loads(ERROR)
@@ -158,18 +159,18 @@ def test_what_the_container_said_in_each_systems_form(handle: Handle) -> None:
         ("", 500, "The function has no endpoint: set ENDPOINT_NAME."),
     ],
 )
-def test_other_failures(handle: Handle, endpoint: str, status: int, says: str) -> None:
+def test_other_failures_have_a_status_and_a_sentence(handle: Handle, endpoint: str, status: int, says: str) -> None:
     answer = handle(URL, "A", endpoint)
     assert answer["statusCode"] == status
     assert json.loads(answer["body"])["error"].startswith(says)
 
 
 @pytest.mark.parametrize("answer", ["other", "page"])
-def test_an_answer_without_scores(handle: Handle, answer: str) -> None:
+def test_system_c_refuses_an_answer_without_scores(handle: Handle, answer: str) -> None:
     assert handle(event_c(URL, answer), "C") == {"error": "The endpoint's answer holds no scores."}
 
 
-def test_an_endpoint_that_is_not_there(handle: Handle) -> None:
+def test_an_endpoint_that_cannot_be_reached_answers_502(handle: Handle) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     answer = handle(URL, "A", port=port)
@@ -177,7 +178,7 @@ def test_an_endpoint_that_is_not_there(handle: Handle) -> None:
 
 
 @pytest.mark.parametrize("event", [{}, [], None, "url", 5, {"URL": "x"}, {"url": "x", "s3": "y"}])
-def test_events_that_ask_for_nothing(handle: Handle, runtime: RuntimeServer, event: Any) -> None:
+def test_an_event_without_exactly_one_request_is_refused(handle: Handle, runtime: RuntimeServer, event: Any) -> None:
     answer = handle(event, "A")
     assert answer["statusCode"] == 400
     assert "exactly one of url, s3, instances" in answer["body"]
@@ -188,15 +189,15 @@ def test_events_that_ask_for_nothing(handle: Handle, runtime: RuntimeServer, eve
 @pytest.mark.parametrize(
     "event", [URL, {"endpoint_name": "dogs"}, {"endpoint_name": "dogs", "request_dict": URL}, None]
 )
-def test_events_that_are_not_system_cs(handle: Handle, event: Any) -> None:
+def test_an_event_in_another_form_than_system_c_is_refused(handle: Handle, event: Any) -> None:
     assert handle(event, "C") == {"error": "The event must hold endpoint_name and request_dict, both strings."}
 
 
-def test_a_request_that_is_not_json(handle: Handle) -> None:
+def test_system_c_refuses_a_request_that_is_not_json(handle: Handle) -> None:
     event = {"endpoint_name": "dogs", "request_dict": "{"}
     assert handle(event, "C") == {"error": "request_dict is not valid JSON."}
 
 
-def test_a_system_that_does_not_exist(handle: Handle) -> None:
+def test_an_unknown_system_raises(handle: Handle) -> None:
     with pytest.raises(ValueError, match="SYSTEM must be one of A, B, C, E, not 'D'"):
         handle(URL, "D")

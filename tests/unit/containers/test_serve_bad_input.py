@@ -1,4 +1,4 @@
-"""Whatever is sent, the right status and one sentence come back, and the server stays well."""
+"""Every bad request gets its status and one sentence, and the server continues to work."""
 
 import base64
 import io
@@ -80,7 +80,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("body", "media", "status", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
-def test_bad_input_is_refused_and_the_server_stays_well(
+def test_bad_input_is_refused_and_the_server_continues(
     client: httpx.Client, body: bytes, media: str, status: int, says: str
 ) -> None:
     response = invoke(client, body, media)
@@ -97,7 +97,7 @@ def test_a_bad_instance_is_named(client: httpx.Client) -> None:
     assert invoke_json(client, instances).json()["error"].startswith("Instance 6: The data is not")
 
 
-def test_an_npy_header_that_promises_the_moon_allocates_nothing(client: httpx.Client) -> None:
+def test_an_oversized_npy_header_allocates_nothing(client: httpx.Client) -> None:
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000000, 3), }\n"
     body = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(100)
     assert "does not have the size" in invoke(client, body, "application/x-npy").json()["error"]
@@ -113,17 +113,17 @@ def test_an_npy_header_that_promises_the_moon_allocates_nothing(client: httpx.Cl
         ({"content_encoding": "gzip"}, 415),
     ],
 )
-def test_headers_that_cannot_be_met(client: httpx.Client, headers: dict[str, str], status: int) -> None:
+def test_unsatisfiable_headers_are_refused(client: httpx.Client, headers: dict[str, str], status: int) -> None:
     response = invoke(client, GOOD, "image/png", **headers)
     assert (response.status_code, list(response.json())) == (status, ["error"])
 
 
-def test_no_content_type(client: httpx.Client) -> None:
+def test_a_missing_content_type_is_refused(client: httpx.Client) -> None:
     response = client.post("/invocations", content=GOOD)
     assert (response.status_code, response.json()["error"][:23]) == (415, "Content-Type is missing")
 
 
-def test_other_paths_and_methods(client: httpx.Client) -> None:
+def test_other_paths_and_methods_are_refused(client: httpx.Client) -> None:
     assert client.get("/").status_code == 404
     assert client.get("/docs").status_code == 404
     assert "is not served" in client.get("/openapi.json").json()["error"]
@@ -140,14 +140,14 @@ def test_a_body_without_a_length_is_bounded_too(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("head", [b"GET /ping HTTP/1.1\r\nHost: x\r\nA: ", b"GET /ping?"], ids=["headers", "url"])
-def test_a_head_without_end_is_bounded(client: httpx.Client, head: bytes) -> None:
+def test_endless_headers_and_urls_are_bounded(client: httpx.Client, head: bytes) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as connection:
         connection.sendall(head)
         try:
-            for _ in range(64):  # 4 MiB, of which the server reads no more than it must
+            for _ in range(64):  # 4 MiB; the server reads only a part
                 connection.sendall(b"a" * 65_536)
             answer = connection.recv(1000)
-        except ConnectionError:  # it closed while we sent
+        except ConnectionError:  # the server closed the connection during the send
             answer = b""
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
     assert client.get("/ping").status_code == 200

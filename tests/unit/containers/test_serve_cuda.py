@@ -1,4 +1,4 @@
-"""Serving on PyTorch answers what ONNX Runtime answers; on this machine's CPU where it has no CUDA device."""
+"""Serving on PyTorch gives the logits of ONNX Runtime. Without a CUDA device the tests run on the CPU."""
 
 import logging
 import shutil
@@ -24,7 +24,7 @@ CONFIG = Config(image_size=64)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artifact as the trainer writes it, of the backbone with its ImageNet weights."""
+    """An artifact in the trainer's form: the backbone with its ImageNet weights, and a new head."""
     path = tmp_path_factory.mktemp("artifact") / "model"
     card = ModelCard(CLASSES, CONFIG.backbone, preprocessing(CONFIG), {}, versions(), "", {}, {})
     network = build(CONFIG, len(CLASSES), find_weights(CONFIG, path / "no-channel"))
@@ -39,7 +39,7 @@ def test_both_engines_give_the_same_logits(folder: Path) -> None:
     expected, found = onnx.run(np.stack(images)), torch_.run(np.stack(images))
     assert found.shape == (7, 3)
     assert found.dtype == np.float32
-    assert float(np.ptp(expected)) > 0.1, "logits that say something"
+    assert float(np.ptp(expected)) > 0.1, "the logits differ from each other"
     np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(1.0, float(np.abs(expected).max())))
 
 
@@ -50,7 +50,7 @@ def test_without_a_cuda_device_the_log_says_so(folder: Path, caplog: pytest.LogC
     assert "no CUDA device: PyTorch runs on the CPU" in caplog.text
 
 
-def test_weights_that_are_not_the_cards(folder: Path, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_the_card_are_refused(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     card = read_card(tmp_path)
     save_file({"head.weight": torch.zeros(3, 1280)}, tmp_path / WEIGHTS_FILE)

@@ -1,4 +1,4 @@
-"""Starting, being full and ending: what SageMaker and a container runtime see of the server."""
+"""The server from its start to its end, as SageMaker and a container runtime see it."""
 
 import http.client
 import signal
@@ -16,7 +16,7 @@ from tests.unit.containers.serve_process import GOOD, START_S, best, free_port, 
 
 @contextmanager
 def half_sent(client: httpx.Client) -> Iterator[http.client.HTTPConnection]:
-    """A request that the server has begun to read and that lacks its last byte."""
+    """A request of which the server has read all but the last byte."""
     connection = http.client.HTTPConnection(str(client.base_url.host), client.base_url.port, timeout=30)
     connection.putrequest("POST", "/invocations")
     connection.putheader("Content-Type", "image/png")
@@ -29,11 +29,11 @@ def half_sent(client: httpx.Client) -> Iterator[http.client.HTTPConnection]:
     connection.close()
 
 
-def test_a_full_server_sheds_at_once_and_recovers(base: Path) -> None:
+def test_a_full_server_refuses_at_once_and_recovers(base: Path) -> None:
     with serving(base, STAGEMAKER_SERVE_QUEUE="1") as (client, _process), half_sent(client) as held:
-        shed = invoke(client, GOOD, "image/png")
-        assert (shed.status_code, shed.headers["retry-after"]) == (503, "1")
-        assert shed.json() == {"error": "The server is busy; try again."}
+        refused = invoke(client, GOOD, "image/png")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.json() == {"error": "The server is busy; try again."}
         assert client.get("/ping").status_code == 200
         held.send(GOOD[-1:])
         assert held.getresponse().status == 200
@@ -49,18 +49,18 @@ def listens(client: httpx.Client) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_and_exits_0(base: Path, number: signal.Signals) -> None:
+def test_a_signal_finishes_the_requests_and_exits_0(base: Path, number: signal.Signals) -> None:
     with serving(base) as (client, process), half_sent(client) as held:
         process.send_signal(number)
         deadline = time.monotonic() + 10
-        while listens(client):  # it stops listening, but what it began it ends
+        while listens(client):  # it stops listening, but finishes the requests that it has begun
             assert time.monotonic() < deadline
         held.send(GOOD[-1:])
         assert held.getresponse().status == 200
         assert process.wait(10) == 0
 
 
-def test_a_client_that_leaves_does_no_harm(base: Path) -> None:
+def test_a_client_that_disconnects_frees_its_slot(base: Path) -> None:
     with serving(base, STAGEMAKER_SERVE_QUEUE="1") as (client, _process):
         with half_sent(client):
             pass
@@ -77,34 +77,34 @@ def failed_start(base: Path, **environment: str) -> str:
         return output
 
 
-def test_without_a_model_it_does_not_start(tmp_path: Path) -> None:
+def test_a_server_without_a_model_does_not_start(tmp_path: Path) -> None:
     assert "has no model.json" in failed_start(tmp_path)
 
 
-def test_a_broken_model_does_not_start(tmp_path: Path) -> None:
+def test_a_server_with_a_broken_model_does_not_start(tmp_path: Path) -> None:
     write_model(tmp_path / "model")
     (tmp_path / "model" / ONNX_FILE).write_bytes(b"broken")
     assert "model.onnx cannot be loaded" in failed_start(tmp_path)
 
 
-def test_a_model_that_is_not_its_cards_does_not_start(tmp_path: Path) -> None:
+def test_a_server_whose_model_does_not_fit_its_card_does_not_start(tmp_path: Path) -> None:
     write_model(tmp_path / "model", classes=("red", "green"))
     assert "The model answers (1, 3) where the model card has 2 classes" in failed_start(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["SAGEMAKER_BIND_TO_PORT", "STAGEMAKER_SERVE_THREADS", "STAGEMAKER_SERVE_QUEUE"])
-def test_a_senseless_setting_is_named(base: Path, name: str) -> None:
+def test_an_unusable_setting_is_named(base: Path, name: str) -> None:
     assert f"{name} must be a whole number" in failed_start(base, **{name: "many"})
 
 
 @pytest.mark.parametrize(
     ("name", "says"), [("tensorrt", "must be one of onnx, torch"), ("torch", "use stagemaker/serve-gpu")]
 )
-def test_an_engine_that_is_not_there_is_named(base: Path, name: str, says: str) -> None:
+def test_an_unknown_engine_and_a_missing_engine_are_named(base: Path, name: str, says: str) -> None:
     assert says in failed_start(base, STAGEMAKER_SERVE_ENGINE=name)
 
 
-def test_it_listens_only_where_it_was_told(base: Path) -> None:
+def test_the_server_listens_only_on_the_given_address(base: Path) -> None:
     with serving(base) as (client, _process):
         sockets = (Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()).splitlines()
         port = f":{client.base_url.port:04X}"

@@ -1,4 +1,4 @@
-"""What the headers ask for, and the text that answers them."""
+"""The form that the headers ask for, and the text of the answer in that form."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_accept(accept: str, form: Form) -> None:
 
 
 @pytest.mark.parametrize("accept", ["image/png", "text/html", "application/json;q=0", "nonsense", ",", "json"])
-def test_what_cannot_be_answered(accept: str) -> None:
+def test_an_accept_header_without_a_supported_type_is_refused(accept: str) -> None:
     with pytest.raises(Refused) as caught:
         negotiate(accept)
     assert caught.value.status == 406
@@ -92,6 +92,6 @@ def test_large_logits_do_not_overflow() -> None:
     assert rows == [[{"label": "a", "probability": 1.0}]]
 
 
-def test_values_that_are_not_finite_are_no_answer() -> None:
+def test_values_that_are_not_finite_raise() -> None:
     with pytest.raises(ValueError, match="not finite"):
         render(np.array([[np.nan, 0, 0]], np.float32), CLASSES, Form("application/json"))

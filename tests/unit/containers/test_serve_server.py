@@ -1,4 +1,4 @@
-"""What callers send the server, and what it answers."""
+"""Good requests of every kind, and their answers."""
 
 import base64
 import io
@@ -22,13 +22,13 @@ def cmyk() -> bytes:
 
 @pytest.mark.parametrize(("form", "media"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
 @pytest.mark.parametrize("colour", ["red", "blue"])
-def test_images(client: httpx.Client, form: str, media: str, colour: str) -> None:
+def test_images_of_each_format(client: httpx.Client, form: str, media: str, colour: str) -> None:
     response = invoke(client, encode(colour, form), media)
     assert best(response) == [colour]
     assert response.headers["content-type"] == "application/json"
 
 
-def test_raw_logits_are_the_models(client: httpx.Client) -> None:
+def test_the_answer_holds_the_raw_logits_of_the_model(client: httpx.Client) -> None:
     rows = invoke(client, encode("red"), "image/png").json()
     expected = preprocess(encode("red"), PREPROCESSING).mean(axis=(1, 2)) * 10
     assert np.allclose(rows, [expected], atol=1e-4)
@@ -38,11 +38,11 @@ def test_the_media_type_may_have_parameters_and_another_case(client: httpx.Clien
     assert best(invoke(client, encode("red"), "Image/PNG; charset=binary")) == ["red"]
 
 
-def test_cmyk(client: httpx.Client) -> None:
+def test_a_cmyk_image(client: httpx.Client) -> None:
     assert best(invoke(client, cmyk(), "image/jpeg")) == ["red"]
 
 
-def test_sixteen_bits(client: httpx.Client) -> None:
+def test_an_image_of_16_bits(client: httpx.Client) -> None:
     stream = io.BytesIO()
     Image.fromarray(np.full((9, 9), 0xFFFF, np.uint16)).save(stream, "PNG")
     assert np.allclose(invoke(client, stream.getvalue(), "image/png").json(), [[10, 10, 10]], atol=1e-3)
@@ -53,12 +53,12 @@ def test_instances_keep_their_order(client: httpx.Client) -> None:
     assert best(invoke_json(client, b64(*colours))) == ["green" if c == "green" else c for c in colours]
 
 
-def test_url_and_s3(client: httpx.Client, origin: str) -> None:
+def test_images_from_a_url_and_from_s3(client: httpx.Client, origin: str) -> None:
     assert best(invoke_json(client, {"url": f"http://{origin}/red.png"})) == ["red"]
     assert best(invoke_json(client, {"s3": "s3://bucket/red.png"})) == ["red"]
 
 
-def test_arrays(client: httpx.Client) -> None:
+def test_arrays_of_pixels_and_of_model_inputs(client: httpx.Client) -> None:
     pixels = np.zeros((2, 20, 30, 3), np.uint8)
     pixels[0, ..., 0] = pixels[1, ..., 2] = 255
     ready = np.stack([preprocess(encode(colour), PREPROCESSING) for colour in ("green", "blue")])
@@ -94,7 +94,7 @@ def test_pings_are_answered_while_every_thread_decodes(client: httpx.Client) -> 
     assert all(best(call.result()) == ["red"] * 6 for call in busy)
 
 
-def test_many_at_once(client: httpx.Client) -> None:
+def test_many_requests_at_once(client: httpx.Client) -> None:
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(invoke, client, encode(CLASSES[i % 3]), "image/png") for i in range(200)]
     assert all(best(call.result()) == [CLASSES[i % 3]] for i, call in enumerate(calls))

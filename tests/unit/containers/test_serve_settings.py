@@ -1,19 +1,19 @@
-"""The server's settings, and how many cores it finds."""
+"""The server's settings, and the number of cores that it finds."""
 
 from pathlib import Path
 
 import pytest
 
-from containers.serve.settings import Settings, _quota, cores
+from containers.serve.settings import ServeSettings, _quota, cores
 
 
-def test_defaults_are_a_containers() -> None:
-    settings = Settings.from_environment({})
+def test_the_defaults_are_those_of_a_container() -> None:
+    settings = ServeSettings.from_environment({})
     assert (settings.host, settings.port, settings.model_dir) == ("0.0.0.0", 8080, Path("/opt/ml/model"))
     assert (settings.threads, settings.allowed_origins, settings.engine) == (cores(), frozenset(), "onnx")
 
 
-def test_the_environment_decides() -> None:
+def test_the_environment_sets_every_setting() -> None:
     environ = {
         "STAGEMAKER_BIND_HOST": "127.0.0.1",
         "SAGEMAKER_BIND_TO_PORT": "9000",
@@ -24,14 +24,14 @@ def test_the_environment_decides() -> None:
         "STAGEMAKER_SERVE_ENGINE": "torch",
     }
     origins = frozenset({"images.local:8000", "b:1"})
-    expected = Settings("127.0.0.1", 9000, Path("/base/model"), 3, 7, origins, "torch")
-    assert Settings.from_environment(environ) == expected
+    expected = ServeSettings("127.0.0.1", 9000, Path("/base/model"), 3, 7, origins, "torch")
+    assert ServeSettings.from_environment(environ) == expected
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "80a", "", " 80", "\u0668"])
-def test_a_port_that_is_none(value: str) -> None:
+def test_an_invalid_port_is_named(value: str) -> None:
     with pytest.raises(ValueError, match="SAGEMAKER_BIND_TO_PORT"):
-        Settings.from_environment({"SAGEMAKER_BIND_TO_PORT": value})
+        ServeSettings.from_environment({"SAGEMAKER_BIND_TO_PORT": value})
 
 
 @pytest.mark.parametrize(("text", "cpus"), [("150000 100000\n", 1.5), ("max 100000\n", None), ("junk\n", None)])
@@ -48,5 +48,5 @@ def test_the_quota_of_control_groups_1(tmp_path: Path, text: str, cpus: float | 
     assert _quota(tmp_path) == cpus
 
 
-def test_no_control_group(tmp_path: Path) -> None:
+def test_there_is_no_quota_without_a_control_group(tmp_path: Path) -> None:
     assert _quota(tmp_path) is None

@@ -1,4 +1,4 @@
-"""The trainer's entry point as SageMaker starts it: a process, files under /opt/ml, signals, and an exit status."""
+"""The trainer's program as SageMaker starts it: a process, files under /opt/ml, signals and an exit status."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def start(base: Path, **more: str) -> subprocess.Popen[str]:
 
 
 def run(base: Path) -> tuple[int, str, str]:
-    """Exit status, standard output, reason of failure."""
+    """Runs the program to its end. Returns the exit status, standard output and the reason of the failure."""
     with start(base) as process:
         out, error = process.communicate(timeout=120)
     failure = base / "output" / "failure"
@@ -49,7 +49,7 @@ def run(base: Path) -> tuple[int, str, str]:
     return process.returncode, out, reason
 
 
-def test_trains(base: Path) -> None:
+def test_the_program_trains_a_model(base: Path) -> None:
     settings(base, "hyperparameters", SMALL)
     settings(base, "resourceconfig", {"current_host": "algo-1", "hosts": ["algo-1"]})
     settings(base, "inputdataconfig", {"train": {"TrainingInputMode": "File"}, "valid": {}, "test": {}})
@@ -107,7 +107,7 @@ def test_wrong_settings_fail_before_torch_is_imported(base: Path, name: str, con
     assert not (base / "model").exists()
 
 
-def test_data_that_was_shared_out_is_refused(base: Path) -> None:
+def test_a_channel_that_is_sharded_is_refused(base: Path) -> None:
     settings(base, "resourceconfig", {"hosts": ["algo-1", "algo-2"], "current_host": "algo-2"})
     settings(base, "inputdataconfig", {"train": {"S3DistributionType": "ShardedByS3Key"}})
     status, _, reason = run(base)
@@ -115,7 +115,7 @@ def test_data_that_was_shared_out_is_refused(base: Path) -> None:
     assert reason.startswith("Channel 'train' is ShardedByS3Key")
 
 
-def test_broken_settings_and_broken_image(base: Path) -> None:
+def test_broken_settings_and_a_broken_image_are_named(base: Path) -> None:
     (base / "input" / "config" / "hyperparameters.json").write_text("{")
     assert run(base)[2].startswith("hyperparameters.json is not JSON")
     settings(base, "hyperparameters", SMALL)
@@ -126,7 +126,7 @@ def test_broken_settings_and_broken_image(base: Path) -> None:
     assert not (base / "model").exists()
 
 
-def test_sigterm_leaves_model_and_checkpoint(base: Path) -> None:
+def test_sigterm_writes_the_model_and_the_checkpoint(base: Path) -> None:
     settings(base, "hyperparameters", SMALL | {"epochs": "9999", "patience": "9999"})
     with start(base) as process:
         guard = threading.Timer(120, process.kill)
@@ -148,7 +148,7 @@ def test_out_of_memory_says_what_may_help(base: Path) -> None:
     settings(base, "hyperparameters", SMALL | {"image-size": "1024", "fine-tune": "full", "backbone": "resnet50"})
     limit = 8 << 30
     kept = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, kept[1]))  # the process inherits it
+    resource.setrlimit(resource.RLIMIT_AS, (limit, kept[1]))  # the new process inherits the limit
     try:
         process = start(base)
     finally:
