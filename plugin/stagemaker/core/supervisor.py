@@ -34,7 +34,7 @@ class Supervisor:
     """Starts threads, and ends them all by `close`. Thread-safe."""
 
     def __init__(self, *, tasks_wait_s: float = TASKS_WAIT_S) -> None:
-        self._tasks_wait_s = tasks_wait_s
+        self.tasks_wait_s = tasks_wait_s
         self._lock = threading.Lock()
         self._tasks: dict[Task, None] = {}  # in the order of their starts, in which they are cancelled
         self._followers: set[threading.Thread] = set()
@@ -109,7 +109,7 @@ class Supervisor:
             owned, self._owned = self._owned, []
         for task in tasks:
             self._guard(task.cancel)
-        deadline = time.monotonic() + self._tasks_wait_s
+        deadline = time.monotonic() + self.tasks_wait_s
         if late := [task.name for task in tasks if not task.join(max(0.0, deadline - time.monotonic()))]:
             LOG.warning("not ended in time: %s", ", ".join(sorted(late)))
         for close in reversed(owned):

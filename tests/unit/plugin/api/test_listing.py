@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stagemaker.api.listing import page
+from stagemaker.api.operation import plain
 from stagemaker.core.errors import ApiError
 from stagemaker.core.store import Record
 
@@ -13,15 +14,15 @@ SORT = {"CreationTime": "CreationTime", "Name": "ModelName", "Status": "Status"}
 
 
 def record(name: str, second: int, status: str = "InService") -> Record:
-    made = datetime.fromtimestamp(second, UTC)
-    return {"ModelName": name, "CreationTime": made, "LastModifiedTime": made, "Status": status}
+    made_s = float(second)
+    return {"ModelName": name, "CreationTime": made_s, "LastModifiedTime": made_s, "Status": status}
 
 
 RECORDS = [record("beta", 2), record("alpha", 1, "Failed"), record("gamma", 3), record("delta", 3)]
 
 
 def names(**request: Any) -> list[str]:
-    records, _ = page(RECORDS, request, name="ModelName", sort=SORT, status="Status")
+    records, _ = page(RECORDS, plain(request), name="ModelName", sort=SORT, status="Status")
     return [r["ModelName"] for r in records]
 
 

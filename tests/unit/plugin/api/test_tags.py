@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
-from stagemaker.api.tags import Tags, is_taken, tag_list
+from stagemaker.api.tags import Tags, tag_list
 from stagemaker.core.errors import ApiError
-from stagemaker.core.refs import Scope
+from stagemaker.core.kinds import ENDPOINT, TRAINING_JOB
+from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import MemoryStore
 from tests.unit.plugin.fakes import SCOPE
 
-ARN = SCOPE.arn("sagemaker", "endpoint/a")
+ENDPOINT_A, JOB_A = Ref(SCOPE, ENDPOINT, "a"), Ref(SCOPE, TRAINING_JOB, "a")
+ARN = ENDPOINT_A.arn
 
 
 def tag(key: str, value: str) -> dict[str, str]:
@@ -18,14 +20,14 @@ def tag(key: str, value: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def store() -> Store:
+def store() -> MemoryStore:
     made = MemoryStore()
-    made.put(SCOPE, "endpoint", "a", {"EndpointArn": ARN, "Tags": [tag("team", "dogs")]})
-    made.put(SCOPE, "training-job", "a", {"TrainingJobArn": SCOPE.arn("sagemaker", "training-job/a")})
+    made.put(ENDPOINT_A, {"EndpointArn": ARN, "Tags": [tag("team", "dogs")]})
+    made.put(JOB_A, {"TrainingJobArn": JOB_A.arn})
     return made
 
 
-def test_a_tag_is_added_changed_and_removed(store: Store) -> None:
+def test_a_tag_is_added_changed_and_removed(store: MemoryStore) -> None:
     tags = Tags(store)
     added = tags.add_tags(SCOPE, {"ResourceArn": ARN, "Tags": [tag("team", "cats"), tag("cost", "1")]})
     assert added == {"Tags": [tag("team", "cats"), tag("cost", "1")]} == tags.list_tags(SCOPE, {"ResourceArn": ARN})
@@ -33,22 +35,22 @@ def test_a_tag_is_added_changed_and_removed(store: Store) -> None:
     assert tags.list_tags(SCOPE, {"ResourceArn": ARN}) == {"Tags": [tag("cost", "1")]}
 
 
-def test_a_record_without_tags_has_none(store: Store) -> None:
+def test_a_record_without_tags_has_none(store: MemoryStore) -> None:
     assert Tags(store).list_tags(SCOPE, {"ResourceArn": SCOPE.arn("sagemaker", "training-job/a")}) == {"Tags": []}
 
 
 @pytest.mark.parametrize("resource", ["endpoint/b", "model/a", "nothing"])
-def test_a_resource_that_is_not_there_is_named(store: Store, resource: str) -> None:
+def test_a_resource_that_is_not_there_is_named(store: MemoryStore, resource: str) -> None:
     with pytest.raises(ApiError, match=f'Could not find resource ".*{resource}"'):
         Tags(store).list_tags(SCOPE, {"ResourceArn": SCOPE.arn("sagemaker", resource)})
 
 
-def test_another_account_s_resource_is_not_there(store: Store) -> None:
+def test_another_account_s_resource_is_not_there(store: MemoryStore) -> None:
     with pytest.raises(ApiError, match="Could not find"):
         Tags(store).list_tags(Scope("210987654321", SCOPE.region), {"ResourceArn": ARN})
 
 
-def test_more_than_fifty_tags_are_refused(store: Store) -> None:
+def test_more_than_fifty_tags_are_refused(store: MemoryStore) -> None:
     with pytest.raises(ApiError, match="at most 50"):
         Tags(store).add_tags(SCOPE, {"ResourceArn": ARN, "Tags": [tag(str(i), "") for i in range(50)]})
 
@@ -61,8 +63,3 @@ def test_tags_of_a_create_request(given: dict[str, Any], kept: list[dict[str, st
 def test_a_key_given_twice_is_refused() -> None:
     with pytest.raises(ApiError, match="same key"):
         tag_list({"Tags": [tag("a", "b"), tag("a", "c")]})
-
-
-def test_an_arn_is_taken_in_its_scope_only(store: Store) -> None:
-    assert is_taken(store, SCOPE, "endpoint", ARN)
-    assert not is_taken(store, Scope("210987654321", SCOPE.region), "endpoint", ARN)

@@ -6,7 +6,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from stagemaker.api.validation import clean, compiled, validate, violations
+from stagemaker.api.validation import compiled, validate, violations
 from stagemaker.core.errors import ApiError
 
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
@@ -38,10 +38,6 @@ def test_a_good_request_passes() -> None:
 
 def test_an_operation_without_input_passes() -> None:
     validate(None, {})
-
-
-def test_the_nones_of_the_parser_are_dropped_at_any_depth() -> None:
-    assert clean({"a": None, "b": [{"c": None, "d": 0}, None], "e": ""}) == {"b": [{"d": 0}], "e": ""}
 
 
 def test_a_missing_member_is_named() -> None:

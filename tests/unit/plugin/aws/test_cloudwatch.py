@@ -8,8 +8,9 @@ import pytest
 from stagemaker.aws import cloudwatch as module
 from stagemaker.aws.cloudwatch import Logs
 from stagemaker.core.refs import Scope
+from stagemaker.core.supervisor import Supervisor
 from tests.unit.plugin.fakes import SCOPE, FakeClock
-from tests.unit.plugin.hosting_world import until
+from tests.unit.plugin.polling import until
 
 
 class Exists(Exception):
@@ -59,9 +60,9 @@ def cloudwatch(monkeypatch: pytest.MonkeyPatch) -> CloudWatch:
 
 @pytest.fixture
 def logs(cloudwatch: CloudWatch) -> Iterator[Logs]:
-    made = Logs(cloudwatch, FakeClock(100.5))
-    yield made
-    made.close()
+    supervisor = Supervisor()
+    yield Logs(cloudwatch, FakeClock(100.5), supervisor)
+    supervisor.close()
 
 
 def new_stream(logs: Logs, cloudwatch: CloudWatch) -> Callable[[str], None]:
@@ -150,8 +151,9 @@ def test_a_deleted_group_is_made_again(logs: Logs, cloudwatch: CloudWatch) -> No
 
 
 def test_nothing_is_sent_after_close(cloudwatch: CloudWatch) -> None:
-    logs = Logs(cloudwatch, FakeClock())
-    logs.close()
+    supervisor = Supervisor()
+    logs = Logs(cloudwatch, FakeClock(), supervisor)
+    supervisor.close()
     logs.stream(SCOPE, "group", "stream")("last words")
     logs.flush()
     assert cloudwatch.calls == []

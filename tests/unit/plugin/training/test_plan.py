@@ -6,46 +6,30 @@ from typing import Any
 import pytest
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.kinds import TRAINING_JOB
+from stagemaker.core.refs import Ref
 from stagemaker.training.config_files import GROUP
-from stagemaker.training.plan import Channel, Checkpoints, training_plan
+from stagemaker.training.plan import Channel, Checkpoints, TrainingPlan, training_plan
 from stagemaker.training.unsupported import refuse_unsupported
 from tests.unit.plugin.fakes import ROLE, SCOPE
+from tests.unit.plugin.training.training_requests import algorithm, channel, request, resources
+
+REF = Ref(SCOPE, TRAINING_JOB, "job")
 
 
-def channel(name: str = "train", uri: str = "s3://bucket/train", **more: Any) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, **more.pop("source", {})}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, **more}
-
-
-def request(**changes: Any) -> dict[str, Any]:
-    return {
-        "TrainingJobName": "job",
-        "RoleArn": ROLE,
-        "AlgorithmSpecification": {"TrainingImage": "stagemaker/trainer:1", "TrainingInputMode": "File"},
-        "InputDataConfig": [channel()],
-        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out/"},
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
-        **changes,
-    }
-
-
-def algorithm(**changes: Any) -> dict[str, Any]:
-    return {"AlgorithmSpecification": {**request()["AlgorithmSpecification"], **changes}}
-
-
-def resources(**changes: Any) -> dict[str, Any]:
-    return {"ResourceConfig": {**request()["ResourceConfig"], **changes}}
+def plan_of(given: dict[str, Any]) -> TrainingPlan:
+    return training_plan(REF, given)
 
 
 def files(given: dict[str, Any], host: str = "algo-1") -> dict[str, Any]:
-    of_host = training_plan(SCOPE, given).files[host]
+    of_host = plan_of(given).files[host]
     found = {path.rpartition("/")[2]: json.loads(text) for path, text in of_host.items()}
     return {name.removesuffix(".json"): content for name, content in found.items()}
 
 
 def test_a_plan_says_where_everything_goes() -> None:
-    plan = training_plan(SCOPE, request())
-    assert plan.arn == "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
+    plan = plan_of(request())
+    assert plan.role_arn == ROLE
     assert plan.channels == (Channel("train", "s3://bucket/train"),)
     assert plan.model_uri == "s3://bucket/out/job/output/model.tar.gz"
     assert plan.output_uri == "s3://bucket/out/job/output/output.tar.gz"
@@ -53,8 +37,8 @@ def test_a_plan_says_where_everything_goes() -> None:
 
 
 def test_the_environment_has_the_job_and_what_the_request_says() -> None:
-    plan = training_plan(SCOPE, request(Environment={"A": "1", "TRAINING_JOB_NAME": "not mine"}))
-    assert plan.environment == {"A": "1", "TRAINING_JOB_NAME": "job", "TRAINING_JOB_ARN": plan.arn}
+    plan = plan_of(request(Environment={"A": "1", "TRAINING_JOB_NAME": "not mine"}))
+    assert plan.environment == {"A": "1", "TRAINING_JOB_NAME": "job", "TRAINING_JOB_ARN": REF.arn}
 
 
 def test_the_configuration_files_are_sagemaker_s() -> None:
@@ -84,7 +68,7 @@ def test_every_host_has_its_own_name_and_the_names_of_all() -> None:
     given = request(**resources(InstanceCount=11, InstanceType="ml.g5.xlarge"))
     refuse_unsupported(given)
     names = [f"algo-{number}" for number in range(1, 12)]
-    assert list(training_plan(SCOPE, given).hosts) == names
+    assert list(plan_of(given).hosts) == names
     as_text = ["algo-1", "algo-10", "algo-11", *names[1:9]]
     for host in names:
         assert files(given, host)["resourceconfig"] == {
@@ -102,14 +86,14 @@ def test_every_host_has_its_own_name_and_the_names_of_all() -> None:
 
 def test_more_hosts_than_a_machine_runs() -> None:
     with pytest.raises(ApiError, match="at most 20 instances on one machine; 21 are asked for") as caught:
-        training_plan(SCOPE, request(**resources(InstanceCount=21)))
+        plan_of(request(**resources(InstanceCount=21)))
     assert caught.value.code == "ResourceLimitExceeded"
 
 
 def test_a_channel_may_be_sharded() -> None:
     given = request(InputDataConfig=[channel(source={"S3DataDistributionType": "ShardedByS3Key"}), channel("valid")])
     refuse_unsupported(given)
-    assert training_plan(SCOPE, given).channels == (
+    assert plan_of(given).channels == (
         Channel("train", "s3://bucket/train", sharded=True),
         Channel("valid", "s3://bucket/train", sharded=False),
     )
@@ -131,7 +115,7 @@ def test_what_a_container_runs(
 ) -> None:
     given = request(**algorithm(**changes))
     refuse_unsupported(given)
-    plan = training_plan(SCOPE, given)
+    plan = plan_of(given)
     assert (plan.entrypoint, plan.command) == (entrypoint, command)
 
 
@@ -143,7 +127,7 @@ def test_a_job_without_channels_and_hyperparameters_gets_empty_files() -> None:
 
 def test_metrics_are_compiled() -> None:
     definitions = [{"Name": "loss", "Regex": "loss=([0-9.]+)"}]
-    (metric,) = training_plan(SCOPE, request(**algorithm(MetricDefinitions=definitions))).metrics
+    (metric,) = plan_of(request(**algorithm(MetricDefinitions=definitions))).metrics
     found = metric.regex.search("epoch=1 loss=0.5")
     assert metric.name == "loss"
     assert found is not None
@@ -154,7 +138,7 @@ def test_metrics_are_compiled() -> None:
 def test_checkpoints(path: str | None, folder: str) -> None:
     config = {"S3Uri": "s3://bucket/ck/", **({"LocalPath": path} if path else {})}
     refuse_unsupported(request(CheckpointConfig=config))
-    assert training_plan(SCOPE, request(CheckpointConfig=config)).checkpoints == Checkpoints("s3://bucket/ck", folder)
+    assert plan_of(request(CheckpointConfig=config)).checkpoints == Checkpoints("s3://bucket/ck", folder)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +158,7 @@ def test_checkpoints(path: str | None, folder: str) -> None:
 )
 def test_what_aws_would_not_take(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ApiError) as caught:
-        training_plan(SCOPE, request(**changes))
+        plan_of(request(**changes))
     assert caught.value.code == "ValidationException"
     assert sentence in caught.value.message
 

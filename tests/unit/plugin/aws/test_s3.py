@@ -1,10 +1,8 @@
 """What of the S3 code needs no S3; the rest is in the contract tests."""
 
-from typing import Any
-
 import pytest
 
-from stagemaker.aws.account import _below, _trusts, split_uri
+from stagemaker.aws.s3 import path_below, split_uri
 from stagemaker.core.errors import ApiError
 
 
@@ -20,7 +18,7 @@ from stagemaker.core.errors import ApiError
     ],
 )
 def test_paths_below_a_prefix(prefix: str, key: str, path: str) -> None:
-    assert _below(prefix, key) == path
+    assert path_below(prefix, key) == path
 
 
 @pytest.mark.parametrize(
@@ -28,7 +26,7 @@ def test_paths_below_a_prefix(prefix: str, key: str, path: str) -> None:
 )
 def test_a_key_that_would_be_written_elsewhere_is_refused(key: str) -> None:
     with pytest.raises(ApiError, match="rename the object"):
-        _below("train/", key)
+        path_below("train/", key)
 
 
 def test_uris() -> None:
@@ -37,20 +35,3 @@ def test_uris() -> None:
     for bad in ("https://bucket/a", "s3://", "bucket/a", "s3:///a"):
         with pytest.raises(ApiError, match="not an S3 URI"):
             split_uri(bad)
-
-
-@pytest.mark.parametrize(
-    ("principal", "trusted"),
-    [
-        ({"Service": "sagemaker.amazonaws.com"}, True),
-        ({"Service": ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]}, True),
-        ("*", True),
-        ({"Service": "lambda.amazonaws.com"}, False),
-        ({"AWS": "arn:aws:iam::123456789012:root"}, False),
-    ],
-)
-def test_trust(principal: Any, trusted: bool) -> None:
-    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    assert _trusts({"Version": "2012-10-17", "Statement": [statement]}) is trusted
-    assert _trusts({"Statement": statement}) is trusted
-    assert not _trusts({"Statement": [{**statement, "Effect": "Deny"}]})

@@ -1,25 +1,14 @@
-"""The files of a training job."""
+"""What a job leaves behind."""
 
 import errno
 import os
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from stagemaker.jobs.files import Changes, inside, lay_out, pack, read_failure, replicate, spread
-from stagemaker.training.plan import training_plan
-from tests.unit.plugin.fakes import SCOPE
-from tests.unit.plugin.training.test_plan import request
-
-
-def test_the_layout_is_that_of_opt_ml(tmp_path: Path) -> None:
-    plan = training_plan(SCOPE, request(CheckpointConfig={"S3Uri": "s3://bucket/ck"}))
-    lay_out(plan, "algo-1", tmp_path / "ml")
-    found = {path.relative_to(tmp_path / "ml").as_posix() for path in (tmp_path / "ml").rglob("*")}
-    assert {"input/data", "model", "output/data", "checkpoints"} <= found
-    assert {f"input/config/{n}.json" for n in ("hyperparameters", "inputdataconfig", "resourceconfig")} <= found
+from stagemaker.jobs.artifacts import Changes, inside, pack, read_failure
+from tests.unit.plugin.jobs.trees import make, read
 
 
 def test_the_failure_is_cut(tmp_path: Path) -> None:
@@ -39,17 +28,6 @@ def test_a_folder_is_packed_whole(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "model.tar.gz") as tar:
         assert tar.getnames() == ["a.txt", "sub", "sub/b.txt"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.tar.gz"]
-
-
-def make(folder: Path, files: Mapping[str, str]) -> Path:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
-
-
-def read(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_of_the_same_path_on_several_hosts_the_first_one_s_is_packed(tmp_path: Path) -> None:
@@ -81,38 +59,6 @@ def test_a_full_disk_leaves_no_archive(tmp_path: Path) -> None:
         pack([tmp_path / "model"], tmp_path / "model.tar.gz")
     assert caught.value.errno == errno.ENOSPC
     assert not (tmp_path / "model.tar.gz").exists()
-
-
-@pytest.mark.parametrize(
-    ("count", "sharded", "expected"),
-    [
-        (1, True, [["a", "b/c", "b/d", "e", "f"]]),
-        (2, False, [["a", "b/c", "b/d", "e", "f"]] * 2),
-        (2, True, [["a", "b/d", "f"], ["b/c", "e"]]),
-        (3, True, [["a", "e"], ["b/c", "f"], ["b/d"]]),
-    ],
-)
-def test_data_is_spread_over_the_hosts(tmp_path: Path, count: int, sharded: bool, expected: list[list[str]]) -> None:
-    source = make(tmp_path / "fetched", {name: name for name in ("f", "e", "b/d", "b/c", "a")})
-    folders = [tmp_path / str(number) for number in range(count)]
-    spread(source, folders, sharded=sharded)
-    assert [read(folder) for folder in folders] == [{name: name for name in names} for names in expected]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [str(number) for number in range(count)]
-
-
-def test_a_host_without_a_share_has_an_empty_folder(tmp_path: Path) -> None:
-    spread(make(tmp_path / "fetched", {"b/c": ""}), [tmp_path / "1", tmp_path / "2"], sharded=True)
-    assert [path.name for path in tmp_path.iterdir() if not list(path.iterdir())] == ["2"]
-
-
-def test_what_is_spread_takes_the_disk_once_and_what_is_replicated_is_each_host_s_own(tmp_path: Path) -> None:
-    first = make(tmp_path / "1", {"sub/state": "first"})
-    spread(make(tmp_path / "fetched", {"a": "x"}), [first, tmp_path / "2"], sharded=False)
-    assert (tmp_path / "2" / "a").stat().st_ino == (first / "a").stat().st_ino
-    (tmp_path / "3").mkdir()
-    replicate(first, [tmp_path / "3"])
-    (tmp_path / "3" / "sub" / "state").write_text("other")
-    assert read(first) == {"a": "x", "sub/state": "first"}
 
 
 def test_an_empty_folder_is_not_packed(tmp_path: Path) -> None:

@@ -1,0 +1,387 @@
+"""Training jobs from CreateTrainingJob to their end, on the fake runtime."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
+from stagemaker.runtime.contract import ContainerSpec, Exit
+from stagemaker.runtime.fake import FakeContainer, FakeProgram
+from tests.unit.plugin.fakes import ROLE, SCOPE
+from tests.unit.plugin.training.training_environment import (
+    DATA,
+    GROUP,
+    Environment,
+    refusal,
+    saves_on_sigterm,
+    steps,
+)
+from tests.unit.plugin.training.training_requests import algorithm, channel, request
+
+
+def test_a_job_runs_to_its_end(environment: Environment) -> None:
+    assert environment.create(HyperParameters={"epochs": "3"}) == {
+        "TrainingJobArn": "arn:aws:sagemaker:eu-west-1:123456789012:training-job/job"
+    }
+    job = environment.ended()
+    assert steps(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert [step["StatusMessage"] for step in job["SecondaryStatusTransitions"]][1:3] == [
+        "Downloading input data",
+        "Training image download completed. Training in progress. Runs on nothing: it is a fake.",
+    ]
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Completed"
+    assert job["ModelArtifacts"] == {"S3ModelArtifacts": "s3://bucket/out/job/output/model.tar.gz"}
+    assert environment.archive("model") == {"weights": "LSIAROLE"}
+    assert json.loads(environment.archive("output")["report"]) == {"epochs": "3"}
+    assert not list(environment.work_dir.glob("*/*"))
+
+
+def test_the_container_is_what_sagemaker_starts(environment: Environment) -> None:
+    environment.create(Environment={"GREETING": "hello"})
+    job = environment.ended()
+    (spec,) = environment.runtime.started
+    assert spec == ContainerSpec(
+        name="job-algo-1",
+        image="stagemaker/trainer:1",
+        command=("train",),
+        base_dir=spec.base_dir,
+        environment={
+            "GREETING": "hello",
+            "TRAINING_JOB_NAME": "job",
+            "TRAINING_JOB_ARN": job["TrainingJobArn"],
+            "AWS_ACCESS_KEY_ID": "LSIAROLE",
+            "AWS_REGION": "eu-west-1",
+        },
+        host="algo-1",
+        instance_type="ml.m5.large",
+    )
+
+
+def test_another_program_than_the_image_s_own(environment: Environment) -> None:
+    environment.create(**algorithm(ContainerEntrypoint=["python3"], ContainerArguments=["-m", "mine"]))
+    environment.ended()
+    (spec,) = environment.runtime.started
+    assert (spec.entrypoint, spec.command) == (("python3",), ("-m", "mine"))
+
+
+def test_what_the_runtime_says_of_the_end_comes_before_what_the_container_says(
+    environment: Environment,
+) -> None:
+    def dies(program: FakeProgram) -> Exit:
+        (program.base / "output" / "failure").write_text("Killed while loading.")
+        return Exit(137, "It ran out of memory: its limit is 512 MiB")
+
+    environment.create(dies)
+    assert environment.ended()["FailureReason"] == (
+        "AlgorithmError: It ran out of memory: its limit is 512 MiB. Killed while loading., exit code: 137"
+    )
+
+
+def test_a_full_disk_is_said_and_nothing_is_uploaded(environment: Environment) -> None:
+    def fills(program: FakeProgram) -> int:
+        (program.base / "model" / "weights").write_text("w")
+        (program.base / "output" / "data" / "report").write_text("r")
+        (program.base.parent / "output.tar.partial").symlink_to("/dev/full")
+        return 0
+
+    environment.create(fills)
+    assert environment.ended()["FailureReason"] == (
+        "InternalServerError: No space left on the disk that holds LocalStack's data: free some, or use less data"
+    )
+    assert environment.account.objects.keys() == DATA.keys()
+    assert not list(environment.work_dir.glob("*/*"))
+
+
+def test_logs_and_metrics(environment: Environment) -> None:
+    environment.create(**algorithm(MetricDefinitions=[{"Name": "train:loss", "Regex": r"loss=(\S*)"}]))
+    job = environment.ended()
+    assert list(environment.logs.lines) == [(GROUP, "job/algo-1-1800000000")]
+    assert environment.logs.lines[GROUP, "job/algo-1-1800000000"][:2] == [
+        "Stagemaker: algo-1 runs on nothing: it is a fake",
+        "loss=0.5 ['1.jpg', '2.jpg']",
+    ]
+    assert environment.logs.values == {"train:loss": [0.5, 0.25]}
+    assert environment.logs.dimensions == {"train:loss": {"TrainingJobName": "job"}}
+    (last,) = job["FinalMetricDataList"]
+    assert (last["MetricName"], last["Value"]) == ("train:loss", 0.25)
+    assert environment.logs.flushed
+
+
+def test_a_regex_that_would_search_for_ever_costs_its_line_only(environment: Environment) -> None:
+    def trains(program: FakeProgram) -> int:
+        program.say("loss=" + "1" * 4000)
+        program.say("loss=12;")
+        return 0
+
+    environment.create(trains, **algorithm(MetricDefinitions=[{"Name": "loss", "Regex": r"loss=((\d+)+);"}]))
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+    assert environment.logs.values == {"loss": [12.0]}
+
+
+def test_a_failure_has_the_container_s_sentence(environment: Environment) -> None:
+    def fails(program: FakeProgram) -> int:
+        (program.base / "output" / "failure").write_text("no such class: cat")
+        (program.base / "output" / "data" / "trace").write_text("why")
+        (program.base / "model" / "weights").write_text("half")
+        return 2
+
+    environment.create(fails)
+    job = environment.ended()
+    assert job["FailureReason"] == "AlgorithmError: no such class: cat, exit code: 2"
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
+    assert "s3://bucket/out/job/output/model.tar.gz" not in environment.account.objects
+    assert environment.archive("output") == {"trace": "why"}
+
+
+def test_the_container_s_sentence_wins_over_an_upload_that_fails(environment: Environment) -> None:
+    def fails(program: FakeProgram) -> int:
+        (program.base / "output" / "data" / "trace").write_text("why")
+        (program.base / "output" / "failure").write_text("no such class: cat")
+        return 2
+
+    environment.account.fail_uploads = "Could not upload: the bucket is gone"
+    environment.create(fails)
+    assert environment.ended()["FailureReason"] == "AlgorithmError: no such class: cat, exit code: 2"
+
+
+@pytest.mark.parametrize(("text", "start"), [("", "AlgorithmError: See job logs"), ("x" * 3000, "AlgorithmError: xxx")])
+def test_the_failure_reason_is_never_too_long_and_never_empty(environment: Environment, text: str, start: str) -> None:
+    def fails(program: FakeProgram) -> int:
+        (program.base / "output" / "failure").write_text(text)
+        return 137
+
+    environment.create(fails)
+    reason = environment.ended()["FailureReason"]
+    assert reason.startswith(start)
+    assert reason.endswith(", exit code: 137")
+    assert len(reason) <= 1024
+
+
+def test_a_stopped_job_keeps_the_model_so_far(environment: Environment) -> None:
+    environment.create(saves_on_sigterm)
+    environment.ready()
+    environment.stop()
+    assert environment.describe()["TrainingJobStatus"] in ("Stopping", "Stopped")
+    job = environment.ended()
+    assert steps(job) == ["Starting", "Downloading", "Training", "Stopping", "Uploading", "Stopped"]
+    assert environment.archive("model") == {"weights": "so far"}
+    assert "FailureReason" not in job
+
+
+def test_a_stop_during_the_download_starts_nothing(environment: Environment) -> None:
+    environment.account.go_on.clear()
+    environment.create()
+    assert environment.account.downloading.wait(20)
+    environment.stop()
+    environment.stop()
+    environment.account.go_on.set()
+    job = environment.ended()
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert environment.runtime.started == []
+
+
+def test_the_time_limit_stops_and_does_not_fail(environment: Environment) -> None:
+    environment.create(saves_on_sigterm, StoppingCondition={"MaxRuntimeInSeconds": 60})
+    environment.ready()
+    environment.clock.now += 61
+    job = environment.ended()
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert steps(job) == ["Starting", "Downloading", "Training", "Uploading", "MaxRuntimeExceeded"]
+    assert job["TrainingTimeInSeconds"] == 61
+    assert environment.archive("model") == {"weights": "so far"}
+
+
+def test_checkpoints_come_and_go(environment: Environment) -> None:
+    def resumes(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        folder = program.base / "checkpoints"
+        program.say((folder / "1").read_text())
+        (folder / "2").write_text("second")
+        program.say("ready")
+        while not program.sleep(30):
+            pass
+        (folder / "3").write_text("third")
+        return 0
+
+    environment.account.objects["s3://bucket/ck/1"] = b"first"
+    environment.create(resumes, CheckpointConfig={"S3Uri": "s3://bucket/ck"})
+    environment.ready()
+    environment.clock.now += 11
+    environment.until(lambda job: "s3://bucket/ck/2" in environment.account.objects)
+    environment.account.objects["s3://bucket/ck/1"] = b"untouched"
+    environment.stop()
+    environment.ended()
+    assert environment.account.objects["s3://bucket/ck/1"] == b"untouched"
+    assert environment.account.objects["s3://bucket/ck/3"] == b"third"
+
+
+def test_a_checkpoint_that_is_renamed_while_it_is_sent(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = environment.account.upload_file
+
+    def renames(scope: Scope, path: Path, uri: str) -> None:
+        for partial in environment.work_dir.glob("*/*/*/checkpoints/*.partial"):
+            partial.rename(partial.with_suffix(""))
+        upload(scope, path, uri)
+
+    def saves(program: FakeProgram) -> int:
+        (program.base / "checkpoints" / "last.partial").write_text("state")
+        return 0
+
+    monkeypatch.setattr(environment.account, "upload_file", renames)
+    environment.create(saves, CheckpointConfig={"S3Uri": "s3://bucket/ck"})
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+    assert environment.account.objects["s3://bucket/ck/last.partial"] == b"state"
+
+
+def test_a_model_folder_that_leads_elsewhere_is_not_sent(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of somebody else")
+
+    def swaps(program: FakeProgram) -> int:
+        (program.base / "model").rmdir()
+        (program.base / "model").symlink_to(tmp_path)
+        (program.base / "output" / "failure").symlink_to(tmp_path / "secret")
+        return 0
+
+    environment.create(swaps)
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+    assert "s3://bucket/out/job/output/model.tar.gz" not in environment.account.objects
+
+
+def test_data_that_went_away_fails_the_job(environment: Environment) -> None:
+    environment.account.go_on.clear()
+    environment.create()
+    assert environment.account.downloading.wait(20)
+    environment.account.objects.clear()
+    environment.account.go_on.set()
+    reason = environment.ended()["FailureReason"]
+    assert reason == "ClientError: Data download failed: S3 key: s3://bucket/train matched no files on s3"
+
+
+def test_an_upload_that_fails_fails_the_job(environment: Environment) -> None:
+    environment.account.fail_uploads = "Could not upload: the bucket is gone"
+    environment.create()
+    assert environment.ended()["FailureReason"] == "ClientError: Could not upload: the bucket is gone"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "sentence"),
+    [
+        ({"RoleArn": "arn:aws:iam::123456789012:role/none"}, "ValidationException", "Could not assume role"),
+        (algorithm(TrainingImage="pytorch:2"), "ValidationException", "needs Docker"),
+        ({"InputDataConfig": [channel(uri="s3://bucket/no")]}, "ValidationException", "No S3 objects found under"),
+        ({"InputDataConfig": [channel(uri="s3://none/no")]}, "ValidationException", "No S3 objects found under"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://none/out"}}, "ValidationException", '"none"'),
+        ({"EnableManagedSpotTraining": True}, "NotImplementedException", "EnableManagedSpotTraining"),
+        ({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}, "ValidationException", "same key"),
+    ],
+)
+def test_bad_input_leaves_nothing_behind(
+    environment: Environment, changes: dict[str, Any], code: str, sentence: str
+) -> None:
+    error = refusal(environment, **changes)
+    assert error.code == code
+    assert sentence in error.message
+    assert environment.list() == {"TrainingJobSummaries": []}
+    assert not environment.work_dir.exists()
+
+
+def test_a_name_is_used_once_in_a_scope(environment: Environment) -> None:
+    environment.create()
+    error = refusal(environment)
+    assert (error.code, error.status) == ("ResourceInUse", 400)
+    with pytest.raises(ApiError):
+        environment.training.describe(Scope(SCOPE.account, "us-east-1"), {"TrainingJobName": "job"})
+
+
+@pytest.mark.parametrize("operation", ["describe", "stop", "delete"])
+def test_a_job_that_is_not_there(environment: Environment, operation: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        getattr(environment.training, operation)(SCOPE, {"TrainingJobName": "none"})
+    assert caught.value.code == "ValidationException"
+    assert caught.value.message.startswith("Requested resource not found")
+
+
+def test_only_an_ended_job_can_be_deleted_and_only_a_running_one_stopped(environment: Environment) -> None:
+    environment.create(saves_on_sigterm)
+    environment.ready()
+    with pytest.raises(ApiError) as caught:
+        environment.training.delete(SCOPE, {"TrainingJobName": "job"})
+    assert caught.value.code == "ResourceInUse"
+    environment.stop()
+    environment.ended()
+    with pytest.raises(ApiError) as caught:
+        environment.stop()
+    assert "is in status Stopped" in caught.value.message
+    assert environment.training.delete(SCOPE, {"TrainingJobName": "job"}) == {}
+    assert environment.list() == {"TrainingJobSummaries": []}
+
+
+def test_listing(environment: Environment) -> None:
+    for name in ("a", "b"):
+        environment.create(TrainingJobName=name, Tags=[{"Key": "k", "Value": "v"}])
+        environment.ended(name)
+        environment.clock.now += 1
+    page = environment.list(MaxResults=1)
+    assert [job["TrainingJobName"] for job in page["TrainingJobSummaries"]] == ["a"]
+    rest = environment.list(MaxResults=1, NextToken=page["NextToken"])
+    assert [job["TrainingJobName"] for job in rest["TrainingJobSummaries"]] == ["b"]
+    assert "NextToken" not in rest
+    assert environment.list(StatusEquals="Failed") == {"TrainingJobSummaries": []}
+    assert "Tags" not in environment.describe("a")
+
+
+def test_close_ends_running_jobs_at_once(environment: Environment) -> None:
+    environment.create(saves_on_sigterm)
+    environment.ready()
+    environment.supervisor.close()
+    job = environment.describe()
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "shut down" in job["FailureReason"]
+    assert refusal(environment, TrainingJobName="late").code == "ServiceUnavailable"
+
+
+def test_close_waits_once_for_all_jobs(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an engine that does not end their containers."""
+    go = threading.Event()
+
+    def never_ends(self: FakeContainer, grace_s: float) -> Exit:
+        assert go.wait(60)
+        return Exit(137, lost=True)
+
+    for name in "abc":
+        environment.create(saves_on_sigterm, TrainingJobName=name)
+    environment.ready(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeContainer, "stop", never_ends)
+        patch.setattr(environment.runtime, "close", lambda: None)
+        environment.supervisor.tasks_wait_s = 0.1
+        environment.supervisor.close()
+        assert not go.is_set()
+        go.set()
+    environment.supervisor.tasks_wait_s = 20
+    environment.supervisor.close()
+    environment.runtime.close()
+
+
+def test_a_machine_without_a_thread_to_spare_creates_no_job(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError):
+            environment.create()
+    environment.create()
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+
+
+def test_the_role_of_the_tests_is_the_one_that_exists() -> None:
+    assert request()["RoleArn"] == ROLE
