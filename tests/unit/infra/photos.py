@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 from rich.console import Console
 
-from infra.plan import SPLITS
+from infra.data.layout import SPLITS
 from infra.terminal import Terminal
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import archive
+from infra.data import archive
 from infra.errors import StepFailed
 from tests.unit.infra.photos import quiet
 

@@ -1,12 +1,10 @@
 """Reads a folder of photos in SageMaker's channel layout, and says in one sentence what is wrong with one that is not.
 
 `<folder>/{train,valid,test}/<class>/<photo>`. Files beside the class folders (a README, a manifest) and hidden files
-are left out. `python -m infra.dataset fetch` gets the 133-breed set from the internet.
+are left out.
 """
 
-import argparse
 import hashlib
-import sys
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +14,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from infra import command, fetch
+from infra.data.layout import CONTENT_TYPES, MAX_BYTES, SPLITS
 from infra.errors import StepFailed
-from infra.paths import paths
-from infra.plan import CONTENT_TYPES, MAX_BYTES, SPLITS
-from infra.terminal import Terminal
 
 MAX_PIXELS_JPEG, MAX_PIXELS = 50_000_000, 4096 * 4096  # as the trainer and the endpoint accept
 _LAYOUT = "Lay it out as DATA/{train,valid,test}/<class>/<photo>, with the same classes in each."
@@ -47,6 +42,10 @@ class Dataset:
     folder: Path
     classes: tuple[str, ...]
     photos: tuple[Photo, ...]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{len(self.split(name)):,} {name}" for name in SPLITS)
+        return f"{len(self.classes)} classes; photos: {counts}"
 
     def split(self, name: str) -> tuple[Photo, ...]:
         """The photos of train, valid or test."""
@@ -159,33 +158,3 @@ def _is_hidden(path: Path) -> bool:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`python -m infra.dataset check|fetch`: 0 when the set is there and right, 1 otherwise, 130 on Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m infra.dataset", description="Data sets of photos by class.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", help="say whether a folder is a data set")
-    check.add_argument("folder", type=Path)
-    getting = commands.add_parser("fetch", help="download and unpack the 133-breed set; run it again to resume")
-    getting.add_argument("--url", default=fetch.DOG_IMAGES_URL)
-    getting.add_argument("--sha256", default="", help="the archive's digest, if you know it: any other is refused")
-    getting.add_argument("--to", type=Path, default=paths().data / "dogImages", help="default: %(default)s")
-    options, terminal = parser.parse_args(arguments), Terminal()
-    return command.run(
-        lambda _: _run(options, terminal), terminal,
-        next_step="Please report this.",
-        interrupted="Interrupted. What was downloaded is kept: run it again to go on.",
-    )  # fmt: skip
-
-
-def _run(options: argparse.Namespace, terminal: Terminal) -> None:
-    if options.command == "fetch":
-        fetch.fetch(options.url, options.to, options.sha256.lower(), terminal)
-    dataset = load(options.to if options.command == "fetch" else options.folder)
-    counts = ", ".join(f"{len(dataset.split(name)):,} {name}" for name in SPLITS)
-    terminal.say(f"{len(dataset.classes)} classes; photos: {counts}. Use it: DATA={dataset.folder} make demo")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

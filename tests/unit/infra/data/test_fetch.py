@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.dataset import load, main
+from infra.cli import main
+from infra.data.dataset import load
+from infra.data.fetch import fetch
 from infra.errors import StepFailed
-from infra.fetch import fetch
 from tests.unit.infra.photos import quiet, text_of, write_set
 
 
@@ -188,5 +189,5 @@ def test_no_server(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_command(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fetch", "--url", server.url, "--to", str(tmp_path / "dogs")]) == 0
+    assert main(["data", "fetch", "--url", server.url, "--to", str(tmp_path / "dogs")]) == 0
     assert "2 classes; photos: 4 train, 4 valid, 4 test" in " ".join(capsys.readouterr().out.split())

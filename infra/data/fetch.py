@@ -19,9 +19,9 @@ from typing import Any
 
 from PIL import Image
 
-from infra.archive import unpack
+from infra.data.archive import unpack
+from infra.data.layout import CONTENT_TYPES, SPLITS
 from infra.errors import StepFailed
-from infra.plan import CONTENT_TYPES, SPLITS
 from infra.terminal import Terminal
 
 DOG_IMAGES_URL = "https://s3-us-west-1.amazonaws.com/udacity-aind/dog-project/dogImages.zip"

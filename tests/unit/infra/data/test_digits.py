@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import digits
-from infra.dataset import load
+from infra.data import digits
+from infra.data.dataset import load
 
 
 def test_all_digits_in_three_splits(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.dataset import MAX_PIXELS, load, main
+from infra.cli import main
+from infra.data.dataset import MAX_PIXELS, load
+from infra.data.layout import MAX_BYTES
 from infra.errors import StepFailed
-from infra.plan import MAX_BYTES
 from tests.unit.infra.photos import write_photo, write_set
 
 
@@ -118,10 +119,10 @@ def test_an_unprintable_class(tmp_path: Path) -> None:
 
 
 def test_check_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", str(write_set(tmp_path))]) == 0
+    assert main(["data", "check", str(write_set(tmp_path))]) == 0
     assert "2 classes; photos: 4 train, 4 valid, 4 test" in " ".join(capsys.readouterr().out.split())
     shutil.rmtree(tmp_path / "test")
-    assert main(["check", str(tmp_path)]) == 1
+    assert main(["data", "check", str(tmp_path)]) == 1
     assert "Failed:" in capsys.readouterr().out
 
 

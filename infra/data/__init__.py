@@ -1,0 +1,1 @@
+"""The photos that a deployment learns from: from a folder, the internet or scikit-learn."""
