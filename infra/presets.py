@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from infra.dataset import Dataset
-from infra.settings import Settings
+from infra.data.dataset import Dataset
+from infra.settings import DeploymentSettings
 
 SMALL_SIDE = 96  # pixels: below it the pictures are drawings or icons, which a photo model's large input only slows
 
@@ -26,7 +26,7 @@ DRAWINGS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def settings_for(dataset: Dataset, settings: Settings) -> Settings:
+def settings_for(dataset: Dataset, settings: DeploymentSettings) -> DeploymentSettings:
     """The settings with the hyperparameters for this data set, judged by its first photo."""
     with Image.open(dataset.split("train")[0].path) as image:
         small = min(image.size) <= SMALL_SIDE

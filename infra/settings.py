@@ -20,7 +20,7 @@ METRICS = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Settings:
+class DeploymentSettings:
     """One deployment. `project` begins every name; `system` is the form of the Lambda's events and answers
     (seed systems A, B, C, E). Raises ValueError for what AWS would not take."""
 

@@ -10,12 +10,12 @@ import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
-from infra.plan import VARIANT, Plan, Role
-from infra.settings import Settings
+from infra.blueprint import VARIANT, Blueprint, Role
+from infra.settings import DeploymentSettings
 
-SETTINGS = Settings(hyperparameters={"epochs": "3"})
-PLAN = Plan(SETTINGS, "123456789012", "ab" * 32)
-LONGEST = Plan(Settings(project="a" * 20, region="ap-northeast-1"), "123456789012", "cd" * 32)
+SETTINGS = DeploymentSettings(hyperparameters={"epochs": "3"})
+BLUEPRINT = Blueprint(SETTINGS, "123456789012", "ab" * 32)
+LONGEST = Blueprint(DeploymentSettings(project="a" * 20, region="ap-northeast-1"), "123456789012", "cd" * 32)
 
 
 def problems(shape: Shape, value: Any, path: str = "") -> list[str]:
@@ -46,71 +46,73 @@ def check(service: str, operation: str, request: dict[str, Any]) -> None:
     assert problems(shape, request) == []
 
 
-@pytest.mark.parametrize("plan", [PLAN, LONGEST, replace(PLAN, pretrained=True)])
+@pytest.mark.parametrize("blueprint", [BLUEPRINT, LONGEST, replace(BLUEPRINT, pretrained=True)])
 class TestRequests:
-    def test_training_job(self, plan: Plan) -> None:
-        check("sagemaker", "CreateTrainingJob", plan.training_request())
-        check("sagemaker", "CreateTrainingJob", plan.training_request(attempt=20))
+    def test_training_job(self, blueprint: Blueprint) -> None:
+        check("sagemaker", "CreateTrainingJob", blueprint.training_request())
+        check("sagemaker", "CreateTrainingJob", blueprint.training_request(attempt=20))
 
-    def test_model(self, plan: Plan) -> None:
-        name = plan.training_request(20)["TrainingJobName"]
-        uri = f"s3://{plan.bucket}/models/{name}/output/model.tar.gz"
-        check("sagemaker", "CreateModel", plan.model_request(name, uri))
+    def test_model(self, blueprint: Blueprint) -> None:
+        name = blueprint.training_request(20)["TrainingJobName"]
+        uri = f"s3://{blueprint.bucket}/models/{name}/output/model.tar.gz"
+        request = blueprint.model_request(name)
+        check("sagemaker", "CreateModel", request)
+        assert request["PrimaryContainer"]["ModelDataUrl"] == uri
 
-    def test_endpoint(self, plan: Plan) -> None:
-        request = plan.endpoint_config_request(plan.training_request()["TrainingJobName"])
+    def test_endpoint(self, blueprint: Blueprint) -> None:
+        request = blueprint.endpoint_config_request(blueprint.training_request()["TrainingJobName"])
         check("sagemaker", "CreateEndpointConfig", request)
-        names = {"EndpointName": plan.endpoint, "EndpointConfigName": request["EndpointConfigName"]}
+        names = {"EndpointName": blueprint.endpoint, "EndpointConfigName": request["EndpointConfigName"]}
         check("sagemaker", "CreateEndpoint", names)
 
-    def test_function(self, plan: Plan) -> None:
-        check("lambda", "CreateFunction", {**plan.function_request(), "Code": {"ZipFile": b"zip"}})
+    def test_function(self, blueprint: Blueprint) -> None:
+        check("lambda", "CreateFunction", {**blueprint.function_request(), "Code": {"ZipFile": b"zip"}})
 
-    def test_roles(self, plan: Plan) -> None:
-        for role in (plan.sagemaker_role(), plan.lambda_role()):
+    def test_roles(self, blueprint: Blueprint) -> None:
+        for role in (blueprint.sagemaker_role(), blueprint.lambda_role()):
             trust, policy = json.dumps(role.trust), json.dumps(role.policy)
             check("iam", "CreateRole", {"RoleName": role.name, "AssumeRolePolicyDocument": trust})
             names = {"RoleName": role.name, "PolicyName": role.policy_name}
             check("iam", "PutRolePolicy", {**names, "PolicyDocument": policy})
             assert len(policy) < 10_240, "IAM's limit for a role's inline policies"
 
-    def test_bucket(self, plan: Plan) -> None:
-        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", plan.bucket)
+    def test_bucket(self, blueprint: Blueprint) -> None:
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", blueprint.bucket)
 
 
 def test_the_same_settings_and_data_give_the_same_names() -> None:
-    assert Plan(SETTINGS, "123456789012", "ab" * 32).training_request() == PLAN.training_request()
+    assert Blueprint(SETTINGS, "123456789012", "ab" * 32).training_request() == BLUEPRINT.training_request()
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        replace(PLAN, data_digest="00" * 32),
-        replace(PLAN, settings=replace(SETTINGS, hyperparameters={"epochs": "4"})),
-        replace(PLAN, settings=replace(SETTINGS, training_instance_type="ml.g5.xlarge")),
-        replace(PLAN, pretrained=True),
+        replace(BLUEPRINT, data_digest="00" * 32),
+        replace(BLUEPRINT, settings=replace(SETTINGS, hyperparameters={"epochs": "4"})),
+        replace(BLUEPRINT, settings=replace(SETTINGS, training_instance_type="ml.g5.xlarge")),
+        replace(BLUEPRINT, pretrained=True),
     ],
 )
-def test_other_settings_or_data_give_another_job(other: Plan) -> None:
-    assert other.training_request()["TrainingJobName"] != PLAN.training_request()["TrainingJobName"]
+def test_other_settings_or_data_give_another_job(other: Blueprint) -> None:
+    assert other.training_request()["TrainingJobName"] != BLUEPRINT.training_request()["TrainingJobName"]
 
 
 def test_each_attempt_has_a_name_of_its_own_and_the_same_content() -> None:
-    first, second = PLAN.training_request(), PLAN.training_request(2)
+    first, second = BLUEPRINT.training_request(), BLUEPRINT.training_request(2)
     assert second.pop("TrainingJobName") == first.pop("TrainingJobName") + "-2"
     assert first == second
 
 
 def test_channels() -> None:
-    def names(plan: Plan) -> list[str]:
-        return [channel["ChannelName"] for channel in plan.training_request()["InputDataConfig"]]
+    def names(blueprint: Blueprint) -> list[str]:
+        return [channel["ChannelName"] for channel in blueprint.training_request()["InputDataConfig"]]
 
-    assert names(PLAN) == ["train", "valid"]
-    assert names(replace(PLAN, pretrained=True)) == ["train", "valid", "pretrained"]
+    assert names(BLUEPRINT) == ["train", "valid"]
+    assert names(replace(BLUEPRINT, pretrained=True)) == ["train", "valid", "pretrained"]
 
 
 def test_one_variant_takes_all_traffic() -> None:
-    (variant,) = PLAN.endpoint_config_request("a-model")["ProductionVariants"]
+    (variant,) = BLUEPRINT.endpoint_config_request("a-model")["ProductionVariants"]
     assert (variant["VariantName"], variant["ModelName"]) == (VARIANT, "a-model")
 
 
@@ -119,7 +121,7 @@ def allowed(role: Role) -> dict[str, Any]:
 
 
 def test_the_function_may_only_invoke_its_endpoint_and_write_its_log() -> None:
-    statements = allowed(PLAN.lambda_role())
+    statements = allowed(BLUEPRINT.lambda_role())
     assert statements.keys() == {"InvokeOneEndpoint", "WriteLogs"}
     assert statements["InvokeOneEndpoint"]["Action"] == ["sagemaker:InvokeEndpoint"]
     arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/stagemaker-demo"
@@ -127,7 +129,7 @@ def test_the_function_may_only_invoke_its_endpoint_and_write_its_log() -> None:
 
 
 def test_no_role_may_do_everything_or_touch_everything() -> None:
-    for role in (PLAN.sagemaker_role(), PLAN.lambda_role()):
+    for role in (BLUEPRINT.sagemaker_role(), BLUEPRINT.lambda_role()):
         for statement in role.policy["Statement"]:
             assert statement["Effect"] == "Allow"
             assert not any("*" in action for action in statement["Action"])
@@ -136,5 +138,5 @@ def test_no_role_may_do_everything_or_touch_everything() -> None:
 
 
 def test_roles_trust_only_their_service() -> None:
-    assert PLAN.sagemaker_role().trust["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
-    assert PLAN.lambda_role().trust["Statement"][0]["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert BLUEPRINT.sagemaker_role().trust["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    assert BLUEPRINT.lambda_role().trust["Statement"][0]["Principal"] == {"Service": "lambda.amazonaws.com"}

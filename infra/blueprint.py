@@ -1,4 +1,6 @@
-"""Pure: settings -> the names and the request of every resource, as AWS takes them.
+"""The blueprint of a deployment: from its settings, the name and the request of every resource, as AWS takes them.
+
+Pure: nothing is asked and nothing is changed here.
 
 A training job, a model and an endpoint configuration cannot be changed on AWS, so their names carry a fingerprint of
 what they are made from: the same settings and data give the same names, and a second run finds everything done.
@@ -9,13 +11,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from infra.settings import Settings
+from infra.data.layout import SPLITS
+from infra.settings import DeploymentSettings
 
 VARIANT = "AllTraffic"
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
-MAX_BYTES = 6_291_456  # of a photo for an endpoint: InvokeEndpoint takes no larger Body
-SPLITS = ("train", "valid", "test")
-CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Blueprint:
     """All names and requests of one deployment in one account. `data_digest` is the data set's SHA-256 in hex;
     `pretrained` whether starting weights are sent as a channel of that name; `built` whether images go by the names
     that they are built with on this machine, or by those of the account's registry."""
 
-    settings: Settings
+    settings: DeploymentSettings
     account: str
     data_digest: str
     pretrained: bool = False
@@ -122,11 +122,13 @@ class Plan:
         }
         return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
-    def model_request(self, training_job: str, model_data: str) -> dict[str, Any]:
-        """CreateModel: named like the training job it comes from. `model_data` is the S3 URI of model.tar.gz."""
+    def model_request(self, training_job: str) -> dict[str, Any]:
+        """CreateModel: named like the training job that it comes from, which need not have run. SageMaker puts a job's
+        artifact at <S3OutputPath>/<job>/output/model.tar.gz."""
+        artifact = f"s3://{self.bucket}/models/{training_job}/output/model.tar.gz"
         return {
             "ModelName": training_job,
-            "PrimaryContainer": {"Image": self.image("serve"), "ModelDataUrl": model_data},
+            "PrimaryContainer": {"Image": self.image("serve"), "ModelDataUrl": artifact},
             "ExecutionRoleArn": self.role_arn(self.sagemaker_role()),
             "Tags": self.tags,
         }
