@@ -15,7 +15,7 @@ _QUESTIONS = (("version",), ("compose", "version"))
 _WITHOUT = "Start or install Docker 26 or newer with compose v2 (docs.docker.com), or do without: make demo"
 
 
-def check() -> None:
+def require_engine() -> None:
     """Raise StepFailed unless there is a Docker engine that answers, and compose v2."""
     if not shutil.which("docker"):
         raise StepFailed("The command `docker` was not found.", _WITHOUT)
@@ -30,7 +30,7 @@ def check() -> None:
         raise StepFailed(f"Docker has no `docker compose`{old}.", _WITHOUT)
 
 
-def usable() -> bool:
+def engine_answers() -> bool:
     """Whether there is an engine that answers, and compose."""
     return shutil.which("docker") is not None and not any(_run(*words).returncode for words in _QUESTIONS)
 

@@ -3,14 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from infra import stack
 from infra.errors import StepFailed
+from infra.hosts.host import chosen_port
+from infra.hosts.process import ProcessHost, environment
 from infra.paths import paths
 
 
 def test_localstack_gets_nothing_of_the_users_environment(tmp_path: Path) -> None:
     inherited = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "HTTPS_PROXY": "http://x", "PATH": "/bin", "DEBUG": "1", "HOME": "/h"}
-    found = stack.environment(paths({}, tmp_path), 4600, inherited)
+    found = environment(paths({}, tmp_path), 4600, inherited)
     assert found["PATH"] == "/bin"
     assert "AKIAREAL" not in found.values()
     assert not {"HTTPS_PROXY", "DEBUG"} & found.keys()
@@ -19,7 +20,7 @@ def test_localstack_gets_nothing_of_the_users_environment(tmp_path: Path) -> Non
 
 def test_all_its_files_are_in_the_state_folder(tmp_path: Path) -> None:
     where = paths({}, tmp_path)
-    found = stack.environment(where, 4600, {})
+    found = environment(where, 4600, {})
     assert where.state == tmp_path / ".stagemaker" / "state"
     for name in ("HOME", "TEMP", "XDG_CACHE_HOME", "FILESYSTEM_ROOT"):
         assert Path(found[name]).is_relative_to(where.state)
@@ -31,13 +32,13 @@ def test_the_state_folder_can_be_moved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("environ", "port"), [({}, 4566), ({"PORT": ""}, 4566), ({"PORT": "4600"}, 4600)])
 def test_the_port(environ: dict[str, str], port: int) -> None:
-    assert stack.chosen_port(environ) == port
+    assert chosen_port(environ) == port
 
 
 @pytest.mark.parametrize("text", ["0", "80", "65536", "http", "-1", "4566.0"])
 def test_bad_ports(text: str) -> None:
     with pytest.raises(StepFailed, match="not a port"):
-        stack.chosen_port({"PORT": text})
+        chosen_port({"PORT": text})
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(StepFailed, match="is taken") as caught:
-            stack.start(paths({}, tmp_path), other.getsockname()[1], stays=False)
+            ProcessHost(paths({}, tmp_path), {}).start(other.getsockname()[1], stays=False)
     assert "PORT=" in caught.value.next_step
 
 
@@ -54,7 +55,7 @@ def test_no_environment(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with pytest.raises(StepFailed, match="is missing") as caught:
-        stack.start(paths({}, tmp_path), port, stays=False)
+        ProcessHost(paths({}, tmp_path), {}).start(port, stays=False)
     assert "make setup" in caught.value.next_step
 
 
@@ -68,9 +69,9 @@ def test_a_stack_that_ends_at_once_shows_its_log(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with pytest.raises(StepFailed, match="ended") as caught:
-        stack.start(where, port, stays=False)
+        ProcessHost(where, {}).start(port, stays=False)
     assert caught.value.evidence == ("something is broken",)
-    assert stack.status(where) is None
+    assert ProcessHost(where, {}).status() is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"pid": 1}', '{"pid": 999999999, "started": 1, "port": 1}'])
@@ -78,6 +79,6 @@ def test_a_record_of_nothing(tmp_path: Path, text: str) -> None:
     where = paths({}, tmp_path)
     where.record.parent.mkdir(parents=True)
     where.record.write_text(text)
-    assert stack.status(where) is None
-    assert stack.stop(where) is False
+    assert ProcessHost(where, {}).status() is None
+    assert ProcessHost(where, {}).stop() is False
     assert not where.record.exists()
