@@ -6,15 +6,12 @@ import io
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
-from botocore.exceptions import ClientError
-
+from infra.blueprint import Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
-from infra.plan import Plan
-from infra.resources import CREATED, UNCHANGED, UPDATED, Change, is_missing
-from infra.resources.logs import destroy_group
+from infra.resources import titles
+from infra.resources.resource import Change, Resource, State, differences, find
 
 _WAIT_LIMIT_S = 120.0
 
@@ -29,54 +26,66 @@ def pack(handler: Path) -> bytes:
     return buffer.getvalue()
 
 
-def ensure_function(clients: Clients, plan: Plan, handler: Path) -> Change:
-    """The function with this code and these settings, Active. Raises StepFailed when it does not get there."""
-    code, request = pack(handler), plan.function_request()
-    found = _find(clients.lambda_, plan.function)
-    change: Change = UNCHANGED
-    if found is None:
-        tags = {tag["Key"]: tag["Value"] for tag in plan.tags}
-        clients.lambda_.create_function(**request, Code={"ZipFile": code}, Tags=tags)
-        change = CREATED
-    else:
-        if found["CodeSha256"] != base64.b64encode(hashlib.sha256(code).digest()).decode():
-            clients.lambda_.update_function_code(FunctionName=plan.function, ZipFile=code)
-            _wait(clients, plan.function)
-            change = UPDATED
-        if any(found.get(key) != value for key, value in request.items()):
-            clients.lambda_.update_function_configuration(**request)
-            change = UPDATED
-    _wait(clients, plan.function)
-    return change
+class Function(Resource):
+    """The blueprint's function with the handler's code, ready for calls."""
+
+    title = titles.FUNCTION
+    depends_on = (titles.LAMBDA_ROLE, titles.ENDPOINT, titles.FUNCTION_LOG)
+
+    def __init__(self, clients: Clients, blueprint: Blueprint, handler: Path) -> None:
+        self._lambda, self._poll_s = clients.lambda_, clients.poll_s
+        self._request, self._tags, self._code = blueprint.function_request(), blueprint.tags, pack(handler)
+        self.name = blueprint.function
+
+    def read(self) -> State | None:
+        """GetFunctionConfiguration's answer."""
+        return find(self._lambda.get_function_configuration, FunctionName=self.name)
+
+    def diff(self, state: State) -> list[Change]:
+        """Its code, its settings and its state. One whose creation failed is made anew."""
+        if state["State"] == "Failed":
+            return [Change("State", "Failed", "Active", replaces=True)]
+        digest = base64.b64encode(hashlib.sha256(self._code).digest()).decode()
+        changes = differences({**self._request, "CodeSha256": digest}, state)
+        return changes if _is_ready(state) else [*changes, Change("State", state["State"], "Active")]
+
+    def create(self) -> str:
+        """Make it, and wait until it is Active. Raises StepFailed when it does not get there."""
+        tags = {tag["Key"]: tag["Value"] for tag in self._tags}
+        self._lambda.create_function(**self._request, Code={"ZipFile": self._code}, Tags=tags)
+        self._wait()
+        return ""
+
+    def update(self, state: State, changes: list[Change]) -> str:
+        """Send the code and the settings, where they differ, one after the other. Raises as `create`."""
+        members = {change.member for change in changes}
+        self._wait()  # Lambda takes no change while another is going on
+        if "CodeSha256" in members:
+            self._lambda.update_function_code(FunctionName=self.name, ZipFile=self._code)
+            self._wait()
+        if members & self._request.keys():
+            self._lambda.update_function_configuration(**self._request)
+            self._wait()
+        return ""
+
+    def delete(self) -> None:
+        """Delete it; its log is a resource of its own."""
+        self._lambda.delete_function(FunctionName=self.name)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _WAIT_LIMIT_S
+        while True:
+            found = self._lambda.get_function_configuration(FunctionName=self.name)
+            if _is_ready(found):
+                return
+            if found["State"] == "Failed" or time.monotonic() > deadline:
+                reason = found.get("StateReason") or "it did not become Active"
+                raise StepFailed(
+                    f"The function {self.name} is {found['State']}: {reason}.",
+                    "Read the stack's log, and run it again.",
+                )
+            time.sleep(self._poll_s)
 
 
-def destroy_function(clients: Clients, plan: Plan) -> bool:
-    """Delete the function and its log; whether there was one."""
-    found = _find(clients.lambda_, plan.function) is not None
-    if found:
-        clients.lambda_.delete_function(FunctionName=plan.function)
-    destroy_group(clients.logs, plan.function_logs)
-    return found
-
-
-def _find(lambda_: Any, name: str) -> dict[str, Any] | None:
-    try:
-        return dict(lambda_.get_function_configuration(FunctionName=name))
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return None
-
-
-def _wait(clients: Clients, name: str) -> None:
-    deadline = time.monotonic() + _WAIT_LIMIT_S
-    while True:
-        found = clients.lambda_.get_function_configuration(FunctionName=name)
-        if found["State"] in ("Active", "Inactive") and found.get("LastUpdateStatus") != "InProgress":
-            return
-        if found["State"] == "Failed" or time.monotonic() > deadline:
-            reason = found.get("StateReason") or "it did not become Active"
-            raise StepFailed(
-                f"The function {name} is {found['State']}: {reason}.", "Read the stack's log, and run it again."
-            )
-        time.sleep(clients.poll_s)
+def _is_ready(state: State) -> bool:
+    return state["State"] in ("Active", "Inactive") and state.get("LastUpdateStatus") != "InProgress"

@@ -5,7 +5,28 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.resources import is_missing
+from infra.resources.resource import FixedResource, State, is_missing
+
+
+class LogGroup(FixedResource):
+    """A log group. AWS makes it with its first line, so a deployment does not create it, but deletes it at the end."""
+
+    def __init__(self, logs: Any, name: str, title: str) -> None:
+        self._logs, self.name, self.title = logs, name, title
+
+    def read(self) -> State | None:
+        """DescribeLogGroups' answer for it."""
+        found = self._logs.describe_log_groups(logGroupNamePrefix=self.name)["logGroups"]
+        return next((group for group in found if group["logGroupName"] == self.name), None)
+
+    def create(self) -> str:
+        """Make it, empty."""
+        self._logs.create_log_group(logGroupName=self.name)
+        return ""
+
+    def delete(self) -> None:
+        """Delete it with its streams."""
+        self._logs.delete_log_group(logGroupName=self.name)
 
 
 class Follower:
@@ -40,18 +61,7 @@ def tail(logs: Any, group: str, prefix: str = "", count: int = 15) -> tuple[str,
     return tuple(lines[-count:])
 
 
-def destroy_group(logs: Any, group: str) -> bool:
-    """Delete the group; whether there was one."""
-    try:
-        logs.delete_log_group(logGroupName=group)
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return False
-    return True
-
-
-def destroy_streams(logs: Any, group: str, prefix: str) -> int:
+def delete_streams(logs: Any, group: str, prefix: str) -> int:
     """Delete the streams of a group that others use too; how many."""
     names = _streams(logs, group, prefix)
     for name in names:

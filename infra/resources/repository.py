@@ -2,45 +2,53 @@
 
 from typing import Any
 
-from botocore.exceptions import ClientError
+from infra.resources.resource import Change, Resource, State, differences, find
 
-from infra.resources import CREATED, UNCHANGED, UPDATED, Change, is_missing
-
-# Mutable, since `latest` moves with every push, and a tree with changes builds under the revision it started from.
-MUTABILITY = "MUTABLE"
-_SCANNING = {"scanOnPush": True}
-
-
-def ensure_repository(ecr: Any, name: str, tags: list[dict[str, str]]) -> tuple[Change, str]:
-    """The repository, scanned on push, with mutable tags; the change and its URI, such as `localhost:5000/a/b`."""
-    found = _find(ecr, name)
-    if found is None:
-        made = ecr.create_repository(
-            repositoryName=name, imageTagMutability=MUTABILITY, imageScanningConfiguration=_SCANNING, tags=tags
-        )
-        return CREATED, str(made["repository"]["repositoryUri"])
-    change: Change = UNCHANGED
-    if found["imageTagMutability"] != MUTABILITY:
-        ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability=MUTABILITY)
-        change = UPDATED
-    if found["imageScanningConfiguration"] != _SCANNING:
-        ecr.put_image_scanning_configuration(repositoryName=name, imageScanningConfiguration=_SCANNING)
-        change = UPDATED
-    return change, str(found["repositoryUri"])
+_WANTED = {
+    # Mutable, since `latest` moves with every push, and a tree with changes builds under the revision it started from.
+    "imageTagMutability": "MUTABLE",
+    "imageScanningConfiguration": {"scanOnPush": True},
+}
 
 
-def destroy_repository(ecr: Any, name: str) -> bool:
-    """Delete the repository with its images; whether there was one."""
-    if _find(ecr, name) is None:
-        return False
-    ecr.delete_repository(repositoryName=name, force=True)
-    return True
+class Repository(Resource):
+    """A repository with mutable tags, whose images are scanned on push."""
 
+    title = "Repository"
 
-def _find(ecr: Any, name: str) -> dict[str, Any] | None:
-    try:
-        return dict(ecr.describe_repositories(repositoryNames=[name])["repositories"][0])
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return None
+    def __init__(self, ecr: Any, name: str, tags: list[dict[str, str]]) -> None:
+        self._ecr, self.name, self._tags = ecr, name, tags
+
+    def uri(self) -> str:
+        """Where its images are pushed to, such as `localhost:5000/a/b`, once it is there."""
+        found = self._ecr.describe_repositories(repositoryNames=[self.name])["repositories"][0]
+        return str(found["repositoryUri"])
+
+    def read(self) -> State | None:
+        """DescribeRepositories' answer for it."""
+        found = find(self._ecr.describe_repositories, repositoryNames=[self.name])
+        return found["repositories"][0] if found else None
+
+    def diff(self, state: State) -> list[Change]:
+        """Mutability and scanning."""
+        return differences(_WANTED, state)
+
+    def create(self) -> str:
+        """Make it, empty."""
+        self._ecr.create_repository(repositoryName=self.name, **_WANTED, tags=self._tags)
+        return ""
+
+    def update(self, state: State, changes: list[Change]) -> str:
+        """Put the settings that differ."""
+        members = {change.member for change in changes}
+        for member, put in (
+            ("imageTagMutability", self._ecr.put_image_tag_mutability),
+            ("imageScanningConfiguration", self._ecr.put_image_scanning_configuration),
+        ):
+            if member in members:
+                put(repositoryName=self.name, **{member: _WANTED[member]})
+        return ""
+
+    def delete(self) -> None:
+        """Delete it with its images."""
+        self._ecr.delete_repository(repositoryName=self.name, force=True)

@@ -1,0 +1,158 @@
+"""A deployment: what the options of a command line ask for, and the resources that it consists of."""
+
+import hashlib
+import re
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from infra.blueprint import Blueprint
+from infra.clients import Clients, Target, connect
+from infra.data import digits
+from infra.data.dataset import Dataset, load
+from infra.errors import StepFailed
+from infra.paths import CHECKOUT, paths
+from infra.presets import settings_for
+from infra.resources import titles
+from infra.resources.bucket import Bucket
+from infra.resources.endpoint import Endpoint, EndpointConfiguration
+from infra.resources.function import Function
+from infra.resources.logs import LogGroup
+from infra.resources.model import Model
+from infra.resources.objects import File, StoredFiles
+from infra.resources.resource import Resource
+from infra.resources.role import IamRole
+from infra.resources.training import TrainingJob, next_request
+from infra.settings import DeploymentSettings
+from infra.terminal import Terminal
+
+HANDLER = CHECKOUT / "containers" / "lambda" / "handler.py"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is deployed, and the clients of where to. `pretrained` are starting weights for the training."""
+
+    clients: Clients
+    blueprint: Blueprint
+    dataset: Dataset
+    pretrained: File | None = None
+
+    def resources(self, terminal: Terminal) -> list[Resource]:
+        """Everything that a deployment makes. `terminal` shows what takes long. Asks AWS which training job there is,
+        since what comes after it has its name."""
+        clients, blueprint = self.clients, self.blueprint
+        digests = self.dataset.digests
+        photos = {p.key: File(p.path, digests[p.key], p.content_type) for p in self.dataset.photos}
+        weights = {self.pretrained.path.name: self.pretrained} if self.pretrained else {}
+        job = next_request(clients.sagemaker, blueprint)
+        model = blueprint.model_request(job["TrainingJobName"])
+        configuration = blueprint.endpoint_config_request(model["ModelName"])
+        stored = _stored(clients, blueprint, terminal, photos, weights)
+        return [
+            Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
+            *(files for files in stored if weights or files.title != titles.WEIGHTS),
+            IamRole(clients.iam, blueprint.sagemaker_role(), titles.SAGEMAKER_ROLE),
+            TrainingJob(clients, job, terminal.line),
+            Model(clients.sagemaker, model),
+            EndpointConfiguration(clients.sagemaker, configuration),
+            Endpoint(clients, blueprint, configuration["EndpointConfigName"]),
+            IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
+            Function(clients, blueprint, HANDLER),
+        ]
+
+
+def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list[Resource]:
+    """Everything of the blueprint's project to delete, whatever settings and data it was made with. What has a
+    fingerprint in its name is listed; the rest may or may not be there."""
+    sagemaker = clients.sagemaker
+    return [
+        Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
+        *_stored(clients, blueprint, terminal, {}, {}),
+        IamRole(clients.iam, blueprint.sagemaker_role(), titles.SAGEMAKER_ROLE),
+        *(
+            TrainingJob(clients, {"TrainingJobName": name}, terminal.line)
+            for name in _names(clients, blueprint, "list_training_jobs", "TrainingJobSummaries", "TrainingJobName")
+        ),
+        *(
+            Model(sagemaker, {"ModelName": name})
+            for name in _names(clients, blueprint, "list_models", "Models", "ModelName")
+        ),
+        *(
+            EndpointConfiguration(sagemaker, {"EndpointConfigName": name})
+            for name in _names(clients, blueprint, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName")
+        ),
+        LogGroup(clients.logs, blueprint.endpoint_logs, titles.ENDPOINT_LOG),
+        Endpoint(clients, blueprint, configuration=""),
+        IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
+        LogGroup(clients.logs, blueprint.function_logs, titles.FUNCTION_LOG),
+        Function(clients, blueprint, HANDLER),
+    ]
+
+
+def settings_of(project: str, region: str, system: str = DeploymentSettings.system) -> DeploymentSettings:
+    """Settings without hyperparameters. Raises StepFailed for what AWS would not take."""
+    try:
+        return DeploymentSettings(project=project, region=region, system=system)
+    except ValueError as error:
+        raise StepFailed(str(error), "Mend the option.") from None
+
+
+def load_data(folder: Path | None) -> Dataset:
+    """The user's data set, or the digits, written first if need be."""
+    return load(folder.resolve() if folder else digits.make(paths().data / "digits"))
+
+
+def connect_to(target: Target, region: str) -> Clients:
+    """The clients of a target that a deployment can go to. Raises StepFailed for any other."""
+    if target != "local":
+        raise StepFailed(
+            f"The target {target} is not implemented for this command; only `push` reaches it.", "Use --target local."
+        )
+    return connect(target, region)
+
+
+def deployment_of(options: Namespace, clients: Clients, dataset: Dataset) -> Deployment:
+    """What the options ask for, with the hyperparameters that suit the data. Raises StepFailed."""
+    chosen = settings_for(dataset, settings_of(options.project, options.region, options.system))
+    settings = replace(chosen, hyperparameters={**chosen.hyperparameters, **_pairs(options.hyperparameters)})
+    weights = _weights(options.pretrained)
+    digest = hashlib.sha256(f"{dataset.digest}{weights.sha256 if weights else ''}".encode()).hexdigest()
+    built = clients.target == "local" and options.images == "built"
+    blueprint = Blueprint(settings, clients.account, digest, pretrained=weights is not None, built=built)
+    return Deployment(clients, blueprint, dataset, weights)
+
+
+def _stored(
+    clients: Clients, blueprint: Blueprint, terminal: Terminal, photos: dict[str, File], weights: dict[str, File]
+) -> tuple[StoredFiles, StoredFiles]:
+    s3, bucket = clients.s3, blueprint.bucket
+    return (
+        StoredFiles(s3, bucket, "data", photos, titles.DATA, "photos", terminal.bar),
+        StoredFiles(s3, bucket, "pretrained", weights, titles.WEIGHTS, "files", terminal.bar),
+    )
+
+
+def _names(clients: Clients, blueprint: Blueprint, operation: str, items: str, key: str) -> Iterator[str]:
+    """The names of this project: it, a fingerprint, and perhaps an attempt; not those of a project named alike."""
+    project = blueprint.settings.project
+    ours = re.compile(rf"{re.escape(project)}-[0-9a-f]{{10}}(-\d+)?")
+    pages = clients.sagemaker.get_paginator(operation).paginate(NameContains=project)
+    yield from [item[key] for page in pages for item in page[items] if ours.fullmatch(item[key])]
+
+
+def _weights(path: Path | None) -> File | None:
+    if path is None:
+        return None
+    if not path.is_file():
+        raise StepFailed(f"There is no file {path}.", "Give the starting weights: --pretrained <file>")
+    with open(path, "rb") as file:
+        return File(path, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise StepFailed(f"The hyperparameter {text!r} has no value.", "Write it as NAME=VALUE.")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}

@@ -1,0 +1,116 @@
+"""The endpoint and its configuration. A configuration cannot change on AWS; the endpoint moves from one to the next."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from infra.blueprint import Blueprint
+from infra.clients import Clients
+from infra.errors import StepFailed
+from infra.resources import titles
+from infra.resources.logs import tail
+from infra.resources.resource import Change, FixedResource, Resource, State, differences, find
+
+WAIT_LIMIT_S = 1800.0  # AWS takes some minutes to find instances
+
+
+class EndpointConfiguration(FixedResource):
+    """An endpoint configuration, whose name carries a fingerprint of its variant. To read and delete one, a request
+    that holds only EndpointConfigName is enough."""
+
+    title = titles.ENDPOINT_CONFIGURATION
+    depends_on = (titles.MODEL,)
+
+    def __init__(self, sagemaker: Any, request: Mapping[str, Any]) -> None:
+        self._sagemaker, self._request = sagemaker, request
+        self.name = request["EndpointConfigName"]
+
+    def read(self) -> State | None:
+        """DescribeEndpointConfig's answer."""
+        return find(self._sagemaker.describe_endpoint_config, EndpointConfigName=self.name)
+
+    def create(self) -> str:
+        """Make it: a record, usable at once."""
+        self._sagemaker.create_endpoint_config(**self._request)
+        return ""
+
+    def delete(self) -> None:
+        """Delete the record."""
+        self._sagemaker.delete_endpoint_config(EndpointConfigName=self.name)
+
+
+class Endpoint(Resource):
+    """The blueprint's endpoint, InService with a configuration."""
+
+    title = titles.ENDPOINT
+    depends_on = (titles.ENDPOINT_CONFIGURATION, titles.ENDPOINT_LOG)
+
+    def __init__(self, clients: Clients, blueprint: Blueprint, configuration: str) -> None:
+        self._clients, self._blueprint, self._configuration = clients, blueprint, configuration
+        self.name = blueprint.endpoint
+
+    def read(self) -> State | None:
+        """DescribeEndpoint's answer."""
+        return find(self._clients.sagemaker.describe_endpoint, EndpointName=self.name)
+
+    def diff(self, state: State) -> list[Change]:
+        """Its status and its configuration. A failed endpoint takes no other configuration: it is made anew."""
+        if state["EndpointStatus"] == "Failed":
+            return [Change("EndpointStatus", "Failed", "InService", replaces=True)]
+        return differences({"EndpointStatus": "InService", "EndpointConfigName": self._configuration}, state)
+
+    def create(self) -> str:
+        """Make it, and wait until it is InService. Raises StepFailed with its FailureReason and the end of its log."""
+        self._clients.sagemaker.create_endpoint(**self._names(), Tags=self._blueprint.tags)
+        return self._in_service()
+
+    def update(self, state: State, changes: list[Change]) -> str:
+        """Wait until it is at rest, and move it to its configuration. Raises as `create`."""
+        found = self._wait()
+        if found["EndpointStatus"] == "Failed":
+            self.delete()
+            return self.create()
+        if found["EndpointConfigName"] != self._configuration:
+            self._clients.sagemaker.update_endpoint(**self._names())
+        return self._in_service()
+
+    def delete(self) -> None:
+        """Delete it once it is at rest, and wait until it is gone."""
+        self._wait()  # AWS does not delete one that is being made or changed
+        self._clients.sagemaker.delete_endpoint(EndpointName=self.name)
+        deadline = time.monotonic() + WAIT_LIMIT_S
+        while self.read():
+            self._pause(deadline)
+
+    def remark(self, state: State) -> str:
+        """Its configuration."""
+        return f"configuration {state['EndpointConfigName']}"
+
+    def _names(self) -> dict[str, str]:
+        return {"EndpointName": self.name, "EndpointConfigName": self._configuration}
+
+    def _in_service(self) -> str:
+        found = self._wait()
+        if found["EndpointStatus"] != "InService" or found["EndpointConfigName"] != self._configuration:
+            reason = found.get("FailureReason", "no reason was given")
+            raise StepFailed(
+                f"The endpoint {self.name} is {found['EndpointStatus']}: {reason}",
+                "Mend what the reason and the log above say, and run it again.",
+                tail(self._clients.logs, self._blueprint.endpoint_logs),
+            )
+        return self.remark(found)
+
+    def _wait(self) -> dict[str, Any]:
+        """Until it is at rest: InService, Failed or OutOfService."""
+        deadline = time.monotonic() + WAIT_LIMIT_S
+        while True:
+            found: dict[str, Any] = self._clients.sagemaker.describe_endpoint(EndpointName=self.name)
+            if found["EndpointStatus"] in ("InService", "Failed", "OutOfService"):
+                return found
+            self._pause(deadline)
+
+    def _pause(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            reason = f"The endpoint {self.name} did not settle within {WAIT_LIMIT_S:.0f} s."
+            raise StepFailed(reason, "Run this again.")
+        time.sleep(self._clients.poll_s)

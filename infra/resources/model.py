@@ -1,0 +1,32 @@
+"""The model: a training job's artifact with the image that serves it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.resources import titles
+from infra.resources.resource import FixedResource, State, find
+
+
+class Model(FixedResource):
+    """A model, named like the training job that it comes from. To read and delete one, a request that holds only
+    ModelName is enough."""
+
+    title = titles.MODEL
+    depends_on = (titles.SAGEMAKER_ROLE, titles.TRAINING_JOB)
+
+    def __init__(self, sagemaker: Any, request: Mapping[str, Any]) -> None:
+        self._sagemaker, self._request = sagemaker, request
+        self.name = request["ModelName"]
+
+    def read(self) -> State | None:
+        """DescribeModel's answer."""
+        return find(self._sagemaker.describe_model, ModelName=self.name)
+
+    def create(self) -> str:
+        """Make it: a record, usable at once."""
+        self._sagemaker.create_model(**self._request)
+        return ""
+
+    def delete(self) -> None:
+        """Delete the record; its artifact stays in the bucket."""
+        self._sagemaker.delete_model(ModelName=self.name)
