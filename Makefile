@@ -1,76 +1,83 @@
-# `make help` lists what can be made. Recipes call scripts; CI calls these same targets.
+# `make help` lists what can be made. Recipes call scripts and `python -m infra`; CI calls these same targets.
 SHELL := bash
 .DEFAULT_GOAL := help
 env := .stagemaker/env
-client := $(env)/client/bin/python -m
+infra := $(env)/client/bin/python -m infra
+target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
 export DATA DOCKER IMAGE KEEP PORT PYTHON REGISTRY_PORT TARGET
 
-.PHONY: help demo data start stop status bootstrap destroy build up train deploy-local invoke logs down push \
+.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train deploy-local invoke push \
 	test test-unit test-contract test-e2e test-containers bench lint format lock setup clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Train, deploy and call a real model on this machine (DATA=<folder> of train/ valid/ test/, DOCKER=1, KEEP=1, PORT=4566)
+##@ Run: the stack on this machine (DOCKER=1: in containers; PORT=4566)
+
+demo: ## Train, deploy and call a real model, then delete everything (DATA=<folder> of train/ valid/ test/, KEEP=1, DOCKER=1)
 	@scripts/setup
-	@exec $(client) infra.demo
-
-data: ## Fetch the 133-breed dogImages.zip (1.1 GB, from the internet) into .stagemaker/data
-	@scripts/setup client
-	@exec $(client) infra.dataset fetch
+	@exec $(infra) demo
 
 start: ## Start LocalStack with the plugin on 127.0.0.1:$PORT
 	@scripts/setup
-	@$(client) infra.stack start
+	@exec $(infra) start
 
 stop: ## Stop what `make start` or `KEEP=1 make demo` left running
 	@scripts/setup client
-	@$(client) infra.stack stop
+	@$(infra) stop
+
+up: ## Start the stack in containers on 127.0.0.1:$PORT, and wait until it is healthy
+	@scripts/setup client
+	@exec $(infra) start --docker
+
+down: ## Remove the stack's containers, with all that they started, networks and volumes
+	@scripts/setup client
+	@$(infra) stop --docker
 
 status: ## Say whether the stack runs, as processes or in containers, and how to talk to it
 	@scripts/setup client
-	@$(client) infra.compose status
+	@$(infra) status
 
-bootstrap: ## Make the bucket, roles, model, endpoint and function on the running stack (a second run changes nothing)
+logs: ## Follow the log of the stack, as processes or in containers
+	@scripts/setup client
+	@exec $(infra) logs
+
+##@ Deploy: the workload on the running stack (DATA=<folder>; TARGET=aws: so far only push)
+
+plan: ## Show what `make bootstrap` would change, and change nothing
+	@scripts/setup client
+	@$(infra) plan $(target)
+
+bootstrap: ## Make the bucket, roles, model, endpoint and function (a second run changes nothing)
 	@scripts/setup
-	@$(client) infra.bootstrap up --target local
+	@$(infra).bootstrap up $(target)
+
+train: ## Build the trainer's image, and train
+	@scripts/setup client
+	@scripts/build trainer && $(infra) train $(target)
+
+deploy-local: ## Build the images, train if need be, and deploy endpoint and function
+	@scripts/setup client
+	@scripts/build trainer serve lambda && $(infra) deploy $(target)
+
+invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
+	@scripts/setup client
+	@$(infra) invoke $(target)
 
 destroy: ## Delete everything that `make bootstrap` made
 	@scripts/setup client
-	@$(client) infra.bootstrap down --target local
+	@$(infra) destroy $(target)
 
 build: ## Build the images (stagemaker/localstack, lambda, serve, trainer, serve-gpu)
 	@scripts/build
 
-up: ## Start the stack in containers on 127.0.0.1:$PORT, and wait until it is healthy
-	@scripts/setup client
-	@$(client) infra.compose up
-
-train: ## Train on the running stack (DATA=<folder>)
-	@scripts/setup client
-	@scripts/build trainer && $(client) infra.bootstrap train
-
-deploy-local: ## Train if need be, and deploy endpoint and function on the running stack
-	@scripts/setup client
-	@scripts/build trainer serve lambda && $(client) infra.bootstrap up
-
-invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
-	@scripts/setup client
-	@$(client) infra.invoke
-
-logs: ## Follow the log of the stack in containers
-	@scripts/setup client
-	@$(client) infra.compose logs
-
-down: ## Remove the stack's containers, with all that they started, networks and volumes
-	@scripts/setup client
-	@$(client) infra.compose down
-
 push: ## Push the images to ECR (TARGET=local or aws)
 	@scripts/setup client
-	@$(client) infra.images push --build --target $(or $(TARGET),local)
+	@$(infra) push --build $(target)
+
+##@ Test
 
 test: lint test-unit test-contract test-e2e test-containers ## Every check and test, from a clean checkout
 
@@ -99,6 +106,15 @@ lint: ## ruff and mypy --strict
 	@scripts/setup dev plugin-dev
 	@scripts/lint
 
+##@ Develop
+
+setup: ## Only install the demo's environments
+	@scripts/setup
+
+data: ## Fetch the 133-breed dogImages.zip (1.1 GB, from the internet) into .stagemaker/data
+	@scripts/setup client
+	@exec $(infra) data fetch
+
 format: ## Let ruff format the code and mend what it can
 	@scripts/setup dev
 	@$(env)/dev/bin/ruff check --fix . && $(env)/dev/bin/ruff format .
@@ -107,10 +123,6 @@ lock: ## Resolve requirements/*.in into the hashed requirements/*.txt
 	@scripts/setup uv
 	@scripts/lock
 
-setup: ## Only install the demo's environments
-	@scripts/setup
-
 clean: ## Stop the stack, and delete .stagemaker (environments, data and state), and all that we made in Docker
-	@! [ -d $(env)/client ] || $(client) infra.stack stop
-	@! [ -d $(env)/client ] || $(client) infra.compose clean
+	@! [ -d $(env)/client ] || $(infra) clean
 	@rm -rf .stagemaker

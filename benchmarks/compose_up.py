@@ -4,8 +4,7 @@ import os
 
 from benchmarks.environment import PROJECT, free_port
 from benchmarks.timing import in_turn, summary, write
-from infra import compose
-from infra.paths import paths
+from infra import hosts
 
 
 def main(rounds: int) -> None:
@@ -19,8 +18,8 @@ def main(rounds: int) -> None:
 
 
 def _up() -> None:
-    compose.start(paths(), free_port(), stays=True)
+    hosts.choose(docker=True).start(free_port(), stays=True)
 
 
 def _down() -> None:
-    compose.stop(paths())
+    hosts.choose(docker=True).stop()

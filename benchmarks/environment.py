@@ -12,8 +12,7 @@ from typing import Any
 
 import boto3
 
-from infra import compose
-from infra.paths import paths
+from infra import hosts
 
 PROJECT = "stagemaker-bench"
 IMAGE = "stagemaker-bench:latest"
@@ -76,8 +75,8 @@ def image() -> Iterator[str]:
 def stack() -> Iterator[boto3.Session]:
     """A running stack with the role `bench` and the bucket `bench`. The clients of the session reach it."""
     os.environ |= {"STAGEMAKER_PROJECT": PROJECT, "REGISTRY_PORT": str(free_port())}
-    folders = paths()
-    running = compose.start(folders, free_port(), stays=True)
+    host = hosts.choose(docker=True)
+    running = host.start(free_port(), stays=True)
     try:
         os.environ["AWS_ENDPOINT_URL"] = running.endpoint
         session = boto3.Session("test", "test", region_name="us-east-1")
@@ -88,7 +87,7 @@ def stack() -> Iterator[boto3.Session]:
         yield session
     finally:
         del os.environ["AWS_ENDPOINT_URL"]
-        compose.stop(folders)
+        host.stop()
 
 
 def docker(*arguments: str) -> str:

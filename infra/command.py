@@ -9,12 +9,12 @@ from infra.interrupts import Interrupts
 from infra.terminal import Terminal
 
 
-def run(action: Callable[[Interrupts], object], terminal: Terminal, *, next_step: str, interrupted: str) -> int:
-    """0 when `action` is done; 1 when a step or AWS's interface failed, for which `next_step` is the advice; 130 on
-    Ctrl-C."""
+def run(action: Callable[[Interrupts], int | None], terminal: Terminal, *, next_step: str, interrupted: str) -> int:
+    """The exit code: what `action` returns, or 0; 1 when a step or AWS's interface failed, for which `next_step` is the
+    advice; 130 on Ctrl-C."""
     with Interrupts() as interrupts:
         try:
-            action(interrupts)
+            return action(interrupts) or 0
         except StepFailed as error:
             terminal.failure(error)
             return 1
@@ -24,4 +24,3 @@ def run(action: Callable[[Interrupts], object], terminal: Terminal, *, next_step
         except KeyboardInterrupt:
             terminal.say(interrupted)
             return 130
-    return 0

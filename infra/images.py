@@ -1,26 +1,24 @@
-"""`make push`: the images that `make build` made go to ECR, the stack's or AWS's, by the same calls. `destroy` deletes
-their repositories again.
+"""The images that jobs, endpoints and functions run: built here, and pushed to ECR, the stack's or AWS's, by the same
+calls.
 
 Each is pushed under its git revision and under `latest`; layers that the registry has are not sent again.
 """
 
-import argparse
 import base64
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from infra import command, compose, docker
-from infra.clients import Clients, connect
+from infra import docker, engine
+from infra.clients import Clients
 from infra.errors import StepFailed
-from infra.resources.repository import destroy_repository, ensure_repository
-from infra.settings import Settings
+from infra.paths import CHECKOUT
+from infra.resources.repository import Repository
 from infra.terminal import Terminal
 
 PREFIX = "stagemaker/"
@@ -42,6 +40,24 @@ class Pushed:
     tags: tuple[str, ...]
     digest: str
     size_bytes: int
+
+
+def build(*names: str) -> str:
+    """Build these images; what was built. Raises StepFailed."""
+    docker.require_engine()
+    if subprocess.run([CHECKOUT / "scripts" / "build", *names], cwd=CHECKOUT, check=False).returncode:
+        raise StepFailed("An image could not be built.", "Read the lines above.")
+    return ", ".join(f"{PREFIX}{name}" for name in names)
+
+
+def remove_built() -> int:
+    """Remove every image that was built from this repository; how many. One that a user built upon ours has our label
+    too, but another name. None where no engine answers."""
+    if not docker.engine_answers():
+        return 0
+    ids = docker.listed("image", f"label={docker.LABEL}=1")
+    names = {one: (docker.inspect("image", one) or {}).get("RepoTags") or [] for one in ids}
+    return docker.remove("image", [one for one in ids if all(PREFIX in name for name in names[one])])
 
 
 def tags_of(image: Mapping[str, Any]) -> tuple[str, ...]:
@@ -98,20 +114,20 @@ def push(clients: Clients, names: list[str], terminal: Terminal) -> list[Pushed]
     with logged_in(clients.ecr) as environment:
         for name, tags in images.items():
             with terminal.step(f"{PREFIX}{name}") as done:
-                change, uri = ensure_repository(clients.ecr, PREFIX + name, TAGS)
+                repository = Repository(clients.ecr, PREFIX + name, TAGS)
+                action, _ = engine.bring(repository)
+                uri = repository.uri()
                 for tag in tags:
                     _push(f"{PREFIX}{name}:latest", f"{uri}:{tag}", environment)
                 result.append(_describe(clients.ecr, name, uri, tags))
-                done.result = f"{uri}:{tags[0]} (repository {change})"
+                done.result = f"{uri}:{tags[0]} (repository {engine.DONE[action]})"
     return result
 
 
 def destroy(clients: Clients, names: list[str], terminal: Terminal) -> int:
     """Delete the repositories with their images; how many were there."""
-    gone = [name for name in names or NAMES if destroy_repository(clients.ecr, PREFIX + name)]
-    for name in gone:
-        terminal.say(f"deleted: repository {PREFIX}{name}")
-    return len(gone)
+    repositories = [Repository(clients.ecr, PREFIX + name, TAGS) for name in names or NAMES]
+    return engine.destroy(repositories, terminal.say)
 
 
 def _push(image: str, remote: str, environment: Mapping[str, str]) -> None:
@@ -129,48 +145,10 @@ def _describe(ecr: Any, name: str, uri: str, tags: tuple[str, ...]) -> Pushed:
     return Pushed(name, uri, tags, image["imageDigest"], image["imageSizeInBytes"])
 
 
-def _show(pushed: list[Pushed], terminal: Terminal) -> None:
+def show(pushed: list[Pushed], terminal: Terminal) -> None:
+    """The table of what ECR has."""
     rows: list[tuple[str, ...]] = [
         (f"{image.uri}:{image.tags[0]}", image.digest, f"{image.size_bytes / 1e6:,.1f} MB compressed")
         for image in pushed
     ]
     terminal.table("Pushed", ("Image", "Digest", "Size"), rows)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`python -m infra.images push|destroy --target local|aws [names]`: 0 when done, 1 when not, 130 on Ctrl-C."""
-    default = Settings()
-    parser = argparse.ArgumentParser(prog="python -m infra.images", description=__doc__)
-    parser.add_argument("command", choices=("push", "destroy"))
-    parser.add_argument("names", nargs="*", help=f"such as trainer (default: {', '.join(ALWAYS)})")
-    parser.add_argument("--target", choices=("local", "aws"), default="local", help="where (default: %(default)s)")
-    parser.add_argument("--build", action="store_true", help="build what is pushed first")
-    region = os.environ.get("AWS_DEFAULT_REGION") or default.region
-    parser.add_argument("--region", default=region, help="default: $AWS_DEFAULT_REGION, else us-east-1")
-    options, terminal = parser.parse_intermixed_args(arguments), Terminal()
-    return command.run(
-        lambda _: _run(options, terminal), terminal,
-        next_step=_next_step(options.target),
-        interrupted="Interrupted. Run it again: layers that were sent whole are not sent again.",
-    )  # fmt: skip
-
-
-def _run(options: argparse.Namespace, terminal: Terminal) -> None:
-    if options.command == "push":
-        docker.check()
-        clients = connect(options.target, options.region)  # before a build of minutes
-        if options.build:
-            compose.build(*(options.names or NAMES))
-        _show(push(clients, options.names, terminal), terminal)
-    elif not destroy(connect(options.target, options.region), options.names, terminal):
-        terminal.say("Nothing was there to delete.")
-
-
-def _next_step(target: str) -> str:
-    if target == "local":
-        return "Does the stack run in containers? `make status` says; `make up` starts it."
-    return "Check your AWS credentials, and that they allow ecr:*Repository*, ecr:*Image* and ecr:*Layer*."
-
-
-if __name__ == "__main__":
-    sys.exit(main())

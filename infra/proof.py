@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from infra.dataset import Photo
+from infra.data.dataset import Photo
+from infra.deployment import Deployment
 from infra.errors import StepFailed
-from infra.steps import World
+from infra.terminal import Terminal
 
 _CALLERS = 4
 _LABELS = "application/json;top-k=5"
@@ -36,21 +37,24 @@ class Accuracy:
         )
 
 
-def guess(world: World, photo: Photo) -> list[Guess]:
+def guess(deployment: Deployment, photo: Photo) -> list[Guess]:
     """The endpoint's five best labels for a photo, best first."""
-    answer = world.clients.runtime.invoke_endpoint(
-        EndpointName=world.plan.endpoint, ContentType=photo.content_type, Accept=_LABELS, Body=photo.path.read_bytes()
+    answer = deployment.clients.runtime.invoke_endpoint(
+        EndpointName=deployment.blueprint.endpoint,
+        ContentType=photo.content_type,
+        Accept=_LABELS,
+        Body=photo.path.read_bytes(),
     )
     return [Guess(best["label"], best["probability"]) for best in json.loads(answer["Body"].read())[0]]
 
 
-def measure(world: World) -> Accuracy:
+def measure(deployment: Deployment, terminal: Terminal) -> Accuracy:
     """Every photo of the test split through the endpoint, a few at a time."""
-    photos, found = world.dataset.split("test"), Counter[str]()
+    photos, found = deployment.dataset.split("test"), Counter[str]()
     pool = ThreadPoolExecutor(_CALLERS)
     try:
-        with world.terminal.bar("asking the endpoint", len(photos)) as advance:
-            asked = {pool.submit(guess, world, photo): photo for photo in photos}
+        with terminal.bar("asking the endpoint", len(photos)) as advance:
+            asked = {pool.submit(guess, deployment, photo): photo for photo in photos}
             for future in as_completed(asked):
                 labels = [best.label for best in future.result()]
                 found["top1"] += labels[0] == asked[future].label
@@ -61,35 +65,43 @@ def measure(world: World) -> Accuracy:
     return Accuracy(len(photos), found["top1"], found["top5"])
 
 
-def show_three(world: World) -> str:
+def show_three(deployment: Deployment, terminal: Terminal) -> str:
     """Three photos of different classes with their top five, and the function's answer to each, which must be the
     endpoint's. Returns a remark; raises StepFailed when they differ."""
-    photos = world.dataset.split("test")
+    photos = deployment.dataset.split("test")
     rows: list[tuple[str, ...]] = []
     for photo in (photos[0], photos[len(photos) // 2], photos[-1]):
-        best = guess(world, photo)
-        answer = through_function(world, photo)
+        best = guess(deployment, photo)
+        answer = through_function(deployment, photo)
         if answer != best[0].label:
             raise StepFailed(
                 f"The function says {answer} of {photo.key}, the endpoint {best[0].label}.", "Please report this."
             )
         five = "\n".join(f"{one.probability:6.1%}  {one.label}" for one in best)
         rows.append((photo.path.name, photo.label, five, answer))
-    world.terminal.table("Three photos", ("Photo", "It is", "The endpoint's top 5", "The function says"), rows)
+    terminal.table("Three photos", ("Photo", "It is", "The endpoint's top 5", "The function says"), rows)
     return f"{len(rows)} calls of the function"
 
 
-def through_function(world: World, photo: Photo) -> str:
-    """The label that the Lambda function answers for a photo in S3, in the form of the plan's system."""
-    system, request = world.plan.settings.system, {"s3": f"s3://{world.plan.bucket}/data/{photo.key}"}
-    event = {"endpoint_name": world.plan.endpoint, "request_dict": json.dumps(request)} if system == "C" else request
-    reply = world.clients.lambda_.invoke(FunctionName=world.plan.function, Payload=json.dumps(event))
+def through_function(deployment: Deployment, photo: Photo) -> str:
+    """The label that the Lambda function answers for a photo in S3, in the form of the blueprint's system."""
+    system, request = (
+        deployment.blueprint.settings.system,
+        {"s3": f"s3://{deployment.blueprint.bucket}/data/{photo.key}"},
+    )
+    event = (
+        {"endpoint_name": deployment.blueprint.endpoint, "request_dict": json.dumps(request)}
+        if system == "C"
+        else request
+    )
+    reply = deployment.clients.lambda_.invoke(FunctionName=deployment.blueprint.function, Payload=json.dumps(event))
     answer = json.loads(reply["Payload"].read())
     try:
-        return world.dataset.classes[_class_number(system, answer)]
+        return deployment.dataset.classes[_class_number(system, answer)]
     except (ValueError, TypeError, KeyError, IndexError):
         raise StepFailed(
-            f"The function answered {json.dumps(answer)[:500]}", f"Read its log group {world.plan.function_logs}."
+            f"The function answered {json.dumps(answer)[:500]}",
+            f"Read its log group {deployment.blueprint.function_logs}.",
         ) from None
 
 

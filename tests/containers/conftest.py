@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import digits
 from infra.clients import Clients, connect
+from infra.data import digits
 from infra.paths import CHECKOUT
 from tests.e2e.conftest import CLIENT, EACH, EPOCHS, free_port
 
@@ -59,7 +59,7 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     def run(self, *arguments: str, **more: str) -> tuple[int, str]:
-        """A command of infra as a user's shell runs it: its exit code and all it printed."""
+        """A verb of infra as a user's shell runs it: its exit code and all it printed."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "DOCKER_HOST") if name in os.environ}
         environment = kept | {
             "STAGEMAKER_PROJECT": self.project,
@@ -69,7 +69,7 @@ class Stack:
             "COLUMNS": "200",
         }
         done = subprocess.run(
-            [str(CLIENT), "-m", *arguments],
+            [str(CLIENT), "-m", "infra", *arguments],
             cwd=CHECKOUT,
             env=environment | more,
             stdin=subprocess.DEVNULL,
@@ -88,14 +88,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     data = digits.make(tmp_path_factory.mktemp("data") / "digits", per_class=EACH)
     one = Stack(PROJECT, free_port(), free_port(), data)
     yield one
-    one.run("infra.compose", "down")
+    one.run("stop", "--docker")
     assert left_in_the_engine() == []
 
 
 @pytest.fixture(scope="session")
 def demo(place: Stack) -> str:
     """What the demo printed; it leaves its stack up."""
-    code, output = place.run("infra.demo", "--docker", "--keep", EPOCHS)
+    code, output = place.run("demo", "--docker", "--keep", EPOCHS)
     assert code == 0, output
     return output
 

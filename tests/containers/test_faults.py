@@ -26,7 +26,7 @@ def commands(folder: Path, **scripts: str) -> str:
     return f"{folder}:{os.environ['PATH']}"
 
 
-@pytest.mark.parametrize("command", [("infra.compose", "up"), ("infra.demo", "--docker")])
+@pytest.mark.parametrize("command", [("start", "--docker"), ("demo", "--docker")])
 def test_no_engine(fault: Stack, command: tuple[str, ...]) -> None:
     code, output = fault.run(*command, DOCKER_HOST="unix:///nowhere/docker.sock", DATA="")
     assert code == 1
@@ -35,14 +35,14 @@ def test_no_engine(fault: Stack, command: tuple[str, ...]) -> None:
 
 
 def test_no_docker(fault: Stack, tmp_path: Path) -> None:
-    code, output = fault.run("infra.compose", "up", PATH=str(tmp_path))
+    code, output = fault.run("start", "--docker", PATH=str(tmp_path))
     assert code == 1
     assert "The command `docker` was not found." in output
 
 
 def test_compose_v1_only(fault: Stack, tmp_path: Path) -> None:
     docker = f'[ "$1" = compose ] && exit 1; exec {shutil.which("docker")} "$@"'
-    code, output = fault.run("infra.compose", "up", PATH=commands(tmp_path, docker=docker, docker_compose="exit 0"))
+    code, output = fault.run("start", "--docker", PATH=commands(tmp_path, docker=docker, docker_compose="exit 0"))
     assert code == 1
     assert "docker-compose is version 1" in output
 
@@ -52,7 +52,7 @@ def test_a_port_that_is_taken(fault: Stack, variable: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        code, output = fault.run("infra.compose", "up", **{variable: str(taken.getsockname()[1])})
+        code, output = fault.run("start", "--docker", **{variable: str(taken.getsockname()[1])})
     assert code == 1
     assert f"Choose another, such as {variable}=" in output
     assert left_in_the_engine(PROJECT) == []

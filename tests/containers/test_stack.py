@@ -11,9 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.clients import Clients
-from infra.steps import STEPS
 from tests.containers.conftest import PROJECT, Stack, docker, left_in_the_engine, of_compose, started
-from tests.e2e.conftest import EPOCHS, accuracy
+from tests.e2e.conftest import EPOCHS, TITLES, accuracy
 
 LIMIT_S = 300
 BUCKET = "stagemaker-demo-000000000000-us-east-1"
@@ -66,8 +65,8 @@ def own_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_the_whole_path(demo: str, place: Stack) -> None:
     assert accuracy(demo) >= 0.8, demo
-    for step in STEPS:
-        assert f"> {step.title}" in demo
+    for title in TITLES:
+        assert f"> {title}" in demo
     assert "valid_accuracy=" in demo, "the training's log lines reach the terminal"
     assert f"listens on 127.0.0.1:{min(place.port, place.registry_port)}" in demo
     assert "make down" in demo
@@ -80,15 +79,15 @@ def test_everything_ran_in_containers_of_its_own(clients: Clients) -> None:
     assert clients.sagemaker.list_endpoints()["Endpoints"][0]["EndpointStatus"] == "InService"
 
 
-def test_a_second_up_changes_nothing(demo: str, place: Stack) -> None:
-    code, output = place.run("infra.bootstrap", "up", EPOCHS)
+def test_a_second_deploy_changes_nothing(demo: str, place: Stack) -> None:
+    code, output = place.run("deploy", EPOCHS)
     assert code == 0, output
     assert "Nothing changed: all is as planned." in output
 
 
 def test_invoke_shows_five_labels(demo: str, place: Stack) -> None:
     photo = place.data / "test" / "digit-7" / "7-017.png"
-    code, output = place.run("infra.invoke", IMAGE=str(photo))
+    code, output = place.run("invoke", IMAGE=str(photo))
     assert code == 0, output
     assert output.count("digit-") >= 5
 
@@ -169,7 +168,7 @@ def test_an_image_that_is_nowhere_is_refused(clients: Clients, role: str) -> Non
 
 
 def test_a_pushed_image_runs_as_function_and_as_job(clients: Clients, place: Stack, role: str) -> None:
-    code, output = place.run("infra.images", "push", "--target", "local", "lambda")
+    code, output = place.run("push", "--target", "local", "lambda")
     assert code == 0, output
     ecr = clients_for(place, "ecr")
     repository = ecr.describe_repositories(repositoryNames=["stagemaker/lambda"])["repositories"][0]
@@ -252,24 +251,24 @@ def test_down_leaves_nothing_even_of_a_stack_that_was_killed(clients: Clients, p
     registry = f"localhost:{place.registry_port}"
     docker("tag", "stagemaker/lambda:latest", f"{registry}/stagemaker/lambda:pushed")
     docker("kill", localstack())
-    code, output = place.run("infra.compose", "down")
+    code, output = place.run("stop", "--docker")
     assert (code, output.splitlines()[-1]) == (0, "Stopped.")
     assert left_in_the_engine() == []
     assert registry not in docker("image", "ls", "--format", "{{.Repository}}")
     assert docker("image", "ls", "--quiet", "stagemaker/lambda:latest"), "only the name at the registry is gone"
     for command in ("status", "logs"):
-        assert place.run("infra.compose", command) == (1, "Nothing runs: make start, or in containers make up\n")
+        assert place.run(command) == (1, "Nothing runs: make start, or in containers make up\n")
 
 
 def test_up_status_down(place: Stack) -> None:
-    code, output = place.run("infra.compose", "up")
+    code, output = place.run("start", "--docker")
     assert code == 0, output
     assert f"AWS_ENDPOINT_URL={place.endpoint}" in output
-    code, said = place.run("infra.compose", "status")
+    code, said = place.run("status")
     assert code == 0
     assert said in output
-    assert "already runs in containers" in place.run("infra.compose", "up")[1]
-    assert place.run("infra.compose", "down")[0] == 0
+    assert "already runs in containers" in place.run("start", "--docker")[1]
+    assert place.run("stop", "--docker")[0] == 0
     assert left_in_the_engine() == []
 
 

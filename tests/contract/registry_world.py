@@ -133,12 +133,12 @@ class World:
         self.images.append(docker("import", "--change", change, str(archive), name))
         return name
 
-    def push(self, *arguments: str, command: str = "push") -> tuple[int, str]:
-        """`python -m infra.images push`, as `make push` runs it; its exit code and all that it says."""
+    def push(self, *arguments: str) -> tuple[int, str]:
+        """`python -m infra push`, as `make push` runs it; its exit code and all that it says."""
         environment = {**os.environ, "AWS_ENDPOINT_URL": self.localstack.endpoint, "TMPDIR": str(self.temporary)}
         python = str(ROOT / ".stagemaker/env/client/bin/python")
         done = subprocess.run(
-            [python, "-m", "infra.images", command, *arguments],
+            [python, "-m", "infra", "push", *arguments],
             cwd=ROOT,
             env={**environment, "COLUMNS": "200"},
             capture_output=True,

@@ -374,9 +374,9 @@ def test_make_push(world: World) -> None:
     code, said = world.push("never-built")
     assert code == 1
     assert "There is no image stagemaker/never-built:latest." in said
-    code, said = world.push(name, command="destroy")
+    code, said = world.push("--delete", name)
     assert (code, "deleted: repository stagemaker/" + name in said) == (0, True)
-    code, said = world.push(name, command="destroy")
+    code, said = world.push("--delete", name)
     assert (code, "Nothing was there to delete." in said) == (0, True)
     world.service.kill()
     try:

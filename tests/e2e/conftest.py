@@ -10,14 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from infra import digits, stack
+from infra import hosts
 from infra.clients import Clients, connect
+from infra.data import digits
+from infra.hosts.host import Host, RunningStack
 from infra.paths import CHECKOUT, Paths, paths
-from infra.stack import Running
 
 CLIENT = paths({}).environments / "client" / "bin" / "python"
 EACH = 40  # digits of a class: 28 to train, 6 to valid, 6 to test
 EPOCHS = "--set=epochs=6"
+TITLES = (
+    "Bucket", "Data in S3", "Role of training and hosting", "Training job", "Model", "Endpoint configuration",
+    "Endpoint", "Role of the function", "Function",
+)  # fmt: skip
 
 
 def free_port() -> int:
@@ -55,16 +60,22 @@ class Place:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return kept | {
             "STAGEMAKER_STATE": str(self.where.state),
+            "STAGEMAKER_PROJECT": "stagemaker-e2e",  # a stack in containers is not this one
             "PORT": str(self.port),
             "DATA": str(self.digits),
             "COLUMNS": "200",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
+    @property
+    def host(self) -> Host:
+        """The host that runs the stack of this place."""
+        return hosts.choose(docker=False, environ=self.environ)
+
     def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        """A command of infra as a user's shell runs it, in the environment that the Makefile gives it."""
+        """A verb of infra as a user's shell runs it, in the environment that the Makefile gives it."""
         return subprocess.Popen(
-            [str(CLIENT), "-m", *arguments],
+            [str(CLIENT), "-m", "infra", *arguments],
             cwd=CHECKOUT,
             env=self.environ | more,
             stdin=subprocess.DEVNULL,
@@ -96,8 +107,9 @@ def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(tmp_path: Path, small_digits: Path) -> Iterator[Place]:
     """A free place; whatever a test leaves there is ended, and makes the test fail."""
     where = paths({"STAGEMAKER_STATE": str(tmp_path / "state")})
-    yield Place(where, free_port(), small_digits)
-    stack.stop(where)
+    one = Place(where, free_port(), small_digits)
+    yield one
+    one.host.stop()
     assert leftovers(tmp_path) == []
 
 
@@ -107,19 +119,19 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory, small_digits: Path) -
     folder = tmp_path_factory.mktemp("stack")
     where = paths({"STAGEMAKER_STATE": str(folder / "state")})
     one = Place(where, free_port(), small_digits)
-    stack.start(where, one.port, stays=False)
+    one.host.start(one.port, stays=False)
     yield one
-    stack.stop(where)
+    one.host.stop()
     assert leftovers(folder) == []
 
 
 @pytest.fixture(scope="module")
-def running(shared_place: Place) -> Running:
-    found = stack.status(shared_place.where)
+def running(shared_place: Place) -> RunningStack:
+    found = shared_place.host.status()
     assert found is not None
     return found
 
 
 @pytest.fixture(scope="module")
-def clients(running: Running) -> Clients:
+def clients(running: RunningStack) -> Clients:
     return connect("local", "us-east-1", {"AWS_ENDPOINT_URL": running.endpoint})

@@ -13,9 +13,9 @@ import boto3
 import pytest
 
 from infra.clients import Clients
+from infra.hosts.host import RunningStack
 from infra.paths import CHECKOUT, paths
 from infra.resources.function import pack
-from infra.stack import Running
 from tests.e2e.conftest import Place
 
 ROLE = {
@@ -47,7 +47,7 @@ def wait_for(call: Callable[[], dict[str, Any]], key: str, until: str, limit_s: 
 
 
 @pytest.fixture
-def session(running: Running, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+def session(running: RunningStack, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", running.endpoint)
@@ -110,7 +110,7 @@ def test_every_step_with_boto3(session: boto3.Session, shared_place: Place) -> N
     assert json.loads(reply["body"])[0] == pytest.approx(logits, abs=1e-4)
 
 
-def test_steps_with_the_aws_cli(running: Running, shared_place: Place, tmp_path: Path, clients: Clients) -> None:
+def test_steps_with_the_aws_cli(running: RunningStack, shared_place: Place, tmp_path: Path, clients: Clients) -> None:
     program = aws_cli()
     if program is None:
         pytest.skip("there is no aws CLI on this machine")

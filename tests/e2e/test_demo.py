@@ -5,11 +5,9 @@ import socket
 import tempfile
 from pathlib import Path
 
-from infra import stack
 from infra.clients import Clients, connect
 from infra.paths import CHECKOUT
-from infra.steps import STEPS
-from tests.e2e.conftest import EPOCHS, Place, accuracy, leftovers
+from tests.e2e.conftest import EPOCHS, TITLES, Place, accuracy, leftovers
 
 
 def folders(place: Place) -> set[str]:
@@ -20,14 +18,14 @@ def folders(place: Place) -> set[str]:
 def test_from_data_to_proof_and_nothing_left(place: Place, tmp_path: Path) -> None:
     elsewhere = set(Path(tempfile.gettempdir()).glob("localstack*"))
     before = {path.name for path in CHECKOUT.iterdir()}
-    code, output = place.run("infra.demo", EPOCHS)
+    code, output = place.run("demo", EPOCHS)
     assert code == 0, output
     assert accuracy(output) >= 0.8, output
-    for step in STEPS:
-        assert f"> {step.title}" in output
+    for title in TITLES:
+        assert f"> {title}" in output
     assert "valid_accuracy=" in output, "the training's log lines reach the terminal"
     assert "Three photos" in output
-    assert output.count("created: ") >= len(STEPS)
+    assert output.count("created: ") >= len(TITLES)
     assert "listens on 127.0.0.1:" in output
     assert "resources deleted, LocalStack stopped" in output
     assert leftovers(tmp_path) == []
@@ -39,12 +37,12 @@ def test_from_data_to_proof_and_nothing_left(place: Place, tmp_path: Path) -> No
 
 
 def check_the_four_systems(place: Place, clients: Clients) -> None:
-    """Each system's event and answer, by updating the one function: `up` changes that and nothing else."""
+    """Each system's event and answer, by updating the one function: `deploy` changes that and nothing else."""
     image = {"s3": f"s3://stagemaker-demo-{clients.account}-us-east-1/data/test/digit-7/7-017.png"}
     asked = {"endpoint_name": "stagemaker-demo", "request_dict": json.dumps(image)}
     answers = {}
     for system, event in {"A": image, "B": image, "C": asked, "E": image}.items():
-        code, output = place.run("infra.bootstrap", "up", EPOCHS, f"--system={system}")
+        code, output = place.run("deploy", EPOCHS, f"--system={system}")
         assert code == 0, output
         assert "1 of " in output, output
         answer = clients.lambda_.invoke(FunctionName="stagemaker-demo-proxy", Payload=json.dumps(event))
@@ -58,29 +56,29 @@ def check_the_four_systems(place: Place, clients: Clients) -> None:
 
 
 def test_keep_leaves_it_up_and_says_how_to_use_and_end_it(place: Place, tmp_path: Path) -> None:
-    code, output = place.run("infra.demo", EPOCHS, KEEP="1")
+    code, output = place.run("demo", EPOCHS, KEEP="1")
     assert code == 0, output
     assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{place.port}" in output
     assert "make stop" in output
-    running = stack.status(place.where)
+    running = place.host.status()
     assert running is not None
     clients = connect("local", "us-east-1", {"AWS_ENDPOINT_URL": running.endpoint})
     (endpoint,) = clients.sagemaker.list_endpoints()["Endpoints"]
     assert endpoint["EndpointStatus"] == "InService"
 
-    code, output = place.run("infra.bootstrap", "up", EPOCHS)
+    code, output = place.run("deploy", EPOCHS)
     assert code == 0, output
     assert "Nothing changed: all is as planned." in output
     assert "0 of 400 photos sent" in output
 
     check_the_four_systems(place, clients)
 
-    assert place.run("infra.stack", "stop") == (0, "Stopped.\n")
+    assert place.run("stop") == (0, "Stopped.\n")
     assert leftovers(tmp_path) == []
 
 
 def test_a_bad_hyperparameter_ends_it_with_the_reason(place: Place, tmp_path: Path) -> None:
-    code, output = place.run("infra.demo", "--set=epoch=3")
+    code, output = place.run("demo", "--set=epoch=3")
     assert code == 1
     failed = output[output.index("Failed:") :]
     assert "did you mean 'epochs'?" in failed
@@ -89,7 +87,7 @@ def test_a_bad_hyperparameter_ends_it_with_the_reason(place: Place, tmp_path: Pa
 
 
 def test_a_bad_data_set_ends_it_before_anything_starts(place: Place, tmp_path: Path) -> None:
-    code, output = place.run("infra.demo", DATA=str(tmp_path / "none"))
+    code, output = place.run("demo", DATA=str(tmp_path / "none"))
     assert code == 1
     assert "Failed: There is no folder" in output
     assert not place.where.record.exists()
@@ -99,7 +97,7 @@ def test_a_port_that_is_taken(place: Place) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", place.port))
         other.listen()
-        code, output = place.run("infra.demo")
+        code, output = place.run("demo")
     assert code == 1
     assert f"Port {place.port} of 127.0.0.1 is taken" in output
     assert "PORT=" in output

@@ -21,7 +21,7 @@ ENDS_WITHIN_S = 45
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_nothing_is_left(place: Place, tmp_path: Path, moment: str) -> None:
     epochs = EPOCHS if moment == "epoch=" else "--set=epochs=1"  # for what comes after the training
-    with place.start("infra.demo", epochs) as process:
+    with place.start("demo", epochs) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if moment in line:
@@ -39,7 +39,7 @@ def test_nothing_is_left(place: Place, tmp_path: Path, moment: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_nor_by_other_signals(place: Place, tmp_path: Path, number: signal.Signals) -> None:
-    with place.start("infra.demo", EPOCHS) as process:
+    with place.start("demo", EPOCHS) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "epoch=" in line:

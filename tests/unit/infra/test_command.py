@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 from rich.console import Console
 
-from infra import command, compose, invoke
+from infra import command
+from infra.cli import main
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
 from infra.terminal import Terminal
@@ -72,7 +73,7 @@ def test_invoke_says_what_is_wrong_with_the_file(
     monkeypatch.setenv("COLUMNS", "200")
     if name and content is not None:
         (tmp_path / name).write_bytes(content)
-    assert invoke.main([str(tmp_path / name)] if name else []) == 1
+    assert main(["invoke", *([str(tmp_path / name)] if name else [])]) == 1
     said = capsys.readouterr().out
     assert reason in said
     assert "Next: make invoke IMAGE=" in said
@@ -83,15 +84,17 @@ def test_up_looks_at_the_ports_before_it_builds(
     variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv(variable, "abc")
+    monkeypatch.setenv("STAGEMAKER_STATE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert compose.main(["up"]) == 1
-    assert f"Failed: {variable}=abc is not a port" in capsys.readouterr().err
+    assert main(["start", "--docker"]) == 1
+    assert f"Failed: {variable}=abc is not a port" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["up", "logs"])
+@pytest.mark.parametrize("arguments", [["start", "--docker"], ["logs"]])
 def test_without_docker_one_sentence_says_so(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("STAGEMAKER_STATE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert compose.main([name]) == 1
-    assert "Failed: The command `docker` was not found." in capsys.readouterr().err
+    assert main(arguments) == 1
+    assert "Failed: The command `docker` was not found." in capsys.readouterr().out

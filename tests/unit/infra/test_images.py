@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from infra import images
+from infra.cli import main
 
 
 def image(**labels: str) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def test_without_docker_one_sentence_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
-    assert images.main(["push"]) == 1
+    assert main(["push"]) == 1
     said = capsys.readouterr().out
     assert "Failed: The command `docker` was not found." in said
     assert "Next: Start or install Docker" in said

@@ -1,0 +1,191 @@
+"""The command line: one table of verbs with their options and what they say. `infra.verbs`, which does the work, is
+imported only when a verb runs, so that `--help` answers at once."""
+
+import os
+from argparse import ArgumentParser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.paths import paths
+from infra.settings import SYSTEMS, DeploymentSettings
+
+_DEFAULTS = DeploymentSettings()
+_IS_IT_RUNNING = "Is the stack running? `make start` starts it, `make up` in containers."
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What a user can do. `next_step` is the advice when AWS's interface fails, `interrupted` is said on Ctrl-C."""
+
+    name: str
+    summary: str
+    add_options: Callable[[ArgumentParser], None]
+    next_step: str
+    interrupted: str = "Interrupted."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the verb that the arguments name. The exit code: 0 when it is done, 1 when not, 130 on Ctrl-C. Raises
+    SystemExit with code 2 for arguments that are none."""
+    options = _parser().parse_args(arguments)
+    verb: Verb = options.verb
+
+    from infra import command, verbs
+    from infra.terminal import Terminal
+
+    terminal = Terminal()
+    return command.run(
+        lambda interrupts: verbs.RUN[verb.name](verbs.Call(options, terminal, interrupts)), terminal,
+        next_step=verb.next_step, interrupted=verb.interrupted,
+    )  # fmt: skip
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="python -m infra", description="Runs the stack, and deploys the workload on it.")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for verb in VERBS:
+        one = verbs.add_parser(
+            verb.name, help=verb.summary, description=f"{verb.summary[0].upper()}{verb.summary[1:]}."
+        )
+        one.set_defaults(verb=verb)
+        verb.add_options(one)
+    return parser
+
+
+def _no_options(parser: ArgumentParser) -> None:
+    """The verb takes none."""
+
+
+def _add_docker(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--docker", action="store_true", default=_is_set("DOCKER"), help="in containers, not processes (or DOCKER=1)"
+    )
+
+
+def _add_target(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--target", choices=("local", "aws"), default="local", help="the stack on this machine, or AWS (default: local)"
+    )
+
+
+def _add_region(parser: ArgumentParser) -> None:
+    parser.add_argument("--region", default=_DEFAULTS.region, help="default: %(default)s")
+
+
+def _add_project(parser: ArgumentParser) -> None:
+    parser.add_argument("--project", default=_DEFAULTS.project, help="begins every name (default: %(default)s)")
+    _add_region(parser)
+
+
+def _add_content(parser: ArgumentParser) -> None:
+    _add_project(parser)
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ["DATA"]) if os.environ.get("DATA") else None,
+        help="folder of train/ valid/ test/ of class folders (default: $DATA, else scikit-learn's digits)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--system", choices=SYSTEMS, default=_DEFAULTS.system, help="the function's form (default: %(default)s)"
+    )
+    parser.add_argument("--pretrained", type=Path, help="starting weights, sent as the channel `pretrained`")
+    parser.add_argument(
+        "--images", choices=("built", "pushed"), default="built",
+        help="on this machine: the images as built here, or as `make push` put them into ECR (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="hyperparameters",
+        help="a hyperparameter, such as epochs=5; may be given again",
+    )  # fmt: skip
+
+
+def _add_demo(parser: ArgumentParser) -> None:
+    _add_docker(parser)
+    parser.add_argument("--keep", action="store_true", default=_is_set("KEEP"), help="leave the stack up (or KEEP=1)")
+    _add_content(parser)
+
+
+def _add_deploy(parser: ArgumentParser) -> None:
+    _add_target(parser)
+    _add_content(parser)
+
+
+def _add_plan(parser: ArgumentParser) -> None:
+    _add_deploy(parser)
+    parser.add_argument("--destroy", action="store_true", help="show what `destroy` would delete instead")
+
+
+def _add_destroy(parser: ArgumentParser) -> None:
+    _add_target(parser)
+    _add_project(parser)
+
+
+def _add_invoke(parser: ArgumentParser) -> None:
+    parser.add_argument("image", type=Path, nargs="?", default=os.environ.get("IMAGE") or None, help="default: $IMAGE")
+    parser.add_argument("--endpoint", default=_DEFAULTS.project, help="default: %(default)s")
+    _add_target(parser)
+    _add_region(parser)
+
+
+def _add_push(parser: ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="such as trainer (default: all that are built)")
+    parser.add_argument("--build", action="store_true", help="build what is pushed first")
+    parser.add_argument("--delete", action="store_true", help="delete the images' repositories instead")
+    _add_target(parser)
+    _add_region(parser)
+
+
+def _add_data(parser: ArgumentParser) -> None:
+    parts = parser.add_subparsers(metavar="PART", required=True, dest="part")
+    fetch = parts.add_parser("fetch", help="download and unpack the 133 dog breeds; run it again to resume")
+    fetch.add_argument("--url", help="the archive (default: the publisher's)")
+    fetch.add_argument("--sha256", default="", help="the archive's digest, if you know it: any other is refused")
+    fetch.add_argument(
+        "--to", type=Path, default=paths().data / "dogImages", dest="folder", help="default: .stagemaker/data/dogImages"
+    )
+    check = parts.add_parser("check", help="say whether a folder is a data set")
+    check.add_argument("folder", type=Path)
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "") not in ("", "0")
+
+
+_GO_ON = "Interrupted. Run it again to go on, or `destroy` to delete what is there."
+VERBS = (
+    Verb(
+        "demo", "train, deploy and call a real model on this machine, then delete everything again",
+        _add_demo, "Please report this.", "Interrupted: everything was stopped.",
+    ),
+    Verb(
+        "start", "start LocalStack with the plugin on 127.0.0.1:$PORT, and wait until it answers",
+        _add_docker, "Read LocalStack's log: .stagemaker/state/log", "Interrupted: everything was stopped.",
+    ),
+    Verb("stop", "stop the stack and all that it started", _add_docker, "Run it again."),
+    Verb("status", "say whether the stack runs, and how to talk to it", _no_options, "Run it again."),
+    Verb("logs", "follow the log of the stack", _no_options, "Run it again.", "The stack goes on."),
+    Verb("plan", "show what `deploy` would change, and change nothing", _add_plan, _IS_IT_RUNNING),
+    Verb(
+        "deploy", "make what is missing and change what differs; a second run changes nothing",
+        _add_deploy, _IS_IT_RUNNING, _GO_ON,
+    ),
+    Verb("train", "do the part of `deploy` up to the trained model", _add_deploy, _IS_IT_RUNNING, _GO_ON),
+    Verb(
+        "destroy", "delete all that `deploy` ever made for the project, last first",
+        _add_destroy, _IS_IT_RUNNING, "Interrupted. Run it again to go on.",
+    ),
+    Verb(
+        "invoke", "ask the endpoint what is in a photo", _add_invoke,
+        "Is there an endpoint? `make deploy-local` makes it.",
+    ),
+    Verb(
+        "push", "push the images to ECR", _add_push,
+        "Does the stack run in containers (`make status`)? On AWS: do your credentials allow ecr:*Repository*, "
+        "ecr:*Image* and ecr:*Layer*?",
+        "Interrupted. Run it again: layers that were sent whole are not sent again.",
+    ),
+    Verb(
+        "data", "fetch or check a data set of photos by class", _add_data,
+        "Please report this.", "Interrupted. What was downloaded is kept: run it again to go on.",
+    ),
+    Verb("clean", "stop the stack, and remove the images that were built", _no_options, "Run it again."),
+)  # fmt: skip

@@ -1,0 +1,160 @@
+"""What each verb of the command line does: the table at the end has a function for each."""
+
+import os
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from infra import demo, docker, engine, hosts, images, invoke
+from infra.blueprint import Blueprint
+from infra.clients import connect
+from infra.data import dataset, fetch
+from infra.deployment import connect_to, deployment_of, existing, load_data, settings_of
+from infra.hosts.host import Host, RunningStack, chosen_port
+from infra.interrupts import Interrupts
+from infra.resources import titles
+from infra.resources.resource import Resource
+from infra.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class Call:
+    """A verb with its options, the terminal to write to, and the signals that may come."""
+
+    options: Namespace
+    terminal: Terminal
+    interrupts: Interrupts
+
+
+def _demo(call: Call) -> None:
+    demo.run(call.options, hosts.choose(docker=call.options.docker), call.interrupts, call.terminal)
+
+
+def _start(call: Call) -> None:
+    host, port = hosts.choose(docker=call.options.docker), chosen_port(os.environ)
+    if host.images:
+        host.check_can_start(port)  # before a build of minutes
+        images.build(*host.images)
+    _say_how(host, host.start(port, stays=True, held=call.interrupts.held))
+
+
+def _stop(call: Call) -> None:
+    with call.interrupts.held():
+        print("Stopped." if hosts.choose(docker=call.options.docker).stop() else "Nothing ran.")
+
+
+def _status(_: Call) -> int:
+    found = [(host, running) for host in hosts.every_host() if (running := host.status())]
+    for host, running in found:
+        _say_how(host, running)
+    return 0 if found else _nothing_runs()
+
+
+def _logs(_: Call) -> int:
+    for host in hosts.every_host():
+        if (code := host.follow_log()) is not None:
+            return code
+    return _nothing_runs()
+
+
+def _say_how(host: Host, running: RunningStack) -> None:
+    print(f"To talk to it:\n{running.how_to_talk()}\nTo end it: {host.stop_command}")
+
+
+def _nothing_runs() -> int:
+    print("Nothing runs: make start, or in containers make up")
+    return 1
+
+
+def _plan(call: Call) -> None:
+    plan = engine.plan_destroy(_existing(call)) if call.options.destroy else engine.plan(_wanted(call))
+    for line in plan.lines():
+        call.terminal.say(line)
+
+
+def _deploy(call: Call) -> None:
+    _apply(_wanted(call), call.terminal)
+
+
+def _train(call: Call) -> None:
+    _apply(engine.needed_for(titles.TRAINING_JOB, _wanted(call)), call.terminal)
+
+
+def _apply(resources: list[Resource], terminal: Terminal) -> None:
+    actions = engine.apply(resources, terminal)
+    changed = sum(action != "unchanged" for action in actions)
+    terminal.summary()
+    terminal.say(
+        f"{changed} of {len(actions)} steps changed something." if changed else "Nothing changed: all is as planned."
+    )
+
+
+def _destroy(call: Call) -> None:
+    count = engine.destroy(_existing(call), call.terminal.say)
+    call.terminal.say(f"Deleted {count} resources." if count else "Nothing was there to delete.")
+
+
+def _wanted(call: Call) -> list[Resource]:
+    """What the options ask to deploy; what is wrong with them is said before AWS is asked."""
+    options = call.options
+    settings_of(options.project, options.region, options.system)
+    clients = connect_to(call.options.target, call.options.region)
+    data = load_data(call.options.data)
+    return deployment_of(call.options, clients, data).resources(call.terminal)
+
+
+def _existing(call: Call) -> list[Resource]:
+    """What there may be of the project that the options name."""
+    settings = settings_of(call.options.project, call.options.region)
+    clients = connect_to(call.options.target, settings.region)
+    return existing(clients, Blueprint(settings, clients.account, data_digest=""), call.terminal)
+
+
+def _invoke(call: Call) -> None:
+    options = call.options
+    invoke.show_labels(options.image, options.endpoint, options.target, options.region, call.terminal)
+
+
+def _push(call: Call) -> None:
+    options = call.options
+    if options.delete:
+        if not images.destroy(connect(options.target, options.region), options.names, call.terminal):
+            call.terminal.say("Nothing was there to delete.")
+        return
+    docker.require_engine()
+    clients = connect(options.target, options.region)  # before a build of minutes
+    if options.build:
+        images.build(*(options.names or images.NAMES))
+    images.show(images.push(clients, options.names, call.terminal), call.terminal)
+
+
+def _data(call: Call) -> None:
+    options = call.options
+    if options.part == "fetch":
+        fetch.fetch(options.url or fetch.DOG_IMAGES_URL, options.folder, options.sha256.lower(), call.terminal)
+    found = dataset.load(options.folder)
+    call.terminal.say(f"{found}. Use it: DATA={found.folder} make demo")
+
+
+def _clean(call: Call) -> None:
+    with call.interrupts.held():
+        stopped = [host.stop() for host in hosts.every_host()]
+    print("Stopped." if any(stopped) else "Nothing ran.")
+    print(f"{images.remove_built()} images removed.")
+
+
+RUN: Mapping[str, Callable[[Call], int | None]] = {
+    "demo": _demo,
+    "start": _start,
+    "stop": _stop,
+    "status": _status,
+    "logs": _logs,
+    "plan": _plan,
+    "deploy": _deploy,
+    "train": _train,
+    "destroy": _destroy,
+    "invoke": _invoke,
+    "push": _push,
+    "data": _data,
+    "clean": _clean,
+}
