@@ -1,33 +1,25 @@
 """Which operations are ours, as the stage that LocalStack runs is composed: a new one needs a case in a test."""
 
-import time
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import botocore.session
-from botocore import xform_name
-
-from stagemaker.api.operation import find
-from stagemaker.app import Stage
-from stagemaker.registry.ecr import Ecr
+from stagemaker.api.operation import Service
+from stagemaker.app import App
 from stagemaker.runtime.fake import FakeRuntime
 from stagemaker.settings import Settings
 
 
 @cache
-def own_operations() -> dict[str, list[str]]:
-    """By service."""
+def own_services() -> dict[str, Service]:
+    """The table, of an App that has been closed."""
     with TemporaryDirectory() as folder:
         settings = Settings(process=None, docker=None, work_dir=Path(folder, "work"), gateway_url="http://127.0.0.1:1")
-        stage = Stage(settings, FakeRuntime({}), Ecr(None, "127.0.0.1", time.time, b""))
-        stage.close()
-    session = botocore.session.get_session()
-    return {
-        name: [
-            operation
-            for operation in session.get_service_model(name).operation_names
-            if find(services, xform_name(operation))
-        ]
-        for name, services in stage.services.items()
-    }
+        app = App(settings, lambda _, supervisor: FakeRuntime({}, supervisor))
+        app.close()
+    return app.services
+
+
+def own_operations() -> dict[str, list[str]]:
+    """The names of our operations, by service."""
+    return {name: list(service.operations) for name, service in own_services().items()}

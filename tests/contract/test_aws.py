@@ -1,10 +1,11 @@
-"""S3, IAM and STS through a real LocalStack: what `aws.Aws` does for jobs and endpoints."""
+"""S3, IAM and STS through a real LocalStack: what `aws.account.Account` does for jobs and endpoints."""
 
 from pathlib import Path
 
 import pytest
 
-from stagemaker.aws.account import Aws, Clients
+from stagemaker.aws.account import Account
+from stagemaker.aws.clients import Clients
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from tests.contract.gateway import Gateway, make_bucket
@@ -14,7 +15,7 @@ MULTIPART_BYTES = (64 << 20) + 1  # one more than is sent in one piece
 
 
 @pytest.fixture(scope="module")
-def aws(gateway: Gateway) -> Aws:
+def account(gateway: Gateway) -> Account:
     objects = {
         "train/cat/1.txt": b"1",
         "train/dog/2 +é%.txt": b"2",
@@ -25,81 +26,81 @@ def aws(gateway: Gateway) -> Aws:
         "both/a/b": b"6",
     }
     make_bucket(gateway, "files", objects)
-    return Aws(Clients(gateway.url))
+    return Account(Clients(gateway.url))
 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_prefix_that_is_a_folder(aws: Aws, tmp_path: Path) -> None:
-    assert aws.download_prefix(SCOPE, "s3://files/train/", tmp_path) == 2
+def test_a_prefix_that_is_a_folder(account: Account, tmp_path: Path) -> None:
+    assert account.download_prefix(SCOPE, "s3://files/train/", tmp_path) == 2
     assert files(tmp_path) == {"cat/1.txt": b"1", "dog/2 +é%.txt": b"2"}
 
 
-def test_a_prefix_is_only_a_beginning(aws: Aws, tmp_path: Path) -> None:
-    assert aws.download_prefix(SCOPE, "s3://files/trai", tmp_path) == 3
+def test_a_prefix_is_only_a_beginning(account: Account, tmp_path: Path) -> None:
+    assert account.download_prefix(SCOPE, "s3://files/trai", tmp_path) == 3
     assert set(files(tmp_path)) == {"train/cat/1.txt", "train/dog/2 +é%.txt", "trainer/x"}
 
 
-def test_a_cancelled_download_leaves_the_rest(aws: Aws, tmp_path: Path) -> None:
-    aws.download_prefix(SCOPE, "s3://files/train/", tmp_path, cancelled=lambda: True)
+def test_a_cancelled_download_leaves_the_rest(account: Account, tmp_path: Path) -> None:
+    account.download_prefix(SCOPE, "s3://files/train/", tmp_path, cancelled=lambda: True)
     assert files(tmp_path) == {}
 
 
-def test_one_object(aws: Aws, tmp_path: Path) -> None:
-    assert aws.download_prefix(SCOPE, "s3://files/train/cat/1.txt", tmp_path) == 1
+def test_one_object(account: Account, tmp_path: Path) -> None:
+    assert account.download_prefix(SCOPE, "s3://files/train/cat/1.txt", tmp_path) == 1
     assert files(tmp_path) == {"1.txt": b"1"}
 
 
-def test_nothing_there(aws: Aws, tmp_path: Path) -> None:
-    assert aws.download_prefix(SCOPE, "s3://files/none", tmp_path / "new") == 0
-    assert not aws.prefix_has_objects(SCOPE, "s3://files/train/empty/")
-    assert aws.prefix_has_objects(SCOPE, "s3://files/train")
-    assert aws.bucket_region(SCOPE, "s3://no-such-bucket/x") is None
-    assert aws.bucket_region(SCOPE, "s3://files/x") == "eu-west-1"
-    assert aws.object_exists(SCOPE, "s3://files/trainer/x")
-    assert not aws.object_exists(SCOPE, "s3://files/trainer")
+def test_nothing_there(account: Account, tmp_path: Path) -> None:
+    assert account.download_prefix(SCOPE, "s3://files/none", tmp_path / "new") == 0
+    assert not account.prefix_has_objects(SCOPE, "s3://files/train/empty/")
+    assert account.prefix_has_objects(SCOPE, "s3://files/train")
+    assert account.bucket_region(SCOPE, "s3://no-such-bucket/x") is None
+    assert account.bucket_region(SCOPE, "s3://files/x") == "eu-west-1"
+    assert account.object_exists(SCOPE, "s3://files/trainer/x")
+    assert not account.object_exists(SCOPE, "s3://files/trainer")
     with pytest.raises(ApiError, match="does not exist"):
-        aws.list_prefix(SCOPE, "s3://no-such-bucket/x")
+        account.list_prefix(SCOPE, "s3://no-such-bucket/x")
 
 
-def test_a_key_cannot_leave_the_folder(aws: Aws, tmp_path: Path) -> None:
+def test_a_key_cannot_leave_the_folder(account: Account, tmp_path: Path) -> None:
     with pytest.raises(ApiError, match="rename the object"):
-        aws.download_prefix(SCOPE, "s3://files/evil", tmp_path / "in")
+        account.download_prefix(SCOPE, "s3://files/evil", tmp_path / "in")
     assert not list(tmp_path.rglob("out.txt"))
 
 
-def test_a_name_that_is_both_file_and_folder(aws: Aws, tmp_path: Path) -> None:
+def test_a_name_that_is_both_file_and_folder(account: Account, tmp_path: Path) -> None:
     with pytest.raises(ApiError) as caught:
-        aws.download_prefix(SCOPE, "s3://files/both/", tmp_path)
+        account.download_prefix(SCOPE, "s3://files/both/", tmp_path)
     assert caught.value.code == "ValidationException"
 
 
-def test_a_large_file_there_and_back(aws: Aws, tmp_path: Path) -> None:
+def test_a_large_file_there_and_back(account: Account, tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.write(b"start")
         file.truncate(MULTIPART_BYTES)
-    aws.upload_file(SCOPE, tmp_path / "large", "s3://files/large")
-    assert aws.list_prefix(SCOPE, "s3://files/large") == [("large", MULTIPART_BYTES)]
-    aws.download_file(SCOPE, "s3://files/large", tmp_path / "back")
+    account.upload_file(SCOPE, tmp_path / "large", "s3://files/large")
+    assert account.list_prefix(SCOPE, "s3://files/large") == [("large", MULTIPART_BYTES)]
+    account.download_file(SCOPE, "s3://files/large", tmp_path / "back")
     assert (tmp_path / "back").stat().st_size == MULTIPART_BYTES
     with (tmp_path / "back").open("rb") as file:
         assert file.read(5) == b"start"
 
 
-def test_errors_are_one_sentence(aws: Aws, tmp_path: Path) -> None:
+def test_errors_are_one_sentence(account: Account, tmp_path: Path) -> None:
     with pytest.raises(ApiError, match="Could not download s3://files/none: Not Found"):
-        aws.download_file(SCOPE, "s3://files/none", tmp_path / "none")
+        account.download_file(SCOPE, "s3://files/none", tmp_path / "none")
     assert not (tmp_path / "none").exists()
     (tmp_path / "file").write_text("x")
     with pytest.raises(ApiError, match="Could not upload to s3://no-such-bucket/x"):
-        aws.upload_file(SCOPE, tmp_path / "file", "s3://no-such-bucket/x")
+        account.upload_file(SCOPE, tmp_path / "file", "s3://no-such-bucket/x")
 
 
-def test_the_role_must_be_the_one_of_the_arn(aws: Aws, role: str) -> None:
-    environment = aws.role_environment(SCOPE, role)
+def test_the_role_must_be_the_one_of_the_arn(account: Account, role: str) -> None:
+    environment = account.role_environment(SCOPE, role)
     assert environment["AWS_ACCESS_KEY_ID"].startswith("LSIA")
     for wrong in (role.replace("stage", "Stage"), role.replace("role/", "role/path/")):
         with pytest.raises(ApiError, match="Could not assume role"):
-            aws.role_environment(SCOPE, wrong)
+            account.role_environment(SCOPE, wrong)

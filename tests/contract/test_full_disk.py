@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import time
@@ -10,15 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stagemaker.hosting.plan import ModelSource
 
-from stagemaker.aws.account import Aws, Clients
+from stagemaker.aws.account import Account
+from stagemaker.aws.clients import Clients
 from stagemaker.aws.cloudwatch import Logs
 from stagemaker.core.refs import Scope
 from stagemaker.core.store import MemoryStore
+from stagemaker.core.supervisor import Supervisor
 from stagemaker.hosting.model_data import BadModelData, fetch_model
-from stagemaker.hosting.plan import ModelSource
+from stagemaker.jobs.job import JobContext
+from stagemaker.jobs.jobs import Jobs
+from stagemaker.jobs.statuses import ENDED
 from stagemaker.runtime.fake import FakeProgram, FakeRuntime
-from stagemaker.training.service import ENDED, Training
+from stagemaker.training.training import Training
 from tests.contract.gateway import PATIENCE_S, Gateway, make_bucket, training_request
 
 SCOPE = Scope("000000000000", "eu-west-1")
@@ -39,7 +45,7 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def aws(gateway: Gateway) -> Aws:
+def account(gateway: Gateway) -> Account:
     with io.BytesIO() as buffer:
         with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
             member = tarfile.TarInfo("weights")
@@ -47,7 +53,7 @@ def aws(gateway: Gateway) -> Aws:
             tar.addfile(member, io.BytesIO(bytes(2 * MIB)))
         packed = buffer.getvalue()
     make_bucket(gateway, "big", {"train/x": bytes(2 * MIB), "small/x": b"x", "model.tar.gz": packed})
-    return Aws(Clients(gateway.url))
+    return Account(Clients(gateway.url))
 
 
 def leaves_model(program: FakeProgram) -> int:
@@ -57,21 +63,22 @@ def leaves_model(program: FakeProgram) -> int:
     return 0
 
 
-def run(aws: Aws, gateway: Gateway, role: str, folder: Path, prefix: str) -> dict[str, Any]:
+def run(account: Account, gateway: Gateway, role: str, folder: Path, prefix: str) -> dict[str, Any]:
     """A job over that prefix in that folder, to its end."""
-    clients = Clients(gateway.url)
-    runtime, logs = FakeRuntime({"trainer": leaves_model}), Logs(clients, time.time)
-    training = Training(MemoryStore(), runtime, aws, logs, time.time, folder)
+    supervisor = Supervisor()
+    supervisor.own(lambda: shutil.rmtree(folder, ignore_errors=True))
+    runtime = FakeRuntime({"trainer": leaves_model}, supervisor)
+    supervisor.own(runtime.close)
+    logs = Logs(Clients(gateway.url), time.time, supervisor)
+    training = Jobs(Training(), JobContext(MemoryStore(), runtime, account, logs, time.time, supervisor, folder))
     request = training_request(f"full-{prefix}", role, OutputDataConfig={"S3OutputPath": "s3://big/out"})
     request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://big/{prefix}"
     request["AlgorithmSpecification"]["TrainingImage"] = "stagemaker/trainer"
     try:
-        training.create_training_job(SCOPE, request)
-        return ended(lambda: training.describe_training_job(SCOPE, {"TrainingJobName": f"full-{prefix}"}))
+        training.create(SCOPE, request)
+        return ended(lambda: training.describe(SCOPE, {"TrainingJobName": f"full-{prefix}"}))
     finally:
-        training.close()
-        logs.close()
-        runtime.close()
+        supervisor.close()
 
 
 def ended(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -91,25 +98,25 @@ def ended(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     ],
 )
 def test_a_job_says_so_and_uploads_nothing(
-    aws: Aws, gateway: Gateway, role: str, tiny: Path, prefix: str, reason: str
+    account: Account, gateway: Gateway, role: str, tiny: Path, prefix: str, reason: str
 ) -> None:
-    job = run(aws, gateway, role, tiny / "training", prefix)
+    job = run(account, gateway, role, tiny / "training", prefix)
     assert (job["TrainingJobStatus"], job["FailureReason"]) == ("Failed", reason)
-    assert not aws.prefix_has_objects(SCOPE, "s3://big/out")
+    assert not account.prefix_has_objects(SCOPE, "s3://big/out")
     assert list(tiny.iterdir()) == []
 
 
-def test_a_model_that_does_not_fit_is_not_called_a_broken_archive(aws: Aws, tiny: Path) -> None:
+def test_a_model_that_does_not_fit_is_not_called_a_broken_archive(account: Account, tiny: Path) -> None:
     (tiny / "model").mkdir()
     source = ModelSource("s3://big/model.tar.gz", "archive")
     with pytest.raises(BadModelData) as caught:
-        fetch_model(aws, SCOPE, source, [tiny / "model"], tiny, 30 << 30)
+        fetch_model(account, SCOPE, source, [tiny / "model"], tiny, 30 << 30)
     assert str(caught.value) == f"Failed to store model data from s3://big/model.tar.gz: {FULL}."
 
 
-def test_a_model_whose_download_does_not_fit(aws: Aws, tiny: Path) -> None:
+def test_a_model_whose_download_does_not_fit(account: Account, tiny: Path) -> None:
     with pytest.raises(BadModelData) as caught:
-        fetch_model(aws, SCOPE, ModelSource("s3://big/train/x", "object"), [], tiny, 30 << 30)
+        fetch_model(account, SCOPE, ModelSource("s3://big/train/x", "object"), [], tiny, 30 << 30)
     assert str(caught.value) == (
         "Failed to download model data from s3://big/train/x. Could not download s3://big/train/x: " + FULL
     )
