@@ -1,13 +1,56 @@
-"""The documents say what the code says."""
+"""The documents say what the code says, and the cheap rules of CONTRIBUTING.md hold."""
 
+import ast
+import re
 from pathlib import Path
 
-from ml.config import describe
+import pytest
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from ml.config import describe
+from tests.unit.sources import ROOT, imports, sources
+
+DOCS = ROOT / "docs"
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+STATUS = re.compile(r"^Status: (proposed|accepted|superseded by \d{4}), \d{4}-\d{2}-\d{2}$")
+# Every docstring below these folders says itself what the thing does.
+PLAIN_FOLDERS = (
+    "ml", "containers", "benchmarks", "tests/e2e", "tests/containers", "tests/unit/ml", "tests/unit/containers",
+)  # fmt: skip
+# No test module below these folders is imported by another module.
+TEST_FOLDERS = ("tests/e2e", "tests/containers", "tests/unit")
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def test_the_table_of_hyperparameters_is_the_trainers() -> None:
     text = (DOCS / "containers.md").read_text()
     for name, default, accepted in describe():
         assert f"| `{name}` | `{default}` | {accepted} |" in text
+
+
+@pytest.mark.parametrize("folder", PLAIN_FOLDERS)
+def test_no_docstring_only_points_elsewhere(folder: str) -> None:
+    for path in sources(folder):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, DOCUMENTED)]
+        found = [text for node in nodes if re.fullmatch(r"See [^.]+\.?", text := ast.get_docstring(node) or "")]
+        assert not found, f"{path.relative_to(ROOT)}: {found}"
+
+
+@pytest.mark.parametrize("folder", TEST_FOLDERS)
+def test_no_test_module_is_imported(folder: str) -> None:
+    for path in sources(folder):
+        found = [name for name in imports(path) if re.search(r"^tests\.(\w+\.)*test_\w+$", name)]
+        assert not found, f"{path.relative_to(ROOT)} imports {found}"
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_has_a_number_a_status_and_a_date_and_is_in_the_index(path: Path) -> None:
+    title, empty, status, *_ = path.read_text().splitlines()
+    assert title.startswith(f"# {path.stem[:4]}: ")
+    assert empty == ""
+    assert STATUS.match(status), status
+    assert f"({path.name})" in (DOCS / "decisions" / "README.md").read_text()
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    words = re.findall(r"^\| ([^|]+?) \| ", (DOCS / "glossary.md").read_text(), re.MULTILINE)[1:]
+    assert words == sorted(words, key=str.lower)

@@ -1,12 +1,11 @@
 """The import rules of docs/architecture.md, read from the syntax trees: no code is run."""
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.unit.sources import ROOT, imports, sources
+
 OURS = ("ml", "containers", "infra", "stagemaker")
 STAGE = ROOT / "plugin" / "stagemaker"
 # A pure module decides; reading a clock, a file, a socket or dice is somebody else's work.
@@ -14,26 +13,6 @@ IMPURE = {
     "asyncio", "http", "io", "multiprocessing", "os", "random", "secrets", "shutil", "signal", "socket",
     "ssl", "subprocess", "tarfile", "tempfile", "threading", "time", "urllib", "uuid",
 }  # fmt: skip
-
-
-def sources(folder: str) -> list[Path]:
-    """Every Python file below a folder, the entry points without an ending included."""
-    return sorted(
-        path
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and (path.suffix == ".py" or path.name in ("train", "serve"))
-    )
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Full dotted names of what a file imports, at any depth of the file."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def within(name: str, *packages: str) -> bool:
