@@ -6,48 +6,29 @@ RuntimeExecutor to run each execution environment.
 
 import platform
 import threading
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from localstack.aws.api.lambda_ import (  # type: ignore[attr-defined]  # a class that hides its base of the same name
-    InvalidParameterValueException,
-    RequestTooLargeException,
-    ServiceException,
-)
-from localstack.services.lambda_ import provider
-from localstack.services.lambda_.invocation import lambda_models
-from localstack.services.lambda_.invocation.assignment import AssignmentService
-from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
+from localstack.aws.api.lambda_ import RequestTooLargeException
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
-from localstack.services.lambda_.invocation.lambda_models import (
-    FunctionVersion,
-    ImageCode,
-    InitializationType,
-    InvocationResult,
-    S3Code,
-)
+from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InitializationType, InvocationResult
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntimeException, RuntimeExecutor
 
-from stagemaker.adapters.localstack import docker_runtime, settings
-from stagemaker.core.errors import ApiError
-from stagemaker.functions.code import unzip_code
+from stagemaker.adapters import running
+from stagemaker.adapters.lambda_images import pinned
+from stagemaker.app import App
 from stagemaker.functions.containers import Containers
 from stagemaker.functions.environment import Environment
 from stagemaker.functions.exchange import Invocation
-from stagemaker.functions.image_rules import image_missing
 from stagemaker.functions.processes import Processes
-from stagemaker.functions.program import Function, Image, Launcher
+from stagemaker.functions.program import Function, FunctionImage, Launcher
 from stagemaker.functions.runtime_api import MAX_EVENT_BYTES
-from stagemaker.runtime.contract import ImageRefused
-from stagemaker.runtime.images import by_digest
-from stagemaker.runtime.process.labels import Labels
-from stagemaker.settings import Settings
+from stagemaker.runtime.docker.runtime import DockerRuntime
+from stagemaker.runtime.process.runtime import ProcessRuntime
 
 _INTERNAL = "LOCALSTACK_"  # what LocalStack tells its own init binary
-_HERE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")
+_ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")  # Lambda's word
 
 
 class StagemakerRuntimeExecutor(RuntimeExecutor):
@@ -64,8 +45,8 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
 
         Raises StatusErrorException when provisioned concurrency cannot be initialised; otherwise the invocation
         tries again and answers the error, with its log, as on AWS."""
-        found = settings()
-        environment = Environment(_function(self.function_version, env_vars, found), _launcher(found))
+        app = running.current()
+        environment = Environment(_function(self.function_version, env_vars, app.settings.gateway_url), _launcher(app))
         with self._lock:
             if self._stopped:  # LocalStack may stop what it has not started yet
                 raise LambdaRuntimeException("The environment was stopped.")
@@ -105,7 +86,7 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
 
     def get_endpoint_from_executor(self) -> str:
         """Where it finds LocalStack."""
-        return urlsplit(settings().gateway_url).hostname or ""
+        return urlsplit(running.current().settings.gateway_url).hostname or ""
 
     def get_runtime_endpoint(self) -> str:
         """Nowhere: it talks to our Runtime API, not to LocalStack's."""
@@ -114,18 +95,12 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
     @classmethod
     def prepare_version(cls, function_version: FunctionVersion) -> None:
         """Unpack the code. What this raises becomes the StateReason of the function, whose state is then Failed."""
-        config, found = function_version.config, settings()
+        app, config = running.current(), function_version.config
         if config.layers:
             raise LambdaRuntimeException("Layers are not supported yet: put their content into the function's code.")
-        if found.docker and config.architectures != [_HERE]:
-            wanted = ", ".join(config.architectures)
-            raise LambdaRuntimeException(f"This machine cannot run {wanted}: set Architectures to [{_HERE!r}].")
-        if found.docker and config.code and config.code.is_hot_reloading():  # any folder of the engine's machine
-            raise LambdaRuntimeException("Hot reloading is not supported in containers: upload the code as a zip file.")
-        _launcher(found)
-        if found.docker:
-            image = _pinned(function_version) if config.package_type == "Image" else found.docker.function_image
-            docker_runtime().fetch(image)
+        _launcher(app)
+        if isinstance(app.runtime, DockerRuntime):
+            _prepare_containers(app, app.runtime, function_version)
         if config.package_type == "Image":
             return
         if not (config.runtime or "").startswith("python3"):
@@ -145,50 +120,40 @@ class StagemakerRuntimeExecutorPlugin(RuntimeExecutorPlugin):
 
     def load(self, *_args: Any, **_kwargs: Any) -> type[RuntimeExecutor]:
         """The class that LocalStack makes one instance of for each execution environment."""
-        vars(provider)["create_image_code"] = _create_image_code
-        vars(lambda_models)["unzip"] = unzip_code
-        AssignmentService.stop_environments_for_version = _stop_environments  # type: ignore[assignment, method-assign]
-        ExecutionEnvironment.release = _release  # type: ignore[assignment, method-assign]
-        if settings().docker:
-            S3Code.get_unzipped_code_location = _code_location  # type: ignore[assignment, method-assign]
         return StagemakerRuntimeExecutor
 
 
-_stop_known, _release_only = AssignmentService.stop_environments_for_version, ExecutionEnvironment.release
-_gone: set[str] = set()  # the ids of versions (of their managers) that were updated or deleted
+def _prepare_containers(app: App, runtime: DockerRuntime, version: FunctionVersion) -> None:
+    config = version.config
+    if config.architectures != [_ARCHITECTURE]:
+        wanted = ", ".join(config.architectures)
+        raise LambdaRuntimeException(f"This machine cannot run {wanted}: set Architectures to [{_ARCHITECTURE!r}].")
+    if config.code and config.code.is_hot_reloading():  # any folder of the engine's machine
+        raise LambdaRuntimeException("Hot reloading is not supported in containers: upload the code as a zip file.")
+    if config.package_type == "Image":
+        runtime.fetch(pinned(version))
+    elif app.settings.docker:
+        runtime.fetch(app.settings.docker.function_image)
 
 
-def _stop_environments(service: AssignmentService, version_manager_id: str) -> None:
-    """In place of LocalStack's, which stops those that it has started: see `_release`."""
-    _gone.add(version_manager_id)
-    _stop_known(service, version_manager_id)
-
-
-def _release(environment: ExecutionEnvironment) -> None:
-    """In place of LocalStack's, after an invocation: an environment that was being started when its version went would
-    stay for the keepalive, in which LocalStack itself could not end."""
-    _release_only(environment)
-    if environment.version_manager_id in _gone:
-        environment.stop()
-
-
-def _launcher(found: Settings) -> Launcher:
-    if found.docker:
-        return Containers(docker_runtime(), found.docker.function_image)
-    if found.process is None:
+def _launcher(app: App) -> Launcher:
+    runtime, settings = app.runtime, app.settings
+    if isinstance(runtime, DockerRuntime) and settings.docker:
+        return Containers(runtime, settings.docker.function_image, app.supervisor)
+    if not isinstance(runtime, ProcessRuntime) or not settings.process:
         raise LambdaRuntimeException("Neither processes nor containers are set up.")
-    python = found.process.environments / "lambda" / "bin" / "python"
+    python = settings.process.environments / "lambda" / "bin" / "python"
     if not python.exists():
         raise LambdaRuntimeException("The environment 'lambda' is not installed.")
-    return Processes(python, Labels(found.work_dir))
+    return Processes(runtime, python, app.supervisor)
 
 
-def _function(version: FunctionVersion, env_vars: dict[str, Any], found: Settings) -> Function:
+def _function(version: FunctionVersion, env_vars: dict[str, Any], gateway_url: str) -> Function:
     """LocalStack's values are not all strings."""
     config = version.config
     environment = {key: str(value) for key, value in env_vars.items() if not key.startswith(_INTERNAL)}
     if "AWS_ENDPOINT_URL" not in (config.environment or {}):
-        environment["AWS_ENDPOINT_URL"] = found.gateway_url
+        environment["AWS_ENDPOINT_URL"] = gateway_url
     if config.runtime:
         environment["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{config.runtime}"
     return Function(
@@ -203,53 +168,11 @@ def _function(version: FunctionVersion, env_vars: dict[str, Any], found: Setting
     )
 
 
-def _image(version: FunctionVersion) -> Image:
+def _image(version: FunctionVersion) -> FunctionImage:
     changes = version.config.image_config
-    return Image(
-        name=_pinned(version),
+    return FunctionImage(
+        name=pinned(version),
         entrypoint=tuple(changes.entrypoint) if changes and changes.entrypoint else None,
         command=tuple(changes.command) if changes and changes.command else (),
         working_directory=(changes and changes.working_directory) or "",
     )
-
-
-@dataclass(frozen=True)
-class _PinnedImage(ImageCode):
-    """What the URI meant when the function was created or updated."""
-
-    pinned: str = ""  # the name by which the runtime starts it
-
-    @property
-    def resolved_image_uri(self) -> str:
-        """As GetFunction answers it."""
-        return by_digest(self.image_uri, f"sha256:{self.code_sha256}")
-
-
-def _pinned(version: FunctionVersion) -> str:
-    """The name by which the runtime starts the image of this version. ValueError for a version without one."""
-    image = version.config.image
-    if not isinstance(image, _PinnedImage):
-        raise ValueError(f"The function {version.id.function_name} has no image.")
-    return image.pinned
-
-
-def _code_location(code: S3Code) -> Path:
-    """In place of LocalStack's, which is in the temporary folder: the engine mounts only what lies in our state."""
-    return settings().work_dir / "functions" / str(code.s3_bucket) / str(code.id) / "code"
-
-
-def _create_image_code(image_uri: str) -> ImageCode:
-    """In place of LocalStack's, for CreateFunction and UpdateFunctionCode; there is no extension point for it.
-
-    Community's asks LocalStack's own Docker client, would pull from the internet, takes an image that is not there,
-    and makes up a CodeSha256; and its ImageCode cuts a URI at the last colon, which may be a port's or a digest's."""
-    if settings().docker is None:
-        refusal = "PackageType Image needs Docker: set STAGEMAKER_RUNTIME=docker, or use a zip file."
-        raise InvalidParameterValueException(refusal, Type="User")
-    try:
-        name = docker_runtime().pin(image_uri)
-    except ImageRefused as error:
-        raise InvalidParameterValueException(image_missing(image_uri), Type="User") from error
-    except ApiError as error:
-        raise ServiceException(error.message) from error
-    return _PinnedImage(image_uri, repository_type="ECR", code_sha256=name.rpartition(":")[2], pinned=name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from localstack import config
-from localstack.aws.api import CommonServiceException, RequestContext
+from localstack.aws.api import RequestContext
 from localstack.aws.spec import load_service
 from localstack.runtime import hooks
 from localstack.services.moto import call_moto
@@ -18,6 +18,7 @@ from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.services.plugins import Service as LocalStackService
 
 from stagemaker.adapters import patches, running
+from stagemaker.adapters.errors import exception
 from stagemaker.api import moto
 from stagemaker.api.operation import Service, plain
 from stagemaker.api.unsupported import not_supported
@@ -52,14 +53,6 @@ def start() -> None:
 def shutdown() -> None:
     """Stop everything that runs."""
     running.end()
-
-
-def exception(error: ApiError) -> CommonServiceException:
-    """The members of a modelled error are attributes: LocalStack's serializer reads them by the shape of `code`."""
-    raised = CommonServiceException(error.code, error.message, error.status, sender_fault=error.status < 500)
-    for member, value in error.members.items():
-        setattr(raised, member, value)
-    return raised
 
 
 def _make_runtime(settings: Settings) -> "Any":

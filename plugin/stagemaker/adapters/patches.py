@@ -1,0 +1,194 @@
+"""Every change that we make to LocalStack while it runs: what it replaces, why, and what happens without it.
+
+They are written for one version, whose source was read for them: another one is refused. Each names the parameters of
+what it replaces; `tests/contract/test_patches.py` compares them with the installed LocalStack. One more change must
+come before LocalStack is imported, and is in `__init__.py` of this folder.
+"""
+
+import inspect
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from localstack.aws import handlers
+from localstack.aws.api import RequestContext
+from localstack.services.lambda_ import provider as lambda_provider
+from localstack.services.lambda_.invocation import lambda_models
+from localstack.services.lambda_.invocation.assignment import AssignmentService
+from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
+from localstack.services.lambda_.invocation.lambda_models import ImageCode, S3Code
+from localstack.services.s3 import provider as s3_provider
+
+from stagemaker.adapters.errors import exception
+from stagemaker.adapters.lambda_images import pin_image
+from stagemaker.app import App
+from stagemaker.core.errors import ApiError
+from stagemaker.functions.code import unzip_code
+from stagemaker.functions.image_rules import create_refusal
+from stagemaker.functions.retired_versions import RetiredVersions
+
+LOG = logging.getLogger(__name__)
+VERSION = "4.14.0"
+ANY_VERSION = "STAGEMAKER_ANY_LOCALSTACK"
+_RETIRED = RetiredVersions()
+
+
+@dataclass(frozen=True)
+class Patch:
+    """`owner.name` is replaced by what `make` gives for the App and the original. `parameters` are the original's; None
+    for a value that is no function."""
+
+    owner: Any
+    name: str
+    parameters: tuple[str, ...] | None
+    make: Callable[[App, Any], Any]
+    why: str
+    without: str
+
+
+def _s3_folder(app: App, _original: str) -> str:
+    return str(app.settings.work_dir.parent / "s3")
+
+
+def _create_image_code(app: App, _original: Any) -> Any:
+    def create_image_code(image_uri: str) -> ImageCode:
+        return pin_image(app.runtime, image_uri)
+
+    return create_image_code
+
+
+def _unzip(_app: App, _original: Any) -> Any:
+    def unzip(path: str, target_dir: str, overwrite: bool = True) -> None:  # noqa: ARG001 - the folder is new
+        unzip_code(path, target_dir)
+
+    return unzip
+
+
+def _code_location(app: App, original: Any) -> Any:
+    def get_unzipped_code_location(self: S3Code) -> Path:
+        return app.settings.work_dir / "functions" / str(self.s3_bucket) / str(self.id) / "code"
+
+    return get_unzipped_code_location if app.settings.docker else original
+
+
+def _stop_environments(_app: App, original: Any) -> Any:
+    def stop_environments_for_version(self: AssignmentService, version_manager_id: str) -> None:
+        _RETIRED.add(version_manager_id)
+        original(self, version_manager_id)
+
+    return stop_environments_for_version
+
+
+def _release(_app: App, original: Any) -> Any:
+    def release(self: ExecutionEnvironment) -> None:
+        original(self)
+        if self.version_manager_id in _RETIRED:
+            self.stop()
+
+    return release
+
+
+PATCHES: tuple[Patch, ...] = (
+    Patch(
+        s3_provider,
+        "DEFAULT_S3_TMP_DIR",
+        None,
+        _s3_folder,
+        why="S3 writes objects into /tmp/localstack-s3-storage, and has no setting for it.",
+        without="All stacks of a machine share that folder, and what a killed one wrote stays in it.",
+    ),
+    Patch(
+        lambda_provider,
+        "create_image_code",
+        ("image_uri",),
+        _create_image_code,
+        why="CreateFunction and UpdateFunctionCode ask LocalStack's own Docker client what an image URI means.",
+        without="Images are pulled from the internet, one that is not there is taken, and CodeSha256 is made up.",
+    ),
+    Patch(
+        lambda_models,
+        "unzip",
+        ("path", "target_dir", "overwrite"),
+        _unzip,
+        why="The code of a zip file is unpacked with the mode and the links that its members ask for.",
+        without="A function's code can change the mode of any file that LocalStack's user owns.",
+    ),
+    Patch(
+        S3Code,
+        "get_unzipped_code_location",
+        ("self",),
+        _code_location,
+        why="A zip file's code is unpacked in the temporary folder; the Docker engine mounts only what our state holds.",
+        without="Functions that are zip files do not start in containers where LocalStack runs in one itself.",
+    ),
+    Patch(
+        AssignmentService,
+        "stop_environments_for_version",
+        ("self", "version_manager_id"),
+        _stop_environments,
+        why="An update or a deletion stops the environments that are known, and no environment that is being started.",
+        without="The next patch knows of no retired version.",
+    ),
+    Patch(
+        ExecutionEnvironment,
+        "release",
+        ("self",),
+        _release,
+        why="After an invocation an environment waits for the next one, also when its version has gone meanwhile.",
+        without="A function that is deleted while it starts stays for ten minutes, and LocalStack cannot end before.",
+    ),
+)
+
+
+def apply(app: App) -> None:
+    """Change the LocalStack of this process, once. ValueError when `check_version` refuses it."""
+    check_version(metadata.version("localstack-core"), os.environ)
+    for patch in PATCHES:
+        setattr(patch.owner, patch.name, patch.make(app, getattr(patch.owner, patch.name)))
+    handlers.serve_custom_service_request_handlers.append(_lambda_check(app))
+
+
+def mismatch(patch: Patch) -> str | None:
+    """Why the patch does not fit the LocalStack that is installed, in one sentence, or None."""
+    target = f"{getattr(patch.owner, '__name__', patch.owner)}.{patch.name}"
+    found = getattr(patch.owner, patch.name, None)
+    if found is None:
+        return f"LocalStack has no {target} any more. {patch.without}"
+    if patch.parameters is None:
+        return None if isinstance(found, str) else f"{target} is no text any more, but {found!r}. {patch.without}"
+    parameters = tuple(inspect.signature(found).parameters)
+    if parameters != patch.parameters:
+        return f"{target} takes {parameters}, and the patch is for {patch.parameters}. {patch.without}"
+    return None
+
+
+def check_version(installed: str, environment: Mapping[str, str]) -> None:
+    """ValueError with one sentence for another version than VERSION, unless ANY_VERSION is set to 1 in `environment`:
+    then a warning in the log."""
+    if installed == VERSION:
+        return
+    found = f"This is LocalStack {installed}, and Stagemaker's patches are written for {VERSION}"
+    if environment.get(ANY_VERSION) != "1":
+        raise ValueError(f"{found}: install localstack-core=={VERSION}, or set {ANY_VERSION}=1 to try this one.")
+    LOG.warning("%s: what they replace may have changed.", found)
+
+
+def _lambda_check(app: App) -> Any:
+    """A handler that refuses what LocalStack's Lambda service takes and Lambda does not, and everything at our end."""
+
+    def check(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
+        service, operation = context.service, context.operation
+        if service is None or operation is None or service.service_name != "lambda":
+            return
+        try:
+            app.supervisor.refuse_when_closing()
+            if operation.name == "CreateFunction" and (refusal := create_refusal(context.service_request or {})):
+                raise ApiError("InvalidParameterValueException", refusal, members={"Type": "User"})
+        except ApiError as error:
+            raise exception(error) from error
+
+    return check
