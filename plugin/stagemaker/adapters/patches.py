@@ -122,7 +122,7 @@ PATCHES: tuple[Patch, ...] = (
         "get_unzipped_code_location",
         ("self",),
         _code_location,
-        why="A zip file's code is unpacked in the temporary folder; the Docker engine mounts only what our state holds.",
+        why="A zip file's code is unpacked in the temporary folder; the Docker engine mounts only our state.",
         without="Functions that are zip files do not start in containers where LocalStack runs in one itself.",
     ),
     Patch(
