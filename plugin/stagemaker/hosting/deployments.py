@@ -1,4 +1,4 @@
-"""The life of an endpoint's fleets: each has a thread that starts, watches and ends it, and keeps the record true.
+"""The life of an endpoint's fleets: each has a task that brings it into service, keeps it there and ends it.
 
 An endpoint is InService only when every instance of its fleet answered /ping with 200, and Failed only when nothing of
 the fleet is left running. The record of a deleted endpoint stays, as Deleting, until that is so.
@@ -6,128 +6,212 @@ the fleet is left running. The record of a deleted endpoint stays, as Deleting, 
 
 import logging
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref
-from stagemaker.core.store import Store
-from stagemaker.core.supervisor import Supervisor
-from stagemaker.hosting.fleet import Cancelled, Fleet, FleetAccount, FleetFailed, FleetLogs
-from stagemaker.hosting.plan import FleetPlan
+from stagemaker.core.store import Change, Record, Store
+from stagemaker.hosting.context import FleetContext
+from stagemaker.hosting.fleet import Fleet, FleetFailed
+from stagemaker.hosting.layout import FleetLayout
 from stagemaker.hosting.records import existing
-from stagemaker.runtime.contract import Runtime
+from stagemaker.hosting.rollout import Schedule, shares
+from stagemaker.hosting.router import Router
+from stagemaker.hosting.targets import Desired, Targets
 
 LOG = logging.getLogger(__name__)
-GRACE_S = 30.0  # AWS's: SIGKILL follows SIGTERM after it
-CLOSE_GRACE_S = 5.0  # (ours) at the end of LocalStack, which somebody waits for
-DRAIN_S, DRAIN_POLL_S = 60.0, 0.05  # no request takes longer
 MAX_REASON_CHARS = 1024  # AWS's limit of FailureReason
 
 
+@dataclass(eq=False)
+class Deployment:
+    """What runs for one endpoint. The router may be read by any thread, the rest under the store's lock."""
+
+    router: Router[Fleet] = field(default_factory=Router)
+    fleets: set[Fleet] = field(default_factory=set)  # all that have a task
+    serving: Fleet | None = None
+    coming: Fleet | None = None  # it is to serve when it is healthy
+
+
 class Deployments:
-    """Every fleet that runs, by endpoint. `launch`, `cancel` and `change` are called with the store's lock held."""
+    """What runs, by endpoint. `launch`, `cancel` and `change` are called with the store's lock held."""
 
-    def __init__(
-        self,
-        store: Store,
-        runtime: Runtime,
-        account: FleetAccount,
-        logs: FleetLogs,
-        clock: Callable[[], float],
-        supervisor: Supervisor,
-    ) -> None:
-        self._store, self._runtime, self._account, self._logs, self._clock = store, runtime, account, logs, clock
-        self._supervisor = supervisor
-        # Under the store's lock: the fleet that takes an endpoint's requests, and every fleet that has a task.
-        self._serving: dict[Ref, Fleet] = {}
-        self._fleets: dict[Ref, set[Fleet]] = {}
+    def __init__(self, store: Store, context: FleetContext, schedule: Schedule) -> None:
+        self._store, self._context, self._schedule = store, context, schedule
+        self._deployments: dict[Ref, Deployment] = {}
+        store.watch(ENDPOINT, self._follow_targets)
 
-    def launch(self, ref: Ref, plan: FleetPlan) -> None:
+    def launch(self, ref: Ref, layout: FleetLayout, targets: Targets) -> None:
         """Start a fleet; when it is healthy it takes the place of the one that serves, if there is one."""
-        fleet = Fleet(plan, ref.scope, self._runtime, self._account, self._logs, self._clock)
-        self._supervisor.start(f"endpoint {plan.endpoint}", lambda: self._run(ref, fleet), cancel=fleet.cancel)
-        self._fleets.setdefault(ref, set()).add(fleet)
+        fleet = Fleet(layout, targets, ref.scope, self._context)
+        self._context.supervisor.start(f"endpoint {ref.name}", partial(self._run, ref, fleet), cancel=fleet.cancel)
+        deployment = self._deployments.setdefault(ref, Deployment())
+        deployment.fleets.add(fleet)
+        deployment.coming = fleet
+
+    def router(self, ref: Ref) -> Router[Fleet] | None:
+        """Who takes the endpoint's requests; None when nothing runs for it."""
+        deployment = self._deployments.get(ref)
+        return deployment.router if deployment else None
 
     def serving(self, ref: Ref) -> Fleet | None:
-        """The fleet that takes the endpoint's requests now, if there is one."""
-        return self._serving.get(ref)
+        """The fleet that is in service, if there is one."""
+        deployment = self._deployments.get(ref)
+        return deployment.serving if deployment else None
 
     def cancel(self, ref: Ref) -> bool:
         """Make every fleet of the endpoint stop; whether there is one. The last one forgets a Deleting endpoint."""
-        fleets = self._fleets.get(ref, set())
-        self._serving.pop(ref, None)
-        for fleet in fleets:
+        deployment = self._deployments.get(ref)
+        if deployment is None:
+            return False
+        deployment.serving = deployment.coming = None
+        deployment.router.set_shares({})
+        for fleet in deployment.fleets:
             fleet.cancel()
-        return bool(fleets)
+        return True
 
     def change(self, ref: Ref, status: str, **changes: Any) -> None:
         """Replace the record. A FailureReason lasts until the next change."""
         old = {key: value for key, value in existing(self._store, ref).items() if key != "FailureReason"}
-        self._store.put(ref, {**old, **changes, "EndpointStatus": status, "LastModifiedTime": self._clock()})
+        now_s = self._context.clock()
+        self._store.put(ref, {**old, **changes, "EndpointStatus": status, "LastModifiedTime": now_s})
+
+    def _follow_targets(self, change: Change) -> None:
+        """Give the fleets what the record says now."""
+        deployment = self._deployments.get(change.ref)
+        if deployment is None or change.after is None:
+            return
+        desired = Desired.of(change.after)
+        if deployment.serving:
+            deployment.serving.set_targets(desired.serving)
+        if deployment.coming:
+            deployment.coming.set_targets(desired.coming or desired.serving)
 
     def _run(self, ref: Ref, fleet: Fleet) -> None:
         """The life of a fleet, in its own thread."""
         reason = None
         try:
-            fleet.start()
-            if self._enter_service(ref, fleet):
-                fleet.watch()
-        except Cancelled:
-            pass
-        except FleetFailed as failure:
-            reason = str(failure)
-        except Exception as error:
-            LOG.exception("endpoint %s", ref.name)
-            reason = f"Request to service failed: {type(error).__name__}: {error}"
+            if self._start(fleet) and self._enter_service(ref, fleet):
+                self._keep(ref, fleet)
+        except Exception as error:  # noqa: BLE001 - it becomes the endpoint's FailureReason
+            if not self._context.supervisor.closing:  # which makes everything fail
+                reason = _reason(ref, error)
         self._leave_service(ref, fleet, reason)
-        self._drain(ref, fleet)
         try:
-            fleet.stop(CLOSE_GRACE_S if self._supervisor.closing else GRACE_S)
+            fleet.stop()
             if reason:
-                self._logs.flush()  # whoever sees it finds all of the logs
+                self._context.logs.flush()  # whoever sees it finds all of the logs
         finally:
             self._end(ref, fleet, reason)
 
+    def _start(self, fleet: Fleet) -> bool:
+        """Bring it to its targets for the first time; False when it was cancelled before."""
+        while not fleet.cancelled:
+            fleet.reconcile()
+            if fleet.settled:
+                return True
+            fleet.wait()
+        return False
+
     def _enter_service(self, ref: Ref, fleet: Fleet) -> bool:
+        """Move the requests to it, step by step; False when it was cancelled meanwhile."""
+        for step in self._schedule:
+            with self._store.lock:
+                if fleet.cancelled:
+                    return False
+                deployment = self._deployments[ref]
+                deployment.router.set_shares(shares(deployment.serving, fleet, step))
+            end_s = time.monotonic() + step.wait_s
+            while not fleet.cancelled and (left_s := end_s - time.monotonic()) > 0:
+                fleet.wait(left_s)
+                fleet.reconcile()
         with self._store.lock:
             if fleet.cancelled:
                 return False
-            old, self._serving[ref] = self._serving.get(ref), fleet
+            deployment = self._deployments[ref]
+            old, deployment.serving, deployment.coming = deployment.serving, fleet, None
+            deployment.router.set_shares({fleet: 1.0})
             if old:
-                old.cancel()
-            self.change(ref, "InService", EndpointConfigName=fleet.plan.config)
-            return True
+                old.cancel(drain=True)
+            desired = Desired.of(existing(self._store, ref))
+            serving = Desired(desired.coming or desired.serving)
+            self.change(ref, "InService", EndpointConfigName=fleet.layout.config, **serving.members())
+        return True
+
+    def _keep(self, ref: Ref, fleet: Fleet) -> None:
+        """Make the fleet follow its targets until it is cancelled; raises when it has no healthy instance left."""
+        while not fleet.cancelled:
+            try:
+                fleet.reconcile()
+            except Exception as error:
+                if not self._roll_back(ref, error):
+                    raise
+                continue
+            self._finish_change(ref, fleet)
+            fleet.wait()
+
+    def _finish_change(self, ref: Ref, fleet: Fleet) -> None:
+        """The endpoint is InService again when its fleet is what an operation made its targets."""
+        with self._store.lock:
+            desired = Desired.of(existing(self._store, ref))
+            if desired.former is None or fleet.cancelled or not fleet.settled:
+                return
+            reason = {"FailureReason": desired.rollback_reason} if desired.rollback_reason else {}
+            self.change(ref, "InService", **reason, **Desired(desired.serving).members())
+
+    def _roll_back(self, ref: Ref, error: Exception) -> bool:
+        """Restore the targets before the last change; False when there is none under way, or only its rollback."""
+        with self._store.lock:
+            desired = Desired.of(existing(self._store, ref))
+            if desired.former is None or desired.rollback_reason:
+                return False
+            former = Desired(desired.former, former=desired.former, rollback_reason=_reason(ref, error))
+            self.change(ref, "RollingBack", **former.members())
+        return True
 
     def _leave_service(self, ref: Ref, fleet: Fleet, reason: str | None) -> None:
         """Send it no more requests; what is said of the endpoint while it stops."""
         with self._store.lock:
-            status = existing(self._store, ref)["EndpointStatus"]
-            if self._serving.get(ref) is fleet:
-                del self._serving[ref]
-                if status == "InService":
+            deployment, record = self._deployments[ref], existing(self._store, ref)
+            if deployment.serving is fleet:
+                deployment.serving = None
+                if not fleet.cancelled and _is_alone(record):
                     self.change(ref, "OutOfService")
-            elif reason and not fleet.cancelled and status == "Updating":
-                self.change(ref, "RollingBack")
-
-    def _drain(self, ref: Ref, fleet: Fleet) -> None:
-        """While another fleet serves in its place, let this one finish the requests that it has."""
-        deadline = time.monotonic() + DRAIN_S
-        while fleet.drain() and self._serving.get(ref) is not None and time.monotonic() < deadline:
-            time.sleep(DRAIN_POLL_S)
+            elif deployment.coming is fleet:
+                deployment.coming = None
+                if reason and not fleet.cancelled and record["EndpointStatus"] == "Updating":
+                    self.change(ref, "RollingBack")
+            if fleet in deployment.router.shares:
+                left = {other: share for other, share in deployment.router.shares.items() if other is not fleet}
+                deployment.router.set_shares({deployment.serving: 1.0} if deployment.serving else left)
 
     def _end(self, ref: Ref, fleet: Fleet, reason: str | None) -> None:
         """Nothing of the fleet is left: what becomes of the endpoint."""
         with self._store.lock:
-            fleets = self._fleets[ref]
-            fleets.remove(fleet)
-            status = existing(self._store, ref)["EndpointStatus"]
-            if not fleets:
-                del self._fleets[ref]
-            if status == "Deleting":
-                if not fleets:
+            deployment, record = self._deployments[ref], existing(self._store, ref)
+            deployment.fleets.remove(fleet)
+            if not deployment.fleets:
+                del self._deployments[ref]
+            if record["EndpointStatus"] == "Deleting":
+                if not deployment.fleets:
                     self._store.delete(ref)
             elif reason and not fleet.cancelled:
-                if ref in self._serving:
-                    self.change(ref, "InService", FailureReason=reason[:MAX_REASON_CHARS])
-                elif not fleets:
-                    self.change(ref, "Failed", FailureReason=reason[:MAX_REASON_CHARS])
+                if deployment.serving:
+                    serving = Desired(Desired.of(record).serving)
+                    self.change(ref, "InService", FailureReason=reason, **serving.members())
+                elif not deployment.fleets:
+                    self.change(ref, "Failed", FailureReason=reason)
+
+
+def _is_alone(record: Record) -> bool:
+    """Whether no other fleet is coming that could take the endpoint's requests."""
+    return record["EndpointStatus"] == "InService" or Desired.of(record).former is not None
+
+
+def _reason(ref: Ref, error: Exception) -> str:
+    if isinstance(error, FleetFailed):
+        return str(error)[:MAX_REASON_CHARS]
+    LOG.error("endpoint %s", ref.name, exc_info=error)
+    return f"Request to service failed: {type(error).__name__}: {error}"[:MAX_REASON_CHARS]

@@ -9,17 +9,22 @@ from typing import Any
 from stagemaker.api.listing import listing
 from stagemaker.api.operation import Response, described
 from stagemaker.api.tags import tag_list
-from stagemaker.api.unsupported import not_supported, refuse
+from stagemaker.api.unsupported import refuse
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
-from stagemaker.core.store import Store
+from stagemaker.core.store import Record, Store
 from stagemaker.core.supervisor import Supervisor
+from stagemaker.hosting.context import FleetAccount, FleetContext, FleetLogs
 from stagemaker.hosting.deployments import Deployments
-from stagemaker.hosting.fleet import Fleet, FleetAccount, FleetLogs
+from stagemaker.hosting.fleet import Fleet
+from stagemaker.hosting.health import HealthTimes
+from stagemaker.hosting.layout import FleetLayout, lay_out_fleet
 from stagemaker.hosting.models import primary_container
-from stagemaker.hosting.plan import FleetPlan, plan_fleet
 from stagemaker.hosting.records import existing, refuse_taken
+from stagemaker.hosting.rollout import ALL_AT_ONCE, Schedule
+from stagemaker.hosting.router import Router
+from stagemaker.hosting.targets import Desired, Targets, changed_targets, initial_targets
 from stagemaker.runtime.contract import Runtime
 
 MAX_INSTANCES = 20  # (ours) of one endpoint: one machine runs them all
@@ -32,10 +37,12 @@ UPDATES = {
     "ExcludeRetainedVariantProperties": "retained variant properties",
     "RetainDeploymentConfig": "deployment policies",
 }
+SERVERLESS = {"ServerlessUpdateConfig": "serverless inference"}
 
 
 class Endpoints:
-    """CreateEndpoint, UpdateEndpoint, DescribeEndpoint, ListEndpoints, DeleteEndpoint; and `serving` for invocations.
+    """CreateEndpoint, UpdateEndpoint, UpdateEndpointWeightsAndCapacities, DescribeEndpoint, ListEndpoints and
+    DeleteEndpoint; and `router` for invocations.
 
     `work_dir` is ours alone, empty or not there yet; it is gone when `supervisor` has closed.
     """
@@ -49,10 +56,15 @@ class Endpoints:
         clock: Callable[[], float],
         work_dir: Path,
         supervisor: Supervisor,
+        *,
+        times: HealthTimes = HealthTimes(),  # noqa: B008 - frozen
+        schedule: Schedule = ALL_AT_ONCE,
     ) -> None:
         self._store, self._runtime, self._clock, self._work_dir = store, runtime, clock, work_dir
-        self._deployments = Deployments(store, runtime, account, logs, clock, supervisor)
-        self._numbers = itertools.count(1)
+        self._supervisor = supervisor
+        context = FleetContext(runtime, account, logs, clock, supervisor, times)
+        self._deployments = Deployments(store, context, schedule)
+        self._generations = itertools.count(1)
         supervisor.own(lambda: shutil.rmtree(work_dir, ignore_errors=True))
 
     def create_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
@@ -65,18 +77,19 @@ class Endpoints:
         refuse(request, DEPLOYMENTS)
         with self._store.lock:
             refuse_taken(self._store, ref)
-            plan = self._plan(ref, request["EndpointConfigName"])
+            layout, targets = self._lay_out(ref, request["EndpointConfigName"])
             now_s = self._clock()
             record = {
                 "EndpointName": ref.name,
                 "EndpointArn": ref.arn,
-                "EndpointConfigName": plan.config,
+                "EndpointConfigName": layout.config,
                 "EndpointStatus": "Creating",
                 "CreationTime": now_s,
                 "LastModifiedTime": now_s,
                 "Tags": tag_list(request),
+                **Desired(targets).members(),
             }
-            self._deployments.launch(ref, plan)
+            self._deployments.launch(ref, layout, targets)
             self._store.put(ref, record)
         return {"EndpointArn": ref.arn}
 
@@ -86,23 +99,41 @@ class Endpoints:
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         refuse(request, UPDATES)
         with self._store.lock:
-            if existing(self._store, ref)["EndpointStatus"] != "InService":
-                raise validation_error(f'Cannot update in-progress endpoint "{ref.arn}".')
-            self._deployments.launch(ref, self._plan(ref, request["EndpointConfigName"]))
-            self._deployments.change(ref, "Updating")
+            record = self._changeable(ref)
+            layout, targets = self._lay_out(ref, request["EndpointConfigName"])
+            self._deployments.launch(ref, layout, targets)
+            desired = Desired(Desired.of(record).serving, coming=targets)
+            self._deployments.change(ref, "Updating", **desired.members())
         return {"EndpointArn": ref.arn}
 
     def update_endpoint_weights_and_capacities(self, scope: Scope, request: Mapping[str, Any]) -> Response:
-        """501 until fleets follow targets."""
-        raise not_supported("the operation UpdateEndpointWeightsAndCapacities")
+        """Change the targets of the fleet that serves. The weights count at once; the endpoint is Updating until the
+        fleet has as many instances as it should. When new ones cannot serve, the former targets are restored.
+
+        ValidationException unless the endpoint is InService, and as `changed_targets` says; ResourceLimitExceeded as
+        `create_endpoint`.
+        """
+        ref = Ref(scope, ENDPOINT, request["EndpointName"])
+        changes = request["DesiredWeightsAndCapacities"]
+        for change in changes:
+            refuse(change, SERVERLESS)
+        self._supervisor.refuse_when_closing()
+        with self._store.lock:
+            former = Desired.of(self._changeable(ref)).serving
+            targets = changed_targets(former, changes)
+            fleet = self._deployments.serving(ref)
+            if fleet:  # which every endpoint has that is InService
+                self._check_capacity(fleet.layout, targets)
+            self._deployments.change(ref, "Updating", **Desired(targets, former=former).members())
+        return {"EndpointArn": ref.arn}
 
     def describe_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """The state now; the instance counts are those of containers that are healthy now."""
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         with self._store.lock:
-            answer = described(existing(self._store, ref))
-            fleet = self._deployments.serving(ref)
-        return {**answer, "ProductionVariants": _variants(fleet)} if fleet else answer
+            record, fleet = existing(self._store, ref), self._deployments.serving(ref)
+        variants = {"ProductionVariants": _variants(fleet, Desired.of(record).serving)} if fleet else {}
+        return {**described(record), **variants}
 
     def list_endpoints(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Newest first unless asked otherwise."""
@@ -126,38 +157,52 @@ class Endpoints:
                 self._store.delete(ref)
         return {}
 
-    def serving(self, ref: Ref) -> Fleet | None:
-        """The fleet that takes the endpoint's requests now, if there is one."""
-        return self._deployments.serving(ref)
+    def router(self, ref: Ref) -> Router[Fleet] | None:
+        """Who takes the endpoint's requests; None when nothing runs for it."""
+        return self._deployments.router(ref)
 
-    def _plan(self, ref: Ref, config_name: str) -> FleetPlan:
+    def _changeable(self, ref: Ref) -> Record:
+        """The record; ValidationException, in AWS's words, unless the endpoint is InService."""
+        record = existing(self._store, ref)
+        if record["EndpointStatus"] != "InService":
+            raise validation_error(f'Cannot update in-progress endpoint "{ref.arn}".')
+        return record
+
+    def _lay_out(self, ref: Ref, config_name: str) -> tuple[FleetLayout, Targets]:
+        """What a fleet under this configuration runs, and how many instances it begins with."""
         config = existing(self._store, Ref(ref.scope, ENDPOINT_CONFIG, config_name))
         containers = {}
         for model_name in {variant["ModelName"] for variant in config["ProductionVariants"]}:
             model = existing(self._store, Ref(ref.scope, MODEL, model_name))
             containers[model_name] = {**primary_container(model), "ExecutionRoleArn": model["ExecutionRoleArn"]}
-        count = sum(variant["InitialInstanceCount"] for variant in config["ProductionVariants"])
+        folder, generation = self._work_dir / ref.scope.account / ref.scope.region, str(next(self._generations))
+        layout = lay_out_fleet(ref.name, config, containers, generation=generation, work_dir=folder)
+        targets = initial_targets(config)
+        self._check_capacity(layout, targets)
+        return layout, targets
+
+    def _check_capacity(self, layout: FleetLayout, targets: Targets) -> None:
+        """ResourceLimitExceeded for more than this machine can run."""
+        count = sum(target.count for target in targets.values())
         if count > MAX_INSTANCES:
             sentence = f"An endpoint runs at most {MAX_INSTANCES} instances on one machine; {count} are asked for."
             raise ApiError("ResourceLimitExceeded", sentence)
-        for variant in config["ProductionVariants"]:
-            self._runtime.check_hardware(variant["InstanceType"], 1)  # each for itself: they need not find each other
-        folder = self._work_dir / ref.scope.account / ref.scope.region
-        return plan_fleet(ref.name, config, containers, generation=str(next(self._numbers)), work_dir=folder)
+        for variant in layout.variants:
+            self._runtime.check_hardware(variant.instance_type, 1)  # each for itself: they need not find each other
 
 
-def _variants(fleet: Fleet) -> list[dict[str, Any]]:
+def _variants(fleet: Fleet, desired: Targets) -> list[dict[str, Any]]:
     return [
         {
             "VariantName": variant.name,
             "DeployedImages": [
-                {"SpecifiedImage": variant.image, "ResolvedImage": variant.image, "ResolutionTime": fleet.created}
+                {"SpecifiedImage": variant.image, "ResolvedImage": variant.image, "ResolutionTime": fleet.created_s}
             ],
-            "CurrentWeight": variant.weight,
-            "DesiredWeight": variant.weight,
-            "CurrentInstanceCount": fleet.healthy(variant.name),
-            "DesiredInstanceCount": len(variant.instances),
+            "CurrentWeight": fleet.weights[variant.name],
+            "DesiredWeight": desired[variant.name].weight,
+            "CurrentInstanceCount": fleet.in_service(variant.name),
+            "DesiredInstanceCount": desired[variant.name].count,
             "VariantStatus": [{"Status": STAGE, "StatusMessage": fleet.hardware(variant.name)[:MAX_MESSAGE_CHARS]}],
         }
-        for variant in fleet.plan.variants
+        for variant in fleet.layout.variants
     ]

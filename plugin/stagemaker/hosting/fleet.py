@@ -1,211 +1,178 @@
-"""Everything that runs for an endpoint under one configuration: started together, watched, and taken down together."""
+"""Everything that runs for an endpoint under one configuration: as many instances as the targets say."""
 
+import itertools
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from stagemaker.core.refs import Scope
-from stagemaker.hosting.http_client import HttpClient
+from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.instance import Instance
-from stagemaker.hosting.model_data import BadModelData, ModelDataAccount, fetch_model
-from stagemaker.hosting.plan import FleetPlan, InstancePlan, VariantPlan, next_variant
-from stagemaker.runtime.contract import Runtime
+from stagemaker.hosting.layout import FleetLayout, InstanceLayout, VariantLayout
+from stagemaker.hosting.model_data import BadModelData, fetch_model
+from stagemaker.hosting.targets import Targets
 from stagemaker.runtime.hardware import sentence
-
-STARTING_POLL_S = 0.1
-WATCH_POLL_S = 0.2
-
-
-class FleetAccount(ModelDataAccount, Protocol):
-    """The part of `aws.account.Account` that a fleet needs."""
-
-    def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
-
-
-class FleetLogs(Protocol):
-    """The part of `aws.cloudwatch.Logs` that hosting needs."""
-
-    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]: ...
-    def flush(self) -> None: ...
-    def metric(
-        self,
-        scope: Scope,
-        namespace: str,
-        name: str,
-        value: float,
-        unit: str,
-        dimensions: Mapping[str, str],
-        timestamp: float,
-    ) -> None: ...
 
 
 class FleetFailed(Exception):
-    """The fleet cannot serve; the message is the endpoint's FailureReason."""
-
-
-class Cancelled(Exception):
-    """Somebody called `cancel` while the fleet started."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where one request goes."""
-
-    variant: str
-    instance: Instance
-    client: HttpClient
+    """The fleet cannot be what its targets say; the message is the endpoint's FailureReason."""
 
 
 class Fleet:
-    """The instances of a plan. One thread, the owner, calls `start`, `watch` and then always `stop`; any thread may
-    call `cancel`, which makes the first two end soon, and the routing methods."""
+    """The instances of a layout. One thread, the owner, calls `reconcile` whenever `wait` returns, and then `stop`; all
+    else may be called from any thread. Each instance has a thread of its own, so that none waits for another."""
 
-    def __init__(
-        self,
-        plan: FleetPlan,
-        scope: Scope,
-        runtime: Runtime,
-        account: FleetAccount,
-        logs: FleetLogs,
-        clock: Callable[[], float],
-    ) -> None:
-        self.plan = plan
-        self.created = clock()
-        self._scope, self._runtime, self._account, self._logs, self._clock = scope, runtime, account, logs, clock
-        self._cancelled = threading.Event()
-        self._lock = threading.Lock()
-        self._draining = False
-        self._served = dict.fromkeys((variant.name for variant in plan.variants), 0)
-        self._turns = dict(self._served)
-        self._instances: dict[str, list[Instance]] = {variant.name: [] for variant in plan.variants}
+    def __init__(self, layout: FleetLayout, targets: Targets, scope: Scope, context: FleetContext) -> None:
+        self.layout = layout
+        self.created_s = context.clock()
+        self._scope, self._context = scope, context
+        self._cancelled, self._changed = threading.Event(), threading.Event()
+        self._drain = False  # when it is cancelled
+        names = [variant.name for variant in layout.variants]
+        # The owner replaces these tuples, and so any thread may read them.
+        self._instances: dict[str, tuple[Instance, ...]] = dict.fromkeys(names, ())
+        self._retired: tuple[Instance, ...] = ()
+        self._numbers: dict[str, Iterator[int]] = {name: itertools.count() for name in names}
+        self._reported: set[Instance] = set()  # those that were lost before they served
+        self.set_targets(targets)
 
     @property
     def cancelled(self) -> bool:
         """Whether `cancel` was called."""
         return self._cancelled.is_set()
 
-    def cancel(self) -> None:
-        """Make the owner leave `start` or `watch`."""
-        self._cancelled.set()
+    @property
+    def settled(self) -> bool:
+        """Whether it is what its targets say: each instance in service or given up, and none on its way out."""
+        return all(instance.ended.is_set() for instance in self._retired) and all(
+            len(instances) == self._targets[name].count and all(i.in_service or i.lost is not None for i in instances)
+            for name, instances in self._instances.items()
+        )
 
-    def start(self) -> None:
-        """Fetch the models, start every container and return when all are healthy.
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Of the variants, by name."""
+        return self._weights
 
-        Raises FleetFailed, or Cancelled; both leave it to `stop` to clean up.
-        """
-        for variant in self.plan.variants:
-            for one in variant.instances:
-                (one.base_dir / "model").mkdir(parents=True)
-            self._fetch(variant)
-        for variant in self.plan.variants:
-            for one in variant.instances:
-                self._refuse_cancelled()
-                instance = self._make(variant, one)
-                self._instances[variant.name].append(instance)
-                instance.start()
-        while True:
-            self._check_all()
-            for name, instances in self._instances.items():
-                for lost in filter(None, (instance.lost for instance in instances)):
-                    raise FleetFailed(self._unhealthy(name, lost))
-            if all(instance.client for instance in self._all()):
-                return
-            if self._cancelled.wait(STARTING_POLL_S):
-                raise Cancelled
+    def instances(self, variant: str) -> Sequence[Instance]:
+        """Those of a variant, whatever their state; without those that the targets have no place for any more."""
+        return self._instances[variant]
 
-    def watch(self) -> None:
-        """Keep the containers alive until `cancel`; raises FleetFailed when a variant has lost all its instances."""
-        while not self._cancelled.wait(WATCH_POLL_S):
-            self._check_all()
-            for name, instances in self._instances.items():
-                if all(instance.lost for instance in instances):
-                    raise FleetFailed(self._unhealthy(name, instances[0].lost or ""))
-
-    def stop(self, grace_s: float) -> None:
-        """Stop every container, side by side, and delete the fleet's folder."""
-        instances = self._all()
-        with ThreadPoolExecutor(max(1, len(instances))) as pool:
-            list(pool.map(lambda instance: instance.stop(grace_s), instances))
-        shutil.rmtree(self.plan.folder, ignore_errors=True)
-
-    def healthy(self, variant: str) -> int:
+    def in_service(self, variant: str) -> int:
         """How many instances of a variant take requests."""
-        return sum(instance.client is not None for instance in self._instances[variant])
+        return sum(instance.in_service for instance in self._instances[variant])
 
     def hardware(self, variant: str) -> str:
         """One sentence: what the instances of a variant run on, or ran on last."""
-        return sentence({instance.plan.id: instance.hardware for instance in self._instances[variant]})
+        return sentence({i.id: i.hardware for i in self._instances[variant] if i.hardware})
 
-    def choose_variant(self) -> str | None:
-        """By the weights; None when all of them are 0."""
-        with self._lock:
-            name = next_variant({variant.name: variant.weight for variant in self.plan.variants}, self._served)
-            if name is not None:
-                self._served[name] += 1
-            return name
+    def set_targets(self, targets: Targets) -> None:
+        """What it is to be from now on. The weights count at once, the counts as soon as the owner has seen to it."""
+        self._targets = targets
+        self._weights = {name: target.weight for name, target in targets.items()}
+        self._changed.set()
 
-    def drain(self) -> int:
-        """Take no request from now on; how many are still being answered."""
-        with self._lock:
-            self._draining = True
-            return sum(instance.outstanding for instance in self._all())
+    def cancel(self, *, drain: bool = False) -> None:
+        """Make the owner stop the fleet. It takes no new requests; those that it has are answered first with `drain`. A
+        second call may only hurry it."""
+        self._drain = drain
+        self._cancelled.set()
+        for instance in self._all():
+            instance.retire(drain=drain)
+        self._changed.set()
 
-    @contextmanager
-    def target(self, variant: VariantPlan, besides: set[str]) -> Iterator[Target | None]:
-        """A healthy instance for one request, none of `besides` (instance ids); None when there is none."""
-        with self._lock:
-            instances = [] if self._draining else self._instances[variant.name]
-            free = [(i, client) for i in instances if (client := i.client) and i.plan.id not in besides]
-            turn, self._turns[variant.name] = self._turns[variant.name], self._turns[variant.name] + 1
-            free = free[turn % len(free) :] + free[: turn % len(free)] if free else []
-            if variant.least_outstanding:
-                free.sort(key=lambda pair: pair[0].outstanding)
-            chosen = Target(variant.name, free[0][0], free[0][1]) if free else None
-            if chosen:
-                chosen.instance.outstanding += 1
-        try:
-            yield chosen
-        finally:
-            with self._lock:
-                if chosen:
-                    chosen.instance.outstanding -= 1
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Until something has changed since the last call: the targets, an instance, or whether it is cancelled."""
+        self._changed.wait(timeout_s)
+        self._changed.clear()
+
+    def reconcile(self) -> None:
+        """Start the instances that are missing, and retire those that are too many.
+
+        Raises FleetFailed when there is no model data, when a new instance was lost before it served (once for each),
+        and when all instances of a variant are lost.
+        """
+        self._retired = tuple(instance for instance in self._retired if not instance.ended.is_set())
+        for variant in self.layout.variants:
+            missing = self._targets[variant.name].count - len(self._instances[variant.name])
+            if missing > 0:
+                self._grow(variant)
+            elif missing < 0:
+                self._shrink(variant.name, -missing)
+        for name, instances in self._instances.items():
+            self._report_lost(name, instances)
+
+    def stop(self) -> None:
+        """End every instance, side by side, and delete the fleet's folder."""
+        for instance in self._all():
+            instance.retire(drain=self._drain)
+        for instance in self._all():
+            instance.ended.wait()
+        shutil.rmtree(self.layout.folder, ignore_errors=True)
 
     def _all(self) -> list[Instance]:
-        return [instance for instances in self._instances.values() for instance in instances]
+        return [*itertools.chain.from_iterable(self._instances.values()), *self._retired]
 
-    def _check_all(self) -> None:
-        for instance in self._all():
+    def _grow(self, variant: VariantLayout) -> None:
+        """Start as many as the target says, also in place of the lost ones, which have their chance again."""
+        kept = tuple(instance for instance in self._instances[variant.name] if instance.lost is None)
+        missing = self._targets[variant.name].count - len(kept)
+        numbers = itertools.islice(self._numbers[variant.name], missing)
+        layouts = [self.layout.instance(variant, number) for number in numbers]
+        for layout in layouts:
+            (layout.base_dir / "model").mkdir(parents=True)
+        try:
+            self._fetch_model(variant, layouts)
+        except BaseException:
+            for layout in layouts:
+                shutil.rmtree(layout.base_dir, ignore_errors=True)
+            raise
+        self._instances[variant.name] = kept
+        for layout in layouts:
             if self.cancelled:
                 return
-            instance.check()
+            instance = self._make(variant, layout)
+            cancel = partial(instance.retire, drain=False)
+            self._context.supervisor.start(f"instance {layout.spec.name}", instance.run, cancel=cancel)
+            self._instances[variant.name] += (instance,)
 
-    def _refuse_cancelled(self) -> None:
-        if self.cancelled:
-            raise Cancelled
+    def _shrink(self, name: str, surplus: int) -> None:
+        """Retire first those that do not serve, then the newest."""
+        by_worth = sorted(self._instances[name], key=lambda i: (i.lost is None, i.in_service), reverse=True)
+        kept, left = by_worth[:-surplus], by_worth[-surplus:]
+        self._instances[name] = tuple(kept)
+        self._retired += tuple(left)
+        for instance in left:
+            instance.retire(drain=True)
 
-    def _make(self, variant: VariantPlan, plan: InstancePlan) -> Instance:
+    def _report_lost(self, name: str, instances: Sequence[Instance]) -> None:
+        lost = [instance for instance in instances if instance.lost is not None]
+        new = [instance for instance in lost if not instance.has_served and instance not in self._reported]
+        self._reported.update(new)
+        if new or (lost and len(lost) == len(instances)):
+            raise FleetFailed(self._unhealthy(name, (new or lost)[0].lost or ""))
+
+    def _make(self, variant: VariantLayout, layout: InstanceLayout) -> Instance:
         def credentials() -> Mapping[str, str]:
-            return self._account.role_environment(self._scope, variant.role_arn)
+            return self._context.account.role_environment(self._scope, variant.role_arn)
 
-        log = self._logs.stream(self._scope, self.plan.log_group, plan.log_stream)
-        return Instance(plan, self._runtime, credentials, log, self._clock)
+        log = self._context.logs.stream(self._scope, self.layout.log_group, layout.log_stream)
+        return Instance(layout, self._context, credentials, log, self._changed.set)
 
-    def _fetch(self, variant: VariantPlan) -> None:
-        self._refuse_cancelled()
-        if variant.source is None:
+    def _fetch_model(self, variant: VariantLayout, layouts: Sequence[InstanceLayout]) -> None:
+        """Once for all of them."""
+        if variant.source is None or self.cancelled:
             return
-        folders = [one.base_dir / "model" for one in variant.instances]
+        folders = [layout.base_dir / "model" for layout in layouts]
+        account, scratch = self._context.account, self.layout.folder
         try:
-            fetch_model(self._account, self._scope, variant.source, folders, self.plan.folder, variant.max_model_bytes)
+            fetch_model(account, self._scope, variant.source, folders, scratch, variant.max_model_bytes)
         except BadModelData as error:
             raise FleetFailed(str(error)) from error
 
     def _unhealthy(self, variant: str, reason: str) -> str:
         return (
             f"The primary container for production variant {variant} did not pass the ping health check: {reason}. "
-            f"Please check CloudWatch logs for this endpoint: {self.plan.log_group}."
+            f"Please check CloudWatch logs for this endpoint: {self.layout.log_group}."
         )

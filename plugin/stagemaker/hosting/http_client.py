@@ -2,15 +2,16 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from socket import MSG_PEEK, socket
 from typing import Any
 
 MAX_IDLE = 32  # (ours) connections kept for one container
+MAX_IDLE_S = 1.0  # (ours) before a connection is not used again: servers close idle ones, gunicorn after 2 s
 CHUNK_BYTES = 256 << 10
-CONNECT_S = 1.0  # (ours) before it is tried again, as a busy server needs it, or given up, as that of a dead container
+CONNECT_S = 1.0  # (ours) before another instance is asked or, where there is none, the connection is tried again
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,11 @@ class Reply:
 
 
 class NotReached(ConnectionError):
-    """Nobody listens, nobody is there, or the client was closed: nothing was sent, and another may be asked."""
+    """No connection, so that nothing was sent: another may be asked."""
+
+
+class Refused(NotReached):
+    """Nobody listens."""
 
 
 class TooLarge(ValueError):
@@ -45,6 +50,7 @@ class _Connection(HTTPConnection):
     """Over such a socket."""
 
     sock: _Socket
+    idle_since_s = 0.0  # by time.monotonic
 
     def connect(self) -> None:
         """As the original."""
@@ -70,27 +76,20 @@ class HttpClient:
         max_bytes: int,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        connect_s: float | None = None,
+        on_sending: Callable[[], object] = lambda: None,
     ) -> Reply:
-        """Ask and read the whole answer.
+        """Ask once and read the whole answer: what may have arrived is never sent again.
 
-        Raises NotReached; TimeoutError after `timeout_s` in all; TooLarge for an answer of more than `max_bytes`;
-        OSError or HTTPException when the other side breaks off or does not speak HTTP.
+        Raises NotReached when nobody was reached: at once, or, where nobody refuses, after `connect_s`; without it the
+        client tries until the time is up, as a busy server needs it. From the call of `on_sending` on the request may
+        have arrived. Then it raises OSError or HTTPException when the other side breaks off or does not speak HTTP,
+        and TooLarge for an answer of more than `max_bytes`. TimeoutError after `timeout_s` in all.
         """
         deadline = time.monotonic() + timeout_s
-        sent = (method, path, body, dict(headers or {}))
-        reused = self._reuse()
-        if reused is not None:
-            try:
-                return self._exchange(reused, sent, deadline, max_bytes)
-            except (ConnectionResetError, BrokenPipeError) as broken:
-                # Closed as idle while we wrote; or the request killed the server, and must not go to the next one.
-                try:
-                    fresh = self._connect(deadline)
-                except NotReached:
-                    raise broken from None
-        else:
-            fresh = self._connect(deadline)
-        return self._exchange(fresh, sent, deadline, max_bytes)
+        connection = self._reuse() or self._connect(deadline, connect_s)
+        on_sending()
+        return self._exchange(connection, (method, path, body, dict(headers or {})), deadline, max_bytes)
 
     def close(self) -> None:
         """Make no connection any more, and drop the idle ones; those in use are dropped when they come back."""
@@ -100,16 +99,21 @@ class HttpClient:
         for connection in idle:
             connection.close()
 
-    def _connect(self, deadline: float) -> _Connection:
+    def _connect(self, deadline: float, connect_s: float | None) -> _Connection:
+        give_up = deadline if connect_s is None else time.monotonic() + connect_s
         while not self._closed:
             connection = _Connection(*self._address, timeout=min(CONNECT_S, _left(deadline)))
             try:
                 connection.connect()
-            except TimeoutError:  # nobody refuses for a container that is gone: its address leads nowhere
-                continue
+            except TimeoutError as error:  # nobody refuses for a container that is gone: its address leads nowhere
+                if give_up <= time.monotonic() < deadline:
+                    raise NotReached(str(error)) from error
+            except ConnectionRefusedError as error:
+                raise Refused(str(error)) from error
             except OSError as error:
                 raise NotReached(str(error)) from error
-            return connection
+            else:
+                return connection
         raise NotReached("it is closed")
 
     def _exchange(
@@ -139,15 +143,16 @@ class HttpClient:
         return reply
 
     def _reuse(self) -> _Connection | None:
-        """An idle connection that the other side has not closed, the one used last first."""
+        """The connection that was used last, unless that was too long ago or the other side has closed it."""
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
-            if connection is None or _is_open(connection):
+            if connection is None or _is_usable(connection):
                 return connection
             connection.close()
 
     def _keep(self, connection: _Connection) -> None:
+        connection.idle_since_s = time.monotonic()
         with self._lock:
             if connection.sock is not None and not self._closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(connection)
@@ -159,7 +164,9 @@ def _headers(response: HTTPResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.getheaders()}
 
 
-def _is_open(connection: _Connection) -> bool:
+def _is_usable(connection: _Connection) -> bool:
+    if time.monotonic() - connection.idle_since_s > MAX_IDLE_S:
+        return False
     try:
         connection.sock.setblocking(False)
         connection.sock.recv(1, MSG_PEEK)

@@ -1,59 +1,152 @@
-"""One instance of an endpoint: its container through start, health checks, unwanted deaths and stop."""
+"""One instance of an endpoint: its container through start, health checks, unwanted ends, replacement and stop."""
 
+import logging
+import shutil
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.client import HTTPException
 
 from stagemaker.core.errors import ApiError
-from stagemaker.hosting.http_client import HttpClient
-from stagemaker.hosting.plan import InstancePlan
-from stagemaker.runtime.contract import Container, Exit, Runtime
+from stagemaker.hosting.context import FleetContext
+from stagemaker.hosting.health import Observed, Ping, Verdict, judge
+from stagemaker.hosting.http_client import HttpClient, Refused
+from stagemaker.hosting.layout import InstanceLayout
+from stagemaker.runtime.contract import Container, Exit
 from stagemaker.runtime.hardware import HardwareLog
 
-PING_TIMEOUT_S = 2.0  # AWS's: /ping must answer within it
+LOG = logging.getLogger(__name__)
+STARTING_POLL_S, SERVING_POLL_S, DRAIN_POLL_S = 0.1, 0.2, 0.05
+GRACE_S = 30.0  # AWS's: SIGKILL follows SIGTERM after it
+CLOSE_GRACE_S = 5.0  # (ours) at the end of LocalStack, which somebody waits for
+REPLACED_GRACE_S = 1.0  # (ours) for a container that does not answer any more
 MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after it has served for STEADY_S
 STEADY_S = 300.0  # (ours)
 MAX_PING_BYTES = 64 << 10
 
 
+class Lease:
+    """The place of one request on an instance. Leave it as a context manager."""
+
+    def __init__(self, instance_id: str, client: HttpClient, leave: "Callable[[Lease], object]") -> None:
+        self.id, self.client = instance_id, client
+        self.others = False  # whether another instance could have been taken instead
+        self.sent_s: float | None = None  # by time.monotonic, once the request may have arrived
+        self._leave = leave
+
+    def sent(self) -> None:
+        """The request is being sent: from now on the instance may be busy with it."""
+        self.sent_s = time.monotonic()
+
+    def __enter__(self) -> "Lease":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave(self)
+
+
 class Instance:
-    """Keeps one container alive. One thread calls `start`, `check` and `stop`; the properties may be read by any.
+    """Keeps one container alive. A thread of its own calls `run`; all else may be called from any thread.
 
     Before it was healthy once, the end of its container loses the instance at once: a model that cannot load should
     say so in seconds. Later the container is started again, after 1, 2 and 4 seconds, and takes requests again when
-    /ping answers 200; a start that the machine cannot do counts as one. An instance that is `lost` stays so; `lost` is
-    the reason, one sentence.
+    /ping answers 200; a start that the machine cannot do counts as one, and so does a container that must be replaced.
+    An instance that is `lost` stays so; `lost` is the reason, one sentence. `changed` is called after each change that
+    its fleet may wait for.
     """
 
     def __init__(
         self,
-        plan: InstancePlan,
-        runtime: Runtime,
+        layout: InstanceLayout,
+        context: FleetContext,
         credentials: Callable[[], Mapping[str, str]],
         log: Callable[[str], None],
-        clock: Callable[[], float],
+        changed: Callable[[], None],
     ) -> None:
-        self.plan = plan
-        self.outstanding = 0  # requests that it works on now; under the fleet's lock
+        self.id, self.layout = layout.id, layout
         self.lost: str | None = None
         self.hardware = ""  # of its container, as the runtime words it
-        self._runtime, self._credentials, self._log, self._clock = runtime, credentials, log, clock
+        self.ended = threading.Event()  # nothing of it is left
+        self._context, self._credentials, self._log, self._changed = context, credentials, log, changed
+        self._runtime, self._clock, self._times = context.runtime, context.clock, context.times
+        self._lock = threading.Lock()
+        self._leases: set[Lease] = set()
+        self._retired, self._hurried = threading.Event(), threading.Event()
         self._container: Container | None = None
-        self._client: HttpClient | None = None  # while it is healthy
+        self._client: HttpClient | None = None  # while its container is healthy
         self._served = False  # this container was healthy once
+        self._resting = False  # it is late: no new requests
+        self._late_answers = 0
+        self._next_ping_s = 0.0  # by time.monotonic
         self._restarts = MAX_RESTARTS  # so that the first start has none left
         self._due = 0.0  # while there is a container that is not healthy: when it must be; while there is none: restart
         self._healthy_since = 0.0
 
     @property
-    def client(self) -> HttpClient | None:
-        """While it is healthy."""
-        container = self._container
-        return self._client if container and container.running else None
+    def in_service(self) -> bool:
+        """Whether it takes requests."""
+        return self._serving_client() is not None
 
-    def start(self) -> None:
-        """Start the container; whether it is healthy is for `check` to find. A refusal makes the instance lost."""
-        spec, log = self.plan.spec, HardwareLog(self.plan.id, self._log)
+    @property
+    def has_served(self) -> bool:
+        """Whether it was healthy once."""
+        return self._healthy_since > 0
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests it has that are not answered yet."""
+        return len(self._leases)
+
+    def take(self) -> Lease | None:
+        """A place for one request; None when it is not in service."""
+        with self._lock:
+            client = self._serving_client()
+            if client is None:
+                return None
+            lease = Lease(self.id, client, self._release)
+            self._leases.add(lease)
+            return lease
+
+    def retire(self, *, drain: bool) -> None:
+        """Take no new requests and end: with `drain` after the answers to those that it has, but not later than any
+        request may take. A second call may only hurry it."""
+        with self._lock:
+            self._retired.set()
+        if not drain:
+            self._hurried.set()
+
+    def run(self) -> None:
+        """Keep a container alive until `retire`, or until the instance is lost. When this returns nothing of it is
+        left, its folder included."""
+        try:
+            self._start()
+            while self.lost is None and not self._retired.is_set():
+                self._check()
+                self._retired.wait(SERVING_POLL_S if self._client else STARTING_POLL_S)
+            self._drain()
+        except Exception as error:
+            LOG.exception("instance %s", self.id)
+            self.lost = f"{type(error).__name__}: {error}"
+        finally:
+            self._stop(CLOSE_GRACE_S if self._context.supervisor.closing else GRACE_S)
+            shutil.rmtree(self.layout.base_dir, ignore_errors=True)
+            self.ended.set()
+            self._changed()
+
+    def _release(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.discard(lease)
+
+    def _serving_client(self) -> HttpClient | None:
+        container = self._container
+        if self._resting or self._retired.is_set() or container is None or not container.running:
+            return None
+        return self._client
+
+    def _start(self) -> None:
+        """Start the container; whether it is healthy is for `_check` to find. A refusal makes the instance lost."""
+        spec, log = self.layout.spec, HardwareLog(self.id, self._log)
         try:
             # As on AWS, what the model's Environment says wins over the role's credentials.
             spec = replace(spec, environment={**self._credentials(), **spec.environment})
@@ -63,75 +156,120 @@ class Instance:
             return
         self.hardware, self._served = self._container.hardware, False
         log.begin(self.hardware)
-        self._due = self._clock() + self.plan.health_timeout_s
+        self._due = self._clock() + self.layout.health_timeout_s
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Notice what has happened since the last check, and act on it. Takes as long as a /ping at most."""
-        if self.lost:
-            return
         if self._container is None:
             if self._clock() >= self._due:
-                self.start()
+                self._start()
             return
         end = self._container.poll()
         if end is not None:
-            self._died(end)
+            self._has_ended(end)
         elif not self._container.running:
             self._leave_service()  # what asks there may reach another's container
-            self._due = self._clock() + self.plan.health_timeout_s
+            self._due = self._clock() + self.layout.health_timeout_s
         elif self._client is None:
+            self._await_health(self._container)
+        elif time.monotonic() >= self._next_ping_s:
             self._check_health(self._container)
 
-    def stop(self, grace_s: float) -> None:
-        """End the container: SIGTERM, after `grace_s` SIGKILL. Nothing of it is left when this returns."""
-        self._leave_service()
-        if self._container is not None:
-            self._container.stop(grace_s)
-            self._container = None
+    def _await_health(self, container: Container) -> None:
+        """Come into service when /ping answers for the first time."""
+        if self._ping(container) is Ping.ANSWERED and container.address:
+            self._restarts = self._restarts if self.has_served else 0
+            self._healthy_since = self._clock()
+            self._late_answers, self._resting = 0, False
+            self._client, self._served = HttpClient(container.address), True
+            self._changed()
+        elif self._clock() >= self._due:
+            self._stop(0)
+            self._lose(f"it did not answer GET /ping with 200 within {self.layout.health_timeout_s} s")
 
-    def _died(self, end: Exit) -> None:
+    def _check_health(self, container: Container) -> None:
+        """Ask whether it still serves, and do what the answer calls for."""
+        ping = self._ping(container)
+        self._late_answers = 0 if ping is Ping.ANSWERED else self._late_answers + 1
+        verdict = judge(Observed(ping, self._late_answers, self._youngest_request_s()), self._times)
+        was_resting, self._resting = self._resting, verdict is not Verdict.SERVE
+        if was_resting and not self._resting:
+            self._changed()
+        if verdict is not Verdict.REPLACE:
+            return
+        if ping is Ping.REFUSED and (end := container.wait(REPLACED_GRACE_S)):  # most probably it is just ending
+            self._has_ended(end)
+            return
+        self._stop(REPLACED_GRACE_S)
+        self._forgive_restarts()
+        late = f"it did not answer GET /ping in time {self._late_answers} times in a row"
+        self._restart_later("its server refuses connections" if ping is Ping.REFUSED else late)
+
+    def _ping(self, container: Container) -> Ping:
+        """Over a new connection, which is part of what is asked for."""
+        self._next_ping_s = time.monotonic() + self._times.ping_every_s
+        if container.address is None:
+            return Ping.LATE
+        client = HttpClient(container.address)
+        try:
+            reply = client.request("GET", "/ping", timeout_s=self._times.answer_s, max_bytes=MAX_PING_BYTES)
+        except Refused:
+            return Ping.REFUSED
+        except (OSError, HTTPException, ValueError):
+            return Ping.LATE
+        finally:
+            client.close()
+        return Ping.ANSWERED if reply.status == 200 else Ping.LATE
+
+    def _youngest_request_s(self) -> float | None:
+        now_s = time.monotonic()
+        with self._lock:
+            return min((now_s - lease.sent_s for lease in self._leases if lease.sent_s is not None), default=None)
+
+    def _has_ended(self, end: Exit) -> None:
         ended = f"its container ended with exit code {end.code}" + (
             f" ({reason})" if (reason := end.reason.rstrip(".")) else ""
         )
         self._leave_service()
         self._container = None
+        self._forgive_restarts()
+        self._restart_later(ended if self.has_served else f"{ended} before it was healthy")
+
+    def _forgive_restarts(self) -> None:
+        """Count them anew when the container served for long."""
         if self._served and self._clock() - self._healthy_since >= STEADY_S:
             self._restarts = 0
-        self._restart_later(ended if self._healthy_since else f"{ended} before it was healthy")
 
     def _restart_later(self, why: str, *, refused: bool = False) -> None:
         """Unless it was `refused`, or no restart is left: then the instance is lost."""
         if refused or self._restarts >= MAX_RESTARTS:
-            restarted = self._healthy_since and not refused
-            self.lost = f"{why} and was restarted {MAX_RESTARTS} times before" if restarted else why
+            restarted = self.has_served and not refused
+            self._lose(f"{why} and was restarted {MAX_RESTARTS} times before" if restarted else why)
             return
         delay_s = 2**self._restarts
         self._restarts += 1
         self._due = self._clock() + delay_s
         self._log(f"Stagemaker: {why}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
 
-    def _check_health(self, container: Container) -> None:
-        client = HttpClient(container.address) if container.address else None
-        if client and _pings(client):
-            self._restarts = self._restarts if self._healthy_since else 0
-            self._healthy_since = self._clock()
-            self._client, self._served = client, True
-            return
-        if client:
-            client.close()
-        if self._clock() >= self._due:
-            self.lost = f"it did not answer GET /ping with 200 within {self.plan.health_timeout_s} s"
-            self.stop(0)
+    def _lose(self, why: str) -> None:
+        self.lost = why
+        self._changed()
 
     def _leave_service(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.close()
 
+    def _drain(self) -> None:
+        """Wait for the answers to the requests that it has, as long as a request may take."""
+        end_s = time.monotonic() + self._times.request_s
+        while self._leases and self._client and time.monotonic() < end_s:
+            if self._hurried.wait(DRAIN_POLL_S) or (self._container and self._container.poll()):
+                return
 
-def _pings(client: HttpClient) -> bool:
-    try:
-        reply = client.request("GET", "/ping", timeout_s=PING_TIMEOUT_S, max_bytes=MAX_PING_BYTES)
-    except (OSError, HTTPException, ValueError):
-        return False
-    return reply.status == 200
+    def _stop(self, grace_s: float) -> None:
+        """End the container: SIGTERM, after `grace_s` SIGKILL."""
+        self._leave_service()
+        if self._container is not None:
+            self._container.stop(grace_s)
+            self._container = None

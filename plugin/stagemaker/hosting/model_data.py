@@ -3,20 +3,13 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from stagemaker.core.archive import BadArchive, unpack
 from stagemaker.core.disk import explain
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
-from stagemaker.hosting.plan import ModelSource
-
-
-class ModelDataAccount(Protocol):
-    """The part of `aws.account.Account` that fetches model data."""
-
-    def download_file(self, scope: Scope, uri: str, path: Path) -> None: ...
-    def download_prefix(self, scope: Scope, uri: str, folder: Path) -> int: ...
+from stagemaker.hosting.context import FleetAccount
+from stagemaker.hosting.layout import ModelSource
 
 
 class BadModelData(Exception):
@@ -24,7 +17,7 @@ class BadModelData(Exception):
 
 
 def fetch_model(
-    account: ModelDataAccount, scope: Scope, source: ModelSource, folders: Sequence[Path], scratch: Path, max_bytes: int
+    account: FleetAccount, scope: Scope, source: ModelSource, folders: Sequence[Path], scratch: Path, max_bytes: int
 ) -> None:
     """Put the data of `source` into each of `folders`, which exist; what is needed on the way lies in `scratch`.
 
@@ -51,7 +44,7 @@ def fetch_model(
         raise BadModelData(f"Failed to store model data from {source.uri}: {explain(error)}.") from error
 
 
-def _fetch_prefix(account: ModelDataAccount, scope: Scope, uri: str, folders: Sequence[Path]) -> None:
+def _fetch_prefix(account: FleetAccount, scope: Scope, uri: str, folders: Sequence[Path]) -> None:
     first, *others = folders
     if account.download_prefix(scope, uri, first) == 0:
         raise BadModelData(f"Could not find model data at {uri}.")

@@ -11,7 +11,7 @@ from stagemaker.core.errors import validation_error
 from stagemaker.core.kinds import MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
-from stagemaker.hosting.plan import ModelSource, model_source
+from stagemaker.hosting.layout import ModelSource, model_source
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.runtime.contract import Runtime
 

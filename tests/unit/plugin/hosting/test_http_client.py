@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,18 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     connections = 0
     address: tuple[str, int]
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._closed = threading.Semaphore(0)
+
+    def close_request(self, request: Any) -> None:
+        super().close_request(request)
+        self._closed.release()
+
+    def wait_until_closed(self) -> None:
+        """Until one more connection has been closed."""
+        assert self._closed.acquire(timeout=10)
 
 
 @contextmanager
@@ -73,7 +86,11 @@ def test_a_connection_that_was_closed_while_idle_is_replaced() -> None:
 
     with server(once) as there:
         client = HttpClient(there.address)
-        assert [get(client) for _ in range(3)] == [(200, b"ok")] * 3
+        answers = []
+        for _ in range(3):
+            answers.append(get(client))
+            there.wait_until_closed()  # one that is closed while we write is not replaced
+        assert answers == [(200, b"ok")] * 3
         assert there.connections == 3
         client.close()
 

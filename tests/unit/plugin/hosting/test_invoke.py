@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 
 from stagemaker.core.errors import ApiError
-from stagemaker.core.kinds import ENDPOINT
-from stagemaker.core.refs import Ref
 from stagemaker.hosting import invoke
-from stagemaker.hosting.fleet import Fleet
-from stagemaker.hosting.http_client import HttpClient
-from stagemaker.hosting.plan import InstancePlan
-from tests.unit.plugin.fakes import SCOPE, FakeClock
+from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.hosting_environment import IMAGE, HostingEnvironment, hosting_environment, until
 
 
@@ -160,30 +155,3 @@ def test_metrics_of_an_invocation(hosting: HostingEnvironment) -> None:
     assert 0 <= overhead[0] < 1_000_000
     assert hosting.logs.dimensions["ModelLatency"] == {"EndpointName": "end", "VariantName": "AllTraffic"}
     assert SCOPE.account == "123456789012"
-
-
-class Dying:
-    """An instance that leaves service between two looks at it."""
-
-    outstanding = 0
-
-    def __init__(self, plan: InstancePlan) -> None:
-        self.plan, self._clients = plan, [HttpClient(("127.0.0.1", 1))]
-
-    @property
-    def client(self) -> HttpClient | None:
-        return self._clients.pop() if self._clients else None
-
-
-def test_an_instance_that_dies_while_it_is_chosen(hosting: HostingEnvironment) -> None:
-    hosting.deploy()
-    serving = hosting.endpoints.serving(Ref(SCOPE, ENDPOINT, "end"))
-    assert serving
-    (variant,) = serving.plan.variants
-    fleet = Fleet(serving.plan, SCOPE, hosting.runtime, hosting.aws, hosting.logs, FakeClock())
-    fleet._instances[variant.name] = [Dying(variant.instances[0])]  # type: ignore[list-item]
-    with fleet.target(variant, set()) as target:
-        assert target
-        assert target.client is not None
-    with fleet.target(variant, set()) as none:
-        assert none is None

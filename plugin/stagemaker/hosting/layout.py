@@ -1,4 +1,7 @@
-"""Pure: from the records of an endpoint configuration and its models to the fleet of containers that serves it."""
+"""Pure: from the records of an endpoint configuration and its models to what each instance of a fleet runs.
+
+How many instances a variant has and which share of the requests it gets are no part of it: see `targets`.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,7 +16,6 @@ from stagemaker.runtime.contract import ContainerSpec
 
 HEALTH_TIMEOUT_S = 240  # AWS's guide of 2023: 4 minutes, unless ContainerStartupHealthCheckTimeoutInSeconds is given
 VOLUME_GB = 30  # (ours) what a model may take unpacked, unless VolumeSizeInGB is given
-DEFAULT_WEIGHT = 1.0  # AWS's, where InitialVariantWeight is left out
 NOT_YET = {
     "ManifestS3Uri": "model data manifests",
     "HubAccessConfig": "model hubs",
@@ -29,7 +31,7 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class InstancePlan:
+class InstanceLayout:
     """One instance: here, one container."""
 
     id: str  # in the form of EC2's, such as i-0123456789abcdef0
@@ -40,28 +42,49 @@ class InstancePlan:
 
 
 @dataclass(frozen=True)
-class VariantPlan:
-    """The instances that run one model, and the share of the requests that they get."""
+class VariantLayout:
+    """What every instance of a variant runs."""
 
     name: str
-    weight: float
-    least_outstanding: bool  # RoutingStrategy LEAST_OUTSTANDING_REQUESTS; otherwise in turn
     image: str
+    environment: Mapping[str, str]
+    instance_type: str
     role_arn: str
     source: ModelSource | None
     max_model_bytes: int
-    instances: tuple[InstancePlan, ...]
+    health_timeout_s: int
+    least_outstanding: bool  # RoutingStrategy LEAST_OUTSTANDING_REQUESTS; otherwise in turn
 
 
 @dataclass(frozen=True)
-class FleetPlan:
-    """All that runs for an endpoint under one configuration. `folder` holds the instances' folders and nothing else."""
+class FleetLayout:
+    """What runs for an endpoint under one configuration. `folder` is the fleet's alone."""
 
     endpoint: str
     config: str
     folder: Path
     log_group: str
-    variants: tuple[VariantPlan, ...]
+    variants: tuple[VariantLayout, ...]
+
+    def variant(self, name: str | None) -> VariantLayout | None:
+        """The variant of this name, or None."""
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+    def instance(self, variant: VariantLayout, number: int) -> InstanceLayout:
+        """The instance that is the `number`-th of its variant in this fleet; no two of an endpoint's have one id."""
+        digest = hashlib.sha256(f"{self.folder}/{variant.name}/{number}".encode()).hexdigest()
+        identity = f"i-{digest[:17]}"
+        base_dir = self.folder / identity
+        spec = ContainerSpec(
+            name=f"{self.endpoint}-{identity}",
+            image=variant.image,
+            command=("serve",),
+            base_dir=base_dir,
+            environment=variant.environment,
+            serves=True,
+            instance_type=variant.instance_type,
+        )
+        return InstanceLayout(identity, base_dir, spec, f"{variant.name}/{identity}", variant.health_timeout_s)
 
 
 def model_source(container: Mapping[str, Any]) -> ModelSource | None:
@@ -94,63 +117,34 @@ def _form(data_type: str, compression: str) -> str:
     return "archive"
 
 
-def plan_fleet(
+def lay_out_fleet(
     endpoint: str, config: Record, containers: Mapping[str, Record], *, generation: str, work_dir: Path
-) -> FleetPlan:
+) -> FleetLayout:
     """The fleet of `endpoint` under `config`.
 
     `containers` has each model's container by the model's name, with "ExecutionRoleArn" beside AWS's members.
     `generation` makes instance ids and folders differ from those of every other fleet of this or an equal name.
     """
-    folder = work_dir / f"{endpoint}-{generation}"
-    return FleetPlan(
+    return FleetLayout(
         endpoint=endpoint,
         config=config["EndpointConfigName"],
-        folder=folder,
+        folder=work_dir / f"{endpoint}-{generation}",
         log_group=f"/aws/sagemaker/Endpoints/{endpoint}",
         variants=tuple(
-            _plan_variant(endpoint, variant, containers[variant["ModelName"]], folder)
-            for variant in config["ProductionVariants"]
+            _lay_out_variant(variant, containers[variant["ModelName"]]) for variant in config["ProductionVariants"]
         ),
     )
 
 
-def _plan_variant(endpoint: str, variant: Mapping[str, Any], container: Record, folder: Path) -> VariantPlan:
-    def instance(index: int) -> InstancePlan:
-        digest = hashlib.sha256(f"{folder}/{variant['VariantName']}/{index}".encode()).hexdigest()
-        identity = f"i-{digest[:17]}"
-        return InstancePlan(
-            id=identity,
-            base_dir=folder / identity,
-            spec=ContainerSpec(
-                name=f"{endpoint}-{identity}",
-                image=container["Image"],
-                command=("serve",),
-                base_dir=folder / identity,
-                environment=dict(container.get("Environment", {})),
-                serves=True,
-                instance_type=variant["InstanceType"],
-            ),
-            log_stream=f"{variant['VariantName']}/{identity}",
-            health_timeout_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_TIMEOUT_S),
-        )
-
-    return VariantPlan(
+def _lay_out_variant(variant: Mapping[str, Any], container: Record) -> VariantLayout:
+    return VariantLayout(
         name=variant["VariantName"],
-        weight=variant.get("InitialVariantWeight", DEFAULT_WEIGHT),
-        least_outstanding=variant.get("RoutingConfig", {}).get("RoutingStrategy") == "LEAST_OUTSTANDING_REQUESTS",
         image=container["Image"],
+        environment=dict(container.get("Environment", {})),
+        instance_type=variant["InstanceType"],
         role_arn=container["ExecutionRoleArn"],
         source=model_source(container),
         max_model_bytes=variant.get("VolumeSizeInGB", VOLUME_GB) << 30,
-        instances=tuple(instance(index) for index in range(variant["InitialInstanceCount"])),
+        health_timeout_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_TIMEOUT_S),
+        least_outstanding=variant.get("RoutingConfig", {}).get("RoutingStrategy") == "LEAST_OUTSTANDING_REQUESTS",
     )
-
-
-def next_variant(weights: Mapping[str, float], served: Mapping[str, int]) -> str | None:
-    """Who gets the next request, so that after any number of them the shares are as near to the weights as can be.
-
-    `served` counts the requests that each variant got so far. None when no weight is above 0.
-    """
-    taking = [name for name, weight in weights.items() if weight > 0]
-    return min(taking, key=lambda name: (served[name] + 1) / weights[name], default=None)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stagemaker.core.errors import ApiError
-from stagemaker.hosting.plan import HEALTH_TIMEOUT_S, ModelSource, model_source, next_variant, plan_fleet
+from stagemaker.hosting.layout import HEALTH_TIMEOUT_S, FleetLayout, ModelSource, lay_out_fleet, model_source
 from stagemaker.runtime.contract import ContainerSpec
 
 CONTAINERS: dict[str, dict[str, Any]] = {
@@ -36,14 +36,20 @@ CONFIG = {
 }
 
 
+def laid_out(generation: str = "7") -> FleetLayout:
+    return lay_out_fleet("end", CONFIG, CONTAINERS, generation=generation, work_dir=Path("/w"))
+
+
 def test_every_instance_has_its_own_container_folder_and_log() -> None:
-    plan = plan_fleet("end", CONFIG, CONTAINERS, generation="7", work_dir=Path("/w"))
-    assert (plan.config, plan.folder, plan.log_group) == ("config", Path("/w/end-7"), "/aws/sagemaker/Endpoints/end")
-    one, two = plan.variants
-    assert (one.weight, one.least_outstanding, one.role_arn, one.max_model_bytes) == (3.0, True, "r", 1 << 30)
-    assert (two.weight, two.least_outstanding, two.source, len(two.instances)) == (1.0, False, None, 1)
-    assert [i.health_timeout_s for i in (*one.instances, *two.instances)] == [60, 60, HEALTH_TIMEOUT_S]
-    instance = one.instances[0]
+    layout = laid_out()
+    assert (layout.config, layout.folder) == ("config", Path("/w/end-7"))
+    assert layout.log_group == "/aws/sagemaker/Endpoints/end"
+    one, two = layout.variants
+    assert (one.least_outstanding, one.role_arn, one.max_model_bytes) == (True, "r", 1 << 30)
+    assert (two.least_outstanding, two.source) == (False, None)
+    health_timeouts_s = [layout.instance(variant, 0).health_timeout_s for variant in layout.variants]
+    assert health_timeouts_s == [60, HEALTH_TIMEOUT_S]
+    instance = layout.instance(one, 0)
     assert instance.spec == ContainerSpec(
         name=f"end-{instance.id}",
         image="stagemaker/serve",
@@ -58,12 +64,18 @@ def test_every_instance_has_its_own_container_folder_and_log() -> None:
 
 def test_instance_ids_differ_within_and_between_fleets_and_are_repeatable() -> None:
     def ids(generation: str) -> list[str]:
-        plan = plan_fleet("end", CONFIG, CONTAINERS, generation=generation, work_dir=Path("/w"))
-        return [instance.id for variant in plan.variants for instance in variant.instances]
+        layout = laid_out(generation)
+        return [layout.instance(variant, number).id for variant in layout.variants for number in (0, 1)]
 
     assert ids("1") == ids("1")
-    assert len({*ids("1"), *ids("2")}) == 6
+    assert len({*ids("1"), *ids("2")}) == 8
     assert all(len(i) == 19 and i.startswith("i-") for i in ids("1"))
+
+
+def test_a_variant_is_found_by_its_name() -> None:
+    layout = laid_out()
+    assert layout.variant("two") is layout.variants[1]
+    assert layout.variant("three") is None
 
 
 def source(**changes: Any) -> dict[str, Any]:
@@ -99,20 +111,3 @@ def test_forms_that_are_refused(container: dict[str, Any], status: int) -> None:
     with pytest.raises(ApiError) as error:
         model_source(container)
     assert error.value.status == status
-
-
-def test_requests_are_shared_by_weight_at_every_moment() -> None:
-    weights = {"a": 2.0, "b": 1.0, "none": 0.0}
-    served = dict.fromkeys(weights, 0)
-    order = ""
-    for _ in range(9):
-        name = next_variant(weights, served)
-        assert name
-        served[name] += 1
-        order += name
-    assert order == "aabaabaab" or served == {"a": 6, "b": 3, "none": 0}
-    assert all(abs(order[:n].count("a") - n * 2 / 3) <= 1 for n in range(10))
-
-
-def test_no_weight_no_variant() -> None:
-    assert next_variant({"a": 0.0}, {"a": 0}) is None

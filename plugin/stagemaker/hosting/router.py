@@ -1,0 +1,106 @@
+"""Who answers the next request to an endpoint: a fleet by its share, a variant by its weight, then an instance."""
+
+import itertools
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stagemaker.hosting.instance import Lease
+from stagemaker.hosting.layout import VariantLayout
+
+
+class RoutedInstance(Protocol):
+    """The part of `instance.Instance` that the router needs."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def in_service(self) -> bool: ...
+    @property
+    def outstanding(self) -> int: ...
+    def take(self) -> Lease | None: ...
+
+
+class RoutedFleet(Protocol):
+    """The part of `fleet.Fleet` that the router needs."""
+
+    @property
+    def weights(self) -> Mapping[str, float]: ...
+    def instances(self, variant: str) -> Sequence[RoutedInstance]: ...
+
+
+class Dealer[K]:
+    """Deals requests out so that after any number of them the shares are as near to the weights as can be. It begins
+    anew when the weights change: else it would make up for the past."""
+
+    def __init__(self) -> None:
+        self._weights: dict[K, float] = {}
+        self._dealt: dict[K, int] = {}
+
+    def next(self, weights: Mapping[K, float]) -> K | None:
+        """Who gets the next request; None when no weight is above 0."""
+        if weights != self._weights:
+            self._weights, self._dealt = dict(weights), dict.fromkeys(weights, 0)
+        taking = [key for key, weight in self._weights.items() if weight > 0]
+        chosen = min(taking, key=lambda key: (self._dealt[key] + 1) / self._weights[key], default=None)
+        if chosen is not None:
+            self._dealt[chosen] += 1
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class _Lane:
+    """How far the dealing has come in one fleet."""
+
+    variants: Dealer[str] = field(default_factory=Dealer)
+    turns: dict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(itertools.count))
+
+
+class Router[F: RoutedFleet]:
+    """Of one endpoint. Thread-safe; it waits for nothing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shares: dict[F, float] = {}
+        self._fleets: Dealer[F] = Dealer()
+        self._lanes: dict[F, _Lane] = {}
+
+    @property
+    def shares(self) -> Mapping[F, float]:
+        """Of each fleet, as `set_shares` got them."""
+        return self._shares
+
+    def set_shares(self, shares: Mapping[F, float]) -> None:
+        """From now on these fleets get the requests, in proportion to their shares, and no others."""
+        with self._lock:
+            self._lanes = {fleet: self._lanes.get(fleet) or _Lane() for fleet in shares}
+            self._shares = dict(shares)
+
+    def choose(self, variant: str | None = None) -> tuple[F, str | None] | None:
+        """A fleet for the next request, and its variant unless the caller asks for one: None when none has a weight.
+        None when no fleet has a share."""
+        with self._lock:
+            fleet = self._fleets.next(self._shares)
+            if fleet is None:
+                return None
+            return fleet, variant or self._lanes[fleet].variants.next(fleet.weights)
+
+    def lease(self, fleet: F, variant: VariantLayout, besides: Collection[str]) -> Lease | None:
+        """A place on an instance in service, none of `besides` (instance ids): the one whose turn it is, or one with
+        the fewest outstanding requests, as the variant says. None when there is none, or the fleet has no share."""
+        with self._lock:
+            lane = self._lanes.get(fleet)
+            free = [i for i in fleet.instances(variant.name) if i.in_service and i.id not in besides] if lane else []
+            if lane is None or not free:
+                return None
+            turn = next(lane.turns[variant.name]) % len(free)
+            free = free[turn:] + free[:turn]
+            if variant.least_outstanding:
+                free.sort(key=lambda instance: instance.outstanding)
+            leases = (instance.take() for instance in free)  # None for one that has left service just now
+            lease = next(filter(None, leases), None)
+            if lease:
+                lease.others = len(free) > 1
+            return lease
