@@ -1,6 +1,6 @@
-"""`python -m infra.bootstrap up|train|down`: the name that the deployment had before it was `python -m infra`.
+"""`python -m infra.bootstrap up|train|down`: the deployment by the name that it had before `python -m infra`.
 
-`make bootstrap` calls it. Options follow the word; without one it is `up`.
+`make bootstrap` calls it. Options follow the word; without a word it is `up`.
 """
 
 import sys
@@ -9,6 +9,12 @@ from infra.cli import main
 
 VERBS = {"up": "deploy", "train": "train", "down": "destroy"}
 
+
+def arguments_of(words: list[str]) -> list[str]:
+    """What the words are for `python -m infra`."""
+    word, *options = words if words and words[0] in VERBS else ["up", *words]
+    return [VERBS[word], *options]
+
+
 if __name__ == "__main__":
-    word, *options = sys.argv[1:] if sys.argv[1:2] and sys.argv[1] in VERBS else ["up", *sys.argv[1:]]
-    sys.exit(main([VERBS[word], *options]))
+    sys.exit(main(arguments_of(sys.argv[1:])))

@@ -1,8 +1,17 @@
+import base64
+import hashlib
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
-from infra.resources.function import pack
+import pytest
+
+from infra.blueprint import Blueprint
+from infra.errors import StepFailed
+from infra.resources.function import Function, pack
+from infra.settings import DeploymentSettings
+from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
 
 
 def test_the_same_code_gives_the_same_archive(tmp_path: Path) -> None:
@@ -15,3 +24,72 @@ def test_the_same_code_gives_the_same_archive(tmp_path: Path) -> None:
         assert archive.namelist() == ["handler.py"]
         assert archive.read("handler.py") == b"x = 1\n"
         assert archive.infolist()[0].external_attr >> 16 == 0o644
+
+
+BLUEPRINT = Blueprint(DeploymentSettings(), ACCOUNT, "ab" * 32)
+
+
+@pytest.fixture
+def handler(tmp_path: Path) -> Path:
+    (tmp_path / "handler.py").write_text("x = 1\n")
+    return tmp_path / "handler.py"
+
+
+def described(handler: Path, **more: Any) -> dict[str, Any]:
+    """GetFunctionConfiguration's answer for the function as it is wanted."""
+    digest = base64.b64encode(hashlib.sha256(pack(handler)).digest()).decode()
+    return {**BLUEPRINT.function_request(), "CodeSha256": digest, "State": "Active", "MemoryUsed": 1, **more}
+
+
+def function(handler: Path, *answers: Any) -> tuple[FakeClient, Function]:
+    client = FakeClient({"get_function_configuration": list(answers)})
+    return client, Function(fake_clients(lambda_=client), BLUEPRINT, handler)
+
+
+def updated(handler: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The changes in words, and the operations that made them."""
+    client, one = function(handler, described(handler))
+    changes = one.diff(state)
+    one.update(state, changes)
+    return [str(change) for change in changes], [name for name in client.names() if name.startswith("update")]
+
+
+def test_none(handler: Path) -> None:
+    assert function(handler, missing("ResourceNotFoundException"))[1].read() is None
+
+
+@pytest.mark.parametrize("state", ["Active", "Inactive"])
+def test_as_wanted(handler: Path, state: str) -> None:
+    assert function(handler)[1].diff(described(handler, State=state)) == []
+
+
+def test_other_code(handler: Path) -> None:
+    words, calls = updated(handler, described(handler, CodeSha256="old"))
+    assert words[0].startswith("CodeSha256: old -> ")
+    assert calls == ["update_function_code"]
+
+
+def test_another_setting(handler: Path) -> None:
+    wanted = BLUEPRINT.function_request()["Environment"]["Variables"]
+    state = described(handler, Environment={"Variables": {**wanted, "SYSTEM": "A"}})
+    assert updated(handler, state) == (
+        ["Environment.Variables.SYSTEM: A -> E"],
+        ["update_function_configuration"],
+    )
+
+
+def test_one_in_change_is_only_waited_for(handler: Path) -> None:
+    assert updated(handler, described(handler, LastUpdateStatus="InProgress"))[1] == []
+    assert updated(handler, described(handler, State="Pending")) == (["State: Pending -> Active"], [])
+
+
+def test_one_whose_creation_failed_is_replaced(handler: Path) -> None:
+    (change,) = function(handler)[1].diff(described(handler, State="Failed"))
+    assert change.replaces
+
+
+def test_a_failure_says_its_reason(handler: Path) -> None:
+    pending = described(handler, State="Pending")
+    _, one = function(handler, pending, described(handler, State="Failed", StateReason="no image"))
+    with pytest.raises(StepFailed, match="is Failed: no image"):
+        one.create()

@@ -1,0 +1,57 @@
+"""The command line: every verb has help and something to do, and help is quick."""
+
+import subprocess
+import sys
+
+import pytest
+
+from infra import bootstrap, cli, verbs
+from infra.paths import CHECKOUT
+
+
+def test_every_verb_does_something() -> None:
+    assert [verb.name for verb in cli.VERBS] == list(verbs.RUN)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS, ids=lambda verb: verb.name)
+def test_every_verb_has_help_of_one_sentence(verb: cli.Verb, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([verb.name, "--help"])
+    assert ended.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{verb.summary[0].upper()}{verb.summary[1:]}." in said
+    assert ". " not in verb.summary
+
+
+def test_help_imports_neither_boto3_nor_rich() -> None:
+    look = "print(sorted({'boto3', 'botocore', 'rich'} & set(sys.modules)))"
+    code = f"import sys\nfrom infra.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    {look}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_verb_and_an_unknown_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["frobnicate"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["deploy"], ["train"], ["destroy"]])
+def test_a_target_that_is_not_implemented_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*arguments, "--target", "aws"]) == 1
+    assert "Failed: The target aws is not implemented for this command" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        ([], ["deploy"]),
+        (["up"], ["deploy"]),
+        (["--system", "B"], ["deploy", "--system", "B"]),
+        (["train", "--set=epochs=1"], ["train", "--set=epochs=1"]),
+        (["down", "--target", "local"], ["destroy", "--target", "local"]),
+    ],
+)
+def test_bootstrap_is_another_name_for_the_verbs(words: list[str], arguments: list[str]) -> None:
+    assert bootstrap.arguments_of(words) == arguments

@@ -1,0 +1,130 @@
+"""Which resources a deployment has, in which order, and which of a project there may be to delete."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import engine
+from infra.blueprint import Blueprint
+from infra.data.dataset import load
+from infra.deployment import Deployment, connect_to, existing, settings_of
+from infra.errors import StepFailed
+from infra.resources import titles
+from infra.resources.objects import File
+from infra.resources.resource import Resource
+from infra.settings import DeploymentSettings
+from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
+from tests.unit.infra.photos import quiet, write_set
+
+BLUEPRINT = Blueprint(DeploymentSettings(), ACCOUNT, "ab" * 32)
+JOB = BLUEPRINT.training_request()["TrainingJobName"]
+LOGS = (titles.ENDPOINT_LOG, titles.FUNCTION_LOG)
+
+
+def sagemaker(**statuses: str) -> FakeClient:
+    """SageMaker with training jobs of these statuses: `first`, `second`."""
+    found = {JOB: statuses.get("first"), f"{JOB}-2": statuses.get("second")}
+
+    def describe(TrainingJobName: str) -> dict[str, Any]:
+        if status := found.get(TrainingJobName):
+            return {"TrainingJobName": TrainingJobName, "TrainingJobStatus": status}
+        raise missing()
+
+    listed = {"TrainingJobSummaries": [{"TrainingJobName": name} for name, status in found.items() if status]}
+    return FakeClient(
+        {
+            "describe_training_job": describe,
+            "list_training_jobs": listed,
+            "list_models": {"Models": [{"ModelName": JOB}, {"ModelName": "stagemaker-demo-two-0123456789"}]},
+            "list_endpoint_configs": {"EndpointConfigs": [{"EndpointConfigName": "by-hand"}]},
+        }
+    )
+
+
+def deployment(folder: Path, client: FakeClient, pretrained: File | None = None) -> Deployment:
+    return Deployment(fake_clients(sagemaker=client), BLUEPRINT, load(write_set(folder / "set")), pretrained)
+
+
+def names(resources: Sequence[Resource]) -> dict[str, str]:
+    return {one.title: one.name for one in resources}
+
+
+def test_the_resources_in_their_order(tmp_path: Path) -> None:
+    resources = engine.order(deployment(tmp_path, sagemaker()).resources(quiet()))
+    assert [one.title for one in resources] == [
+        "Bucket", "Data in S3", "Role of training and hosting", "Training job", "Model", "Endpoint configuration",
+        "Endpoint", "Role of the function", "Function",
+    ]  # fmt: skip
+
+
+def test_a_training_needs_no_endpoint_and_no_function(tmp_path: Path) -> None:
+    resources = deployment(tmp_path, sagemaker()).resources(quiet())
+    needed = engine.needed_for(titles.TRAINING_JOB, resources)
+    assert [one.title for one in needed] == [titles.BUCKET, titles.DATA, titles.SAGEMAKER_ROLE, titles.TRAINING_JOB]
+
+
+def test_starting_weights_are_sent_before_the_training(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"weights")
+    made = deployment(tmp_path, sagemaker(), File(weights, "00" * 32))
+    found = [one.title for one in engine.needed_for(titles.TRAINING_JOB, made.resources(quiet()))]
+    assert found.index(titles.WEIGHTS) < found.index(titles.TRAINING_JOB)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "name"),
+    [
+        ({}, JOB),
+        ({"first": "Completed"}, JOB),
+        ({"first": "InProgress"}, JOB),
+        ({"first": "Failed"}, f"{JOB}-2"),
+        ({"first": "Stopped", "second": "Completed"}, f"{JOB}-2"),
+        ({"first": "Failed", "second": "Failed"}, f"{JOB}-3"),
+    ],
+)
+def test_the_model_is_named_after_a_job_that_need_not_have_run(
+    tmp_path: Path, statuses: dict[str, str], name: str
+) -> None:
+    found = names(deployment(tmp_path, sagemaker(**statuses)).resources(quiet()))
+    assert found[titles.TRAINING_JOB] == found[titles.MODEL] == name
+
+
+def test_after_twenty_failures_no_other_job_is_tried(tmp_path: Path) -> None:
+    client = FakeClient({"describe_training_job": {"TrainingJobStatus": "Failed"}})
+    with pytest.raises(StepFailed, match="20 training jobs with these settings and data have failed"):
+        deployment(tmp_path, client).resources(quiet())
+
+
+def test_destroy_takes_the_resources_in_the_reverse_of_deploys_order(tmp_path: Path) -> None:
+    weights = File(tmp_path / "weights.pt", "00" * 32)
+    made = deployment(tmp_path, sagemaker(first="Completed"), weights)
+    deployed = [one.title for one in engine.order(made.resources(quiet()))]
+    to_delete = [one.title for one in engine.order(existing(made.clients, BLUEPRINT, quiet())) if one.title not in LOGS]
+    assert to_delete == [title for title in deployed if title != titles.ENDPOINT_CONFIGURATION]  # none of ours exists
+
+
+def test_what_earlier_settings_made_is_found_and_nothing_of_a_project_named_alike() -> None:
+    client = sagemaker(first="Failed", second="Completed")
+    found = existing(fake_clients(sagemaker=client), BLUEPRINT, quiet())
+    assert [one.name for one in found if one.title == titles.TRAINING_JOB] == [JOB, f"{JOB}-2"]
+    assert [one.name for one in found if one.title == titles.MODEL] == [JOB]
+    assert [one.name for one in found if one.title == titles.ENDPOINT_CONFIGURATION] == []
+
+
+def test_every_dependency_is_a_title(tmp_path: Path) -> None:
+    known = {value for name, value in vars(titles).items() if name.isupper()}
+    found = existing(fake_clients(sagemaker=sagemaker(first="Completed")), BLUEPRINT, quiet())
+    for resource in (*found, *deployment(tmp_path, sagemaker()).resources(quiet())):
+        assert {resource.title, *resource.depends_on} <= known
+
+
+def test_aws_is_refused_until_it_is_implemented() -> None:
+    with pytest.raises(StepFailed, match="The target aws is not implemented for this command"):
+        connect_to("aws", "us-east-1")
+
+
+def test_settings_that_aws_would_not_take() -> None:
+    with pytest.raises(StepFailed, match="The project name"):
+        settings_of("A", "us-east-1")

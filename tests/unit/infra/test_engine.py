@@ -1,0 +1,148 @@
+"""Order, plan, apply and destroy, over resources that are numbers in a dict."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from infra import engine
+from infra.engine import Plan, Step
+from infra.errors import StepFailed
+from infra.resources.resource import Change, Resource
+from tests.unit.infra.fakes import FakeResource
+from tests.unit.infra.photos import quiet, text_of
+
+Numbers = dict[str, int]
+
+
+def three(there: Numbers, journal: list[str], wanted: int = 1, fixed: bool = False) -> list[FakeResource]:
+    """A chain, given in the wrong order: C needs B, and B needs A."""
+    return [
+        FakeResource("C", there, journal, "B", wanted=wanted, fixed=fixed),
+        FakeResource("A", there, journal),
+        FakeResource("B", there, journal, "A", "Absent"),
+    ]
+
+
+def titles(resources: Sequence[Resource]) -> list[str]:
+    return [one.title for one in resources]
+
+
+def test_each_comes_after_what_it_depends_on_else_as_given() -> None:
+    assert titles(engine.order(three({}, []))) == ["A", "B", "C"]
+    assert titles(engine.order(FakeResource(name, {}, []) for name in "DAC")) == ["D", "A", "C"]
+
+
+def test_several_resources_may_have_one_title() -> None:
+    journal: list[str] = []
+    jobs = [FakeResource("Job", {}, journal), FakeResource("Job", {}, journal)]
+    assert titles(engine.order([FakeResource("Model", {}, journal, "Job"), *jobs])) == ["Job", "Job", "Model"]
+
+
+def test_a_circle_has_no_order() -> None:
+    with pytest.raises(ValueError, match="depend on each other: A, B"):
+        engine.order([FakeResource("A", {}, [], "B"), FakeResource("B", {}, [], "A"), FakeResource("C", {}, [])])
+
+
+def test_what_one_resource_needs() -> None:
+    resources = [*three({}, []), FakeResource("D", {}, [], "C")]
+    assert titles(engine.needed_for("B", resources)) == ["A", "B"]
+
+
+def test_a_plan_says_what_would_be_created_and_after_what_and_changes_nothing() -> None:
+    there: Numbers = {}
+    journal: list[str] = []
+    assert engine.plan(three(there, journal)).steps == (
+        Step("A", "a", "create"),
+        Step("B", "b", "create", after=("A",)),
+        Step("C", "c", "create", after=("B",)),
+    )
+    assert (there, journal) == ({}, [])
+
+
+@pytest.mark.parametrize(("fixed", "action"), [(False, "update"), (True, "replace")])
+def test_a_plan_says_what_differs(fixed: bool, action: engine.Action) -> None:
+    plan = engine.plan(three({"a": 1, "b": 1, "c": 7}, [], fixed=fixed))
+    change = Change("number", 7, 1, replaces=fixed)
+    assert plan.steps[2] == Step("C", "c", action, (change,))
+    assert [step.action for step in plan.steps[:2]] == ["unchanged", "unchanged"]
+
+
+def test_a_plan_for_the_reader() -> None:
+    lines = engine.plan(three({"a": 1, "c": 7}, [])).lines()
+    assert [line.strip() for line in lines] == [
+        "unchanged  A: a",
+        "create     B: b",
+        "update     C: c (after: B)",
+        "number: 7 -> 1",
+        "1 to create, 1 to update, 1 unchanged.",
+    ]
+    assert Plan((Step("A", "a", "unchanged"),)).lines()[-1] == "Nothing would change."
+    assert Plan(()).lines() == ["Nothing would change."]
+    assert Plan((Step("A", "a", "delete"),)).lines()[-1] == "1 to delete."
+
+
+@pytest.mark.parametrize("there", [{}, {"a": 1}, {"a": 5, "b": 1}, {"a": 1, "b": 1, "c": 7}])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_apply_does_what_the_plan_says_and_then_nothing(there: Numbers, fixed: bool) -> None:
+    there = dict(there)
+    plan = engine.plan(three(there, [], fixed=fixed))
+    assert engine.apply(three(there, [], fixed=fixed), quiet()) == [step.action for step in plan.steps]
+    assert there == {"a": 1, "b": 1, "c": 1}
+    journal: list[str] = []
+    terminal = quiet()
+    assert engine.apply(three(there, journal), terminal) == ["unchanged"] * 3
+    assert journal == []
+    assert "unchanged: c" in text_of(terminal)
+
+
+def test_apply_tells_each_step_with_its_remark() -> None:
+    terminal = quiet()
+    engine.apply(three({}, []), terminal)
+    assert [step.title for step in terminal.steps] == ["A", "B", "C"]
+    assert terminal.steps[0].result == "created: a (made)"
+
+
+def test_a_replaced_resource_is_deleted_first() -> None:
+    journal: list[str] = []
+    engine.apply(three({"a": 1, "b": 1, "c": 7}, journal, fixed=True), quiet())
+    assert journal == ["delete c", "create c"]
+
+
+def test_an_apply_that_failed_goes_on_where_it_stopped() -> None:
+    class Broken(FakeResource):
+        def create(self) -> str:
+            raise StepFailed("It broke.", "Mend it.")
+
+    there: Numbers = {}
+    journal: list[str] = []
+    a, b, c = (
+        FakeResource("A", there, journal),
+        Broken("B", there, journal, "A"),
+        FakeResource("C", there, journal, "B"),
+    )
+    with pytest.raises(StepFailed):
+        engine.apply([a, b, c], quiet())
+    assert journal == ["create a"]
+    engine.apply([a, FakeResource("B", there, journal, "A"), c], quiet())
+    assert journal == ["create a", "create b", "create c"]
+
+
+def test_destroy_is_the_reverse_of_apply() -> None:
+    there: Numbers = {}
+    journal: list[str] = []
+    engine.apply(three(there, journal), quiet())
+    made = [line.removeprefix("create ") for line in journal]
+    journal.clear()
+    said: list[str] = []
+    assert engine.destroy(three(there, journal), said.append) == 3
+    assert journal == [f"delete {name}" for name in reversed(made)]
+    assert said == ["deleted: c c", "deleted: b b", "deleted: a a"]
+    assert there == {}
+    assert engine.destroy(three(there, journal), said.append) == 0
+
+
+def test_the_plan_of_a_destruction_names_what_is_there_last_first() -> None:
+    there = {"a": 1, "c": 7}
+    plan = engine.plan_destroy(three(there, []))
+    assert plan.steps == (Step("C", "c", "delete"), Step("A", "a", "delete"))
+    assert there == {"a": 1, "c": 7}
