@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stagemaker.hosting.plan import ModelSource
+from stagemaker.hosting.layout import ModelSource
 
 from stagemaker.aws.account import Account
 from stagemaker.aws.clients import Clients

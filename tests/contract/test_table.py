@@ -4,7 +4,7 @@ import botocore.session
 import pytest
 from botocore.model import Shape
 
-from stagemaker.api.operation import Operation
+from stagemaker.api.operation import Operation, every
 from stagemaker.core.refs import Scope
 from tests.contract.own_operations import own_services
 
@@ -30,6 +30,6 @@ def test_a_row_is_an_operation_of_its_service(service: str, operation: Operation
 
 
 def test_only_lists_and_logins_need_every_resource() -> None:
-    wide = {operation.name for _, operation in ROWS if operation.resource(SCOPE, {"repositoryNames": []}) == ("*",)}
+    wide = {operation.name for _, operation in ROWS if operation.resource is every}
     assert wide == {"ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints", "GetAuthorizationToken",
                     "DescribeRegistry"}  # fmt: skip

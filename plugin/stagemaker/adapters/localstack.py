@@ -5,7 +5,7 @@ records, else by 501 with the operation's name.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ def start() -> None:
     app = App(settings, _make_runtime(settings), address=_LOOPBACK if _LOOPBACK in hosts else hosts[0])
     running.begin(app)
     patches.apply(app)
+    # All are announced before the first is added: LocalStack then asks, once, which services there are.
+    SERVICE_PLUGINS.api_provider_specs.update({name: ["default"] for name in app.services})
     for service in app.services.values():
         _provide(service)
 
@@ -55,7 +57,7 @@ def shutdown() -> None:
     running.end()
 
 
-def _make_runtime(settings: Settings) -> "Any":
+def _make_runtime(settings: Settings) -> Callable[[Registry | None, Supervisor], Runtime]:
     def make(registry: Registry | None, supervisor: Supervisor) -> Runtime:
         if settings.docker is not None:
             url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
@@ -81,7 +83,6 @@ def _provide(service: Service) -> None:
         return _answer(service, context, request)
 
     table = dict.fromkeys(load_service(service.name).operation_names, handle)
-    SERVICE_PLUGINS.api_provider_specs[service.name] = ["default"]
     SERVICE_PLUGINS.add_service(
         LocalStackService.for_provider(_Provider(service.name), dispatch_table_factory=lambda _: table)
     )
