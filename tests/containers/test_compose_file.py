@@ -1,4 +1,4 @@
-"""What docker-compose.yml says, as compose reads it; nothing is started."""
+"""docker-compose.yml as compose reads it. Nothing is started."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_up_runs_localstack_and_its_registry_on_loopback_only() -> None:
     assert {service["restart"] for service in services.values()} == {"no"}
 
 
-def test_the_registry_is_alone_with_localstack_on_a_network_without_a_way_out() -> None:
+def test_the_registry_is_only_on_an_internal_network_with_localstack() -> None:
     found = config()
     assert set(found["services"]["registry"]["networks"]) == {"registry"}
     assert found["networks"]["registry"]["internal"] is True
@@ -51,13 +51,13 @@ def test_a_second_stack_shares_no_name_and_no_port() -> None:
     assert localstack["environment"]["STAGEMAKER_REGISTRY_PORT"] == str(localstack["ports"][1]["target"])
 
 
-def test_what_it_makes_is_labelled() -> None:
+def test_everything_that_compose_makes_is_labelled() -> None:
     found = config()
     made = (*found["networks"].values(), *found["volumes"].values(), found["services"]["registry"])
     assert [one["labels"]["com.stagemaker"] for one in made] == ["1"] * 5
 
 
-def test_the_images_are_built_and_not_run_and_a_gpu_is_asked_for_in_the_override_only() -> None:
+def test_the_images_are_only_built_and_only_the_override_requires_a_gpu() -> None:
     plain = config("--profile", "images")["services"]
     assert set(plain) == {"localstack", "registry"} | IMAGES
     assert all(plain[name]["image"] == f"stagemaker/{name}:latest" for name in IMAGES)

@@ -1,4 +1,4 @@
-"""infra.docker against the real engine."""
+"""infra.docker with the real Docker engine."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from infra import docker as engine
-from tests.containers.conftest import docker
+from tests.containers.container_stack import docker
 
 
 @pytest.fixture
 def name(tmp_path: Path) -> Iterator[str]:
-    """An image's name; whatever has the fixture's label is removed."""
+    """The name of a new image. All images with its label are removed at the end."""
     label = uuid.uuid4().hex[:8]
     (tmp_path / "Dockerfile").write_text(f"FROM python:3.13-slim\nLABEL test={label}\n")
     docker("build", "--quiet", "--tag", f"test-docker-{label}", str(tmp_path))
@@ -26,7 +26,7 @@ def tags(image: str) -> list[str]:
     return sorted(found["RepoTags"]) if found else []
 
 
-def test_names_at_a_registry_that_is_gone_are_forgotten(name: str) -> None:
+def test_the_names_of_one_registry_are_removed(name: str) -> None:
     there, elsewhere = f"localhost:1/a/{name}", f"localhost:12/a/{name}"
     for tag in (f"{there}:1", f"{there}:2", f"{elsewhere}:1"):
         docker("tag", name, tag)
@@ -34,7 +34,7 @@ def test_names_at_a_registry_that_is_gone_are_forgotten(name: str) -> None:
     assert tags(name) == [f"{elsewhere}:1", f"{name}:latest"]
 
 
-def test_what_has_no_other_name_stays(name: str) -> None:
+def test_an_image_without_another_name_stays(name: str) -> None:
     there = f"localhost:1/{name}:mine"
     docker("tag", name, there)
     docker("image", "rm", name)

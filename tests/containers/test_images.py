@@ -1,4 +1,4 @@
-"""The images without the rest of the stack: `docker run`, a hand-made /opt/ml, and what is in them."""
+"""The images alone: `docker run` with a /opt/ml made by the test, and the content of each image."""
 
 import json
 import queue
@@ -17,7 +17,7 @@ import pytest
 
 from infra.paths import CHECKOUT
 from ml.artifact import MODEL_FILES, read_card
-from tests.containers.conftest import docker
+from tests.containers.container_stack import docker
 from tests.unit.containers.serve_process import encode
 from tests.unit.ml.data import write_dataset
 
@@ -28,7 +28,7 @@ START_S = 120.0
 
 @pytest.fixture(scope="session", autouse=True)
 def built() -> None:
-    """Every image, from this checkout: an unchanged one takes a second."""
+    """Builds every image from this checkout. An unchanged image takes a second."""
     subprocess.run([CHECKOUT / "scripts" / "build"], check=True)
 
 
@@ -39,7 +39,7 @@ def image(name: str) -> dict[str, Any]:
 
 @contextmanager
 def container(*arguments: str) -> Iterator[str]:
-    """Its name; running, and removed at the end."""
+    """Runs a container until the end of the block, and gives its name."""
     name = f"test-image-{uuid.uuid4().hex[:8]}"
     try:
         docker("run", "--detach", "--name", name, *arguments)
@@ -49,7 +49,7 @@ def container(*arguments: str) -> Iterator[str]:
 
 
 def publish(name: str, port: int) -> str:
-    """Where a published port of a container is reached."""
+    """The URL of a published port of a container."""
     return f"http://{docker('port', name, f'{port}/tcp').splitlines()[0]}"
 
 
@@ -66,7 +66,7 @@ def wait_for_ping(client: httpx.Client, name: str) -> None:
 
 
 def train(base: Path) -> "subprocess.CompletedProcess[str]":
-    """`docker run stagemaker/trainer train` over a folder, whose new files are then anybody's and not only root's."""
+    """Runs `docker run stagemaker/trainer train` on a folder. Afterwards every user may change its files."""
     base.chmod(0o755)
     command = ["docker", "run", "--rm", "--network", "none", "--volume", f"{base}:/opt/ml", "stagemaker/trainer"]
     try:
@@ -89,19 +89,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "model"
 
 
-def test_train_writes_a_model(trained: Path) -> None:
+def test_the_trainer_writes_a_model(trained: Path) -> None:
     assert sorted(path.name for path in trained.iterdir()) == sorted(MODEL_FILES)
     assert read_card(trained).metrics["epochs"] == 1
 
 
-def test_train_says_why_it_failed(tmp_path: Path) -> None:
+def test_the_trainer_says_why_it_failed(tmp_path: Path) -> None:
     done = train(tmp_path)
     assert done.returncode == 1
     assert (tmp_path / "output" / "failure").read_text() in done.stderr
 
 
 @pytest.mark.parametrize(("name", "log"), [("serve", "serving"), ("serve-gpu", "PyTorch runs on the C")])
-def test_serve_answers_and_ends_cleanly(trained: Path, name: str, log: str) -> None:
+def test_the_server_answers_and_ends_cleanly(trained: Path, name: str, log: str) -> None:
     options = ["--publish", "127.0.0.1::8080", "--read-only", "--tmpfs", "/tmp", "--volume"]
     with container(*options, f"{trained.parent}:/opt/ml:ro", f"stagemaker/{name}", "serve") as server:
         with httpx.Client(base_url=publish(server, 8080), timeout=30, trust_env=False) as client:
@@ -109,13 +109,13 @@ def test_serve_answers_and_ends_cleanly(trained: Path, name: str, log: str) -> N
             answer = client.post("/invocations", content=encode("red"), headers={"content-type": "image/png"})
         assert (answer.status_code, len(answer.json()[0])) == (200, 3), answer.text
         assert docker("exec", server, "python", "-IS", "/opt/stagemaker/containers/serve/healthcheck.py") == ""
-        docker("stop", "--time", "15", server)  # SageMaker gives it 30 s
+        docker("stop", "--time", "15", server)  # SageMaker waits 30 s
         assert docker("inspect", "--format", "{{.State.ExitCode}}", server) == "0"
         assert log in subprocess.run(["docker", "logs", server], capture_output=True, text=True, check=True).stderr
 
 
 class RuntimeApi(BaseHTTPRequestHandler):
-    """As much of Lambda's Runtime API as one invocation needs; awslambdaric 4.2.2 crashes without a trace id."""
+    """The part of Lambda's Runtime API that one invocation needs; awslambdaric 4.2.2 crashes without a trace id."""
 
     answers: "queue.Queue[tuple[str, Any]]"
     events: "queue.Queue[bytes]"
@@ -166,7 +166,7 @@ def test_the_function_answers_through_the_runtime_api() -> None:
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_labels_tags_and_environment(name: str) -> None:
+def test_labels_and_tags_are_complete_and_the_environment_holds_no_secret(name: str) -> None:
     found = image(name)
     labels, revision = found["Config"]["Labels"], f"stagemaker/{name}:"
     assert labels["com.stagemaker"] == "1"
@@ -179,29 +179,30 @@ def test_labels_tags_and_environment(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "most_mb"), [("serve", 550), ("lambda", 300), ("localstack", 700)])
-def test_sizes(name: str, most_mb: int) -> None:
+def test_the_size_is_bounded(name: str, most_mb: int) -> None:
     assert image(name)["Size"] < most_mb * MEGABYTE
 
 
-def test_users() -> None:
+def test_each_image_has_its_user() -> None:
     users = {name: image(name)["Config"]["User"] for name in IMAGES}
     assert users == {"serve": "serve", "serve-gpu": "serve", "lambda": "function", "trainer": "", "localstack": ""}
     assert docker("run", "--rm", "stagemaker/serve", "id", "--user") == "10001"
 
 
-def test_serving_has_no_torch_on_the_cpu_and_the_trainers_on_the_gpu() -> None:
+def test_cpu_serving_has_no_torch_and_gpu_serving_shares_the_trainers() -> None:
     find = "import importlib.util as u; print(u.find_spec('torch') is not None)"
     assert docker("run", "--rm", "stagemaker/serve", "python", "-c", find) == "False"
     shared = len(json.loads(docker("image", "inspect", "python:3.13-slim"))[0]["RootFS"]["Layers"]) + 1
     trainer, serve = (image(name)["RootFS"]["Layers"][:shared] for name in ("trainer", "serve-gpu"))
-    # Else the engine built that step twice, as after `docker build --no-cache`: `docker buildx prune --all` mends it.
-    assert trainer == serve, "the base's layers, and the one with torch"
+    # They differ when the engine built the step twice, as after `docker build --no-cache`. Then empty the cache:
+    # `docker buildx prune --all`.
+    assert trainer == serve, "the layers of the base image, and the layer with torch"
     history = docker("history", "--human=false", "--format", "{{.Size}}", "stagemaker/serve-gpu:latest").split()
     sizes = [int(size) for size in history]  # the newest first
-    assert sum(sizes[: sizes.index(max(sizes))]) < 150 * MEGABYTE, "what it adds to the shared layer"
+    assert sum(sizes[: sizes.index(max(sizes))]) < 150 * MEGABYTE, "the layers after the shared one"
 
 
-def test_no_bytecode_of_the_checkout_and_no_tool_of_the_build() -> None:
+def test_an_image_holds_no_bytecode_of_the_checkout_and_no_build_tool() -> None:
     for name in ("serve", "trainer", "serve-gpu", "localstack"):
         assert docker("run", "--rm", f"stagemaker/{name}", "find", "/opt/stagemaker", "-name", "*.pyc") == ""
     for name in IMAGES:

@@ -11,15 +11,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.clients import Clients
-from tests.containers.conftest import PROJECT, Stack, docker, left_in_the_engine, of_compose, started
-from tests.e2e.conftest import EPOCHS, TITLES, accuracy
+from tests.containers.container_stack import PROJECT, ContainerStack, docker, left_in_the_engine, of_compose, started
+from tests.e2e.environment import EPOCHS, TITLES, accuracy
 
 LIMIT_S = 300
 BUCKET = "stagemaker-demo-000000000000-us-east-1"
 
 
 def until[T](call: Callable[[], T], good: Callable[[T], bool], limit_s: float = LIMIT_S) -> T:
-    """What `call` gives, once it is good."""
+    """Calls `call` until `good` accepts its result, and returns that."""
     deadline = time.monotonic() + limit_s
     while not good(found := call()):
         assert time.monotonic() < deadline, found
@@ -28,7 +28,7 @@ def until[T](call: Callable[[], T], good: Callable[[T], bool], limit_s: float = 
 
 
 def ended(clients: Clients, name: str) -> dict[str, Any]:
-    """The description of a training job that has ended."""
+    """Waits for the end of a training job and returns its description."""
     return until(
         lambda: clients.sagemaker.describe_training_job(TrainingJobName=name),
         lambda job: job["TrainingJobStatus"] not in ("InProgress", "Stopping"),
@@ -36,12 +36,12 @@ def ended(clients: Clients, name: str) -> dict[str, Any]:
 
 
 def localstack() -> str:
-    """Its container's id."""
+    """The id of LocalStack's container."""
     return docker("ps", *of_compose(service="localstack"))
 
 
 def request(role: str, image: str, **more: Any) -> dict[str, Any]:
-    """CreateTrainingJob, without data."""
+    """The request of CreateTrainingJob without input data."""
     return {
         "TrainingJobName": f"test-{uuid.uuid4().hex[:8]}",
         "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
@@ -54,7 +54,7 @@ def request(role: str, image: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def own_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An image that is none of ours: `train` does what its environment says, with no library but the shell."""
+    """An image that this repository does not build. Its `train` runs the shell commands in the variable PROGRAM."""
     folder = tmp_path_factory.mktemp("image")
     (folder / "train").write_text('#!/bin/sh\neval "$PROGRAM"\n')
     (folder / "Dockerfile").write_text("FROM python:3.13-slim\nCOPY --chmod=755 train /usr/local/bin/\n")
@@ -63,31 +63,31 @@ def own_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     docker("image", "rm", "--force", "test-own-image:1")
 
 
-def test_the_whole_path(demo: str, place: Stack) -> None:
+def test_the_demo_runs_the_whole_path(demo: str, stack: ContainerStack) -> None:
     assert accuracy(demo) >= 0.8, demo
     for title in TITLES:
         assert f"> {title}" in demo
     assert "valid_accuracy=" in demo, "the training's log lines reach the terminal"
-    assert f"listens on 127.0.0.1:{min(place.port, place.registry_port)}" in demo
+    assert f"listens on 127.0.0.1:{min(stack.port, stack.registry_port)}" in demo
     assert "make down" in demo
 
 
-def test_everything_ran_in_containers_of_its_own(clients: Clients) -> None:
+def test_the_endpoint_and_the_function_run_in_containers(clients: Clients) -> None:
     images = docker("ps", "--filter", f"label=com.stagemaker.network={PROJECT}", "--format", "{{.Image}}").split()
     assert "stagemaker/serve:latest" in images
     assert "stagemaker/lambda:latest" in images
     assert clients.sagemaker.list_endpoints()["Endpoints"][0]["EndpointStatus"] == "InService"
 
 
-def test_a_second_deploy_changes_nothing(demo: str, place: Stack) -> None:
-    code, output = place.run("deploy", EPOCHS)
+def test_a_second_deploy_changes_nothing(demo: str, stack: ContainerStack) -> None:
+    code, output = stack.run("deploy", EPOCHS)
     assert code == 0, output
     assert "Nothing changed: all is as planned." in output
 
 
-def test_invoke_shows_five_labels(demo: str, place: Stack) -> None:
-    photo = place.data / "test" / "digit-7" / "7-017.png"
-    code, output = place.run("invoke", IMAGE=str(photo))
+def test_invoke_shows_five_labels(demo: str, stack: ContainerStack) -> None:
+    photo = stack.data / "test" / "digit-7" / "7-017.png"
+    code, output = stack.run("invoke", IMAGE=str(photo))
     assert code == 0, output
     assert output.count("digit-") >= 5
 
@@ -111,7 +111,7 @@ def test_two_hosts_train_one_model(clients: Clients, role: str) -> None:
     )["logStreams"]
     assert [s["logStreamName"].split("/")[1].rpartition("-")[0] for s in streams] == ["algo-1", "algo-2"]
     training = next(t for t in together["SecondaryStatusTransitions"] if t["Status"] == "Training")
-    assert "ml.g5.xlarge has" in training["StatusMessage"], "there is no GPU here, and it says so"
+    assert "ml.g5.xlarge has" in training["StatusMessage"], "the record says that the machine has no GPU"
     assert docker("network", "ls", "--quiet", "--filter", f"label=com.stagemaker.network={PROJECT}") == ""
 
 
@@ -123,7 +123,7 @@ def test_two_hosts_train_one_model(clients: Clients, role: str) -> None:
         ("exec /usr/bin/python3-missing", "exit code: 127"),
     ],
 )
-def test_any_image_runs_and_its_end_is_told(
+def test_any_image_runs_and_the_record_has_the_reason_of_its_end(
     clients: Clients, role: str, own_image: str, program: str, reason: str
 ) -> None:
     asked = request(role, own_image, Environment={"PROGRAM": program})
@@ -133,7 +133,7 @@ def test_any_image_runs_and_its_end_is_told(
     assert reason in job["FailureReason"]
 
 
-def test_the_role_reaches_s3_from_inside(clients: Clients, role: str, place: Stack) -> None:
+def test_a_container_reaches_s3_with_its_role(clients: Clients, role: str, stack: ContainerStack) -> None:
     program = "import boto3; print('buckets', len(boto3.client('s3').list_buckets()['Buckets']))"
     asked = request(role, "stagemaker/lambda:latest")
     asked["AlgorithmSpecification"] |= {
@@ -145,7 +145,7 @@ def test_the_role_reaches_s3_from_inside(clients: Clients, role: str, place: Sta
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
 
 
-def test_no_container_of_a_user_reaches_the_registry(clients: Clients, role: str, place: Stack) -> None:
+def test_no_container_of_a_user_reaches_the_registry(clients: Clients, role: str, stack: ContainerStack) -> None:
     (registry,) = docker("ps", *of_compose(service="registry")).split()
     of_each = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
     address, *more = docker("inspect", "--format", of_each, registry).split()
@@ -160,17 +160,17 @@ def test_no_container_of_a_user_reaches_the_registry(clients: Clients, role: str
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
 
 
-def test_an_image_that_is_nowhere_is_refused(clients: Clients, role: str) -> None:
+def test_an_unknown_image_is_refused(clients: Clients, role: str) -> None:
     for image in ("nobody/has-this:1", "000000000000.dkr.ecr.us-east-1.amazonaws.com/nothing:1"):
         with pytest.raises(ClientError) as refusal:
             clients.sagemaker.create_training_job(**request(role, image))
         assert refusal.value.response["Error"]["Code"] == "ValidationException"
 
 
-def test_a_pushed_image_runs_as_function_and_as_job(clients: Clients, place: Stack, role: str) -> None:
-    code, output = place.run("push", "--target", "local", "lambda")
+def test_a_pushed_image_runs_as_function_and_as_job(clients: Clients, stack: ContainerStack, role: str) -> None:
+    code, output = stack.run("push", "--target", "local", "lambda")
     assert code == 0, output
-    ecr = clients_for(place, "ecr")
+    ecr = clients_for(stack, "ecr")
     repository = ecr.describe_repositories(repositoryNames=["stagemaker/lambda"])["repositories"][0]
     (image,) = ecr.describe_images(repositoryName="stagemaker/lambda")["imageDetails"]
     by_digest = f"{repository['repositoryUri']}@{image['imageDigest']}"
@@ -226,10 +226,12 @@ def test_a_serving_container_that_dies_is_started_again(clients: Clients) -> Non
             return str(error.response["Error"]["Code"])
         return "an answer to no photo"
 
-    until(answers, lambda code: code == "ModelError")  # the container itself refuses it again
+    until(answers, lambda code: code == "ModelError")  # the container refuses the photo itself
 
 
-def test_a_killed_localstack_is_swept_at_its_next_start(clients: Clients, place: Stack) -> None:
+def test_localstack_removes_the_containers_of_a_killed_one_at_its_start(
+    clients: Clients, stack: ContainerStack
+) -> None:
     container = localstack()
     before = docker("ps", *started()).split()
     assert before
@@ -238,44 +240,44 @@ def test_a_killed_localstack_is_swept_at_its_next_start(clients: Clients, place:
     until(lambda: docker("ps", *started()).split(), lambda now: not set(before) & set(now))
 
 
-def test_down_leaves_nothing_even_of_a_stack_that_was_killed(clients: Clients, place: Stack) -> None:
+def test_down_removes_everything_of_a_killed_stack(clients: Clients, stack: ContainerStack) -> None:
     trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     until(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", localstack()), lambda now: now == "healthy")
-    clients.s3.create_bucket(Bucket=BUCKET)  # LocalStack was started anew and remembers nothing
+    clients.s3.create_bucket(Bucket=BUCKET)  # the new LocalStack has no records
     role = clients.iam.create_role(RoleName="anew", AssumeRolePolicyDocument=document)["Role"]["Arn"]
     asked = request(role, "stagemaker/lambda:latest")
     asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["sleep", "300"]}
     clients.sagemaker.create_training_job(**asked)
     until(lambda: docker("ps", *started()), bool)
-    registry = f"localhost:{place.registry_port}"
+    registry = f"localhost:{stack.registry_port}"
     docker("tag", "stagemaker/lambda:latest", f"{registry}/stagemaker/lambda:pushed")
     docker("kill", localstack())
-    code, output = place.run("stop", "--docker")
+    code, output = stack.run("stop", "--docker")
     assert (code, output.splitlines()[-1]) == (0, "Stopped.")
     assert left_in_the_engine() == []
     assert registry not in docker("image", "ls", "--format", "{{.Repository}}")
     assert docker("image", "ls", "--quiet", "stagemaker/lambda:latest"), "only the name at the registry is gone"
     for command in ("status", "logs"):
-        assert place.run(command) == (1, "Nothing runs: make start, or in containers make up\n")
+        assert stack.run(command) == (1, "Nothing runs: make start, or in containers make up\n")
 
 
-def test_up_status_down(place: Stack) -> None:
-    code, output = place.run("start", "--docker")
+def test_start_status_and_stop(stack: ContainerStack) -> None:
+    code, output = stack.run("start", "--docker")
     assert code == 0, output
-    assert f"AWS_ENDPOINT_URL={place.endpoint}" in output
-    code, said = place.run("status")
+    assert f"AWS_ENDPOINT_URL={stack.endpoint}" in output
+    code, said = stack.run("status")
     assert code == 0
     assert said in output
-    assert "already runs in containers" in place.run("start", "--docker")[1]
-    assert place.run("stop", "--docker")[0] == 0
+    assert "already runs in containers" in stack.run("start", "--docker")[1]
+    assert stack.run("stop", "--docker")[0] == 0
     assert left_in_the_engine() == []
 
 
-def clients_for(place: Stack, service: str) -> Any:
+def clients_for(stack: ContainerStack, service: str) -> Any:
     return boto3.client(
         service,
-        endpoint_url=place.endpoint,
+        endpoint_url=stack.endpoint,
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",

@@ -1,4 +1,4 @@
-"""Every step by hand, as the README shows it: boto3 and the aws CLI, given only AWS_ENDPOINT_URL and dummy keys."""
+"""Every step of the README by boto3 and by the aws CLI, which get only AWS_ENDPOINT_URL and dummy keys."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from infra.clients import Clients
 from infra.hosts.host import RunningStack
 from infra.paths import CHECKOUT, paths
 from infra.resources.function import pack
-from tests.e2e.conftest import Place
+from tests.e2e.environment import Environment
 
 ROLE = {
     "Version": "2012-10-17",
@@ -31,7 +31,7 @@ ROLE = {
 
 
 def aws_cli() -> str | None:
-    beside = paths({}).environments / "plugin" / "bin" / "aws"  # LocalStack brings it along
+    beside = paths({}).environments / "plugin" / "bin" / "aws"  # LocalStack depends on it
     return str(beside) if beside.exists() else shutil.which("aws")
 
 
@@ -54,11 +54,11 @@ def session(running: RunningStack, monkeypatch: pytest.MonkeyPatch) -> boto3.Ses
     return boto3.Session("test", "test", region_name="us-east-1")
 
 
-def test_every_step_with_boto3(session: boto3.Session, shared_place: Place) -> None:
+def test_every_step_with_boto3(session: boto3.Session, shared_environment: Environment) -> None:
     s3, iam, sagemaker = session.client("s3"), session.client("iam"), session.client("sagemaker")
     s3.create_bucket(Bucket="by-hand")
-    for path in shared_place.digits.rglob("*.png"):
-        s3.upload_file(str(path), "by-hand", f"data/{path.relative_to(shared_place.digits).as_posix()}")
+    for path in shared_environment.digits.rglob("*.png"):
+        s3.upload_file(str(path), "by-hand", f"data/{path.relative_to(shared_environment.digits).as_posix()}")
     role = iam.create_role(RoleName="by-hand", AssumeRolePolicyDocument=json.dumps(ROLE))["Role"]["Arn"]
 
     def channel(name: str) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_every_step_with_boto3(session: boto3.Session, shared_place: Place) -> N
     sagemaker.create_endpoint(EndpointName="by-hand", EndpointConfigName="by-hand")
     wait_for(lambda: sagemaker.describe_endpoint(EndpointName="by-hand"), "EndpointStatus", "InService")
 
-    photo = next((shared_place.digits / "test" / "digit-3").iterdir())
+    photo = next((shared_environment.digits / "test" / "digit-3").iterdir())
     answer = session.client("sagemaker-runtime").invoke_endpoint(
         EndpointName="by-hand", ContentType="image/png", Body=photo.read_bytes()
     )
@@ -110,7 +110,9 @@ def test_every_step_with_boto3(session: boto3.Session, shared_place: Place) -> N
     assert json.loads(reply["body"])[0] == pytest.approx(logits, abs=1e-4)
 
 
-def test_steps_with_the_aws_cli(running: RunningStack, shared_place: Place, tmp_path: Path, clients: Clients) -> None:
+def test_steps_with_the_aws_cli(
+    running: RunningStack, shared_environment: Environment, tmp_path: Path, clients: Clients
+) -> None:
     program = aws_cli()
     if program is None:
         pytest.skip("there is no aws CLI on this machine")
@@ -132,8 +134,8 @@ def test_steps_with_the_aws_cli(running: RunningStack, shared_place: Place, tmp_
 
     assert json.loads(aws("sts", "get-caller-identity"))["Account"] == clients.account
     aws("s3", "mb", "s3://by-cli")
-    aws("s3", "cp", "--recursive", "--quiet", str(shared_place.digits / "test"), "s3://by-cli/test")
-    photo = next((shared_place.digits / "test" / "digit-3").iterdir())
+    aws("s3", "cp", "--recursive", "--quiet", str(shared_environment.digits / "test"), "s3://by-cli/test")
+    photo = next((shared_environment.digits / "test" / "digit-3").iterdir())
     described = json.loads(aws("sagemaker", "describe-endpoint", "--endpoint-name", "by-hand"))
     assert described["EndpointStatus"] == "InService"
     assert json.loads(aws("sagemaker", "list-training-jobs"))["TrainingJobSummaries"][0]["TrainingJobName"] == "by-hand"

@@ -1,4 +1,4 @@
-"""The whole demo, as `make demo` runs it, on few digits."""
+"""The whole demo as `make demo` runs it, on a small data set."""
 
 import json
 import socket
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from infra.clients import Clients, connect
 from infra.paths import CHECKOUT
-from tests.e2e.conftest import EPOCHS, TITLES, Place, accuracy, leftovers
+from tests.e2e.environment import EPOCHS, TITLES, Environment, accuracy, leftovers
 
 
-def folders(place: Place) -> set[str]:
-    """What is in the state folder, but for LocalStack's cache of its own service catalogue."""
-    return {entry.name for entry in place.where.state.iterdir()} - {"cache", "etc", "usr", "var", "lock"}
+def folders(environment: Environment) -> set[str]:
+    """The names in the state folder, except those of LocalStack's own folders and of the lock."""
+    return {entry.name for entry in environment.paths.state.iterdir()} - {"cache", "etc", "usr", "var", "lock"}
 
 
-def test_from_data_to_proof_and_nothing_left(place: Place, tmp_path: Path) -> None:
+def test_the_demo_runs_to_the_proof_and_leaves_nothing(environment: Environment, tmp_path: Path) -> None:
     elsewhere = set(Path(tempfile.gettempdir()).glob("localstack*"))
     before = {path.name for path in CHECKOUT.iterdir()}
-    code, output = place.run("demo", EPOCHS)
+    code, output = environment.run("demo", EPOCHS)
     assert code == 0, output
     assert accuracy(output) >= 0.8, output
     for title in TITLES:
@@ -29,20 +29,20 @@ def test_from_data_to_proof_and_nothing_left(place: Place, tmp_path: Path) -> No
     assert "listens on 127.0.0.1:" in output
     assert "resources deleted, LocalStack stopped" in output
     assert leftovers(tmp_path) == []
-    assert folders(place) == {"log"}
+    assert folders(environment) == {"log"}
     assert {path.name for path in CHECKOUT.iterdir()} == before
     assert set(Path(tempfile.gettempdir()).glob("localstack*")) == elsewhere
     with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", place.port)) != 0
+        assert probe.connect_ex(("127.0.0.1", environment.port)) != 0
 
 
-def check_the_four_systems(place: Place, clients: Clients) -> None:
-    """Each system's event and answer, by updating the one function: `deploy` changes that and nothing else."""
+def check_the_four_systems(environment: Environment, clients: Clients) -> None:
+    """Deploys the function for each system and checks the answer to its event. `deploy` changes only the function."""
     image = {"s3": f"s3://stagemaker-demo-{clients.account}-us-east-1/data/test/digit-7/7-017.png"}
     asked = {"endpoint_name": "stagemaker-demo", "request_dict": json.dumps(image)}
     answers = {}
     for system, event in {"A": image, "B": image, "C": asked, "E": image}.items():
-        code, output = place.run("deploy", EPOCHS, f"--system={system}")
+        code, output = environment.run("deploy", EPOCHS, f"--system={system}")
         assert code == 0, output
         assert "1 of " in output, output
         answer = clients.lambda_.invoke(FunctionName="stagemaker-demo-proxy", Payload=json.dumps(event))
@@ -55,30 +55,30 @@ def check_the_four_systems(place: Place, clients: Clients) -> None:
     assert answers["E"]["body"] == answers["B"]
 
 
-def test_keep_leaves_it_up_and_says_how_to_use_and_end_it(place: Place, tmp_path: Path) -> None:
-    code, output = place.run("demo", EPOCHS, KEEP="1")
+def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Environment, tmp_path: Path) -> None:
+    code, output = environment.run("demo", EPOCHS, KEEP="1")
     assert code == 0, output
-    assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{place.port}" in output
+    assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{environment.port}" in output
     assert "make stop" in output
-    running = place.host.status()
+    running = environment.host.status()
     assert running is not None
     clients = connect("local", "us-east-1", {"AWS_ENDPOINT_URL": running.endpoint})
     (endpoint,) = clients.sagemaker.list_endpoints()["Endpoints"]
     assert endpoint["EndpointStatus"] == "InService"
 
-    code, output = place.run("deploy", EPOCHS)
+    code, output = environment.run("deploy", EPOCHS)
     assert code == 0, output
     assert "Nothing changed: all is as planned." in output
     assert "0 of 400 photos sent" in output
 
-    check_the_four_systems(place, clients)
+    check_the_four_systems(environment, clients)
 
-    assert place.run("stop") == (0, "Stopped.\n")
+    assert environment.run("stop") == (0, "Stopped.\n")
     assert leftovers(tmp_path) == []
 
 
-def test_a_bad_hyperparameter_ends_it_with_the_reason(place: Place, tmp_path: Path) -> None:
-    code, output = place.run("demo", "--set=epoch=3")
+def test_a_bad_hyperparameter_ends_the_demo_with_the_reason(environment: Environment, tmp_path: Path) -> None:
+    code, output = environment.run("demo", "--set=epoch=3")
     assert code == 1
     failed = output[output.index("Failed:") :]
     assert "did you mean 'epochs'?" in failed
@@ -86,18 +86,18 @@ def test_a_bad_hyperparameter_ends_it_with_the_reason(place: Place, tmp_path: Pa
     assert leftovers(tmp_path) == []
 
 
-def test_a_bad_data_set_ends_it_before_anything_starts(place: Place, tmp_path: Path) -> None:
-    code, output = place.run("demo", DATA=str(tmp_path / "none"))
+def test_a_bad_data_set_ends_the_demo_before_it_starts_the_stack(environment: Environment, tmp_path: Path) -> None:
+    code, output = environment.run("demo", DATA=str(tmp_path / "none"))
     assert code == 1
     assert "Failed: There is no folder" in output
-    assert not place.where.record.exists()
+    assert not environment.paths.record.exists()
 
 
-def test_a_port_that_is_taken(place: Place) -> None:
+def test_a_port_in_use_is_named(environment: Environment) -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", place.port))
+        other.bind(("127.0.0.1", environment.port))
         other.listen()
-        code, output = place.run("demo")
+        code, output = environment.run("demo")
     assert code == 1
-    assert f"Port {place.port} of 127.0.0.1 is taken" in output
+    assert f"Port {environment.port} of 127.0.0.1 is taken" in output
     assert "PORT=" in output

@@ -1,4 +1,4 @@
-"""Ctrl-C at several moments of the demo: each time nothing is left, and soon."""
+"""Ctrl-C and other signals at several moments of the demo: it ends soon and leaves nothing."""
 
 import signal
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import EPOCHS, Place, leftovers
+from tests.e2e.environment import EPOCHS, Environment, leftovers
 
 MOMENTS = [
     "> Data",
@@ -19,9 +19,9 @@ ENDS_WITHIN_S = 45
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_nothing_is_left(place: Place, tmp_path: Path, moment: str) -> None:
-    epochs = EPOCHS if moment == "epoch=" else "--set=epochs=1"  # for what comes after the training
-    with place.start("demo", epochs) as process:
+def test_an_interrupted_demo_leaves_nothing(environment: Environment, tmp_path: Path, moment: str) -> None:
+    epochs = EPOCHS if moment == "epoch=" else "--set=epochs=1"  # shorter, for the moments after the training
+    with environment.start("demo", epochs) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if moment in line:
@@ -34,12 +34,14 @@ def test_nothing_is_left(place: Place, tmp_path: Path, moment: str) -> None:
     assert "everything was stopped" in rest
     assert time.monotonic() - began < ENDS_WITHIN_S
     assert leftovers(tmp_path) == []
-    assert not place.where.record.exists()
+    assert not environment.paths.record.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_nor_by_other_signals(place: Place, tmp_path: Path, number: signal.Signals) -> None:
-    with place.start("demo", EPOCHS) as process:
+def test_a_demo_ended_by_another_signal_leaves_nothing(
+    environment: Environment, tmp_path: Path, number: signal.Signals
+) -> None:
+    with environment.start("demo", EPOCHS) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "epoch=" in line:
