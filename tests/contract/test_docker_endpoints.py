@@ -10,7 +10,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting import invoke
-from tests.contract.docker_world import Proxy, World, unreachable
+from tests.contract.docker_environment import DockerEnvironment, Proxy, unreachable
 from tests.unit.plugin.fakes import FakeClock
 from tests.unit.plugin.hosting_environment import Hosting, until
 
@@ -50,7 +50,7 @@ class DockerHosting(Hosting):
     """Endpoints on a Docker runtime of their own, under a clock that the test moves."""
 
     def __init__(self, image: str, folder: Path) -> None:
-        self.clock, self.engine = FakeClock(), World(image, folder)
+        self.clock, self.engine = FakeClock(), DockerEnvironment(image, folder)
         self.proxy = Proxy(folder / "engine.sock")
         runtime = self.engine.new_runtime(url=self.proxy.url)
         super().__init__(folder, self.clock, runtime, self.engine.supervisor)

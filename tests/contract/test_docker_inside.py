@@ -10,8 +10,8 @@ import docker
 import pytest
 from docker.api import APIClient
 
+from tests.contract.docker_environment import client, run_container
 from tests.contract.docker_image import docker_url
-from tests.contract.docker_world import client, run_container
 
 PACKAGES = Path(docker.__file__).parents[1]
 PLUGIN = Path(__file__).resolve().parents[2] / "plugin"

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from stagemaker.core.store import MemoryStore
-from stagemaker.training.service import ENDED, Training
-from tests.contract.docker_world import LONG_S, World
+from stagemaker.jobs.job import JobContext
+from stagemaker.jobs.jobs import Jobs
+from stagemaker.jobs.statuses import ENDED
+from stagemaker.training.training import Training
+from tests.contract.docker_environment import LONG_S, DockerEnvironment
 from tests.unit.plugin.fakes import SCOPE, FakeAws, FakeLogs
-from tests.unit.plugin.training.test_plan import algorithm, channel, request, resources
+from tests.unit.plugin.training.training_requests import algorithm, channel, request, resources
 
 SHARDED = [channel(source={"S3DataDistributionType": "ShardedByS3Key"})]
 MEET = """
@@ -44,25 +47,21 @@ time.sleep(300)
 """
 
 
-class Stand:
+class Environment:
     """Training jobs on a Docker runtime of their own."""
 
     def __init__(self, image: str, folder: Path) -> None:
-        self.world = World(image, folder)
-        self.aws = FakeAws({f"s3://bucket/train/{name}": b"x" for name in "abcde"})
-        self.logs = FakeLogs()
-        self.training = Training(
-            MemoryStore(),
-            self.world.runtime,
-            self.aws,  # type: ignore[arg-type]
-            self.logs,  # type: ignore[arg-type]
-            time.time,
-            folder / "training",
+        self.docker = DockerEnvironment(image, folder)
+        self.account = FakeAws({f"s3://bucket/train/{name}": b"x" for name in "abcde"})
+        self.logs, self.supervisor, self.work_dir = FakeLogs(), self.docker.supervisor, folder / "work"
+        context = JobContext(
+            MemoryStore(), self.docker.runtime, self.account, self.logs, time.time, self.supervisor, self.work_dir
         )
+        self.training = Jobs(Training(), context)
 
     def create(self, source: str, **changes: Any) -> None:
-        given = request(**{**algorithm(TrainingImage=self.world.image), **changes}, Environment={"SOURCE": source})
-        self.training.create_training_job(SCOPE, given)
+        given = request(**{**algorithm(TrainingImage=self.docker.image), **changes}, Environment={"SOURCE": source})
+        self.training.create(SCOPE, given)
 
     def ended(self) -> dict[str, Any]:
         end = time.monotonic() + LONG_S
@@ -72,64 +71,66 @@ class Stand:
         return job
 
     def describe(self) -> dict[str, Any]:
-        return self.training.describe_training_job(SCOPE, {"TrainingJobName": "job"})
+        return self.training.describe(SCOPE, {"TrainingJobName": "job"})
 
     def model(self) -> dict[str, Any]:
-        with tarfile.open(fileobj=io.BytesIO(self.aws.objects["s3://bucket/out/job/output/model.tar.gz"])) as tar:
+        with tarfile.open(fileobj=io.BytesIO(self.account.objects["s3://bucket/out/job/output/model.tar.gz"])) as tar:
             return {name: json.load(file) for name in tar.getnames() if (file := tar.extractfile(name))}
 
     def left(self) -> list[str]:
-        return [*self.world.left(), *(path.name for path in (self.world.folder / "training").glob("*"))]
+        return [*self.docker.left(), *(path.name for path in self.work_dir.glob("*/*"))]
 
 
 @pytest.fixture
-def stand(docker_image: str, tmp_path: Path) -> Iterator[Stand]:
-    made = Stand(docker_image, tmp_path)
+def environment(docker_image: str, tmp_path: Path) -> Iterator[Environment]:
+    made = Environment(docker_image, tmp_path)
     yield made
-    made.training.close()
-    made.world.close()
+    made.supervisor.close()
+    made.docker.close()
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_the_hosts_find_each_other_and_have_their_shares(stand: Stand, count: int) -> None:
-    stand.create(MEET, **resources(InstanceCount=count), InputDataConfig=SHARDED)
-    job = stand.ended()
-    assert job["TrainingJobStatus"] == "Completed", (job, stand.logs.lines)
+def test_the_hosts_find_each_other_and_have_their_shares(environment: Environment, count: int) -> None:
+    environment.create(MEET, **resources(InstanceCount=count), InputDataConfig=SHARDED)
+    job = environment.ended()
+    assert job["TrainingJobStatus"] == "Completed", (job, environment.logs.lines)
     hosts = [f"algo-{number}" for number in range(1, count + 1)]
     shares = {1: [["a", "b", "c", "d", "e"]], 3: [["a", "d"], ["b", "e"], ["c"]]}[count]
-    assert stand.model() == {host: [host, hosts, share] for host, share in zip(hosts, shares, strict=True)}
-    assert [lines[0] for lines in stand.logs.lines.values()] == [f"Stagemaker: {host} runs on CPU" for host in hosts]
+    assert environment.model() == {host: [host, hosts, share] for host, share in zip(hosts, shares, strict=True)}
+    assert [lines[0] for lines in environment.logs.lines.values()] == [
+        f"Stagemaker: {host} runs on CPU" for host in hosts
+    ]
     assert job["SecondaryStatusTransitions"][2]["StatusMessage"].endswith("Training in progress. Runs on CPU.")
-    assert stand.left() == []
+    assert environment.left() == []
 
 
-def test_one_that_dies_takes_the_others_with_it(stand: Stand) -> None:
-    stand.create(ONE_DIES, **resources(InstanceCount=2))
-    assert stand.ended()["FailureReason"] == "AlgorithmError: algo-2: no such class: cat, exit code: 3"
-    assert stand.left() == []
+def test_one_that_dies_takes_the_others_with_it(environment: Environment) -> None:
+    environment.create(ONE_DIES, **resources(InstanceCount=2))
+    assert environment.ended()["FailureReason"] == "AlgorithmError: algo-2: no such class: cat, exit code: 3"
+    assert environment.left() == []
 
 
-def test_a_stop_ends_all(stand: Stand) -> None:
-    stand.create("print('ready'); time.sleep(300)", **resources(InstanceCount=2))
+def test_a_stop_ends_all(environment: Environment) -> None:
+    environment.create("print('ready'); time.sleep(300)", **resources(InstanceCount=2))
     end = time.monotonic() + LONG_S
-    while sum("ready" in lines for lines in stand.logs.lines.values()) < 2:
-        assert time.monotonic() < end, stand.logs.lines
+    while sum("ready" in lines for lines in environment.logs.lines.values()) < 2:
+        assert time.monotonic() < end, environment.logs.lines
         time.sleep(0.02)
-    stand.training.stop_training_job(SCOPE, {"TrainingJobName": "job"})
-    assert stand.ended()["TrainingJobStatus"] == "Stopped"
-    assert stand.left() == []
+    environment.training.stop(SCOPE, {"TrainingJobName": "job"})
+    assert environment.ended()["TrainingJobStatus"] == "Stopped"
+    assert environment.left() == []
 
 
-def test_an_entry_point_and_arguments_of_the_request_s_own(stand: Stand) -> None:
+def test_an_entry_point_and_arguments_of_the_request_s_own(environment: Environment) -> None:
     program = {"ContainerEntrypoint": ["python", "-c"], "ContainerArguments": ["print('mine')"]}
-    stand.create("", **algorithm(TrainingImage=stand.world.image, **program))
-    assert stand.ended()["TrainingJobStatus"] == "Completed"
-    assert [lines[1:] for lines in stand.logs.lines.values()] == [["mine"]]
+    environment.create("", **algorithm(TrainingImage=environment.docker.image, **program))
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+    assert [lines[1:] for lines in environment.logs.lines.values()] == [["mine"]]
 
 
-def test_an_entry_point_that_is_not_there_says_so(stand: Stand) -> None:
-    stand.create("", **algorithm(TrainingImage=stand.world.image, ContainerEntrypoint=["nothing"]))
-    reason = stand.ended()["FailureReason"]
+def test_an_entry_point_that_is_not_there_says_so(environment: Environment) -> None:
+    environment.create("", **algorithm(TrainingImage=environment.docker.image, ContainerEntrypoint=["nothing"]))
+    reason = environment.ended()["FailureReason"]
     assert reason.startswith("ClientError: The image ")
     assert "cannot run 'nothing'" in reason
-    assert stand.left() == []
+    assert environment.left() == []

@@ -14,7 +14,7 @@ from urllib3.util import Retry
 
 from stagemaker.core.errors import ApiError
 from stagemaker.runtime.contract import ImageRefused, Pull
-from tests.contract.docker_world import LONG_S, World, client, run_container
+from tests.contract.docker_environment import LONG_S, DockerEnvironment, client, run_container
 
 LOGIN = "AWS:$2b$04$1EeenQrFQVgGvVwpQLXKreApiL3CQ.V0/ey0p.M4x46tzo1NJvV/G\n"  # bcrypt of "secret"
 
@@ -60,8 +60,8 @@ def registry(docker_image: str, tmp_path: Path) -> Iterator[tuple[APIClient, str
 
 
 @pytest.fixture
-def world(docker_image: str, tmp_path: Path) -> Iterator[World]:
-    made = World(docker_image, tmp_path)
+def environment(docker_image: str, tmp_path: Path) -> Iterator[DockerEnvironment]:
+    made = DockerEnvironment(docker_image, tmp_path)
     yield made
     made.close()
 
@@ -82,28 +82,30 @@ def archive() -> bytes:
     return data.getvalue()
 
 
-def test_an_image_is_pulled_once_by_its_digest(registry: tuple[APIClient, str, str], world: World) -> None:
+def test_an_image_is_pulled_once_by_its_digest(
+    registry: tuple[APIClient, str, str], environment: DockerEnvironment
+) -> None:
     engine, container, host = registry
     reference = push(engine, f"{host}/mine")
     name = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:1"
     known = OneImage(name, Pull(reference, "AWS", "secret"))
-    world.runtime = world.new_runtime(registry=known)
+    environment.runtime = environment.new_runtime(registry=known)
     with pytest.raises(ImageRefused, match="does not exist"):
-        world.runtime.check_image(name.replace("mine", "other"))
-    world.runtime.check_image(name)
-    spec = replace(world.spec(""), image=name)
+        environment.runtime.check_image(name.replace("mine", "other"))
+    environment.runtime.check_image(name)
+    spec = replace(environment.spec(""), image=name)
 
     known.pull = replace(known.pull, password="wrong")
     with pytest.raises(ApiError, match=r"cannot pull .* See that it runs, or push again") as failure:
-        world.runtime.start(spec, world.hear)
+        environment.runtime.start(spec, environment.hear)
     assert failure.value.status == 500
 
     known.pull = Pull(reference, "AWS", "secret")
     try:
         for _ in range(2):
             with pytest.raises(ImageRefused, match="cannot run 'train'"):  # so it is there
-                world.runtime.start(spec, world.hear)
+                environment.runtime.start(spec, environment.hear)
             engine.stop(container, timeout=0)
     finally:
         engine.remove_image(reference)
-    assert world.left() == []
+    assert environment.left() == []

@@ -19,14 +19,14 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.runtime.contract import Exit, HardwareRefused, ImageRefused
 from stagemaker.runtime.docker.container import ENGINE_STOPPED
-from tests.contract.docker_world import LONG_S, Proxy, World, client, run_container, unreachable
+from tests.contract.docker_environment import LONG_S, DockerEnvironment, Proxy, client, run_container, unreachable
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def world(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[World]:
-    made = World(docker_image, tmp_path)
+def environment(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[DockerEnvironment]:
+    made = DockerEnvironment(docker_image, tmp_path)
     yield made
     made.close()
     assert made.left() == []
@@ -35,40 +35,40 @@ def world(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("program", ["missing", "text", "/opt"])
-def test_a_program_that_cannot_run_is_refused_and_leaves_nothing(world: World, program: str) -> None:
+def test_a_program_that_cannot_run_is_refused_and_leaves_nothing(environment: DockerEnvironment, program: str) -> None:
     with pytest.raises(ImageRefused, match=f"cannot run '{program}': put a program of that name on its PATH"):
-        world.start("", program)
-    assert world.left() == []
+        environment.start("", program)
+    assert environment.left() == []
 
 
-def test_a_program_for_another_machine_says_so(world: World) -> None:
-    end = world.start("", "foreign").wait(LONG_S)
+def test_a_program_for_another_machine_says_so(environment: DockerEnvironment) -> None:
+    end = environment.start("", "foreign").wait(LONG_S)
     assert end is not None
     assert end.code != 0
-    assert any("exec format error" in line for line in world.lines)
+    assert any("exec format error" in line for line in environment.lines)
 
 
-def test_a_program_that_ends_at_once_or_lacks_a_library(world: World) -> None:
-    assert world.start("sys.exit(7)", "bare").wait(LONG_S) == Exit(7)
-    assert world.left() == []
-    assert world.start("import nothing_of_this_name", "bare").wait(LONG_S) == Exit(1)
-    assert world.lines[-1] == "ModuleNotFoundError: No module named 'nothing_of_this_name'"
+def test_a_program_that_ends_at_once_or_lacks_a_library(environment: DockerEnvironment) -> None:
+    assert environment.start("sys.exit(7)", "bare").wait(LONG_S) == Exit(7)
+    assert environment.left() == []
+    assert environment.start("import nothing_of_this_name", "bare").wait(LONG_S) == Exit(1)
+    assert environment.lines[-1] == "ModuleNotFoundError: No module named 'nothing_of_this_name'"
 
 
-def test_pid_1_without_a_handler_does_not_notice_sigterm(world: World) -> None:
-    container = world.start_ready("print('ready'); time.sleep(60)", "bare")
+def test_pid_1_without_a_handler_does_not_notice_sigterm(environment: DockerEnvironment) -> None:
+    container = environment.start_ready("print('ready'); time.sleep(60)", "bare")
     started = time.monotonic()
     assert container.stop(0.5) == Exit(137)
     assert time.monotonic() - started >= 0.5
-    assert world.left() == []
+    assert environment.left() == []
 
 
-def test_pid_1_with_a_handler_is_stopped_by_it(world: World) -> None:
+def test_pid_1_with_a_handler_is_stopped_by_it(environment: DockerEnvironment) -> None:
     source = "signal.signal(15, lambda *_: sys.exit(9)); print('ready'); time.sleep(60)"
-    assert world.start_ready(source, "bare").stop(LONG_S) == Exit(9)
+    assert environment.start_ready(source, "bare").stop(LONG_S) == Exit(9)
 
 
-def test_200_mb_of_output_lose_no_line_and_take_no_memory(world: World) -> None:
+def test_200_mb_of_output_lose_no_line_and_take_no_memory(environment: DockerEnvironment) -> None:
     count = 0
 
     def hear(line: str) -> None:
@@ -78,59 +78,61 @@ def test_200_mb_of_output_lose_no_line_and_take_no_memory(world: World) -> None:
 
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     source = "for _ in range(2000): sys.stdout.write(('x' * 99 + '\\n') * 1000)"
-    assert world.runtime.start(world.spec(source, "bare"), hear).wait(120) == Exit(0)
+    assert environment.runtime.start(environment.spec(source, "bare"), hear).wait(120) == Exit(0)
     assert count == 2_000_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 32 * 1024
 
 
-def test_a_slow_reader_makes_the_program_wait(world: World) -> None:
-    ended = world.base / "ended"
+def test_a_slow_reader_makes_the_program_wait(environment: DockerEnvironment) -> None:
+    ended = environment.base / "ended"
     early = []
 
     def slow(line: str) -> None:
-        world.hear(line)
-        if len(world.lines) == 10:
+        environment.hear(line)
+        if len(environment.lines) == 10:
             time.sleep(1)  # many times what the program needs to write the rest
             early.append(ended.exists())
 
     source = "[print('x' * 60_000) for _ in range(300)]; pathlib.Path('ended').touch()"
-    assert world.runtime.start(world.spec(source, "bare"), slow).wait(LONG_S) == Exit(0)
-    assert (early, len(world.lines), ended.exists()) == ([False], 300, True)
+    assert environment.runtime.start(environment.spec(source, "bare"), slow).wait(LONG_S) == Exit(0)
+    assert (early, len(environment.lines), ended.exists()) == ([False], 300, True)
 
 
-def test_out_of_memory_is_the_reason(world: World) -> None:
-    end = world.start("x = b'x' * 10**9", memory_mb=64).wait(LONG_S)
+def test_out_of_memory_is_the_reason(environment: DockerEnvironment) -> None:
+    end = environment.start("x = b'x' * 10**9", memory_mb=64).wait(LONG_S)
     assert end == Exit(137, "It ran out of memory: its limit is 64 MiB", out_of_memory=True)
 
 
-def test_the_instance_type_limits_where_that_is_asked(world: World) -> None:
+def test_the_instance_type_limits_where_that_is_asked(environment: DockerEnvironment) -> None:
     source = """
 for name in ("memory/memory.limit_in_bytes", "memory.max"):
     if (limit := pathlib.Path("/sys/fs/cgroup", name)).exists(): print(limit.read_text().strip())
 """
-    world.runtime = world.new_runtime(limits="instance")
-    assert world.start(source, instance_type="ml.t3.medium").wait(LONG_S) == Exit(0)
-    assert world.lines == [str(4 * 2**30)]
+    environment.runtime = environment.new_runtime(limits="instance")
+    assert environment.start(source, instance_type="ml.t3.medium").wait(LONG_S) == Exit(0)
+    assert environment.lines == [str(4 * 2**30)]
 
 
-def test_the_environment_is_the_spec_s_and_the_image_s(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_the_spec_s_and_the_image_s(
+    environment: DockerEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "LocalStack's own")
     source = "print(*sorted(os.environ))"
-    world.start(source, "bare", environment={"HIS": "1"}, serves=True).wait(LONG_S)
-    ours = set(world.lines[0].split()) - {"HOME", "HOSTNAME", "LANG", "PATH", "PYTHONUNBUFFERED", "SSL_CERT_FILE"}
+    environment.start(source, "bare", environment={"HIS": "1"}, serves=True).wait(LONG_S)
+    ours = set(environment.lines[0].split()) - {"HOME", "HOSTNAME", "LANG", "PATH", "PYTHONUNBUFFERED", "SSL_CERT_FILE"}
     assert {name for name in ours if not name.startswith(("PIP_", "GPG_", "PYTHON_", "REQUESTS_"))} == {
         "HIS", "SAGEMAKER_BIND_TO_PORT", "SOURCE",
     }  # fmt: skip
 
 
-def test_an_entry_point_replaces_the_image_s(world: World) -> None:
-    container = world.start("", "print('mine')", entrypoint=("python", "-c"), working_directory="/tmp")
+def test_an_entry_point_replaces_the_image_s(environment: DockerEnvironment) -> None:
+    container = environment.start("", "print('mine')", entrypoint=("python", "-c"), working_directory="/tmp")
     assert container.wait(LONG_S) == Exit(0)
-    assert world.lines == ["mine"]
+    assert environment.lines == ["mine"]
 
 
-def test_folders_are_read_only_and_beside_the_base(world: World) -> None:
-    code = world.folder / "code"
+def test_folders_are_read_only_and_beside_the_base(environment: DockerEnvironment) -> None:
+    code = environment.folder / "code"
     code.mkdir()
     (code / "here").write_text("code")
     source = """
@@ -138,14 +140,14 @@ print(pathlib.Path("/var/task/here").read_text())
 try: pathlib.Path("/var/task/new").touch()
 except OSError as error: print(error.strerror)
 """
-    assert world.start(source, folders={"/var/task": code}).wait(LONG_S) == Exit(0)
-    assert world.lines == ["code", "Read-only file system"]
-    assert world.start("print(os.listdir('/opt/ml'))", base_dir=None).wait(LONG_S) == Exit(0)
-    assert world.lines[-1] == "[]"
+    assert environment.start(source, folders={"/var/task": code}).wait(LONG_S) == Exit(0)
+    assert environment.lines == ["code", "Read-only file system"]
+    assert environment.start("print(os.listdir('/opt/ml'))", base_dir=None).wait(LONG_S) == Exit(0)
+    assert environment.lines[-1] == "[]"
 
 
-def test_a_port_that_nobody_listens_on(world: World) -> None:
-    container = world.start_ready("print('ready'); time.sleep(60)", serves=True)
+def test_a_port_that_nobody_listens_on(environment: DockerEnvironment) -> None:
+    container = environment.start_ready("print('ready'); time.sleep(60)", serves=True)
     assert container.address
     with pytest.raises(urllib.error.URLError, match="refused"):
         urllib.request.urlopen("http://{}:{}/ping".format(*container.address), timeout=LONG_S)
@@ -170,38 +172,38 @@ except OSError: print("nobody")
 """
 
 
-def test_a_group_finds_each_other_by_name_and_nobody_else_does(world: World) -> None:
-    server = world.start_ready(SERVER, host="algo-1", group="a job")
-    assert world.start(STRANGER).wait(LONG_S) == Exit(0)
-    assert world.start(STRANGER, group="another").wait(LONG_S) == Exit(0)
-    assert world.lines == ["ready", "nobody", "nobody"]
-    assert world.start(CLIENT, host="algo-2", group="a job").wait(LONG_S) == Exit(0)
+def test_a_group_finds_each_other_by_name_and_nobody_else_does(environment: DockerEnvironment) -> None:
+    server = environment.start_ready(SERVER, host="algo-1", group="a job")
+    assert environment.start(STRANGER).wait(LONG_S) == Exit(0)
+    assert environment.start(STRANGER, group="another").wait(LONG_S) == Exit(0)
+    assert environment.lines == ["ready", "nobody", "nobody"]
+    assert environment.start(CLIENT, host="algo-2", group="a job").wait(LONG_S) == Exit(0)
     assert server.wait(LONG_S) == Exit(0)
-    assert "own True algo-2 ['lo', 'eth0']" in world.lines
-    assert any(line.startswith("peer ") for line in world.lines)
-    assert world.left() == []
+    assert "own True algo-2 ['lo', 'eth0']" in environment.lines
+    assert any(line.startswith("peer ") for line in environment.lines)
+    assert environment.left() == []
 
 
-def test_many_at_once_and_a_close_in_their_midst(world: World) -> None:
+def test_many_at_once_and_a_close_in_their_midst(environment: DockerEnvironment) -> None:
     def run(number: int) -> Exit | None:
-        return world.start(f"sys.exit({number})", "bare", group="g" if number % 2 else "").wait(LONG_S)
+        return environment.start(f"sys.exit({number})", "bare", group="g" if number % 2 else "").wait(LONG_S)
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(run, range(8))) == [Exit(number) for number in range(8)]
-        starts = [pool.submit(world.start, "time.sleep(60)", group="g") for _ in range(4)]
+        starts = [pool.submit(environment.start, "time.sleep(60)", group="g") for _ in range(4)]
         next(as_completed(starts)).result()
-        world.runtime.close()
-        assert world.left() == []
+        environment.runtime.close()
+        assert environment.left() == []
     for start in starts:
         error = start.exception()
         assert (isinstance(error, ApiError) and error.status == 503) if error else start.result().poll() == Exit(137)
 
 
-def test_close_takes_groups_down_as_well(world: World) -> None:
-    containers = [world.start("time.sleep(60)", host=f"algo-{n}", group="g") for n in (1, 2)]
-    world.runtime.close()
+def test_close_takes_groups_down_as_well(environment: DockerEnvironment) -> None:
+    containers = [environment.start("time.sleep(60)", host=f"algo-{n}", group="g") for n in (1, 2)]
+    environment.runtime.close()
     assert [container.poll() for container in containers] == [Exit(137), Exit(137)]
-    assert world.left() == []
+    assert environment.left() == []
 
 
 OWNER = """
@@ -222,42 +224,47 @@ sys.stdin.read()
 """
 
 
-def test_what_a_killed_owner_left_is_swept(world: World) -> None:
-    arguments = [str(world.folder / "state"), world.network, world.image, world.runtime._engine.url]
-    environment = {"PYTHONPATH": str(ROOT / "plugin"), "PATH": os.environ["PATH"]}
+def test_what_a_killed_owner_left_is_swept(environment: DockerEnvironment) -> None:
+    arguments = [
+        str(environment.folder / "state"),
+        environment.network,
+        environment.image,
+        environment.runtime._engine.url,
+    ]
+    variables = {"PYTHONPATH": str(ROOT / "plugin"), "PATH": os.environ["PATH"]}
     with subprocess.Popen(
-        [sys.executable, "-c", OWNER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-c", OWNER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables
     ) as owner:
         assert owner.stdout
         assert owner.stdout.readline() == b"started\n"
         owner.send_signal(signal.SIGKILL)
-    mine = world.start_ready("print('ready'); time.sleep(60)")
-    assert world.runtime.sweep() == 2
+    mine = environment.start_ready("print('ready'); time.sleep(60)")
+    assert environment.runtime.sweep() == 2
     assert mine.poll() is None
-    assert len(world.left()) == 1
-    assert world.runtime.sweep() == 0
+    assert len(environment.left()) == 1
+    assert environment.runtime.sweep() == 0
 
 
-def test_a_network_that_others_use_does_not_stop_a_sweep(world: World) -> None:
-    name = f"{world.network}-earlier"
+def test_a_network_that_others_use_does_not_stop_a_sweep(environment: DockerEnvironment) -> None:
+    name = f"{environment.network}-earlier"
     with closing(client()) as engine:
-        engine.create_network(name, labels=world.runtime._labels)
-        other = run_container(engine, world.image, ["bare"], Env=["SOURCE=time.sleep(60)"],
+        engine.create_network(name, labels=environment.runtime._labels)
+        other = run_container(engine, environment.image, ["bare"], Env=["SOURCE=time.sleep(60)"],
                               HostConfig={"NetworkMode": name})  # fmt: skip
         try:
-            assert world.runtime.sweep() == 0
-            assert world.left() == [name]
+            assert environment.runtime.sweep() == 0
+            assert environment.left() == [name]
         finally:
             engine.remove_container(other, force=True)
-    assert world.runtime.sweep() == 0
-    assert world.left() == []
+    assert environment.runtime.sweep() == 0
+    assert environment.left() == []
 
 
 @unreachable
-def test_an_engine_that_stops_ends_what_runs_and_is_cleaned_up_when_it_is_back(world: World) -> None:
-    proxy = Proxy(world.folder / "engine.sock")
-    world.runtime = world.new_runtime(url=proxy.url)
-    running = [world.start_ready("print('ready'); time.sleep(60)", group=group) for group in ("", "g")]
+def test_an_engine_that_stops_ends_what_runs_and_is_cleaned_up_when_it_is_back(environment: DockerEnvironment) -> None:
+    proxy = Proxy(environment.folder / "engine.sock")
+    environment.runtime = environment.new_runtime(url=proxy.url)
+    running = [environment.start_ready("print('ready'); time.sleep(60)", group=group) for group in ("", "g")]
     proxy.cut()
     cut = time.monotonic()
     for container in running:
@@ -265,43 +272,43 @@ def test_an_engine_that_stops_ends_what_runs_and_is_cleaned_up_when_it_is_back(w
     assert time.monotonic() - cut < 10
     assert running[0].stop(30) == Exit(137, ENGINE_STOPPED, lost=True)
     with pytest.raises(ApiError, match="start Docker") as failure:
-        world.start("")
+        environment.start("")
     assert failure.value.status == 500
-    with pytest.raises(ApiError, match=f"Docker cannot look up the image '{world.image}': "):
-        world.runtime.check_image(world.image)
-    with pytest.raises(ApiError, match=f"Docker cannot use the network '{world.network}': "):
-        world.runtime.host()
-    assert world.runtime.sweep() == 0
-    assert len(world.left()) == 3
+    with pytest.raises(ApiError, match=f"Docker cannot look up the image '{environment.image}': "):
+        environment.runtime.check_image(environment.image)
+    with pytest.raises(ApiError, match=f"Docker cannot use the network '{environment.network}': "):
+        environment.runtime.host()
+    assert environment.runtime.sweep() == 0
+    assert len(environment.left()) == 3
     proxy.mend()
-    assert world.start("print('again')").wait(LONG_S) == Exit(0)
-    assert world.left() == []
-    world.runtime.close()
+    assert environment.start("print('again')").wait(LONG_S) == Exit(0)
+    assert environment.left() == []
+    environment.runtime.close()
     proxy.cut()
-    assert world.left() == []
+    assert environment.left() == []
 
 
 @unreachable
-def test_without_an_engine_it_says_what_to_do(world: World) -> None:
+def test_without_an_engine_it_says_what_to_do(environment: DockerEnvironment) -> None:
     with pytest.raises(RuntimeError, match=r"start Docker, mount its socket .* or set STAGEMAKER_RUNTIME=process"):
-        world.new_runtime(url=f"unix://{world.folder}/no.sock")
+        environment.new_runtime(url=f"unix://{environment.folder}/no.sock")
 
 
-def test_a_removal_by_somebody_else_is_an_end(world: World) -> None:
-    container = world.start_ready("print('ready'); time.sleep(60)")
+def test_a_removal_by_somebody_else_is_an_end(environment: DockerEnvironment) -> None:
+    container = environment.start_ready("print('ready'); time.sleep(60)")
     with closing(client()) as engine:
-        engine.remove_container(world.left()[0], force=True)
+        engine.remove_container(environment.left()[0], force=True)
     end = container.wait(LONG_S)
     assert end is not None
     assert end.code == 137
 
 
-def test_a_gpu_that_is_required_and_not_there(world: World) -> None:
-    strict = world.new_runtime(gpu="require")
+def test_a_gpu_that_is_required_and_not_there(environment: DockerEnvironment) -> None:
+    strict = environment.new_runtime(gpu="require")
     if strict._machine.nvidia or strict._machine.cdi_gpus:
         pytest.skip("this engine offers a GPU")
     with pytest.raises(HardwareRefused, match="install the NVIDIA container toolkit, or set STAGEMAKER_GPU=auto"):
         strict.check_hardware("ml.g5.xlarge", 1)
     strict.check_hardware("ml.m5.large", 2)
-    container = world.start("", instance_type="ml.g5.xlarge")
+    container = environment.start("", instance_type="ml.g5.xlarge")
     assert container.hardware == "CPU: ml.g5.xlarge has a GPU, but this Docker engine offers none"

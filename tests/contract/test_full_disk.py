@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stagemaker.hosting.layout import ModelSource
 
 from stagemaker.aws.account import Account
 from stagemaker.aws.clients import Clients
@@ -19,6 +18,7 @@ from stagemaker.aws.cloudwatch import Logs
 from stagemaker.core.refs import Scope
 from stagemaker.core.store import MemoryStore
 from stagemaker.core.supervisor import Supervisor
+from stagemaker.hosting.layout import ModelSource
 from stagemaker.hosting.model_data import BadModelData, fetch_model
 from stagemaker.jobs.job import JobContext
 from stagemaker.jobs.jobs import Jobs

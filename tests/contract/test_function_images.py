@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from docker.api import APIClient
 
 from stagemaker.runtime.docker.engine import Engine
+from tests.contract.docker_environment import Proxy
 from tests.contract.docker_image import docker_url
-from tests.contract.docker_world import Proxy
 from tests.contract.function_containers_world import LAMBDA_IMAGE, running
 from tests.contract.functions_world import Stage, stage_in_containers, until, zipped
 from tests.contract.localstack_process import free_port
@@ -288,12 +288,12 @@ def test_an_image_of_ecr(tmp_path: Path, images: Images) -> None:
     with running_service() as service:
         registry = {"STAGEMAKER_REGISTRY_URL": service.url, "STAGEMAKER_REGISTRY_PORT": str(port)}
         with stage_in_containers(tmp_path / "localstack", **registry) as stage:
-            world = World(stage.localstack, service, port, tmp_path)
-            world.client("ecr").create_repository(repositoryName="dogs")
+            environment = World(stage.localstack, service, port, tmp_path)
+            environment.client("ecr").create_repository(repositoryName="dogs")
             name, built = f"localhost:{port}/dogs", images.build("pushed", "pushed")
             docker("tag", built, f"{name}:1")
             try:
-                docker("push", f"{name}:1", config=world.log_in())
+                docker("push", f"{name}:1", config=environment.log_in())
                 digest = docker("inspect", "--format", "{{index .RepoDigests 0}}", f"{name}:1").rpartition("@")[2]
             finally:
                 docker("rmi", "--force", images.digest(built))  # what runs was pulled

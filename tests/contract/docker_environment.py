@@ -23,7 +23,7 @@ LONG_S = 60  # for what happens within seconds unless something is broken
 unreachable = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-class World:
+class DockerEnvironment:
     """`lines` is all that the containers have written."""
 
     def __init__(self, image: str, folder: Path) -> None:
