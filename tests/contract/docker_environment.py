@@ -33,7 +33,6 @@ class DockerEnvironment:
         self.lines: list[str] = []
         self.ready = threading.Event()
         self.supervisor = Supervisor()
-        self.runtimes: list[DockerRuntime] = []
         self.runtime = self.new_runtime()
 
     def new_runtime(
@@ -41,7 +40,7 @@ class DockerEnvironment:
     ) -> DockerRuntime:
         settings = DockerSettings(self.network, gpu, limits, "", "", 5000)
         runtime = DockerRuntime(settings, self.folder / "state", registry, self.supervisor, url or docker_url())
-        self.runtimes.append(runtime)
+        self.supervisor.own(runtime.close)
         return runtime
 
     def spec(self, source: str, command: str = "train", **others: Any) -> ContainerSpec:
@@ -72,8 +71,7 @@ class DockerEnvironment:
         return [*containers, *(name for name in networks if name != self.network)]
 
     def close(self) -> None:
-        for runtime in self.runtimes:
-            runtime.close()
+        self.supervisor.close()
 
 
 def client() -> APIClient:

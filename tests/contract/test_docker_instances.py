@@ -85,7 +85,6 @@ class Environment:
 def environment(docker_image: str, tmp_path: Path) -> Iterator[Environment]:
     made = Environment(docker_image, tmp_path)
     yield made
-    made.supervisor.close()
     made.docker.close()
 
 

@@ -18,7 +18,7 @@ from stagemaker.functions.processes import Processes
 from stagemaker.functions.program import Function, Launcher
 from stagemaker.runtime.process.labels import Labels
 from stagemaker.runtime.process.runtime import ProcessRuntime
-from tests.contract.function_containers_world import containers, running
+from tests.contract.function_containers import containers, running
 
 PYTHON = Path(__file__).parents[2] / ".stagemaker" / "env" / "lambda" / "bin" / "python"
 HANDLER = """
@@ -51,14 +51,14 @@ def handler(event, context):
 """
 
 
-class Stage:
+class FunctionEnvironments:
     """Environments of one launcher, and the code that they run. `root` is where they see it; `left` is what is left."""
 
     def __init__(self, code: Path, root: str, launcher: Launcher, left: Callable[[], list[Any]]) -> None:
         self.code, self.root, self.launcher, self.left = code, root, launcher, left
         self.code.mkdir()
         (self.code / "main.py").write_text(HANDLER)
-        self.environments: list[Environment] = []
+        self.made: list[Environment] = []
 
     def make(self, handler: str = "main.handler", timeout_s: float = 20, **environment: str) -> Environment:
         aws: Mapping[str, str] = {
@@ -68,8 +68,8 @@ class Stage:
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         }
         function = Function("f", "$LATEST", handler, self.code, 128, timeout_s, {**aws, **environment})
-        self.environments.append(Environment(function, self.launcher))
-        return self.environments[-1]
+        self.made.append(Environment(function, self.launcher))
+        return self.made[-1]
 
 
 @pytest.fixture(scope="module")
@@ -79,37 +79,39 @@ def function_containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
 
 
 @pytest.fixture(params=["processes", "containers"])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+def environments(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FunctionEnvironments]:
     code = tmp_path / "code"
     if request.param == "containers":
         network, launcher = request.getfixturevalue("function_containers")
-        stage = Stage(code, "/var/task", launcher, lambda: running(network))
+        environments = FunctionEnvironments(code, "/var/task", launcher, lambda: running(network))
     else:
         supervisor, state = Supervisor(), tmp_path / "state"
         runtime = ProcessRuntime(tmp_path, tmp_path, state, supervisor)
-        stage = Stage(code, str(code), Processes(runtime, PYTHON, supervisor), Labels(state).folders)
-    yield stage
-    for environment in stage.environments:
+        environments = FunctionEnvironments(
+            code, str(code), Processes(runtime, PYTHON, supervisor), Labels(state).folders
+        )
+    yield environments
+    for environment in environments.made:
         environment.stop()
-    assert stage.left() == []
-    assert sorted(path.name for path in stage.code.iterdir()) == ["main.py"]  # no bytecode in the shared folder
+    assert environments.left() == []
+    assert sorted(path.name for path in environments.code.iterdir()) == ["main.py"]  # no bytecode in the shared folder
 
 
 def invoke(environment: Environment, event: Any, request_id: str = "id-1") -> Result:
     return environment.invoke(Invocation(request_id, "arn:f", json.dumps(event).encode(), "Root=1"))
 
 
-def test_a_result_and_its_log(stage: Stage) -> None:
-    environment = stage.make(GREETING="hej")
+def test_a_result_and_its_log(environments: FunctionEnvironments) -> None:
+    environment = environments.make(GREETING="hej")
     assert environment.start() is None
     result = invoke(environment, {"a": "å"})
     answer = json.loads(result.payload)
     assert not result.is_error
     assert (answer["event"], answer["id"], answer["arn"]) == ({"a": "å"}, "id-1", "arn:f")
     assert 15_000 < answer["left"] <= 20_000
-    assert (answer["memory"], answer["version"], answer["cwd"]) == ("128", "$LATEST", stage.root)
+    assert (answer["memory"], answer["version"], answer["cwd"]) == ("128", "$LATEST", environments.root)
     assert answer["env"]["GREETING"] == "hej"
-    assert answer["env"]["LAMBDA_TASK_ROOT"] == stage.root
+    assert answer["env"]["LAMBDA_TASK_ROOT"] == environments.root
     lines = result.logs.splitlines()
     assert lines[:4] == ["loading", "START RequestId: id-1 Version: $LATEST", "hello {'a': 'å'}", "END RequestId: id-1"]
     report = re.fullmatch(
@@ -122,8 +124,8 @@ def test_a_result_and_its_log(stage: Stage) -> None:
     assert len(lines) == 5
 
 
-def test_it_stays_warm(stage: Stage) -> None:
-    environment = stage.make()
+def test_it_stays_warm(environments: FunctionEnvironments) -> None:
+    environment = environments.make()
     environment.start()
     started = time.monotonic()
     results = [invoke(environment, n, f"id-{n}") for n in range(20)]
@@ -136,8 +138,8 @@ def test_it_stays_warm(stage: Stage) -> None:
         assert result.logs.splitlines()[:3] == [start, f"hello {n}", end]
 
 
-def test_an_error_has_its_type_and_stack_and_keeps_the_process(stage: Stage) -> None:
-    environment = stage.make()
+def test_an_error_has_its_type_and_stack_and_keeps_the_process(environments: FunctionEnvironments) -> None:
+    environment = environments.make()
     environment.start()
     result = invoke(environment, "raise")
     error = json.loads(result.payload)
@@ -148,8 +150,8 @@ def test_an_error_has_its_type_and_stack_and_keeps_the_process(stage: Stage) -> 
     assert json.loads(invoke(environment, 1).payload)["count"] == 2
 
 
-def test_a_timeout_kills_everything_and_the_next_invocation_starts_again(stage: Stage) -> None:
-    environment = stage.make(timeout_s=1)
+def test_a_timeout_kills_everything_and_the_next_invocation_starts_again(environments: FunctionEnvironments) -> None:
+    environment = environments.make(timeout_s=1)
     environment.start()
     result = invoke(environment, "sleep")
     assert json.loads(result.payload) == {
@@ -160,7 +162,7 @@ def test_a_timeout_kills_everything_and_the_next_invocation_starts_again(stage: 
     assert re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z id-1 Task timed out after 1.00 seconds\nEND", result.logs)
     assert "\tDuration: 1000.00 ms\t" in result.logs
     assert result.logs.endswith("\tStatus: timeout\t\n")
-    assert stage.left() == []
+    assert environments.left() == []
     assert json.loads(invoke(environment, 1).payload)["count"] == 1
 
 
@@ -168,8 +170,8 @@ def test_a_timeout_kills_everything_and_the_next_invocation_starts_again(stage: 
     ("event", "message"),
     [("exit", "exited with error: exit status 7"), ("exit 0", "exited without providing a reason")],
 )
-def test_a_process_that_ends_itself(stage: Stage, event: str, message: str) -> None:
-    environment = stage.make()
+def test_a_process_that_ends_itself(environments: FunctionEnvironments, event: str, message: str) -> None:
+    environment = environments.make()
     environment.start()
     result = invoke(environment, event)
     error = {"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: id-1 Error: Runtime {message}"}
@@ -194,8 +196,10 @@ def test_a_process_that_ends_itself(stage: Stage, event: str, message: str) -> N
         ),
     ],
 )
-def test_an_initialisation_that_fails(stage: Stage, handler: str, kind: str, message: str) -> None:
-    environment = stage.make(handler)
+def test_an_initialisation_that_fails(
+    environments: FunctionEnvironments, handler: str, kind: str, message: str
+) -> None:
+    environment = environments.make(handler)
     payload = environment.start()
     assert payload
     error = json.loads(payload)
@@ -206,14 +210,14 @@ def test_an_initialisation_that_fails(stage: Stage, handler: str, kind: str, mes
     assert f"[ERROR] {kind}: {message}" in result.logs
 
 
-def test_a_handler_that_never_gets_ready(stage: Stage) -> None:
-    (stage.code / "main.py").write_text("import time; time.sleep(99)")
-    result = invoke(stage.make(timeout_s=1), 1)
+def test_a_handler_that_never_gets_ready(environments: FunctionEnvironments) -> None:
+    (environments.code / "main.py").write_text("import time; time.sleep(99)")
+    result = invoke(environments.make(timeout_s=1), 1)
     assert json.loads(result.payload)["errorType"] == "Sandbox.Timedout"
 
 
-def test_a_response_that_is_too_large(stage: Stage) -> None:
-    environment = stage.make()
+def test_a_response_that_is_too_large(environments: FunctionEnvironments) -> None:
+    environment = environments.make()
     environment.start()
     result = invoke(environment, "big")
     assert result.is_error
@@ -224,8 +228,8 @@ def test_a_response_that_is_too_large(stage: Stage) -> None:
     assert not invoke(environment, 1).is_error
 
 
-def test_a_flood_of_output_is_bounded(stage: Stage) -> None:
-    environment = stage.make()
+def test_a_flood_of_output_is_bounded(environments: FunctionEnvironments) -> None:
+    environment = environments.make()
     environment.start()
     result = invoke(environment, "flood")
     assert not result.is_error
@@ -233,8 +237,8 @@ def test_a_flood_of_output_is_bounded(stage: Stage) -> None:
     assert "lines were left out" in result.logs
 
 
-def test_stop_ends_a_running_invocation(stage: Stage) -> None:
-    environment = stage.make()
+def test_stop_ends_a_running_invocation(environments: FunctionEnvironments) -> None:
+    environment = environments.make()
     environment.start()
     results: list[Result] = []
     running = threading.Thread(target=lambda: results.append(invoke(environment, "sleep")))

@@ -15,10 +15,10 @@ from docker.api import APIClient
 from stagemaker.runtime.docker.engine import Engine
 from tests.contract.docker_environment import Proxy
 from tests.contract.docker_image import docker_url
-from tests.contract.function_containers_world import LAMBDA_IMAGE, running
-from tests.contract.functions_world import Stage, stage_in_containers, until, zipped
+from tests.contract.function_containers import LAMBDA_IMAGE, running
+from tests.contract.function_stack import FunctionStack, stack_in_containers, until, zipped
 from tests.contract.localstack_process import free_port
-from tests.contract.registry_world import World, docker, running_service
+from tests.contract.registry_stack import RegistryStack, docker, running_service
 
 HANDLER = """
 import os, pathlib, time, urllib.error, urllib.request
@@ -93,18 +93,18 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Iterator[Stage]:  # the images go last
-    with stage_in_containers(tmp_path_factory.mktemp("localstack"), LAMBDA_KEEPALIVE_MS="2000") as stage:
-        yield stage
-        stage.localstack.stop()
-        assert running(stage.network) == []
+def stack(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Iterator[FunctionStack]:  # the images go last
+    with stack_in_containers(tmp_path_factory.mktemp("localstack"), LAMBDA_KEEPALIVE_MS="2000") as stack:
+        yield stack
+        stack.localstack.stop()
+        assert running(stack.network) == []
 
 
-def create(stage: Stage, name: str, image: str, **settings: Any) -> None:
+def create(stack: FunctionStack, name: str, image: str, **settings: Any) -> None:
     code = {"ImageUri": image}
-    arguments = {"PackageType": "Image", "Timeout": 20, "Role": stage.role} | settings
-    stage.functions.create_function(FunctionName=name, Code=code, **arguments)
-    stage.functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    arguments = {"PackageType": "Image", "Timeout": 20, "Role": stack.role} | settings
+    stack.functions.create_function(FunctionName=name, Code=code, **arguments)
+    stack.functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
 
 @pytest.fixture(scope="module")
@@ -112,34 +112,34 @@ def image(images: Images) -> str:
     return images.build("one", "one")
 
 
-def test_an_image_runs_as_it_is(stage: Stage, images: Images, image: str) -> None:
-    create(stage, "plain", image, Environment={"Variables": {"GREETING": "hej"}})
-    first, answer = stage.invoke("plain", {"lines": 500}, LogType="Tail")
+def test_an_image_runs_as_it_is(stack: FunctionStack, images: Images, image: str) -> None:
+    create(stack, "plain", image, Environment={"Variables": {"GREETING": "hej"}})
+    first, answer = stack.invoke("plain", {"lines": 500}, LogType="Tail")
     assert (answer.get("FunctionError"), first["version"], first["count"]) == (None, "one", 1)
     assert (first["cwd"], first["user"], first["env"]["GREETING"]) == ("/var/task", 993, "hej")
     assert base64.b64decode(answer["LogResult"]).decode().splitlines()[-2].startswith("END RequestId: ")
-    second, _ = stage.invoke("plain", {"lines": 500})
+    second, _ = stack.invoke("plain", {"lines": 500})
     assert (second["count"], second["host"]) == (2, first["host"])
     output = [f"line {number}" for number in range(500)]
-    lines = until(lambda: (found := stage.log("plain")) and len(found) == 1007 and found)
+    lines = until(lambda: (found := stack.log("plain")) and len(found) == 1007 and found)
     assert [line.split(" RequestId")[0].strip() for line in lines] == [
         "loading one", *(["START", *output, "END", "REPORT"] * 2)
     ]  # fmt: skip
-    function = stage.functions.get_function(FunctionName="plain")
+    function = stack.functions.get_function(FunctionName="plain")
     assert function["Configuration"]["CodeSha256"] == images.digest(image)
     assert function["Code"]["ImageUri"] == image
     assert function["Code"]["ResolvedImageUri"] == f"{images.name}@sha256:{images.digest(image)}"
-    until(lambda: not stage.runs(first))  # it is stopped after the keepalive
+    until(lambda: not stack.runs(first))  # it is stopped after the keepalive
 
 
-def test_its_settings_can_be_overridden(stage: Stage, image: str) -> None:
+def test_its_settings_can_be_overridden(stack: FunctionStack, image: str) -> None:
     changes = {"EntryPoint": ["python", "-u", "-m", "awslambdaric"], "Command": ["main.other"]}
-    create(stage, "changed", image, ImageConfig=changes)
-    assert stage.invoke("changed", {})[0] == "other"
-    create(stage, "folder", image, ImageConfig={"WorkingDirectory": "/usr"})
-    assert stage.invoke("folder", {})[0]["errorType"] == "Runtime.ImportModuleError"
-    create(stage, "kept", image, ImageConfig={"EntryPoint": changes["EntryPoint"]})
-    assert stage.invoke("kept", {})[0]["version"] == "one"  # with the image's own command
+    create(stack, "changed", image, ImageConfig=changes)
+    assert stack.invoke("changed", {})[0] == "other"
+    create(stack, "folder", image, ImageConfig={"WorkingDirectory": "/usr"})
+    assert stack.invoke("folder", {})[0]["errorType"] == "Runtime.ImportModuleError"
+    create(stack, "kept", image, ImageConfig={"EntryPoint": changes["EntryPoint"]})
+    assert stack.invoke("kept", {})[0]["version"] == "one"  # with the image's own command
 
 
 @pytest.mark.parametrize(
@@ -150,39 +150,39 @@ def test_its_settings_can_be_overridden(stage: Stage, image: str) -> None:
         f"localhost:5000/nothing@sha256:{'0' * 64}",
     ],
 )
-def test_an_image_that_is_not_there(stage: Stage, image: str, uri: str) -> None:
+def test_an_image_that_is_not_there(stack: FunctionStack, image: str, uri: str) -> None:
     with pytest.raises(ClientError) as failure:
-        create(stage, "nothing", uri)
+        create(stack, "nothing", uri)
     message = f"Source image {uri} does not exist. Provide a valid source image."
     error = failure.value.response["Error"]
     assert (error["Code"], error["Message"]) == ("InvalidParameterValueException", message)
     with pytest.raises(ClientError, match="Function not found"):
-        stage.functions.get_function(FunctionName="nothing")
+        stack.functions.get_function(FunctionName="nothing")
 
 
 @pytest.mark.parametrize(
     "setting",
     [{"Handler": "main.handler"}, {"Runtime": "python3.13"}, {"Layers": ["arn:aws:lambda:us-east-1:1:layer:l:1"]}],
 )
-def test_what_belongs_to_a_zip_file_is_refused(stage: Stage, image: str, setting: dict[str, Any]) -> None:
+def test_what_belongs_to_a_zip_file_is_refused(stack: FunctionStack, image: str, setting: dict[str, Any]) -> None:
     with pytest.raises(ClientError, match="Please don't provide Handler or Runtime or Layer") as failure:
-        create(stage, "mixed", image, **setting)
+        create(stack, "mixed", image, **setting)
     assert failure.value.response["Error"]["Code"] == "InvalidParameterValueException"
 
 
-def test_another_architecture_is_refused(stage: Stage, image: str) -> None:
-    arguments = {"PackageType": "Image", "Role": stage.role, "Architectures": ["arm64"], "Code": {"ImageUri": image}}
-    stage.functions.create_function(FunctionName="arm", **arguments)
-    configuration = until(lambda: (found := stage.functions.get_function(FunctionName="arm")["Configuration"])["State"]
+def test_another_architecture_is_refused(stack: FunctionStack, image: str) -> None:
+    arguments = {"PackageType": "Image", "Role": stack.role, "Architectures": ["arm64"], "Code": {"ImageUri": image}}
+    stack.functions.create_function(FunctionName="arm", **arguments)
+    configuration = until(lambda: (found := stack.functions.get_function(FunctionName="arm")["Configuration"])["State"]
                           == "Failed" and found)  # fmt: skip
     assert "This machine cannot run arm64: set Architectures to ['x86_64']." in configuration["StateReason"]
 
 
-def test_any_folder_of_the_machine_is_refused(stage: Stage, tmp_path: Path) -> None:
+def test_any_folder_of_the_machine_is_refused(stack: FunctionStack, tmp_path: Path) -> None:
     code = {"S3Bucket": "hot-reload", "S3Key": str(tmp_path)}
     program = {"Runtime": "python3.13", "Handler": "main.handler"}
-    stage.functions.create_function(FunctionName="hot", Role=stage.role, Code=code, **program)
-    configuration = until(lambda: (found := stage.functions.get_function(FunctionName="hot")["Configuration"])["State"]
+    stack.functions.create_function(FunctionName="hot", Role=stack.role, Code=code, **program)
+    configuration = until(lambda: (found := stack.functions.get_function(FunctionName="hot")["Configuration"])["State"]
                           != "Pending" and found)  # fmt: skip
     assert configuration["State"] == "Failed"
     assert "Hot reloading is not supported in containers: upload the code as a zip" in configuration["StateReason"]
@@ -190,105 +190,105 @@ def test_any_folder_of_the_machine_is_refused(stage: Stage, tmp_path: Path) -> N
 
 def test_an_engine_that_is_gone(tmp_path: Path) -> None:
     proxy = Proxy(tmp_path / "engine.sock")
-    with stage_in_containers(tmp_path / "localstack", DOCKER_HOST=proxy.url) as stage:
-        stage.functions = stage.localstack.client("lambda", config=Config(retries={"total_max_attempts": 1}))
+    with stack_in_containers(tmp_path / "localstack", DOCKER_HOST=proxy.url) as stack:
+        stack.functions = stack.localstack.client("lambda", config=Config(retries={"total_max_attempts": 1}))
         proxy.cut()
         with pytest.raises(ClientError, match="Docker cannot look up the image 'any:1'") as failure:
-            create(stage, "gone", "any:1")
+            create(stack, "gone", "any:1")
         proxy.mend()
     assert failure.value.response["Error"]["Code"] == "ServiceException"
     assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
     proxy.cut()
 
 
-def test_a_version_keeps_its_image_when_the_tag_moves(stage: Stage, images: Images) -> None:
+def test_a_version_keeps_its_image_when_the_tag_moves(stack: FunctionStack, images: Images) -> None:
     tag = images.build("old", "moving")
-    create(stage, "versions", tag)
-    stage.functions.publish_version(FunctionName="versions")
+    create(stack, "versions", tag)
+    stack.functions.publish_version(FunctionName="versions")
     images.build("new", "moving")
-    assert stage.invoke("versions", {})[0]["version"] == "old"
-    updated = stage.functions.update_function_code(FunctionName="versions", ImageUri=tag)
+    assert stack.invoke("versions", {})[0]["version"] == "old"
+    updated = stack.functions.update_function_code(FunctionName="versions", ImageUri=tag)
     assert updated["CodeSha256"] == images.digest(tag)
-    stage.functions.get_waiter("function_updated_v2").wait(FunctionName="versions", WaiterConfig={"Delay": 1})
-    assert stage.invoke("versions", {})[0]["version"] == "new"
-    stage.functions.create_alias(FunctionName="versions", Name="live", FunctionVersion="1")
-    assert stage.invoke("versions", {}, Qualifier="live")[0]["version"] == "old"
+    stack.functions.get_waiter("function_updated_v2").wait(FunctionName="versions", WaiterConfig={"Delay": 1})
+    assert stack.invoke("versions", {})[0]["version"] == "new"
+    stack.functions.create_alias(FunctionName="versions", Name="live", FunctionVersion="1")
+    assert stack.invoke("versions", {}, Qualifier="live")[0]["version"] == "old"
     with pytest.raises(ClientError, match="does not exist"):
-        stage.functions.update_function_code(FunctionName="versions", ImageUri="stagemaker-test-nothing")
+        stack.functions.update_function_code(FunctionName="versions", ImageUri="stagemaker-test-nothing")
     with pytest.raises(ClientError, match="Please provide ImageUri"):
-        stage.functions.update_function_code(FunctionName="versions", ZipFile=zipped(""))
+        stack.functions.update_function_code(FunctionName="versions", ZipFile=zipped(""))
 
 
-def test_concurrency(stage: Stage, image: str) -> None:
-    create(stage, "concurrent", image, Publish=True)
+def test_concurrency(stack: FunctionStack, image: str) -> None:
+    create(stack, "concurrent", image, Publish=True)
     arguments = {"FunctionName": "concurrent", "Qualifier": "1"}
-    stage.functions.put_provisioned_concurrency_config(ProvisionedConcurrentExecutions=2, **arguments)
+    stack.functions.put_provisioned_concurrency_config(ProvisionedConcurrentExecutions=2, **arguments)
 
     def status() -> str:
-        return str(stage.functions.get_provisioned_concurrency_config(**arguments)["Status"])
+        return str(stack.functions.get_provisioned_concurrency_config(**arguments)["Status"])
 
     until(lambda: status() != "IN_PROGRESS")
     assert status() == "READY"
-    provisioned = set(running(stage.network))
-    assert stage.invoke("concurrent", {}, Qualifier="1")[0]["count"] == 1
-    assert provisioned >= set(running(stage.network))  # none was started for it
-    stage.functions.delete_provisioned_concurrency_config(**arguments)
-    stage.functions.put_function_concurrency(FunctionName="concurrent", ReservedConcurrentExecutions=0)
+    provisioned = set(running(stack.network))
+    assert stack.invoke("concurrent", {}, Qualifier="1")[0]["count"] == 1
+    assert provisioned >= set(running(stack.network))  # none was started for it
+    stack.functions.delete_provisioned_concurrency_config(**arguments)
+    stack.functions.put_function_concurrency(FunctionName="concurrent", ReservedConcurrentExecutions=0)
     with pytest.raises(ClientError, match="Rate Exceeded"):
-        stage.functions.invoke(FunctionName="concurrent")
-    stage.functions.delete_function(FunctionName="concurrent")
+        stack.functions.invoke(FunctionName="concurrent")
+    stack.functions.delete_function(FunctionName="concurrent")
 
 
-def test_a_timeout(stage: Stage, image: str) -> None:
-    create(stage, "slow", image, Timeout=1)
-    before, _ = stage.invoke("slow", {})
-    error, answer = stage.invoke("slow", {"sleep": True})
+def test_a_timeout(stack: FunctionStack, image: str) -> None:
+    create(stack, "slow", image, Timeout=1)
+    before, _ = stack.invoke("slow", {})
+    error, answer = stack.invoke("slow", {"sleep": True})
     assert (answer["FunctionError"], error["errorType"]) == ("Unhandled", "Sandbox.Timedout")
     assert error["errorMessage"].endswith("Task timed out after 1.00 seconds")
-    assert not stage.runs(before)
-    assert stage.invoke("slow", {})[0]["count"] == 1
+    assert not stack.runs(before)
+    assert stack.invoke("slow", {})[0]["count"] == 1
 
 
-def test_more_memory_than_its_size(stage: Stage, image: str) -> None:
-    create(stage, "greedy", image, MemorySize=128)
-    assert stage.invoke("greedy", {"memory": 40})[0]["count"] == 1
-    error, answer = stage.invoke("greedy", {"memory": 400}, LogType="Tail")
+def test_more_memory_than_its_size(stack: FunctionStack, image: str) -> None:
+    create(stack, "greedy", image, MemorySize=128)
+    assert stack.invoke("greedy", {"memory": 40})[0]["count"] == 1
+    error, answer = stack.invoke("greedy", {"memory": 400}, LogType="Tail")
     assert (answer["FunctionError"], error["errorType"]) == ("Unhandled", "Runtime.ExitError")
     assert error["errorMessage"].endswith(" Error: Runtime exited with error: signal: killed")
     report = base64.b64decode(answer["LogResult"]).decode().splitlines()[-1]
     assert "\tMemory Size: 128 MB\tMax Memory Used: 128 MB\t" in report
-    assert stage.invoke("greedy", {})[0]["count"] == 1
+    assert stack.invoke("greedy", {})[0]["count"] == 1
 
 
-def test_it_writes_only_in_tmp(stage: Stage, image: str) -> None:
-    create(stage, "writes", image)
-    assert stage.invoke("writes", {"write": "/tmp/mine"})[0]["count"] == 1
+def test_it_writes_only_in_tmp(stack: FunctionStack, image: str) -> None:
+    create(stack, "writes", image)
+    assert stack.invoke("writes", {"write": "/tmp/mine"})[0]["count"] == 1
     for path in ("/var/task/mine", "/mine", "/usr/local/mine"):
-        assert stage.invoke("writes", {"write": path})[0]["errorType"] in ("OSError", "PermissionError")
-    stage.create("zip-writes", "import pathlib\ndef handler(e, c): pathlib.Path('/var/task/x').write_text('x')")
-    assert stage.invoke("zip-writes", {})[0]["errorType"] in ("OSError", "PermissionError")
+        assert stack.invoke("writes", {"write": path})[0]["errorType"] in ("OSError", "PermissionError")
+    stack.create("zip-writes", "import pathlib\ndef handler(e, c): pathlib.Path('/var/task/x').write_text('x')")
+    assert stack.invoke("zip-writes", {})[0]["errorType"] in ("OSError", "PermissionError")
 
 
-def test_it_reaches_aws_with_the_credentials_of_its_role(stage: Stage, image: str) -> None:
-    create(stage, "whoami", image)
-    arn, buckets = stage.invoke("whoami", {"endpoint": True})[0]
+def test_it_reaches_aws_with_the_credentials_of_its_role(stack: FunctionStack, image: str) -> None:
+    create(stack, "whoami", image)
+    arn, buckets = stack.invoke("whoami", {"endpoint": True})[0]
     assert (arn, buckets) == ("arn:aws:sts::000000000000:assumed-role/doggy/whoami", [])
 
 
-def test_a_function_gets_nothing_of_another(stage: Stage, image: str) -> None:
-    create(stage, "victim", image)
-    create(stage, "thief", image)
-    address = stage.invoke("victim", {})[0]["env"]["AWS_LAMBDA_RUNTIME_API"]
-    assert stage.invoke("thief", {"ask": address})[0] == 403
-    assert stage.invoke("victim", {})[0]["count"] == 2
+def test_a_function_gets_nothing_of_another(stack: FunctionStack, image: str) -> None:
+    create(stack, "victim", image)
+    create(stack, "thief", image)
+    address = stack.invoke("victim", {})[0]["env"]["AWS_LAMBDA_RUNTIME_API"]
+    assert stack.invoke("thief", {"ask": address})[0] == 403
+    assert stack.invoke("victim", {})[0]["count"] == 2
 
 
 def test_an_image_of_ecr(tmp_path: Path, images: Images) -> None:
     port = free_port()
     with running_service() as service:
         registry = {"STAGEMAKER_REGISTRY_URL": service.url, "STAGEMAKER_REGISTRY_PORT": str(port)}
-        with stage_in_containers(tmp_path / "localstack", **registry) as stage:
-            environment = World(stage.localstack, service, port, tmp_path)
+        with stack_in_containers(tmp_path / "localstack", **registry) as stack:
+            environment = RegistryStack(stack.localstack, service, port, tmp_path)
             environment.client("ecr").create_repository(repositoryName="dogs")
             name, built = f"localhost:{port}/dogs", images.build("pushed", "pushed")
             docker("tag", built, f"{name}:1")
@@ -302,41 +302,41 @@ def test_an_image_of_ecr(tmp_path: Path, images: Images) -> None:
                 ("by-digest", f"{name}@{digest}"),
                 ("by-address", "000000000000.dkr.ecr.eu-west-1.amazonaws.com/dogs:1"),
             ):
-                create(stage, function, uri)
-                assert stage.invoke(function, {})[0]["version"] == "pushed"
-                configuration = stage.functions.get_function(FunctionName=function)
+                create(stack, function, uri)
+                assert stack.invoke(function, {})[0]["version"] == "pushed"
+                configuration = stack.functions.get_function(FunctionName=function)
                 assert configuration["Configuration"]["CodeSha256"] == digest.removeprefix("sha256:")
                 assert configuration["Code"]["ResolvedImageUri"].endswith(f"/dogs@{digest}")
             with pytest.raises(ClientError, match="Provide a valid source image"):
-                create(stage, "none", f"{name}:2")
+                create(stack, "none", f"{name}:2")
         docker("rmi", "--force", f"{name}@{digest}")
 
 
-def test_an_image_without_a_runtime_client(stage: Stage) -> None:
-    create(stage, "no-client", "python:3.13-slim", ImageConfig={"Command": ["python", "-c", "print('hello')"]})
-    error, answer = stage.invoke("no-client", {})
+def test_an_image_without_a_runtime_client(stack: FunctionStack) -> None:
+    create(stack, "no-client", "python:3.13-slim", ImageConfig={"Command": ["python", "-c", "print('hello')"]})
+    error, answer = stack.invoke("no-client", {})
     assert (answer["FunctionError"], error["errorType"]) == ("Unhandled", "Runtime.ExitError")
     assert error["errorMessage"].endswith("Runtime exited without providing a reason")
 
 
-def test_an_image_whose_program_is_missing(stage: Stage, image: str) -> None:
-    create(stage, "no-program", image, ImageConfig={"EntryPoint": ["/nothing"]})
-    error, answer = stage.invoke("no-program", {})
+def test_an_image_whose_program_is_missing(stack: FunctionStack, image: str) -> None:
+    create(stack, "no-program", image, ImageConfig={"EntryPoint": ["/nothing"]})
+    error, answer = stack.invoke("no-program", {})
     assert (answer["FunctionError"], error["errorType"]) == ("Unhandled", "Runtime.InvalidEntrypoint")
 
 
 def test_nothing_is_left_after_a_kill_and_the_next_start(tmp_path: Path, images: Images, image: str) -> None:
-    with stage_in_containers(tmp_path / "one") as stage:
-        create(stage, "warm", image)
-        first, _ = stage.invoke("warm", {})
-        stage.localstack.process.kill()
-        stage.localstack.process.wait()
-        assert stage.runs(first)  # the engine keeps it
+    with stack_in_containers(tmp_path / "one") as stack:
+        create(stack, "warm", image)
+        first, _ = stack.invoke("warm", {})
+        stack.localstack.process.kill()
+        stack.localstack.process.wait()
+        assert stack.runs(first)  # the engine keeps it
         state = Engine(docker_url()).inspect(first["host"])["Config"]["Labels"]["com.stagemaker.state"]
         volumes = [mount["Name"] for mount in Engine(docker_url()).inspect(first["host"])["Mounts"]]
         assert len(volumes) == 1
         until(lambda: not Engine(docker_url()).inspect(first["host"])["State"]["Running"])  # else its network stays
-    with stage_in_containers(tmp_path / "one"):
+    with stack_in_containers(tmp_path / "one"):
         assert Engine(docker_url()).containers(f"com.stagemaker.state={state}") == []
         left = images.client.volumes(filters={"name": volumes[0]})["Volumes"]
         assert not left

@@ -32,7 +32,7 @@ FAMILY = """
 """
 
 
-class Stage:
+class ProcessEnvironment:
     """A process runtime with one image, whose program a test writes."""
 
     def __init__(self, folder: Path) -> None:
@@ -78,29 +78,29 @@ def until(condition: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path)
-    yield stage
-    stage.runtime.close()
-    assert stage.marked() == []
+def environment(tmp_path: Path) -> Iterator[ProcessEnvironment]:
+    environment = ProcessEnvironment(tmp_path)
+    yield environment
+    environment.runtime.close()
+    assert environment.marked() == []
 
 
-def test_stop_leaves_no_descendant(stage: Stage) -> None:
-    container = stage.start(FAMILY + "    time.sleep(99)\n")
-    until(lambda: stage.lines == ["deaf", "deaf"])
-    assert len(stage.marked()) == 4  # the keeper, the program, two deaf ones
+def test_stop_leaves_no_descendant(environment: ProcessEnvironment) -> None:
+    container = environment.start(FAMILY + "    time.sleep(99)\n")
+    until(lambda: environment.lines == ["deaf", "deaf"])
+    assert len(environment.marked()) == 4  # the keeper, the program, two deaf ones
     assert container.stop(0.05) == Exit(137)
-    assert stage.marked() == []
+    assert environment.marked() == []
 
 
-def test_the_end_of_the_program_is_the_end_of_its_descendants(stage: Stage) -> None:
-    container = stage.start(FAMILY + "    sys.exit(5)\n")
+def test_the_end_of_the_program_is_the_end_of_its_descendants(environment: ProcessEnvironment) -> None:
+    container = environment.start(FAMILY + "    sys.exit(5)\n")
     assert container.wait(LONG_S) == Exit(5)
-    assert stage.marked() == []
+    assert environment.marked() == []
 
 
-def test_no_zombie_is_left(stage: Stage) -> None:
-    stage.start(FAMILY).wait(LONG_S)
+def test_no_zombie_is_left(environment: ProcessEnvironment) -> None:
+    environment.start(FAMILY).wait(LONG_S)
     try:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -108,16 +108,16 @@ def test_no_zombie_is_left(stage: Stage) -> None:
     assert ended is None
 
 
-def test_a_program_killed_by_a_signal(stage: Stage) -> None:
-    assert stage.start("import os; os.kill(os.getpid(), 11)").wait(LONG_S) == Exit(139)
+def test_a_program_killed_by_a_signal(environment: ProcessEnvironment) -> None:
+    assert environment.start("import os; os.kill(os.getpid(), 11)").wait(LONG_S) == Exit(139)
 
 
-def test_a_keeper_that_is_killed_takes_everything_with_it(stage: Stage) -> None:
-    container = stage.start(FAMILY + "    time.sleep(99)\n")
-    until(lambda: stage.lines == ["deaf", "deaf"])
+def test_a_keeper_that_is_killed_takes_everything_with_it(environment: ProcessEnvironment) -> None:
+    container = environment.start(FAMILY + "    time.sleep(99)\n")
+    until(lambda: environment.lines == ["deaf", "deaf"])
     os.kill(container.child.keeper_pid, signal.SIGKILL)
     assert container.wait(LONG_S) == Exit(137)
-    assert stage.marked() == []
+    assert environment.marked() == []
 
 
 OWNER = """
@@ -134,11 +134,11 @@ threading.Event().wait()
 """
 
 
-def start_owner(stage: Stage) -> tuple[subprocess.Popen[str], int]:
+def start_owner(environment: ProcessEnvironment) -> tuple[subprocess.Popen[str], int]:
     """Another process with a runtime over the same state and a family in it, and the number of its keeper."""
-    stage.program.write_text(textwrap.dedent(FAMILY + "    time.sleep(99)\n"))
+    environment.program.write_text(textwrap.dedent(FAMILY + "    time.sleep(99)\n"))
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(stage.folder), stage.mark],
+        [sys.executable, "-c", OWNER, str(environment.folder), environment.mark],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         text=True,
@@ -148,35 +148,35 @@ def start_owner(stage: Stage) -> tuple[subprocess.Popen[str], int]:
     return owner, keepers.pop()
 
 
-def test_an_owner_killed_by_sigkill_leaves_no_process(stage: Stage) -> None:
-    owner, _ = start_owner(stage)
+def test_an_owner_killed_by_sigkill_leaves_no_process(environment: ProcessEnvironment) -> None:
+    owner, _ = start_owner(environment)
     with owner:
         owner.kill()
-    until(lambda: stage.marked() == [])
-    stage.runtime.sweep()
-    assert not temporary_folders(stage)
+    until(lambda: environment.marked() == [])
+    environment.runtime.sweep()
+    assert not temporary_folders(environment)
 
 
-def test_sweep_kills_what_a_killed_owner_and_keeper_left_behind(stage: Stage) -> None:
-    owner, keeper = start_owner(stage)
+def test_sweep_kills_what_a_killed_owner_and_keeper_left_behind(environment: ProcessEnvironment) -> None:
+    owner, keeper = start_owner(environment)
     with owner:
         os.kill(keeper, signal.SIGSTOP)  # so that it does not outlive its owner by the moment that it needs
         owner.kill()
     os.kill(keeper, signal.SIGKILL)
-    until(lambda: len(stage.marked()) == 2)  # the deaf ones; the kernel ended the program
-    assert temporary_folders(stage)
-    assert stage.runtime.sweep() == 1
-    assert stage.marked() == []
-    assert not temporary_folders(stage)
-    assert stage.runtime.sweep() == 0
+    until(lambda: len(environment.marked()) == 2)  # the deaf ones; the kernel ended the program
+    assert temporary_folders(environment)
+    assert environment.runtime.sweep() == 1
+    assert environment.marked() == []
+    assert not temporary_folders(environment)
+    assert environment.runtime.sweep() == 0
 
 
-def test_sweep_kills_no_stranger(stage: Stage) -> None:
+def test_sweep_kills_no_stranger(environment: ProcessEnvironment) -> None:
     labels = [None, "", "0" * 8 + "-1-1-job", "job"]
-    environments = [{"MARK": stage.mark} | ({LABEL: label} if label is not None else {}) for label in labels]
+    environments = [{"MARK": environment.mark} | ({LABEL: label} if label is not None else {}) for label in labels]
     strangers = [subprocess.Popen(["sleep", "99"], env=os.environ | e) for e in environments]
     try:
-        assert stage.runtime.sweep() == 0
+        assert environment.runtime.sweep() == 0
         assert [stranger.poll() for stranger in strangers] == [None] * 4
     finally:
         for stranger in strangers:
@@ -184,11 +184,13 @@ def test_sweep_kills_no_stranger(stage: Stage) -> None:
             stranger.wait()
 
 
-def temporary_folders(stage: Stage) -> list[Path]:
-    return Labels(stage.folder / "state").folders()
+def temporary_folders(environment: ProcessEnvironment) -> list[Path]:
+    return Labels(environment.folder / "state").folders()
 
 
-def test_it_sees_a_clean_environment_and_no_file_of_ours(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_sees_a_clean_environment_and_no_file_of_ours(
+    environment: ProcessEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("A_SECRET_OF_LOCALSTACK", "x")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     source = """
@@ -198,42 +200,44 @@ def test_it_sees_a_clean_environment_and_no_file_of_ours(stage: Stage, monkeypat
         print(os.environ["HOME"] == os.getcwd() == os.environ["SAGEMAKER_BASE_DIR"], os.environ["PYTHONPATH"])
         socket.socket(socket.AF_UNIX).bind(tempfile.mktemp("x" * 30))
         """
-    assert stage.start(source).wait(LONG_S) == Exit(0), stage.lines
-    names = set(ast.literal_eval(stage.lines[0]))
+    assert environment.start(source).wait(LONG_S) == Exit(0), environment.lines
+    names = set(ast.literal_eval(environment.lines[0]))
     assert {"HOME", "LANG", "MARK", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "SAGEMAKER_BASE_DIR", "TMPDIR"} <= names
     assert not {"A_SECRET_OF_LOCALSTACK", "PYTHONWARNINGS", "SAGEMAKER_BIND_TO_PORT"} & names
-    assert stage.lines[1] == "['0', '1', '2', '3'] ''"  # 3 is the listing itself
-    assert stage.lines[2] == f"True {stage.folder}"
-    assert not temporary_folders(stage)
+    assert environment.lines[1] == "['0', '1', '2', '3'] ''"  # 3 is the listing itself
+    assert environment.lines[2] == f"True {environment.folder}"
+    assert not temporary_folders(environment)
 
 
-def test_a_flood_of_output_is_read_to_the_end(stage: Stage) -> None:
-    assert stage.start("for i in range(200_000): print(i)").wait(LONG_S) == Exit(0)
-    assert stage.lines == [str(i) for i in range(200_000)]
+def test_a_flood_of_output_is_read_to_the_end(environment: ProcessEnvironment) -> None:
+    assert environment.start("for i in range(200_000): print(i)").wait(LONG_S) == Exit(0)
+    assert environment.lines == [str(i) for i in range(200_000)]
 
 
-def test_a_missing_environment_or_program(stage: Stage) -> None:
-    stage.program.touch()
+def test_a_missing_environment_or_program(environment: ProcessEnvironment) -> None:
+    environment.program.touch()
     with pytest.raises(ImageRefused, match="has no program 'serve'"):
-        stage.runtime.start(ContainerSpec("x", "stagemaker/trainer", ("serve",), stage.base), stage.lines.append)
-    (stage.folder / "env" / "trainer" / "bin" / "python").unlink()
+        environment.runtime.start(
+            ContainerSpec("x", "stagemaker/trainer", ("serve",), environment.base), environment.lines.append
+        )
+    (environment.folder / "env" / "trainer" / "bin" / "python").unlink()
     with pytest.raises(ApiError, match="environment 'trainer' is not installed"):
-        stage.start("")
+        environment.start("")
 
 
-def test_an_environment_that_cannot_be_passed(stage: Stage) -> None:
-    stage.program.touch()
-    spec = ContainerSpec("x", "stagemaker/trainer", ("train",), stage.base, {"A": "nul\0"}, serves=True)
+def test_an_environment_that_cannot_be_passed(environment: ProcessEnvironment) -> None:
+    environment.program.touch()
+    spec = ContainerSpec("x", "stagemaker/trainer", ("train",), environment.base, {"A": "nul\0"}, serves=True)
     with pytest.raises(ApiError, match="cannot start"):
-        stage.runtime.start(spec, stage.lines.append)
-    assert not temporary_folders(stage)
+        environment.runtime.start(spec, environment.lines.append)
+    assert not temporary_folders(environment)
 
 
-def test_starts_from_many_threads(stage: Stage) -> None:
-    stage.program.write_text("import time; time.sleep(99)")
-    spec = ContainerSpec("job", "stagemaker/trainer", ("train",), stage.base, serves=True)
+def test_starts_from_many_threads(environment: ProcessEnvironment) -> None:
+    environment.program.write_text("import time; time.sleep(99)")
+    spec = ContainerSpec("job", "stagemaker/trainer", ("train",), environment.base, serves=True)
     with ThreadPoolExecutor(10) as pool:
-        containers = list(pool.map(lambda _: stage.runtime.start(spec, stage.lines.append), range(20)))
+        containers = list(pool.map(lambda _: environment.runtime.start(spec, environment.lines.append), range(20)))
     assert len({container.address for container in containers}) == 20
-    stage.runtime.close()
+    environment.runtime.close()
     assert {container.poll() for container in containers} == {Exit(137)}

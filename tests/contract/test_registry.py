@@ -17,26 +17,26 @@ from stagemaker.api.validation import violations
 from tests.contract.docker_image import docker_url
 from tests.contract.gateway import REGION, Gateway, ended, make_bucket, make_role, training_request
 from tests.contract.own_operations import own_operations
-from tests.contract.registry_world import World, docker, registry_world, run
+from tests.contract.registry_stack import RegistryStack, docker, registry_stack, run
 
 OTHER = "111111111111"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryStack]:
     docker_url()
-    with registry_world(tmp_path_factory.mktemp("registry")) as made:
+    with registry_stack(tmp_path_factory.mktemp("registry")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def ecr(world: World) -> Any:
-    return world.client("ecr")
+def ecr(stack: RegistryStack) -> Any:
+    return stack.client("ecr")
 
 
 @pytest.fixture(scope="module")
-def login(world: World) -> Path:
-    return world.log_in()
+def login(stack: RegistryStack) -> Path:
+    return stack.log_in()
 
 
 def refused(call: Any, **request: Any) -> tuple[str, str]:
@@ -50,10 +50,12 @@ def detail(ecr: Any, repository: str, tag: str) -> Any:
     return ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"][0]
 
 
-def test_a_pushed_image_is_described_as_docker_and_its_manifest_say(world: World, ecr: Any, login: Path) -> None:
+def test_a_pushed_image_is_described_as_docker_and_its_manifest_say(
+    stack: RegistryStack, ecr: Any, login: Path
+) -> None:
     made = ecr.create_repository(repositoryName="dogs/pushed")["repository"]
-    assert made["repositoryUri"] == f"localhost:{world.port}/dogs/pushed"
-    name = world.image("dogs/pushed", "one", os.urandom(300_000))
+    assert made["repositoryUri"] == f"localhost:{stack.port}/dogs/pushed"
+    name = stack.image("dogs/pushed", "one", os.urandom(300_000))
     docker("push", name, config=login)
     found = detail(ecr, "dogs/pushed", "one")
     assert docker("image", "inspect", name, "--format", "{{index .RepoDigests 0}}").endswith(found["imageDigest"])
@@ -69,22 +71,22 @@ def test_a_pushed_image_is_described_as_docker_and_its_manifest_say(world: World
     assert [layer["layerAvailability"] for layer in checked] == ["AVAILABLE", "UNAVAILABLE"]
 
 
-def test_it_is_pulled_by_tag_and_by_digest(world: World, ecr: Any, login: Path) -> None:
+def test_it_is_pulled_by_tag_and_by_digest(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/pulled")
-    name = world.image("dogs/pulled", "one", os.urandom(2_000_000))
+    name = stack.image("dogs/pulled", "one", os.urandom(2_000_000))
     docker("push", name, config=login)
     image = docker("image", "inspect", name, "--format", "{{.Id}}")
     digest = detail(ecr, "dogs/pulled", "one")["imageDigest"]
-    for reference in (name, f"localhost:{world.port}/dogs/pulled@{digest}"):
+    for reference in (name, f"localhost:{stack.port}/dogs/pulled@{digest}"):
         docker("image", "rm", "--force", image)
         docker("pull", reference, config=login)
         assert docker("image", "inspect", reference, "--format", "{{.Id}}") == image
     docker("tag", image, name)
 
 
-def test_a_second_push_sends_nothing(world: World, ecr: Any, login: Path) -> None:
+def test_a_second_push_sends_nothing(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/again")
-    name = world.image("dogs/again", "one", os.urandom(1_000_000))
+    name = stack.image("dogs/again", "one", os.urandom(1_000_000))
     assert "Pushed" in docker("push", name, config=login)
     first = detail(ecr, "dogs/again", "one")
     second = docker("push", name, config=login)
@@ -93,24 +95,24 @@ def test_a_second_push_sends_nothing(world: World, ecr: Any, login: Path) -> Non
     assert detail(ecr, "dogs/again", "one") == first
 
 
-def test_a_layer_of_another_repository_is_mounted_not_sent(world: World, ecr: Any, login: Path) -> None:
+def test_a_layer_of_another_repository_is_mounted_not_sent(stack: RegistryStack, ecr: Any, login: Path) -> None:
     for name in ("mount/from", "mount/to"):
         ecr.create_repository(repositoryName=name)
-    name = world.image("mount/from", "one", os.urandom(1_000_000))
+    name = stack.image("mount/from", "one", os.urandom(1_000_000))
     docker("push", name, config=login)
-    other = f"localhost:{world.port}/mount/to:one"
+    other = f"localhost:{stack.port}/mount/to:one"
     docker("tag", name, other)
     assert "Mounted from mount/from" in docker("push", other, config=login)
 
 
-def test_without_the_password_nothing_is_pushed_or_pulled(world: World, ecr: Any, tmp_path: Path) -> None:
+def test_without_the_password_nothing_is_pushed_or_pulled(stack: RegistryStack, ecr: Any, tmp_path: Path) -> None:
     ecr.create_repository(repositoryName="dogs/closed")
-    host = f"localhost:{world.port}"
-    for password in ("wrong", world.password()[:-8] + "AAAAAAA="):
+    host = f"localhost:{stack.port}"
+    for password in ("wrong", stack.password()[:-8] + "AAAAAAA="):
         done = run("login", "--username", "AWS", "--password-stdin", host, config=tmp_path, text=password)
         assert done.returncode == 1
         assert "401 Unauthorized" in done.stderr
-    name = world.image("dogs/closed", "one", b"x")
+    name = stack.image("dogs/closed", "one", b"x")
     for command in ("push", "pull"):
         done = run(command, name, config=tmp_path)
         assert done.returncode == 1
@@ -118,40 +120,40 @@ def test_without_the_password_nothing_is_pushed_or_pulled(world: World, ecr: Any
     assert ecr.list_images(repositoryName="dogs/closed")["imageIds"] == []
 
 
-def test_a_repository_must_be_there_before_the_push(world: World, login: Path) -> None:
-    done = run("push", world.image("nobody/made-it", "one", b"x"), config=login)
+def test_a_repository_must_be_there_before_the_push(stack: RegistryStack, login: Path) -> None:
+    done = run("push", stack.image("nobody/made-it", "one", b"x"), config=login)
     assert done.returncode == 1
     assert (
         "name unknown: The repository with name 'nobody/made-it' does not exist in the registry with id" in done.stderr
     )
 
 
-def test_an_immutable_tag_stays(world: World, ecr: Any, login: Path) -> None:
+def test_an_immutable_tag_stays(stack: RegistryStack, ecr: Any, login: Path) -> None:
     rule = {
         "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
         "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "lat*"}],
     }
     ecr.create_repository(repositoryName="dogs/fixed", **rule)
     for tag in ("v1", "latest"):
-        docker("push", world.image("dogs/fixed", tag, b"first"), config=login)
-    docker("push", f"localhost:{world.port}/dogs/fixed:v1", config=login)
+        docker("push", stack.image("dogs/fixed", tag, b"first"), config=login)
+    docker("push", f"localhost:{stack.port}/dogs/fixed:v1", config=login)
     before = detail(ecr, "dogs/fixed", "v1")
-    done = run("push", world.image("dogs/fixed", "v1", b"second"), config=login)
+    done = run("push", stack.image("dogs/fixed", "v1", b"second"), config=login)
     assert done.returncode == 1
     sentence = "The image tag 'v1' already exists in the 'dogs/fixed' repository and cannot be overwritten because"
     assert sentence in done.stderr
     assert detail(ecr, "dogs/fixed", "v1") == before
-    docker("push", world.image("dogs/fixed", "latest", b"third"), config=login)
+    docker("push", stack.image("dogs/fixed", "latest", b"third"), config=login)
     assert detail(ecr, "dogs/fixed", "latest")["imageDigest"] != before["imageDigest"]
     ecr.put_image_tag_mutability(repositoryName="dogs/fixed", imageTagMutability="MUTABLE")
-    docker("push", f"localhost:{world.port}/dogs/fixed:v1", config=login)
+    docker("push", f"localhost:{stack.port}/dogs/fixed:v1", config=login)
     ids = ecr.list_images(repositoryName="dogs/fixed", filter={"tagStatus": "UNTAGGED"})["imageIds"]
     assert {"imageDigest": before["imageDigest"]} in ids
 
 
-def test_an_image_gets_another_tag_and_loses_it(world: World, ecr: Any, login: Path) -> None:
+def test_an_image_gets_another_tag_and_loses_it(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/tags")
-    docker("push", world.image("dogs/tags", "one", b"tags"), config=login)
+    docker("push", stack.image("dogs/tags", "one", b"tags"), config=login)
     there = ecr.batch_get_image(repositoryName="dogs/tags", imageIds=[{"imageTag": "one"}])["images"][0]
     put = {"repositoryName": "dogs/tags", "imageManifest": there["imageManifest"]}
     image = ecr.put_image(**put, imageTag="two", imageManifestMediaType=there["imageManifestMediaType"])["image"]
@@ -162,37 +164,37 @@ def test_an_image_gets_another_tag_and_loses_it(world: World, ecr: Any, login: P
     assert refused(ecr.put_image, **wrong)[0] == "ImageDigestDoesNotMatchException"
     strange = {**put, "imageManifest": there["imageManifest"].replace("sha256:", "sha256:", 1).replace("1", "2")}
     assert refused(ecr.put_image, **strange)[0] in ("LayersNotFoundException", "InvalidParameterException")
-    docker("pull", f"localhost:{world.port}/dogs/tags:two", config=login)
+    docker("pull", f"localhost:{stack.port}/dogs/tags:two", config=login)
     gone = ecr.batch_delete_image(repositoryName="dogs/tags", imageIds=[{"imageTag": "two"}, {"imageTag": "never"}])
     assert gone["imageIds"] == [{"imageDigest": digest, "imageTag": "two"}]
     assert [item["failureCode"] for item in gone["failures"]] == ["ImageNotFound"]
     assert detail(ecr, "dogs/tags", "one")["imageTags"] == ["one"]
     ecr.batch_delete_image(repositoryName="dogs/tags", imageIds=[{"imageDigest": digest}])
-    assert "manifest unknown" in run("pull", f"localhost:{world.port}/dogs/tags:one", config=login).stderr
+    assert "manifest unknown" in run("pull", f"localhost:{stack.port}/dogs/tags:one", config=login).stderr
     code, message = refused(ecr.describe_images, repositoryName="dogs/tags", imageIds=[{"imageTag": "one"}])
     assert code == "ImageNotFoundException"
     assert message.startswith("The image with imageId {imageDigest:'null', imageTag:'one'} does not exist within")
 
 
-def test_two_accounts_share_nothing(world: World, ecr: Any, login: Path) -> None:
-    other = world.client("ecr", OTHER)
+def test_two_accounts_share_nothing(stack: RegistryStack, ecr: Any, login: Path) -> None:
+    other = stack.client("ecr", OTHER)
     ecr.create_repository(repositoryName="shared/name")
-    name = world.image("shared/name", "one", b"mine")
+    name = stack.image("shared/name", "one", b"mine")
     docker("push", name, config=login)
-    theirs = world.log_in(OTHER)
+    theirs = stack.log_in(OTHER)
     done = run("pull", name, config=theirs)
     assert "The repository with name 'shared/name' does not exist in the registry with id '111111111111'" in done.stderr
     other.create_repository(repositoryName="shared/name")
     assert "manifest unknown" in run("pull", name, config=theirs).stderr
     assert other.list_images(repositoryName="shared/name")["imageIds"] == []
-    docker("push", world.image("shared/name", "one", b"theirs"), config=theirs)
+    docker("push", stack.image("shared/name", "one", b"theirs"), config=theirs)
     digests = {detail(client, "shared/name", "one")["imageDigest"] for client in (ecr, other)}
     assert len(digests) == 2
 
 
-def test_a_repository_with_images_goes_only_by_force(world: World, ecr: Any, login: Path) -> None:
+def test_a_repository_with_images_goes_only_by_force(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/gone")
-    name = world.image("dogs/gone", "one", b"gone")
+    name = stack.image("dogs/gone", "one", b"gone")
     docker("push", name, config=login)
     assert refused(ecr.delete_repository, repositoryName="dogs/gone")[0] == "RepositoryNotEmptyException"
     ecr.delete_repository(repositoryName="dogs/gone", force=True)
@@ -202,11 +204,11 @@ def test_a_repository_with_images_goes_only_by_force(world: World, ecr: Any, log
     assert "manifest unknown" in run("pull", name, config=login).stderr
 
 
-def test_a_lifecycle_policy_expires_after_a_push(world: World, ecr: Any, login: Path) -> None:
+def test_a_lifecycle_policy_expires_after_a_push(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/old")
     name = {"repositoryName": "dogs/old"}
     for tag in ("one", "two"):
-        docker("push", world.image("dogs/old", tag, tag.encode()), config=login)
+        docker("push", stack.image("dogs/old", tag, tag.encode()), config=login)
     selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}
     text = json.dumps({"rules": [{"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}]})
     ecr.start_lifecycle_policy_preview(**name, lifecyclePolicyText=text)
@@ -216,7 +218,7 @@ def test_a_lifecycle_policy_expires_after_a_push(world: World, ecr: Any, login: 
     ecr.put_lifecycle_policy(**name, lifecyclePolicyText=text)
     assert ecr.get_lifecycle_policy(**name)["lifecyclePolicyText"] == text
     assert [item["imageTag"] for item in ecr.list_images(**name)["imageIds"]] == ["two"]
-    docker("push", world.image("dogs/old", "three", b"three"), config=login)
+    docker("push", stack.image("dogs/old", "three", b"three"), config=login)
     assert [item["imageTag"] for item in ecr.list_images(**name)["imageIds"]] == ["three"]
     code, message = refused(ecr.put_lifecycle_policy, **name, lifecyclePolicyText=text.replace("any", "all"))
     assert code == "InvalidParameterException"
@@ -225,10 +227,10 @@ def test_a_lifecycle_policy_expires_after_a_push(world: World, ecr: Any, login: 
     assert refused(ecr.get_lifecycle_policy, **name)[0] == "LifecyclePolicyNotFoundException"
 
 
-def test_the_images_of_an_index_outlive_the_policy_until_it_comes(world: World, ecr: Any, login: Path) -> None:
+def test_the_images_of_an_index_outlive_the_policy_until_it_comes(stack: RegistryStack, ecr: Any, login: Path) -> None:
     name = {"repositoryName": "dogs/index"}
     ecr.create_repository(**name)
-    docker("push", world.image("dogs/index", "base", b"index"), config=login)
+    docker("push", stack.image("dogs/index", "base", b"index"), config=login)
     selection = {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 1}
     text = json.dumps({"rules": [{"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}]})
     ecr.put_lifecycle_policy(**name, lifecyclePolicyText=text)
@@ -247,7 +249,7 @@ def test_the_images_of_an_index_outlive_the_policy_until_it_comes(world: World, 
     assert (len(found["images"]), found["failures"]) == (3, [])
 
 
-def test_what_is_set_on_a_repository(world: World, ecr: Any) -> None:
+def test_what_is_set_on_a_repository(stack: RegistryStack, ecr: Any) -> None:
     made = ecr.create_repository(repositoryName="dogs/set", tags=[{"Key": "a", "Value": "1"}])["repository"]
     assert refused(ecr.create_repository, repositoryName="dogs/set")[0] == "RepositoryAlreadyExistsException"
     arn, name = {"resourceArn": made["repositoryArn"]}, {"repositoryName": "dogs/set"}
@@ -273,12 +275,12 @@ def test_what_is_set_on_a_repository(world: World, ecr: Any) -> None:
     assert refused(ecr.create_repository, repositoryName="Dogs")[0] == "InvalidParameterException"
 
 
-def test_a_job_takes_an_image_only_when_it_was_pushed(world: World, ecr: Any, login: Path) -> None:
+def test_a_job_takes_an_image_only_when_it_was_pushed(stack: RegistryStack, ecr: Any, login: Path) -> None:
     uri = ecr.create_repository(repositoryName="dogs/model")["repository"]["repositoryUri"]
-    docker("push", world.image("dogs/model", "one", b"model"), config=login)
-    digest, sagemaker = detail(ecr, "dogs/model", "one")["imageDigest"], world.client("sagemaker")
+    docker("push", stack.image("dogs/model", "one", b"model"), config=login)
+    digest, sagemaker = detail(ecr, "dogs/model", "one")["imageDigest"], stack.client("sagemaker")
     aws = f"000000000000.dkr.ecr.{REGION}.amazonaws.com/dogs/model"
-    role = {"ExecutionRoleArn": make_role(Gateway(world.localstack), "models")}
+    role = {"ExecutionRoleArn": make_role(Gateway(stack.localstack), "models")}
     for index, image in enumerate((f"{uri}:one", f"{aws}:one", f"{uri}@{digest}")):
         sagemaker.create_model(ModelName=f"pushed-{index}", PrimaryContainer={"Image": image}, **role)
     for image in (f"{uri}:two", f"{aws}:two", f"{uri}@sha256:{'0' * 64}"):
@@ -289,18 +291,18 @@ def test_a_job_takes_an_image_only_when_it_was_pushed(world: World, ecr: Any, lo
         )
 
 
-def test_a_job_runs_the_image_that_was_pushed(world: World, ecr: Any, login: Path) -> None:
+def test_a_job_runs_the_image_that_was_pushed(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/trainer")
-    name = f"localhost:{world.port}/dogs/trainer:one"
+    name = f"localhost:{stack.port}/dogs/trainer:one"
     docker("tag", "python:3.13-slim", name)
     try:
         docker("push", name, config=login)
         digest = detail(ecr, "dogs/trainer", "one")["imageDigest"]
     finally:
         docker("image", "rm", name)
-    gateway = Gateway(world.localstack)
+    gateway = Gateway(stack.localstack)
     make_bucket(gateway, "data", {"train/1.txt": b"data"})
-    pulled = f"localhost:{world.port}/dogs/trainer@{digest}"
+    pulled = f"localhost:{stack.port}/dogs/trainer@{digest}"
     try:
         request = training_request("pulled", make_role(gateway, "trainer"))
         request["AlgorithmSpecification"] = {
@@ -308,7 +310,7 @@ def test_a_job_runs_the_image_that_was_pushed(world: World, ecr: Any, login: Pat
             "TrainingInputMode": "File",
             "ContainerEntrypoint": ["python", "-c", "open('/opt/ml/model/made', 'w').write('by the pulled image')"],
         }
-        sagemaker = world.client("sagemaker")
+        sagemaker = stack.client("sagemaker")
         sagemaker.create_training_job(**request)
         job = ended(sagemaker, "pulled")
         assert job["TrainingJobStatus"] == "Completed", job
@@ -317,10 +319,10 @@ def test_a_job_runs_the_image_that_was_pushed(world: World, ecr: Any, login: Pat
         run("image", "rm", pulled)
 
 
-def test_the_registry_dies_in_mid_push(world: World, ecr: Any, login: Path) -> None:
+def test_the_registry_dies_in_mid_push(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/cut")
-    basic = b64encode(f"AWS:{world.password()}".encode()).decode()
-    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=30)
+    basic = b64encode(f"AWS:{stack.password()}".encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=30)
     try:
         connection.request("POST", "/v2/dogs/cut/blobs/uploads/", headers={"Authorization": f"Basic {basic}"})
         answer = connection.getresponse()
@@ -333,7 +335,7 @@ def test_the_registry_dies_in_mid_push(world: World, ecr: Any, login: Path) -> N
             connection.putheader(name, value)
         connection.endheaders()
         connection.send(bytes(1 << 20))
-        world.service.kill()
+        stack.service.kill()
         try:
             for _ in range(63):
                 connection.send(bytes(1 << 20))
@@ -346,54 +348,54 @@ def test_the_registry_dies_in_mid_push(world: World, ecr: Any, login: Path) -> N
         assert answer.reason == error["message"]
         connection.close()
         assert ecr.list_images(repositoryName="dogs/cut")["imageIds"] == []
-        done = run("pull", f"localhost:{world.port}/dogs/cut:one", config=login)
+        done = run("pull", f"localhost:{stack.port}/dogs/cut:one", config=login)
         assert "manifest unknown" in done.stderr  # what is not there is told from the records
         manifest = {"schemaVersion": 2, "layers": [], "config": {"digest": "sha256:" + "0" * 64, "size": 1}}
         put = {"repositoryName": "dogs/cut", "imageManifest": json.dumps(manifest)}
         assert refused(ecr.put_image, **put)[0] == "ServerException"
     finally:
         connection.close()
-        world.service.start()
-    docker("push", world.image("dogs/cut", "one", os.urandom(1_000_000)), config=login)
+        stack.service.start()
+    docker("push", stack.image("dogs/cut", "one", os.urandom(1_000_000)), config=login)
     assert detail(ecr, "dogs/cut", "one")["imageTags"] == ["one"]
 
 
-def test_make_push(world: World) -> None:
+def test_make_push(stack: RegistryStack) -> None:
     name = f"test-{uuid4().hex[:8]}"
     change = "LABEL org.opencontainers.image.revision=abc1234"
-    world.made_image(f"stagemaker/{name}:latest", os.urandom(500_000), change)
-    code, said = world.push(name)
+    stack.made_image(f"stagemaker/{name}:latest", os.urandom(500_000), change)
+    code, said = stack.push(name)
     assert code == 0, said
     digest = docker("image", "inspect", f"stagemaker/{name}:latest", "--format", "{{index .RepoDigests 0}}")[-71:]
-    assert f"localhost:{world.port}/stagemaker/{name}:abc1234" in said
+    assert f"localhost:{stack.port}/stagemaker/{name}:abc1234" in said
     assert digest in said
-    code, said = world.push(name)
+    code, said = stack.push(name)
     assert code == 0, said
     assert ": Pushed" not in said
     assert "repository unchanged" in said
-    code, said = world.push("never-built")
+    code, said = stack.push("never-built")
     assert code == 1
     assert "There is no image stagemaker/never-built:latest." in said
-    code, said = world.push("--delete", name)
+    code, said = stack.push("--delete", name)
     assert (code, "deleted: repository stagemaker/" + name in said) == (0, True)
-    code, said = world.push("--delete", name)
+    code, said = stack.push("--delete", name)
     assert (code, "Nothing was there to delete." in said) == (0, True)
-    world.service.kill()
+    stack.service.kill()
     try:
-        code, said = world.push(name)
+        code, said = stack.push(name)
     finally:
-        world.service.start()
+        stack.service.start()
     assert code == 1
     assert "does not let us in, or does not answer" in said
     assert "503 Service Unavailable" in said
-    assert list(world.temporary.iterdir()) == []
+    assert list(stack.temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("operation", own_operations()["ecr"])
-def test_every_answer_keeps_botocores_model(world: World, operation: str) -> None:
+def test_every_answer_keeps_botocores_model(stack: RegistryStack, operation: str) -> None:
     """After the others: they call every operation."""
-    assert world.seen[operation], f"no test calls {operation}"
-    for shape, members in world.seen[operation]:
+    assert stack.seen[operation], f"no test calls {operation}"
+    for shape, members in stack.seen[operation]:
         if members.get("imageIds") == []:
             members = {**members, "imageIds": [{}]}  # the model wants one at least, and AWS answers none
         report = ParamValidator().validate(members, shape)

@@ -98,7 +98,7 @@ server = h.ThreadingHTTPServer(address, h.SimpleHTTPRequestHandler); print('read
 
 
 @dataclass(frozen=True)
-class Kind:
+class RuntimeCase:
     """A runtime, its supervisor, and what differs between runtimes."""
 
     runtime: Runtime
@@ -112,12 +112,12 @@ class Kind:
     one_stream: bool = True  # stdout and stderr come in the order in which they were written; else each by itself
 
 
-def fake_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
+def fake_case(folder: Path, request: pytest.FixtureRequest) -> RuntimeCase:
     supervisor, fakes = Supervisor(), {"trainer": lambda program: FAKES[program.spec.environment["PROGRAM"]](program)}
-    return Kind(FakeRuntime(fakes, supervisor), supervisor)
+    return RuntimeCase(FakeRuntime(fakes, supervisor), supervisor)
 
 
-def process_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
+def process_case(folder: Path, request: pytest.FixtureRequest) -> RuntimeCase:
     for image, command in (("trainer", "train"), ("serve", "serve")):
         python = folder / "env" / image / "bin" / "python"
         python.parent.mkdir(parents=True, exist_ok=True)
@@ -128,14 +128,14 @@ def process_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
         (folder / "containers" / image / command).write_text(script)
     supervisor = Supervisor()
     runtime = ProcessRuntime(folder / "containers", folder / "env", folder / "state", supervisor)
-    return Kind(runtime, supervisor)
+    return RuntimeCase(runtime, supervisor)
 
 
-def docker_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
+def docker_case(folder: Path, request: pytest.FixtureRequest) -> RuntimeCase:
     image: str = request.getfixturevalue("docker_image")
     settings = DockerSettings(f"stagemaker-test-{uuid.uuid4().hex[:8]}", "auto", "none", "", "", 5000)
     supervisor = Supervisor()
-    return Kind(
+    return RuntimeCase(
         DockerRuntime(settings, folder / "state", None, supervisor, docker_url()),
         supervisor,
         image=image,
@@ -146,17 +146,17 @@ def docker_kind(folder: Path, request: pytest.FixtureRequest) -> Kind:
     )
 
 
-class Stage:
+class RuntimeEnvironment:
     """One runtime, and the containers that a test starts on it."""
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
-        self.kind, self.runtime, self.supervisor, self.folder = kind, kind.runtime, kind.supervisor, folder
+    def __init__(self, case: RuntimeCase, folder: Path) -> None:
+        self.case, self.runtime, self.supervisor, self.folder = case, case.runtime, case.supervisor, folder
         self.lines: list[str] = []
         self.ready = threading.Event()
 
     def spec(self, program: str, *, serves: bool = False, greeting: str = "") -> ContainerSpec:
         environment = {"PROGRAM": program, "SOURCE": SCRIPTS[program], "GREETING": greeting}
-        return ContainerSpec(f"test-{program}", self.kind.image, ("train",), self.folder, environment, serves)
+        return ContainerSpec(f"test-{program}", self.case.image, ("train",), self.folder, environment, serves)
 
     def start(self, program: str, *, serves: bool = False, greeting: str = "") -> Container:
         self.folder.mkdir(exist_ok=True)
@@ -173,67 +173,67 @@ class Stage:
             self.ready.set()
 
 
-@pytest.fixture(params=[fake_kind, process_kind, docker_kind])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    make: Callable[[Path, pytest.FixtureRequest], Kind] = request.param
-    kind = make(tmp_path, request)
-    yield Stage(kind, tmp_path / "base")
-    kind.runtime.close()
+@pytest.fixture(params=[fake_case, process_case, docker_case])
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RuntimeEnvironment]:
+    make: Callable[[Path, pytest.FixtureRequest], RuntimeCase] = request.param
+    case = make(tmp_path, request)
+    yield RuntimeEnvironment(case, tmp_path / "base")
+    case.runtime.close()
 
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_gives_every_line_before_the_end(stage: Stage) -> None:
-    container = stage.start("hello")
+def test_gives_every_line_before_the_end(environment: RuntimeEnvironment) -> None:
+    container = environment.start("hello")
     while container.poll() is None:  # poll, to see the lines in the very moment of the end
         pass
-    assert (stage.lines if stage.kind.one_stream else sorted(stage.lines)) == ["one", "two"]
+    assert (environment.lines if environment.case.one_stream else sorted(environment.lines)) == ["one", "two"]
     assert container.poll() == container.wait(0) == container.stop(0) == Exit(3)
     assert container.address is None
     assert container.spec.name == "test-hello"
 
 
-def test_any_output_becomes_bounded_lines_of_text(stage: Stage) -> None:
-    assert stage.start("dirty").wait(LONG_S) == Exit(0)
-    assert stage.lines[:2] == ["\ufffd\ufffd café", ""]
-    assert stage.lines[-1] == "no line end"
-    assert "".join(stage.lines[2:-1]) == "x" * 200_000
-    assert max(map(len, stage.lines)) == 64 * 1024
+def test_any_output_becomes_bounded_lines_of_text(environment: RuntimeEnvironment) -> None:
+    assert environment.start("dirty").wait(LONG_S) == Exit(0)
+    assert environment.lines[:2] == ["\ufffd\ufffd café", ""]
+    assert environment.lines[-1] == "no line end"
+    assert "".join(environment.lines[2:-1]) == "x" * 200_000
+    assert max(map(len, environment.lines)) == 64 * 1024
 
 
-def test_it_sees_its_folder_and_environment(stage: Stage) -> None:
-    stage.folder.mkdir()
-    (stage.folder / "input.txt").write_text("given")
-    assert stage.start("surroundings", greeting="hej").wait(LONG_S) == Exit(0)
-    assert stage.lines == ["hej", "given"]
-    assert (stage.folder / "output.txt").read_text() == "made"
+def test_it_sees_its_folder_and_environment(environment: RuntimeEnvironment) -> None:
+    environment.folder.mkdir()
+    (environment.folder / "input.txt").write_text("given")
+    assert environment.start("surroundings", greeting="hej").wait(LONG_S) == Exit(0)
+    assert environment.lines == ["hej", "given"]
+    assert (environment.folder / "output.txt").read_text() == "made"
 
 
-def test_wait_and_poll_say_none_while_it_runs(stage: Stage) -> None:
-    container = stage.start_ready("waits")
+def test_wait_and_poll_say_none_while_it_runs(environment: RuntimeEnvironment) -> None:
+    container = environment.start_ready("waits")
     assert container.poll() is None
     assert container.wait(0.01) is None
 
 
-def test_stop_is_sigterm_which_ends_an_ordinary_program(stage: Stage) -> None:
-    container = stage.start_ready("waits")
+def test_stop_is_sigterm_which_ends_an_ordinary_program(environment: RuntimeEnvironment) -> None:
+    container = environment.start_ready("waits")
     assert container.stop(LONG_S) == Exit(143)
     assert container.stop(LONG_S) == Exit(143)
 
 
-def test_stop_lets_a_program_finish(stage: Stage) -> None:
-    assert stage.start_ready("polite").stop(LONG_S) == Exit(0)
-    assert stage.lines == ["ready", "bye"]
+def test_stop_lets_a_program_finish(environment: RuntimeEnvironment) -> None:
+    assert environment.start_ready("polite").stop(LONG_S) == Exit(0)
+    assert environment.lines == ["ready", "bye"]
 
 
-def test_stop_kills_after_the_grace(stage: Stage) -> None:
-    assert stage.start_ready("stubborn").stop(0.05) == Exit(137)
+def test_stop_kills_after_the_grace(environment: RuntimeEnvironment) -> None:
+    assert environment.start_ready("stubborn").stop(0.05) == Exit(137)
 
 
-def test_stop_from_many_threads(stage: Stage) -> None:
-    container = stage.start_ready("stubborn")
+def test_stop_from_many_threads(environment: RuntimeEnvironment) -> None:
+    container = environment.start_ready("stubborn")
     ends: list[Exit] = []
     threads = [threading.Thread(target=lambda: ends.append(container.stop(0.05))) for _ in range(8)]
     for thread in threads:
@@ -243,94 +243,94 @@ def test_stop_from_many_threads(stage: Stage) -> None:
     assert ends == [Exit(137)] * 8
 
 
-def test_an_address_that_serves(stage: Stage) -> None:
-    container = stage.start_ready("serves", serves=True)
+def test_an_address_that_serves(environment: RuntimeEnvironment) -> None:
+    container = environment.start_ready("serves", serves=True)
     assert container.address
     host, port = container.address
     with urllib.request.urlopen(f"http://{host}:{port}/", timeout=LONG_S) as answer:
         assert answer.status == 200
     container.stop(LONG_S)
-    with pytest.raises(OSError, match=stage.kind.gone):
+    with pytest.raises(OSError, match=environment.case.gone):
         urllib.request.urlopen(f"http://{host}:{port}/", timeout=LONG_S)
 
 
-def test_addresses_differ(stage: Stage) -> None:
-    containers = [stage.start("waits", serves=True) for _ in range(5)]
+def test_addresses_differ(environment: RuntimeEnvironment) -> None:
+    containers = [environment.start("waits", serves=True) for _ in range(5)]
     assert len({container.address for container in containers}) == 5
 
 
-def test_a_failing_reader_does_not_stop_the_program(stage: Stage) -> None:
-    stage.folder.mkdir()
+def test_a_failing_reader_does_not_stop_the_program(environment: RuntimeEnvironment) -> None:
+    environment.folder.mkdir()
     heard: list[str] = []
 
     def fail(line: str) -> None:
         heard.append(line)
         raise RuntimeError("the reader's own fault")
 
-    assert stage.runtime.start(stage.spec("hello"), fail).wait(LONG_S) == Exit(3)
+    assert environment.runtime.start(environment.spec("hello"), fail).wait(LONG_S) == Exit(3)
     assert sorted(heard) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
     "image", ["nginx", "stagemaker/nothing:1", "other/trainer", "stagemaker/../trainer", "stagemaker/", "", "a/b/"]
 )
-def test_other_images_are_refused_with_a_sentence(stage: Stage, image: str) -> None:
-    with pytest.raises(ImageRefused, match=stage.kind.refusal) as check:
-        stage.runtime.check_image(image)
+def test_other_images_are_refused_with_a_sentence(environment: RuntimeEnvironment, image: str) -> None:
+    with pytest.raises(ImageRefused, match=environment.case.refusal) as check:
+        environment.runtime.check_image(image)
     assert check.value.code == "ValidationException"
     with pytest.raises(ImageRefused):
-        stage.runtime.start(ContainerSpec("x", image, ("train",), stage.folder), stage.hear)
+        environment.runtime.start(ContainerSpec("x", image, ("train",), environment.folder), environment.hear)
 
 
-def test_our_images_are_taken_however_they_are_addressed(stage: Stage) -> None:
-    for image in stage.kind.taken:
-        stage.runtime.check_image(image)
+def test_our_images_are_taken_however_they_are_addressed(environment: RuntimeEnvironment) -> None:
+    for image in environment.case.taken:
+        environment.runtime.check_image(image)
 
 
-def test_a_start_that_fails_leaves_nothing(stage: Stage) -> None:
+def test_a_start_that_fails_leaves_nothing(environment: RuntimeEnvironment) -> None:
     before = open_files()
-    spec = replace(stage.spec("waits", serves=True), base_dir=stage.folder / "missing")
+    spec = replace(environment.spec("waits", serves=True), base_dir=environment.folder / "missing")
     with pytest.raises(ApiError) as failure:
-        stage.runtime.start(spec, stage.hear)
+        environment.runtime.start(spec, environment.hear)
     assert (failure.value.code, failure.value.status) == ("InternalFailure", 500)
     assert open_files() == before
 
 
-def test_ended_containers_hold_no_file_and_no_thread(stage: Stage) -> None:
+def test_ended_containers_hold_no_file_and_no_thread(environment: RuntimeEnvironment) -> None:
     before = open_files(), threading.active_count()
     for _ in range(3):
-        stage.start("hello", serves=True).wait(LONG_S)
+        environment.start("hello", serves=True).wait(LONG_S)
     assert open_files() == before[0]
     assert threading.active_count() <= before[1] + 1  # the last one may be on its way out
 
 
-def test_sweep_leaves_what_runs(stage: Stage) -> None:
-    container = stage.start_ready("waits")
-    assert stage.runtime.sweep() == 0
+def test_sweep_leaves_what_runs(environment: RuntimeEnvironment) -> None:
+    container = environment.start_ready("waits")
+    assert environment.runtime.sweep() == 0
     assert container.poll() is None
 
 
-def test_close_kills_everything_and_refuses_to_start(stage: Stage) -> None:
-    containers = [stage.start_ready("stubborn"), stage.start("waits", serves=True)]
-    stage.runtime.close()
+def test_close_kills_everything_and_refuses_to_start(environment: RuntimeEnvironment) -> None:
+    containers = [environment.start_ready("stubborn"), environment.start("waits", serves=True)]
+    environment.runtime.close()
     assert [container.poll() for container in containers] == [Exit(137), Exit(137)]
-    stage.runtime.close()
+    environment.runtime.close()
     with pytest.raises(ApiError) as failure:
-        stage.start("hello")
+        environment.start("hello")
     assert (failure.value.code, failure.value.status) == ("ServiceUnavailable", 503)
 
 
-def test_its_supervisor_ends_it_with_all_its_threads(stage: Stage) -> None:
-    container = stage.start_ready("stubborn")
-    assert stage.supervisor.threads()
-    stage.supervisor.own(stage.runtime.close)
-    stage.supervisor.close()
+def test_its_supervisor_ends_it_with_all_its_threads(environment: RuntimeEnvironment) -> None:
+    container = environment.start_ready("stubborn")
+    assert environment.supervisor.threads()
+    environment.supervisor.own(environment.runtime.close)
+    environment.supervisor.close()
     assert container.poll() == Exit(137)
-    assert stage.supervisor.threads() == []
+    assert environment.supervisor.threads() == []
 
 
-def test_nothing_starts_once_its_supervisor_is_closing(stage: Stage) -> None:
-    stage.supervisor.close()
+def test_nothing_starts_once_its_supervisor_is_closing(environment: RuntimeEnvironment) -> None:
+    environment.supervisor.close()
     with pytest.raises(ApiError) as failure:
-        stage.start("hello")
+        environment.start("hello")
     assert (failure.value.code, failure.value.status) == ("ServiceUnavailable", 503)

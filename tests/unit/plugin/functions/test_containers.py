@@ -30,7 +30,7 @@ def function(image: FunctionImage | None = IMAGE, code: Path | None = None) -> F
     return Function("f", "1", "main.handler" if code else "", code, 128, 5, {"A": "1"}, image)
 
 
-class Container:
+class FakeFunctionContainer:
     """A fake's, seen as a function's."""
 
     hardware, address = "", None
@@ -60,13 +60,13 @@ class Container:
         return 20 * MIB
 
 
-class Runtime:
+class FakeFunctionRuntime:
     """A FunctionRuntime on which any image runs `behaviour`."""
 
     def __init__(self, behaviour: Callable[[FakeProgram], Exit | int], ip: str = LOOPBACK) -> None:
         self.fake, self.ip = FakeRuntime({"trainer": behaviour}), ip
         self.specs: list[ContainerSpec] = []
-        self.containers: list[Container] = []
+        self.containers: list[FakeFunctionContainer] = []
 
     def host(self) -> str:
         return LOOPBACK
@@ -77,12 +77,12 @@ class Runtime:
     def fetch(self, image: str) -> None:
         pass
 
-    def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Container:
+    def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeFunctionContainer:
         if spec.image == "refused":
             raise ImageRefused("There is no program.")
         self.specs.append(spec)
         named = ContainerSpec(spec.name, "stagemaker/trainer", spec.command, None, spec.environment)
-        self.containers.append(Container(self.fake.start(named, on_line), self.ip))
+        self.containers.append(FakeFunctionContainer(self.fake.start(named, on_line), self.ip))
         return self.containers[-1]
 
 
@@ -136,7 +136,7 @@ def test_the_container_of_a_zip_file() -> None:
 
 
 def test_invocations_and_the_end() -> None:
-    runtime = Runtime(echo)
+    runtime = FakeFunctionRuntime(echo)
     environment = Environment(function(), Containers(runtime, "zips", Supervisor()), clock=lambda: 0.0)
     assert environment.start() is None
     answer, lines = invoke(environment, '{"a": 1}')
@@ -157,7 +157,7 @@ def test_invocations_and_the_end() -> None:
 
 
 def test_the_duration_ends_with_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime = Runtime(echo)
+    runtime = FakeFunctionRuntime(echo)
 
     def now() -> float:  # a drain takes 100 s
         return time.monotonic() + 100 * sum(container.drained for container in runtime.containers)
@@ -174,7 +174,7 @@ def test_the_duration_ends_with_the_answer(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_start_that_fails_half_way_leaves_nothing() -> None:
-    runtime = Runtime(idle)
+    runtime = FakeFunctionRuntime(idle)
     api, ended = RuntimeApi(LOOPBACK, Exchange(), Supervisor()), list[str]()
     api.admit(LOOPBACK)  # so that a second time raises
     with pytest.raises(InvalidStateError):
@@ -185,7 +185,7 @@ def test_a_start_that_fails_half_way_leaves_nothing() -> None:
 
 
 def test_a_stranger_gets_no_invocation() -> None:
-    runtime = Runtime(echo, ip="10.9.9.9")  # what asks is not there
+    runtime = FakeFunctionRuntime(echo, ip="10.9.9.9")  # what asks is not there
     environment = Environment(function(), Containers(runtime, "zips", Supervisor()))
     assert environment.start()
     assert runtime.containers[0].wait(10) == Exit(3)
@@ -193,7 +193,7 @@ def test_a_stranger_gets_no_invocation() -> None:
 
 
 def test_out_of_memory() -> None:
-    environment = Environment(function(), Containers(Runtime(greedy), "zips", Supervisor()))
+    environment = Environment(function(), Containers(FakeFunctionRuntime(greedy), "zips", Supervisor()))
     error, lines = invoke(environment)
     assert error == {
         "errorType": "Runtime.ExitError",
@@ -203,7 +203,9 @@ def test_out_of_memory() -> None:
 
 
 def test_a_program_that_is_missing() -> None:
-    environment = Environment(function(FunctionImage("refused")), Containers(Runtime(echo), "zips", Supervisor()))
+    environment = Environment(
+        function(FunctionImage("refused")), Containers(FakeFunctionRuntime(echo), "zips", Supervisor())
+    )
     assert environment.start()
     error, lines = invoke(environment)
     assert error == {
@@ -214,7 +216,7 @@ def test_a_program_that_is_missing() -> None:
 
 
 def test_a_stopped_environment_starts_nothing() -> None:
-    runtime = Runtime(echo)
+    runtime = FakeFunctionRuntime(echo)
     environment = Environment(function(), Containers(runtime, "zips", Supervisor()))
     environment.stop()
     with pytest.raises(RuntimeError, match="was stopped"):

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.plugin.registry.ecr_world import World
+from tests.unit.plugin.registry.ecr_environment import EcrEnvironment
 from tests.unit.plugin.registry.small_registry import small_registry
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def environment() -> Iterator[EcrEnvironment]:
     """With the repository `dogs`."""
     with small_registry() as service:
-        made = World(service)
+        made = EcrEnvironment(service)
         made.call("create_repository", repositoryName="dogs")
         yield made
         made.supervisor.close()

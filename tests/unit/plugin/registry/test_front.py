@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.plugin.fakes import SCOPE
-from tests.unit.plugin.registry.ecr_world import OCI, World, manifest
+from tests.unit.plugin.registry.ecr_environment import OCI, EcrEnvironment, manifest
 
 INNER = f"/v2/{SCOPE.account}/{SCOPE.region}/dogs"
 
@@ -35,23 +35,23 @@ class Front:
 
 
 @pytest.fixture
-def front(world: World) -> Iterator[Front]:
-    assert world.ecr.front
-    made = Front(world.ecr.front.port, world.ecr.tokens.issue(SCOPE)[0])
+def front(environment: EcrEnvironment) -> Iterator[Front]:
+    assert environment.ecr.front
+    made = Front(environment.ecr.front.port, environment.ecr.tokens.issue(SCOPE)[0])
     yield made
     made.connection.close()
 
 
-def test_only_a_token_opens_it(world: World, front: Front) -> None:
+def test_only_a_token_opens_it(environment: EcrEnvironment, front: Front) -> None:
     assert front.ask("GET", "/v2/")[0] == 200
     for header in ("", "Basic", "Basic !", "Bearer x", "Basic " + base64.b64encode(b"root:x").decode()):
         status, headers, _ = front.ask("GET", "/v2/", Authorization=header)
         assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="ECR"')
-    world.now += 13 * 3600
+    environment.now += 13 * 3600
     assert front.error("GET", "/v2/") == (403, "DENIED")
 
 
-def test_a_push_and_a_pull(world: World, front: Front) -> None:
+def test_a_push_and_a_pull(environment: EcrEnvironment, front: Front) -> None:
     status, headers, _ = front.ask("POST", "/v2/dogs/blobs/uploads/")
     assert (status, headers["Location"]) == (202, "/v2/dogs/blobs/uploads/upload-1?_state=a%2Fb")
     data = bytes(3_000_000)
@@ -68,39 +68,39 @@ def test_a_push_and_a_pull(world: World, front: Front) -> None:
     by_digest = front.ask("GET", f"/v2/dogs/manifests/{headers['Docker-Content-Digest']}")
     assert by_digest[2] == content
     assert json.loads(front.ask("GET", "/v2/dogs/tags/list")[2]) == {"name": "dogs", "tags": ["v1"]}
-    assert world.service
-    assert all(line.split()[1].startswith(INNER) for line in world.service.asked)
+    assert environment.service
+    assert all(line.split()[1].startswith(INNER) for line in environment.service.asked)
 
 
-def test_a_mount_names_the_other_repository_as_the_service_knows_it(world: World, front: Front) -> None:
+def test_a_mount_names_the_other_repository_as_the_service_knows_it(environment: EcrEnvironment, front: Front) -> None:
     digest = "sha256:" + "0" * 64
-    world.call("create_repository", repositoryName="cats/two")
+    environment.call("create_repository", repositoryName="cats/two")
     front.ask("POST", f"/v2/dogs/blobs/uploads/?mount={digest}&from=cats/two")
     front.ask("POST", f"/v2/dogs/blobs/uploads/?mount={digest}&from=nobody")
-    assert world.service
+    assert environment.service
     inner = f"{SCOPE.account}%2F{SCOPE.region}%2Fcats%2Ftwo"
-    assert world.service.asked == [
+    assert environment.service.asked == [
         f"POST {INNER}/blobs/uploads/?mount={digest.replace(':', '%3A')}&from={inner}",
         f"POST {INNER}/blobs/uploads/",
     ]
 
 
-def test_refusals(world: World, front: Front) -> None:
+def test_refusals(environment: EcrEnvironment, front: Front) -> None:
     assert front.error("GET", "/v2/cats/tags/list") == (404, "NAME_UNKNOWN")
     assert front.error("POST", "/v2/cats/blobs/uploads/", b"x" * 100_000) == (404, "NAME_UNKNOWN")
     assert front.error("GET", "/v2/dogs/manifests/v1") == (404, "MANIFEST_UNKNOWN")
     assert front.error("PUT", "/v2/dogs/manifests/v1", "{}") == (400, "MANIFEST_INVALID")
     assert front.error("PUT", f"/v2/dogs/manifests/sha256:{'0' * 64}", manifest(1)) == (400, "DIGEST_INVALID")
     assert front.error("DELETE", "/v2/dogs/manifests/v1") == (405, "UNSUPPORTED")
-    world.call("put_image_tag_mutability", repositoryName="dogs", imageTagMutability="IMMUTABLE")
-    world.put(manifest(1), "v1")
+    environment.call("put_image_tag_mutability", repositoryName="dogs", imageTagMutability="IMMUTABLE")
+    environment.put(manifest(1), "v1")
     assert front.error("PUT", "/v2/dogs/manifests/v1", manifest(2)) == (400, "TAG_INVALID")
     assert front.ask("PUT", "/v2/dogs/manifests/v1", manifest(1))[0] == 201  # nothing would change
 
 
-def test_tags_come_in_pages(world: World, front: Front) -> None:
+def test_tags_come_in_pages(environment: EcrEnvironment, front: Front) -> None:
     for tag in ("c", "a", "b"):
-        world.put(manifest(1), tag)
+        environment.put(manifest(1), tag)
     path, found = "/v2/dogs/tags/list?n=2", list[list[str]]()
     while path:
         status, headers, content = front.ask("GET", path)
@@ -142,26 +142,26 @@ def test_a_head_that_is_none_is_refused(front: Front, head: str) -> None:
             assert b"UNSUPPORTED" in answer.read()
 
 
-def test_a_service_that_hangs_up_is_told_in_words(world: World, front: Front) -> None:
-    assert world.service
-    world.service.breaks_after = 1000
+def test_a_service_that_hangs_up_is_told_in_words(environment: EcrEnvironment, front: Front) -> None:
+    assert environment.service
+    environment.service.breaks_after = 1000
     status, code = front.error("PATCH", "/v2/dogs/blobs/uploads/upload-1", bytes(8_000_000))
     assert (status, code) == (503, "UNAVAILABLE")
 
 
-def test_a_service_that_is_down_is_told_at_login(world: World, front: Front) -> None:
-    assert world.service
-    world.service.shutdown()
-    world.service.server_close()
+def test_a_service_that_is_down_is_told_at_login(environment: EcrEnvironment, front: Front) -> None:
+    assert environment.service
+    environment.service.shutdown()
+    environment.service.server_close()
     assert front.error("GET", "/v2/") == (503, "UNAVAILABLE")
 
 
-def test_the_supervisor_s_end_cuts_connections(world: World, front: Front) -> None:
+def test_the_supervisor_s_end_cuts_connections(environment: EcrEnvironment, front: Front) -> None:
     kept = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
     kept.request("GET", "/v2/")
     answer = kept.getresponse()
     assert (answer.status, len(answer.read()) > 0) == (401, True)
     raw = kept.sock
-    world.supervisor.close()
+    environment.supervisor.close()
     with raw:
         assert raw.recv(1) == b""

@@ -5,25 +5,25 @@ import pytest
 from stagemaker.registry.lookup import DEFAULT_SCOPE
 from stagemaker.runtime.contract import ImageRefused
 from tests.unit.plugin.fakes import SCOPE
-from tests.unit.plugin.registry.ecr_world import World, manifest
+from tests.unit.plugin.registry.ecr_environment import EcrEnvironment, manifest
 
 AWS = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
-def test_names_of_both_forms_by_tag_and_digest(world: World) -> None:
-    assert world.ecr.registry
-    digest, latest = world.put(manifest(1), "v1"), world.put(manifest(2), "latest")
+def test_names_of_both_forms_by_tag_and_digest(environment: EcrEnvironment) -> None:
+    assert environment.ecr.registry
+    digest, latest = environment.put(manifest(1), "v1"), environment.put(manifest(2), "latest")
     for host in (AWS, "localhost:0"):
         for name, expected in ((":v1", digest), (f"@{digest}", digest), (f":v1@{digest}", digest), ("", latest)):
-            pull = world.ecr.registry.find(f"{host}/dogs{name}")
+            pull = environment.ecr.registry.find(f"{host}/dogs{name}")
             assert pull
             assert (pull.reference, pull.user) == (f"localhost:0/dogs@{expected}", "AWS")
 
 
-def test_other_names_are_none_of_ours(world: World) -> None:
-    assert world.ecr.registry
+def test_other_names_are_none_of_ours(environment: EcrEnvironment) -> None:
+    assert environment.ecr.registry
     for name in ("stagemaker/trainer:latest", "dogs", "localhost:1/dogs", "ghcr.io/a/b", "x" + AWS + "/dogs", ""):
-        assert world.ecr.registry.find(name) is None
+        assert environment.ecr.registry.find(name) is None
 
 
 @pytest.mark.parametrize(
@@ -38,18 +38,18 @@ def test_other_names_are_none_of_ours(world: World) -> None:
         (f"{AWS}/", "Invalid image name"),
     ],
 )
-def test_what_was_not_pushed_is_refused(world: World, name: str, message: str) -> None:
-    assert world.ecr.registry
-    world.put(manifest(1), "v1")
+def test_what_was_not_pushed_is_refused(environment: EcrEnvironment, name: str, message: str) -> None:
+    assert environment.ecr.registry
+    environment.put(manifest(1), "v1")
     with pytest.raises(ImageRefused, match=message):
-        world.ecr.registry.find(name)
+        environment.ecr.registry.find(name)
 
 
-def test_the_default_account_and_region_come_first(world: World) -> None:
-    assert world.ecr.registry
-    world.put(manifest(1), "v1")
-    world.ecr.repositories.create_repository(DEFAULT_SCOPE, {"repositoryName": "dogs"})
+def test_the_default_account_and_region_come_first(environment: EcrEnvironment) -> None:
+    assert environment.ecr.registry
+    environment.put(manifest(1), "v1")
+    environment.ecr.repositories.create_repository(DEFAULT_SCOPE, {"repositoryName": "dogs"})
     with pytest.raises(ImageRefused):
-        world.ecr.registry.find("localhost:0/dogs:v1")
-    pull = world.ecr.registry.find(f"{SCOPE.account}.dkr.ecr.{SCOPE.region}.amazonaws.com/dogs:v1")
+        environment.ecr.registry.find("localhost:0/dogs:v1")
+    pull = environment.ecr.registry.find(f"{SCOPE.account}.dkr.ecr.{SCOPE.region}.amazonaws.com/dogs:v1")
     assert pull

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stagemaker.registry.manifest_plan import read_manifest
-from tests.unit.plugin.registry.ecr_world import INDEX, OCI, index, manifest
+from tests.unit.plugin.registry.ecr_environment import INDEX, OCI, index, manifest
 
 
 def test_the_size_is_that_of_the_layers_and_the_configuration() -> None:

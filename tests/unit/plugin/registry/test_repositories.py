@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.plugin.registry.ecr_world import World, manifest
+from tests.unit.plugin.registry.ecr_environment import EcrEnvironment, manifest
 
 DOGS = {"repositoryName": "dogs"}
 EXCLUDE = [{"filterType": "WILDCARD", "filter": "latest"}]
@@ -25,41 +25,45 @@ EXCLUDE = [{"filterType": "WILDCARD", "filter": "latest"}]
         ),
     ],
 )
-def test_which_tags_move(world: World, rule: dict[str, Any], moves: dict[str, bool]) -> None:
-    assert world.call("put_image_tag_mutability", **DOGS, **rule) == {"registryId": "123456789012", **DOGS, **rule}
+def test_which_tags_move(environment: EcrEnvironment, rule: dict[str, Any], moves: dict[str, bool]) -> None:
+    assert environment.call("put_image_tag_mutability", **DOGS, **rule) == {
+        "registryId": "123456789012",
+        **DOGS,
+        **rule,
+    }
     for tag, may_move in moves.items():
-        world.put(manifest(1), tag)
+        environment.put(manifest(1), tag)
         again = {**DOGS, "imageManifest": manifest(2), "imageTag": tag}
         if may_move:
-            world.call("put_image", **again)
+            environment.call("put_image", **again)
         else:
-            assert world.refused("put_image", **again) == "ImageTagAlreadyExistsException"
+            assert environment.refused("put_image", **again) == "ImageTagAlreadyExistsException"
 
 
-def test_filters_need_their_rule(world: World) -> None:
+def test_filters_need_their_rule(environment: EcrEnvironment) -> None:
     request = {**DOGS, "imageTagMutability": "MUTABLE", "imageTagMutabilityExclusionFilters": EXCLUDE}
-    assert world.refused("put_image_tag_mutability", **request) == "InvalidParameterException"
+    assert environment.refused("put_image_tag_mutability", **request) == "InvalidParameterException"
     request = {"repositoryName": "cats", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
-    assert world.refused("create_repository", **request) == "InvalidParameterException"
+    assert environment.refused("create_repository", **request) == "InvalidParameterException"
 
 
-def test_what_is_not_there_yet_is_named(world: World) -> None:
+def test_what_is_not_there_yet_is_named(environment: EcrEnvironment) -> None:
     kms = {"encryptionConfiguration": {"encryptionType": "KMS"}}
-    assert world.refused("create_repository", repositoryName="cats", **kms) == "NotImplementedException"
-    assert world.refused("describe_repositories", registryId="999999999999") == "NotImplementedException"
+    assert environment.refused("create_repository", repositoryName="cats", **kms) == "NotImplementedException"
+    assert environment.refused("describe_repositories", registryId="999999999999") == "NotImplementedException"
 
 
-def test_a_resource_has_fifty_tags_at_most(world: World) -> None:
+def test_a_resource_has_fifty_tags_at_most(environment: EcrEnvironment) -> None:
     arn = "arn:aws:ecr:eu-west-1:123456789012:repository/dogs"
     many = [{"Key": str(number), "Value": ""} for number in range(51)]
-    assert world.refused("tag_resource", resourceArn=arn, tags=many) == "TooManyTagsException"
-    assert world.refused("list_tags_for_resource", resourceArn=arn + "x") == "RepositoryNotFoundException"
-    assert world.refused("list_tags_for_resource", resourceArn="arn:x") == "InvalidParameterException"
+    assert environment.refused("tag_resource", resourceArn=arn, tags=many) == "TooManyTagsException"
+    assert environment.refused("list_tags_for_resource", resourceArn=arn + "x") == "RepositoryNotFoundException"
+    assert environment.refused("list_tags_for_resource", resourceArn="arn:x") == "InvalidParameterException"
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "[" * 10_000, "[]", "{}", '{"Statement": []}', '{"Statement": [{"Effect": "Allow"}]}', '{"Statement": 1}'],
 )
-def test_a_policy_must_look_like_one(world: World, text: str) -> None:
-    assert world.refused("set_repository_policy", **DOGS, policyText=text) == "InvalidParameterException"
+def test_a_policy_must_look_like_one(environment: EcrEnvironment, text: str) -> None:
+    assert environment.refused("set_repository_policy", **DOGS, policyText=text) == "InvalidParameterException"

@@ -18,7 +18,7 @@ from tests.unit.plugin.polling import until
 LONG_S = 10
 
 
-class Engine:
+class StuckEngine:
     """One that kills nothing; the container ends when `ended` is set."""
 
     def __init__(self) -> None:
@@ -42,11 +42,11 @@ class BrokenFrames(Frames):
         raise ValueError("no frame")
 
 
-class Stand:
+class ContainerEnvironment:
     """A container whose output `sender` sends."""
 
     def __init__(self) -> None:
-        self.engine, self.lines, self.ends = Engine(), list[str](), list[str]()
+        self.engine, self.lines, self.ends = StuckEngine(), list[str](), list[str]()
         self.container: DockerContainer | None = None
         self.ran_at_end: bool | None = None
         self.sender, self.receiver = socket.socketpair()
@@ -65,8 +65,8 @@ class Stand:
 
 
 @pytest.fixture
-def stand() -> Iterator[Stand]:
-    made = Stand()
+def environment() -> Iterator[ContainerEnvironment]:
+    made = ContainerEnvironment()
     yield made
     made.engine.ended.set()
     made.sender.close()
@@ -74,45 +74,47 @@ def stand() -> Iterator[Stand]:
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_a_refused_kill_does_not_wait_for_ever(stand: Stand, monkeypatch: pytest.MonkeyPatch, silent: bool) -> None:
+def test_a_refused_kill_does_not_wait_for_ever(
+    environment: ContainerEnvironment, monkeypatch: pytest.MonkeyPatch, silent: bool
+) -> None:
     monkeypatch.setattr(module, "_KILL_S", 0.1)
-    container = stand.start()
+    container = environment.start()
     if silent:
-        stand.sender.close()
+        environment.sender.close()
     lost = Exit(137, NOT_KILLED, lost=True)
     assert [container.kill(), container.stop(0), container.poll()] == [lost] * 3
-    stand.engine.ended.set()
+    environment.engine.ended.set()
     assert container.wait(LONG_S) == lost
-    assert stand.ends == ["end"]
+    assert environment.ends == ["end"]
 
 
-def test_output_that_breaks_is_an_end(stand: Stand) -> None:
-    assert stand.start(BrokenFrames).wait(LONG_S) == Exit(137, NOT_FOLLOWED, lost=True)
-    assert stand.ends == ["end"]
+def test_output_that_breaks_is_an_end(environment: ContainerEnvironment) -> None:
+    assert environment.start(BrokenFrames).wait(LONG_S) == Exit(137, NOT_FOLLOWED, lost=True)
+    assert environment.ends == ["end"]
 
 
-def test_it_does_not_run_any_more_before_it_is_removed(stand: Stand) -> None:
-    container = stand.start()
+def test_it_does_not_run_any_more_before_it_is_removed(environment: ContainerEnvironment) -> None:
+    container = environment.start()
     assert container.running
-    stand.sender.close()
-    stand.engine.ended.set()
+    environment.sender.close()
+    environment.engine.ended.set()
     assert container.wait(LONG_S) == Exit(0)
-    assert (stand.ran_at_end, container.running) == (False, False)
+    assert (environment.ran_at_end, container.running) == (False, False)
 
 
-def test_without_an_output_it_may_run_on(stand: Stand) -> None:
-    container = stand.start()
-    stand.sender.close()
-    assert stand.engine.inspected.wait(LONG_S)
+def test_without_an_output_it_may_run_on(environment: ContainerEnvironment) -> None:
+    container = environment.start()
+    environment.sender.close()
+    assert environment.engine.inspected.wait(LONG_S)
     until(lambda: container.running, "it runs on")
     assert container.poll() is None
 
 
 @pytest.mark.parametrize("stream", [0, 1, 2, 3])
-def test_a_stream_of_any_number_is_output(stand: Stand, stream: int) -> None:
-    container = stand.start()
-    stand.sender.sendall(bytes([stream, 0, 0, 0, 0, 0, 0, 6]) + b"hello\n")
-    stand.sender.close()
-    stand.engine.ended.set()
+def test_a_stream_of_any_number_is_output(environment: ContainerEnvironment, stream: int) -> None:
+    container = environment.start()
+    environment.sender.sendall(bytes([stream, 0, 0, 0, 0, 0, 0, 6]) + b"hello\n")
+    environment.sender.close()
+    environment.engine.ended.set()
     assert container.wait(LONG_S) == Exit(0)
-    assert stand.lines == ["hello"]
+    assert environment.lines == ["hello"]

@@ -35,7 +35,7 @@ def index(*digests: str) -> str:
     return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": items})
 
 
-class World:
+class EcrEnvironment:
     """`call` an operation by its name; `now` is the time."""
 
     def __init__(self, service: SmallRegistry | None) -> None:

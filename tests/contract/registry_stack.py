@@ -84,7 +84,7 @@ def running_service() -> Iterator[Service]:
 
 
 @dataclass
-class World:
+class RegistryStack:
     """`port` is the one of repositoryUri; `seen` every answer of ECR, by operation."""
 
     localstack: LocalStack
@@ -161,7 +161,7 @@ class World:
 
 
 @contextmanager
-def registry_world(folder: Path) -> Iterator[World]:
+def registry_stack(folder: Path) -> Iterator[RegistryStack]:
     """LocalStack with the Docker runtime on this machine, the service, and nothing left of them."""
     with running_service() as service:
         port = free_port()
@@ -172,10 +172,10 @@ def registry_world(folder: Path) -> Iterator[World]:
             "STAGEMAKER_REGISTRY_PORT": str(port),
         }
         with running_localstack(folder / "localstack", **settings) as localstack:
-            world = World(localstack, service, port, folder)
+            stack = RegistryStack(localstack, service, port, folder)
             try:
-                yield world
+                yield stack
             finally:
-                if world.images:
-                    run("image", "rm", "--force", *world.images)
+                if stack.images:
+                    run("image", "rm", "--force", *stack.images)
     assert localstack.process.returncode == 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.contract.function_containers_world import LAMBDA_IMAGE, network, running
+from tests.contract.function_containers import LAMBDA_IMAGE, network, running
 from tests.contract.localstack_process import LocalStack, free_port, running_localstack
 
 LONG_S = 30
@@ -38,7 +38,7 @@ def handler(event, context):
 """
 
 
-class Stage:
+class FunctionStack:
     """A LocalStack with a role, and the functions that a test makes; `network` is where its containers are, if it runs
     any."""
 
@@ -94,7 +94,7 @@ def until(condition: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def stage_in_containers(folder: Path, **environment: str) -> Iterator[Stage]:
+def stack_in_containers(folder: Path, **environment: str) -> Iterator[FunctionStack]:
     """On a network of its own, over which the functions reach LocalStack."""
     with network() as (name, gateway):
         port = free_port()
@@ -107,4 +107,4 @@ def stage_in_containers(folder: Path, **environment: str) -> Iterator[Stage]:
             "LOCALSTACK_HOST": f"127.0.0.1:{port}",
         }
         with running_localstack(folder, **settings, **environment) as localstack:
-            yield Stage(localstack, name)
+            yield FunctionStack(localstack, name)
