@@ -1,1 +1,1 @@
-"""Provisions the stack on LocalStack or AWS, and tells its story: `make demo`, `make bootstrap`, `make data`."""
+"""Runs the stack on a host, and deploys the workload on it by AWS's calls alone: `python -m infra <verb>`."""

@@ -85,10 +85,12 @@ def logged_in(ecr: Any) -> Iterator[dict[str, str]]:
     data = ecr.get_authorization_token()["authorizationData"][0]
     user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
     # Another settings folder would hide which engine the user has chosen.
-    engine = os.environ.get("DOCKER_HOST") or docker.ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+    docker_host = os.environ.get("DOCKER_HOST") or docker.ask(
+        "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"
+    )
     with tempfile.TemporaryDirectory(prefix="stagemaker-login-") as folder:
         environment = {name: value for name, value in os.environ.items() if name != "DOCKER_CONTEXT"}
-        environment |= {"DOCKER_CONFIG": folder, "DOCKER_HOST": engine}
+        environment |= {"DOCKER_CONFIG": folder, "DOCKER_HOST": docker_host}
         command = ["docker", "login", "--username", user, "--password-stdin", data["proxyEndpoint"]]
         try:
             done = subprocess.run(

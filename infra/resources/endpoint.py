@@ -40,7 +40,7 @@ class EndpointConfiguration(FixedResource):
 
 
 class Endpoint(Resource):
-    """The blueprint's endpoint, InService with a configuration."""
+    """The blueprint's endpoint, InService with a configuration, which may be empty to read and delete one."""
 
     title = titles.ENDPOINT
     depends_on = (titles.ENDPOINT_CONFIGURATION, titles.ENDPOINT_LOG)
