@@ -102,7 +102,7 @@ def plan_destroy(resources: Iterable[Resource]) -> Plan:
     return Plan(tuple(Step(one.title, one.name, "delete") for one in there))
 
 
-def bring(resource: Resource) -> tuple[Action, str]:
+def apply_one(resource: Resource) -> tuple[Action, str]:
     """Read one resource and make it as it is wanted; what was done, and the resource's remark."""
     state = resource.read()
     step = decide(resource, state)
@@ -117,12 +117,12 @@ def bring(resource: Resource) -> tuple[Action, str]:
 
 
 def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
-    """Bring every resource in order; what was done with each. Raises what the resources raise, at the first that fails:
-    a second call goes on from there."""
+    """Make every resource as it is wanted, in order; what was done with each. Stops at the first that raises; a second
+    call goes on from there."""
     actions = list[Action]()
     for resource in order(resources):
         with terminal.step(resource.title) as done:
-            action, remark = bring(resource)
+            action, remark = apply_one(resource)
             done.result = f"{DONE[action]}: {resource.name}" + (f" ({remark})" if remark else "")
         actions.append(action)
     return actions

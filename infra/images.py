@@ -117,7 +117,7 @@ def push(clients: Clients, names: list[str], terminal: Terminal) -> list[Pushed]
         for name, tags in images.items():
             with terminal.step(f"{PREFIX}{name}") as done:
                 repository = Repository(clients.ecr, PREFIX + name, TAGS)
-                action, _ = engine.bring(repository)
+                action, _ = engine.apply_one(repository)
                 uri = repository.uri()
                 for tag in tags:
                     _push(f"{PREFIX}{name}:latest", f"{uri}:{tag}", environment)
