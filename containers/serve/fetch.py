@@ -35,7 +35,7 @@ type Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True)
-class Target:
+class Hop:
     """One hop: a checked URL in its parts. `host` is lower case without a trailing dot; `path` has the query."""
 
     scheme: str
@@ -45,6 +45,7 @@ class Target:
 
     @property
     def authority(self) -> str:
+        """The host as the Host header names it, with the port unless it is the scheme's default."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if self.port == _DEFAULT_PORTS[self.scheme] else f"{name}:{self.port}"
 
@@ -80,8 +81,8 @@ async def fetch(
     try:
         async with asyncio.timeout(timeout_s):
             for _ in range(MAX_REDIRECTS + 1):
-                target = parse(url)
-                answer = await _get(target, await _addresses(target, resolve, allowed_origins), tls, limit_bytes)
+                hop = parse(url)
+                answer = await _get(hop, await _addresses(hop, resolve, allowed_origins), tls, limit_bytes)
                 if answer.status not in _REDIRECTS or not answer.location:
                     return _body(answer)
                 url = urljoin(url, answer.location)
@@ -92,7 +93,7 @@ async def fetch(
     raise Refused(400, f"The URL redirects more than {MAX_REDIRECTS} times.")
 
 
-def parse(url: str) -> Target:
+def parse(url: str) -> Hop:
     """The parts of the URL. Raises Refused 400 when its form is not accepted. No name is resolved."""
     if not 0 < len(url) <= MAX_URL or not url.isascii() or any(char <= " " or char in '\\\x7f<>"^`{|}' for char in url):
         raise Refused(400, f"The URL must be at most {MAX_URL} printable ASCII characters; percent-encode others.")
@@ -111,27 +112,27 @@ def parse(url: str) -> Target:
     if port not in (80, 443) and port < 1024:
         raise Refused(400, "The URL's port must be 80, 443 or at least 1024.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, host, port, path)
+    return Hop(parts.scheme, host, port, path)
 
 
-async def _addresses(target: Target, resolve: Resolve, allowed_origins: Collection[str]) -> list[str]:
-    """The addresses of the target, all of them checked. Raises Refused 400."""
+async def _addresses(hop: Hop, resolve: Resolve, allowed_origins: Collection[str]) -> list[str]:
+    """The addresses of the hop, all of them checked. Raises Refused 400."""
     try:
-        addresses = await resolve(target.host, target.port)
+        addresses = await resolve(hop.host, hop.port)
     except (OSError, UnicodeError):
         raise Refused(400, "The URL's host name could not be resolved.") from None
-    if f"{target.host}:{target.port}" not in allowed_origins and not all(is_public(ip_address(a)) for a in addresses):
+    if f"{hop.host}:{hop.port}" not in allowed_origins and not all(is_public(ip_address(a)) for a in addresses):
         raise Refused(400, "The URL's host is not on the public internet.")
     return addresses
 
 
-async def _get(target: Target, addresses: list[str], tls: ssl.SSLContext | None, limit_bytes: int) -> UrlResponse:
-    reader, writer = await _connect(target, addresses, tls)
+async def _get(hop: Hop, addresses: list[str], tls: ssl.SSLContext | None, limit_bytes: int) -> UrlResponse:
+    reader, writer = await _connect(hop, addresses, tls)
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_BYTES)
-        headers = [("Host", target.authority), ("Accept-Encoding", "identity"), ("Connection", "close")]
+        headers = [("Host", hop.authority), ("Accept-Encoding", "identity"), ("Connection", "close")]
         headers += [("User-Agent", "stagemaker-serve"), ("Accept", "image/*,*/*;q=0.5")]
-        request = h11.Request(method="GET", target=target.path, headers=headers)
+        request = h11.Request(method="GET", target=hop.path, headers=headers)
         writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
         await writer.drain()
         return await _read(connection, reader, limit_bytes)
@@ -140,18 +141,18 @@ async def _get(target: Target, addresses: list[str], tls: ssl.SSLContext | None,
 
 
 async def _connect(
-    target: Target, addresses: list[str], tls: ssl.SSLContext | None
+    hop: Hop, addresses: list[str], tls: ssl.SSLContext | None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection to the first address that accepts one. The name is not resolved again. Raises OSError."""
-    secure = target.scheme == "https"
+    secure = hop.scheme == "https"
     failure = OSError("The name has no address.")
     for address in addresses:
         try:
             return await asyncio.open_connection(
                 address,
-                target.port,
+                hop.port,
                 ssl=(tls or _tls()) if secure else None,
-                server_hostname=target.host if secure else None,
+                server_hostname=hop.host if secure else None,
             )
         except OSError as error:
             failure = error

@@ -351,8 +351,8 @@ def test_tls_checks_the_name_although_the_connection_goes_to_an_address(
 
 
 def test_parse_gives_the_parts_of_a_url() -> None:
-    target = parse("HTTPS://Example.COM.:8443?x=1#part")
-    assert (target.host, target.port, target.path, target.authority) == (
+    hop = parse("HTTPS://Example.COM.:8443?x=1#part")
+    assert (hop.host, hop.port, hop.path, hop.authority) == (
         "example.com",
         8443,
         "/?x=1",
