@@ -1,4 +1,4 @@
-"""Small tensors are computed by one thread: several mostly wait for each other, on a busy machine for minutes."""
+"""Makes the tests compute with one thread: on small tensors several threads mostly wait for each other."""
 
 import os
 
