@@ -17,7 +17,7 @@ from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.fleet import Fleet, FleetFailed
 from stagemaker.hosting.layout import FleetLayout
 from stagemaker.hosting.records import existing
-from stagemaker.hosting.rollout import Schedule, shares
+from stagemaker.hosting.rollout import ALL_AT_ONCE, Schedule, shares
 from stagemaker.hosting.router import Router
 from stagemaker.hosting.targets import Desired, Targets
 
@@ -117,7 +117,7 @@ class Deployments:
 
     def _enter_service(self, ref: Ref, fleet: Fleet) -> bool:
         """Move the requests to it, step by step; False when it was cancelled meanwhile."""
-        for step in self._schedule:
+        for step in self._schedule if self.serving(ref) else ALL_AT_ONCE:
             with self._store.lock:
                 if fleet.cancelled:
                     return False

@@ -3,23 +3,28 @@
 import http.server
 import io
 import json
+import socket
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from stagemaker.api.tags import Tags
+from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref
-from stagemaker.core.store import MemoryStore
+from stagemaker.core.store import Change, MemoryStore
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.hosting.configs import EndpointConfigs
 from stagemaker.hosting.endpoints import Endpoints
+from stagemaker.hosting.health import HealthTimes
+from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.models import Models
+from stagemaker.hosting.rollout import ALL_AT_ONCE, Schedule
 from stagemaker.runtime.contract import Runtime
 from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeAws, FakeLogs
@@ -48,40 +53,125 @@ def until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+class EchoServer(http.server.ThreadingHTTPServer):
+    """/invocations answers what it was sent and by which container; a body may make the container misbehave.
+
+    It does not wait for idle connections when it is closed, and is silent about those that end badly."""
+
+    daemon_threads = True
+    address_family = socket.AF_INET
+
+    def __init__(self, address: tuple[str, int], program: FakeProgram, died: threading.Event) -> None:
+        self.program, self.died = program, died
+        self.over = threading.Event()  # lets the handlers go that give no answer
+        self.silent = threading.Event()  # /ping gets no answer
+        self.cut_off = threading.Event()  # nothing gets an answer, and nobody a connection
+        self.worker = threading.Lock() if "ONE_WORKER" in program.spec.environment else nullcontext()
+        self._callers: list[socket.socket] = []
+        super().__init__(address, EchoHandler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """The client's side of it is what is tested."""
+
+    def say(self, line: str) -> None:
+        """Into the container's log, unless it is being stopped: that would end the handler's thread too."""
+        with suppress(BaseException):
+            self.program.say(line)
+
+    def refuse(self) -> None:
+        """Listen no more, though the container goes on."""
+        self.shutdown()
+        self.socket.close()
+        self.say("done")
+
+    def cut(self) -> None:
+        """As when the container has lost its network: fill the queue of connections that nobody accepts."""
+        self.cut_off.set()
+        self.shutdown()
+        self.socket.listen(0)
+        with suppress(TimeoutError):
+            while True:
+                self._callers.append(socket.create_connection(self.socket.getsockname(), 0.05))
+        self.say("done")
+
+    def server_close(self) -> None:
+        """As the original, with what `cut` has made."""
+        self.over.set()
+        for caller in self._callers:
+            caller.close()
+        super().server_close()
+
+
 class EchoHandler(http.server.BaseHTTPRequestHandler):
-    """/invocations answers what it was sent and by which container; its body steers the rest."""
+    """One connection to an EchoServer."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    program: FakeProgram
-    died: threading.Event
+    server: EchoServer
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Into the container's log."""
-        self.program.say(format % args)
+        self.server.say(format % args)
 
     def do_GET(self) -> None:
         """/ping; SICK in the environment makes the container so."""
-        self.answer(500 if "SICK" in self.program.spec.environment else 200, b"", {})
+        if self.server.silent.is_set() or self.server.cut_off.is_set():
+            self.no_answer()
+            return
+        with self.server.worker:
+            self.answer(500 if "SICK" in self.server.program.spec.environment else 200, b"", {})
 
     def do_POST(self) -> None:
         """/invocations."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.say(f"got {body[:100].decode()}")
+        if self.server.cut_off.is_set():
+            self.no_answer()
+            return
+        with self.server.worker:
+            self.obey(body)
+
+    def obey(self, body: bytes) -> None:
+        """Do what the body says, and answer."""
         if body.startswith(b"status "):
             self.answer(int(body[7:]), b"the container's reason", {})
+        elif body.startswith(b"work "):
+            if self.server.over.wait(float(body[5:])):
+                self.close_connection = True
+            else:
+                self.echo(body)
         elif body == b"large":
             self.answer(200, bytes(7_000_000), {})
-        elif body in (b"hang up", b"die"):
-            self.close_connection = True  # at death too: its thread would outlive the server
-            if body == b"die":
-                self.answer(200, b"", {})
-                self.died.set()
+        elif body == b"hang up":
+            self.close_connection = True
+        elif body == b"say nothing":
+            self.no_answer()
+        elif body in self.commands():
+            self.close_connection = True  # its thread would outlive the server
+            self.answer(200, b"", {})
+            self.commands()[body]()
         else:
             self.echo(body)
 
+    def commands(self) -> Mapping[bytes, Callable[[], object]]:
+        """What the container does after its answer."""
+        server = self.server
+        return {
+            b"die": server.died.set,
+            b"be silent": server.silent.set,
+            b"recover": server.silent.clear,
+            b"refuse": server.refuse,
+            b"be cut off": server.cut,
+        }
+
+    def no_answer(self) -> None:
+        """Keep the caller waiting."""
+        self.close_connection = True
+        self.server.over.wait()
+
     def echo(self, body: bytes) -> None:
         """What came in, as JSON."""
-        seen = {"headers": dict(self.headers), "body": body.decode(), "container": self.program.spec.name}
+        seen = {"headers": dict(self.headers), "body": body.decode(), "container": self.server.program.spec.name}
         name = "X-Amzn-SageMaker-Custom-Attributes"
         attributes = {name: self.headers[name]} if name in self.headers else {}
         self.answer(200, json.dumps(seen).encode(), {"Content-Type": "application/json", **attributes})
@@ -95,15 +185,6 @@ class EchoHandler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class EchoServer(http.server.ThreadingHTTPServer):
-    """Does not wait for idle connections when it is closed, and is silent about those that end badly."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """The client's side of it is what is tested."""
-
-
 def echo_server(program: FakeProgram) -> int:
     """Serves until it is stopped, or told to die, which is exit code 7."""
     return serve_until(program, threading.Event())
@@ -111,15 +192,15 @@ def echo_server(program: FakeProgram) -> int:
 
 def serve_until(program: FakeProgram, died: threading.Event) -> int:
     """As `echo_server`; `died` ends it too."""
-    handler = type("Handler", (EchoHandler,), {"program": program, "died": died})
     assert program.address
     program.say(f"serving {sorted(path.name for path in (program.base / 'model').iterdir())}")
-    with EchoServer(program.address, handler) as server:
+    with EchoServer(program.address, program, died) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             while not died.is_set():
                 program.sleep(0.05)
         finally:
+            server.over.set()
             server.shutdown()
     return 7
 
@@ -136,15 +217,72 @@ def mute(program: FakeProgram) -> int:
     return 0
 
 
+class Load:
+    """Callers that ask one request after the other until `stop`. What each request came to is in `answered` (by which
+    container) or `failed`; `sent` counts them all."""
+
+    def __init__(self, hosting: "Hosting", callers: int, body: bytes) -> None:
+        self._hosting, self._body = hosting, body
+        self._lock, self._enough = threading.Lock(), threading.Event()
+        self.sent, self.answered, self.failed = 0, list[str](), list[ApiError]()
+        self._threads = [threading.Thread(target=self._ask_on, daemon=True) for _ in range(callers)]
+        for thread in self._threads:
+            thread.start()
+
+    def wait_for_more(self, count: int) -> None:
+        """Until so many more requests were answered."""
+        before = len(self.answered)
+        until(lambda: len(self.answered) >= before + count, f"{count} more answers")
+
+    def stop(self) -> None:
+        """Let each caller finish its request."""
+        self._enough.set()
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+        assert self.sent == len(self.answered) + len(self.failed)
+
+    def _ask_on(self) -> None:
+        while not self._enough.is_set():
+            with self._lock:
+                self.sent += 1
+            try:
+                container = json.loads(self._hosting.ask(self._body)["Body"])["container"]
+            except ApiError as error:
+                self.failed.append(error)
+            else:
+                self.answered.append(container)
+
+
 class Hosting:
     """All hosting services over one store, and shorthands for the calls that most tests make."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float], runtime: Runtime, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], float],
+        runtime: Runtime,
+        supervisor: Supervisor,
+        *,
+        times: HealthTimes | None = None,
+        schedule: Schedule = ALL_AT_ONCE,
+    ) -> None:
         self.folder, self.supervisor = folder / "endpoints", supervisor
         self.aws, self.logs, self.store = FakeAws({DATA: archive(**{"model.json": "{}"})}), FakeLogs(), MemoryStore()
         self.models = Models(self.store, runtime, self.aws, clock)
         self.configs = EndpointConfigs(self.store, clock)
-        self.endpoints = Endpoints(self.store, runtime, self.aws, self.logs, clock, self.folder, supervisor)
+        self.endpoints = Endpoints(
+            self.store,
+            runtime,
+            self.aws,
+            self.logs,
+            clock,
+            self.folder,
+            supervisor,
+            times=times or HealthTimes(),
+            schedule=schedule,
+        )
+        self.statuses: list[str] = []  # that endpoints had, one after the other
+        self.store.watch(ENDPOINT, self._note_status)
         self.invoke = Invoke(self.store, self.endpoints, self.logs, clock)
         self.tags = Tags(self.store)
 
@@ -179,6 +317,16 @@ class Hosting:
         self.create()
         self.wait_for("InService")
 
+    def scale(self, *changes: Mapping[str, Any], **change: Any) -> None:
+        """UpdateEndpointWeightsAndCapacities of "end"; `change` is one of the variant "AllTraffic"."""
+        wanted = [*changes, *([{"VariantName": "AllTraffic", **change}] if change else [])]
+        request = {"EndpointName": "end", "DesiredWeightsAndCapacities": wanted}
+        self.endpoints.update_endpoint_weights_and_capacities(SCOPE, request)
+
+    def current(self) -> int:
+        """The instances of the first variant that take requests."""
+        return int(self.describe()["ProductionVariants"][0]["CurrentInstanceCount"])
+
     def describe(self, name: str = "end") -> dict[str, Any]:
         return self.endpoints.describe_endpoint(SCOPE, {"EndpointName": name})
 
@@ -196,11 +344,27 @@ class Hosting:
         """The name of the container that answers."""
         return str(json.loads(self.ask(**members)["Body"])["container"])
 
+    @contextmanager
+    def load(self, callers: int = 4, body: bytes = b"hello") -> Iterator[Load]:
+        """Callers that are busy meanwhile."""
+        load = Load(self, callers, body)
+        try:
+            yield load
+        finally:
+            load.stop()
+
     def wait_for_line(self, text: str) -> None:
         """Until a line of a log has it."""
-        until(
-            lambda: any(text in line for lines in [*self.logs.lines.values()] for line in [*lines]), f"the line {text}"
-        )
+        until(lambda: self.count_lines(text) > 0, f"the line {text}")
+
+    def count_lines(self, text: str) -> int:
+        """How many lines of all logs have it."""
+        return sum(text in line for lines in [*self.logs.lines.values()] for line in [*lines])
+
+    def _note_status(self, change: Change) -> None:
+        status = change.after["EndpointStatus"] if change.after else "gone"
+        if self.statuses[-1:] != [status]:
+            self.statuses.append(status)
 
     def left(self) -> list[Path]:
         """Files that fleets left behind."""
@@ -210,19 +374,34 @@ class Hosting:
 class HostingEnvironment(Hosting):
     """On the fake runtime."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float], behaviours: Mapping[str, Behaviour]) -> None:
+    def __init__(
+        self, folder: Path, clock: Callable[[], float], behaviours: Mapping[str, Behaviour], **options: Any
+    ) -> None:
         supervisor = Supervisor()
         self.runtime = FakeRuntime({"serve": echo_server, "dies": dies, "mute": mute, **behaviours}, supervisor)
         supervisor.own(self.runtime.close)
-        super().__init__(folder, clock, self.runtime, supervisor)
+        super().__init__(folder, clock, self.runtime, supervisor, **options)
+
+    def tell(self, body: bytes, number: int = 0) -> None:
+        """POST /invocations to the container that was started as the `number`-th, whether or not it is in service."""
+        address = self.runtime.containers[number].address
+        assert address
+        client = HttpClient(address)
+        client.request("POST", "/invocations", body=body, timeout_s=PATIENCE_S, max_bytes=1000)
+        client.close()
 
 
 @contextmanager
 def hosting_environment(
-    folder: Path, clock: Callable[[], float] = time.time, **behaviours: Behaviour
+    folder: Path,
+    clock: Callable[[], float] = time.time,
+    *,
+    times: HealthTimes | None = None,
+    schedule: Schedule = ALL_AT_ONCE,
+    **behaviours: Behaviour,
 ) -> Iterator[HostingEnvironment]:
     """It is closed afterwards, and left no folder and no thread."""
-    made = HostingEnvironment(folder, clock, behaviours)
+    made = HostingEnvironment(folder, clock, behaviours, times=times, schedule=schedule)
     try:
         yield made
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stagemaker.hosting import http_client
-from stagemaker.hosting.http_client import HttpClient, NotReached, TooLarge
+from stagemaker.hosting.http_client import HttpClient, NotReached, Refused, TooLarge
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: value\r\n\r\nok"
 
@@ -155,6 +155,64 @@ def test_a_request_that_kills_the_server_is_not_called_unreached() -> None:
             get(client)
         done.set()
         client.close()
+
+
+def test_a_request_is_never_sent_twice() -> None:
+    got = list[int]()
+
+    def breaks_off(connection: socket.socket, number: int) -> None:
+        while read_request(connection):
+            got.append(number)
+            if len(got) == 2:  # over the connection that was kept
+                return
+            connection.sendall(OK)
+
+    with server(breaks_off) as there:
+        client = HttpClient(there.address)
+        assert get(client) == (200, b"ok")
+        with pytest.raises(ConnectionResetError):
+            get(client)
+        assert got == [1, 1]
+        assert get(client) == (200, b"ok")
+        client.close()
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(polite) as there:
+        client = HttpClient(there.address)
+        get(client)
+        monkeypatch.setattr(http_client, "MAX_IDLE_S", 0.0)
+        get(client)
+        assert there.connections == 2
+        client.close()
+
+
+def test_the_caller_is_told_when_the_request_may_have_arrived() -> None:
+    told = list[str]()
+    with server(polite) as there:
+        client = HttpClient(there.address)
+        for _ in range(2):
+            client.request("GET", "/", timeout_s=10, max_bytes=2, on_sending=lambda: told.append("sending"))
+        assert told == ["sending"] * 2
+        client.close()
+    client = HttpClient(there.address)
+    with pytest.raises(Refused):
+        client.request("GET", "/", timeout_s=10, max_bytes=2, on_sending=lambda: told.append("never"))
+    assert told == ["sending"] * 2
+
+
+def test_a_server_that_takes_no_connection_may_be_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "CONNECT_S", 0.05)
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as busy,
+        socket.create_connection(busy.getsockname()),  # all that the backlog takes
+    ):
+        client = HttpClient(busy.getsockname())
+        with pytest.raises(NotReached) as error:
+            client.request("GET", "/", timeout_s=10, max_bytes=2, connect_s=0.1)
+        assert not isinstance(error.value, Refused)
+        with pytest.raises(TimeoutError):
+            client.request("GET", "/", timeout_s=0.1, max_bytes=2, connect_s=10)
 
 
 @pytest.mark.parametrize(

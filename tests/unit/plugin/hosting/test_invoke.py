@@ -1,6 +1,7 @@
 """InvokeEndpoint, through real servers of the fake runtime."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from stagemaker.core.errors import ApiError
-from stagemaker.hosting import invoke
+from stagemaker.hosting import http_client, invoke
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.hosting_environment import IMAGE, HostingEnvironment, hosting_environment, until
 
@@ -155,3 +156,41 @@ def test_metrics_of_an_invocation(hosting: HostingEnvironment) -> None:
     assert 0 <= overhead[0] < 1_000_000
     assert hosting.logs.dimensions["ModelLatency"] == {"EndpointName": "end", "VariantName": "AllTraffic"}
     assert SCOPE.account == "123456789012"
+
+
+def test_a_request_that_may_have_arrived_is_sent_to_no_other_instance(hosting: HostingEnvironment) -> None:
+    hosting.deploy({"InitialInstanceCount": 3})
+    for number in range(1, 7):
+        assert refused(hosting, b"hang up").code == "ModelError"
+        assert hosting.count_lines("got hang up") == number
+
+
+def test_a_request_that_was_not_delivered_goes_to_another_instance(hosting: HostingEnvironment) -> None:
+    hosting.deploy({"InitialInstanceCount": 2})
+    hosting.tell(b"refuse")
+    hosting.wait_for_line("done")
+    assert {hosting.container_of() for _ in range(4)} == {hosting.runtime.started[1].name}
+
+
+def test_an_instance_that_takes_no_connection_is_given_up_for_another(
+    hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "CONNECT_S", 0.05)
+    monkeypatch.setattr(invoke, "CONNECT_S", 0.05)
+    hosting.deploy({"InitialInstanceCount": 2})
+    hosting.tell(b"be cut off")
+    hosting.wait_for_line("done")
+    assert {hosting.container_of() for _ in range(4)} == {hosting.runtime.started[1].name}
+
+
+def test_the_minute_is_for_all_instances_together(hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invoke, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(invoke, "CONNECT_S", 0.3)
+    monkeypatch.setattr(http_client, "CONNECT_S", 0.3)
+    hosting.deploy({"InitialInstanceCount": 2})
+    for number in (0, 1):
+        hosting.tell(b"be cut off", number)
+    until(lambda: hosting.count_lines("done") == 2, "both are cut off")
+    began = time.monotonic()
+    assert "timed out while waiting" in refused(hosting).members["OriginalMessage"]
+    assert 0.5 <= time.monotonic() - began < 0.9
