@@ -17,6 +17,7 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime.process.child import Child
 from stagemaker.runtime.process.labels import LABEL, Labels
 from stagemaker.runtime.process.runtime import ProcessContainer, ProcessRuntime
 
@@ -25,7 +26,8 @@ FAMILY = """
     # a child, a grandchild in a session of its own whose parent is gone, and both deaf to SIGTERM
     import os, signal, subprocess, sys, time
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sleep = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf'); time.sleep(99)"
+    line = "os.write(1, b'deaf' + bytes([10]))"  # in one piece: both write at once
+    sleep = f"import os, signal, time; signal.signal(15, signal.SIG_IGN); {line}; time.sleep(99)"
     deaf = [sys.executable, "-c", sleep]
     subprocess.Popen(deaf)
     subprocess.Popen(["sh", "-c", 'setsid "$0" "$@" & exit 0', *deaf]).wait()
@@ -241,3 +243,43 @@ def test_starts_from_many_threads(environment: ProcessEnvironment) -> None:
     assert len({container.address for container in containers}) == 20
     environment.runtime.close()
     assert {container.poll() for container in containers} == {Exit(137)}
+
+
+def run_command(environment: ProcessEnvironment, *command: str, ends: list[str]) -> Child:
+    """A command of this machine, such as a function is, which is told its temporary folder."""
+    return environment.runtime.run(
+        "command",
+        command,
+        folder=environment.base,
+        environment=lambda temporary: {"MARK": environment.mark, "MINE": str(temporary)},
+        on_line=environment.lines.append,
+        on_end=lambda: ends.append("end"),
+    )
+
+
+def test_a_command_has_a_temporary_folder_until_its_end(environment: ProcessEnvironment) -> None:
+    ends: list[str] = []
+    child = run_command(environment, "/bin/sh", "-c", 'echo "$MINE"; touch "$MINE/file"; exit 5', ends=ends)
+    assert child.wait(LONG_S) == Exit(5)
+    assert Path(environment.lines[0]).name.startswith("stagemaker-")
+    assert (ends, temporary_folders(environment)) == (["end"], [])
+
+
+def test_close_kills_a_command_and_none_starts_after_it(environment: ProcessEnvironment) -> None:
+    ends: list[str] = []
+    child = run_command(environment, "/bin/sh", "-c", "echo ready; sleep 99", ends=ends)
+    until(lambda: environment.lines == ["ready"])
+    environment.runtime.close()
+    assert (child.poll(), ends) == (Exit(137), ["end"])
+    with pytest.raises(ApiError) as failure:
+        run_command(environment, "/bin/true", ends=ends)
+    assert (failure.value.code, failure.value.status) == ("ServiceUnavailable", 503)
+    assert (ends, temporary_folders(environment)) == (["end"] * 2, [])
+
+
+def test_a_command_that_cannot_be_started_has_ended(environment: ProcessEnvironment) -> None:
+    ends: list[str] = []
+    environment.base.rmdir()
+    with pytest.raises(FileNotFoundError):
+        run_command(environment, "/bin/true", ends=ends)
+    assert (ends, temporary_folders(environment)) == (["end"], [])
