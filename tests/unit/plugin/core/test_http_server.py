@@ -5,7 +5,10 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler
 
+import pytest
+
 from stagemaker.core.http_server import BoundedServer
+from stagemaker.core.supervisor import Supervisor
 
 
 class Silent(BaseHTTPRequestHandler):
@@ -45,3 +48,26 @@ def test_so_many_connections_at_once_and_none_after_the_end() -> None:
     while threading.active_count() > before:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_thread_of_the_supervisor_s_serves_until_close() -> None:
+    supervisor = Supervisor()
+    server = BoundedServer(("127.0.0.1", 0), Silent, most=2)
+    server.start(supervisor, "the server")
+    assert supervisor.threads() == ["the server"]
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), 10) as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.0 204 ")
+    server.close()
+    assert supervisor.threads() == []
+
+
+def test_a_machine_without_more_threads_keeps_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = BoundedServer(("127.0.0.1", 0), Silent, most=2)
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(RuntimeError):
+        server.start(Supervisor(), "the server")
+    assert server.socket.fileno() == -1
