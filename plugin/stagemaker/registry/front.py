@@ -21,7 +21,7 @@ from stagemaker.registry.catalog import Catalog, image_tags, images, repository_
 from stagemaker.registry.errors import image_missing
 from stagemaker.registry.front_body import ClientGone, StreamedBody
 from stagemaker.registry.front_relay import pass_on
-from stagemaker.registry.front_route import Refused, Route, route, tags_page
+from stagemaker.registry.front_route import RequestRefused, Route, route, tags_page
 from stagemaker.registry.manifest_plan import DIGEST, MAX_MANIFEST_BYTES
 from stagemaker.registry.tokens import USER, TokenRefused, Tokens
 
@@ -83,7 +83,7 @@ class _FrontHandler(BaseHTTPRequestHandler):
             self._body = body = StreamedBody(self.rfile, self.headers, self._continue)
             self._answer(self._caller(), route(self.command, self.path), body)
             self.close_connection = self.close_connection or not body.is_read
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refuse(refused)
         except ApiError as error:
             self._refuse(_refused(error))
@@ -136,10 +136,10 @@ class _FrontHandler(BaseHTTPRequestHandler):
         except TokenRefused as refused:
             if refused.expired:
                 message = "Your authorization token has expired. Reauthenticate and try again."
-                raise Refused(403, "DENIED", message) from None
+                raise RequestRefused(403, "DENIED", message) from None
         except ValueError:
             pass
-        raise Refused(401, "UNAUTHORIZED", "Log in with the user AWS and the password of GetAuthorizationToken.")
+        raise RequestRefused(401, "UNAUTHORIZED", "Log in with the user AWS and the password of GetAuthorizationToken.")
 
     def _answer(self, scope: Scope, asked: Route, body: StreamedBody) -> None:
         catalog = self.server.catalog
@@ -177,7 +177,7 @@ class _FrontHandler(BaseHTTPRequestHandler):
         headers = {"Content-Type": image.media_type, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
         self.send_whole(200, body, headers)
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RequestRefused) -> None:
         """Docker shows the reason phrase of a 5xx, and of a 4xx the message."""
         unread = self._body is None or not self._body.is_read
         self.close_connection = self.close_connection or unread
@@ -200,6 +200,6 @@ class _FrontHandler(BaseHTTPRequestHandler):
             taken += len(piece)
 
 
-def _refused(error: ApiError) -> Refused:
+def _refused(error: ApiError) -> RequestRefused:
     status, code = _ERRORS.get(error.code, (error.status, "UNKNOWN"))
-    return Refused(status, code, error.message)
+    return RequestRefused(status, code, error.message)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from email.message import Message
 from typing import BinaryIO, Protocol
 
-from stagemaker.registry.front_route import Refused
+from stagemaker.registry.front_route import RequestRefused
 
 PIECE_BYTES = 1 << 20
 _LINE_LIMIT = 4096  # of a chunk's head or a trailer
@@ -26,22 +26,22 @@ class Source(Protocol):
 
 
 class StreamedBody:
-    """`length` in bytes, or None for one in chunks. `on_first_read` is called before the first byte is waited for:
-    a client may wait for "100 Continue". Raises Refused when the headers contradict each other (RFC 9112, 6.3)."""
+    """`length` in bytes, or None for one in chunks. `on_first_read` is called before the first byte is waited for: a
+    client may wait for "100 Continue". Raises RequestRefused when the headers contradict each other (RFC 9112, 6.3)."""
 
     def __init__(self, source: BinaryIO | Source, headers: Message, on_first_read: Callable[[], None]) -> None:
         self._source: Source = source  # type: ignore[assignment]  # a BufferedReader
         self._start: Callable[[], None] | None = on_first_read
         coding, lengths = headers.get_all("Transfer-Encoding", []), headers.get_all("Content-Length", [])
         if coding and (lengths or [item.strip().lower() for item in coding] != ["chunked"]):
-            raise Refused(400, "UNSUPPORTED", "The request's length is unclear.")
+            raise RequestRefused(400, "UNSUPPORTED", "The request's length is unclear.")
         if len(lengths) > 1 or not all(_LENGTH.fullmatch(item) for item in lengths):
-            raise Refused(400, "UNSUPPORTED", "The request's Content-Length is not a number.")
+            raise RequestRefused(400, "UNSUPPORTED", "The request's Content-Length is not a number.")
         self.length: int | None = None if coding else int(lengths[0]) if lengths else 0
         self.is_read = self.length == 0
 
     def pieces(self) -> Iterator[bytes]:
-        """Each at most PIECE_BYTES. Raises ClientGone; Refused when the chunks are broken."""
+        """Each at most PIECE_BYTES. Raises ClientGone; RequestRefused when the chunks are broken."""
         if self.is_read:
             return
         if self._start:
@@ -51,35 +51,35 @@ class StreamedBody:
         self.is_read = True
 
     def whole(self, limit_bytes: int) -> bytes:
-        """All of it. Raises Refused when it is longer."""
+        """All of it. Raises RequestRefused when it is longer."""
         parts, size = [], 0
         for piece in self.pieces():
             parts.append(piece)
             size += len(piece)
             if size > limit_bytes:
-                raise Refused(413, "SIZE_INVALID", f"It must not be longer than {limit_bytes} bytes.")
+                raise RequestRefused(413, "SIZE_INVALID", f"It must not be longer than {limit_bytes} bytes.")
         return b"".join(parts)
 
     def _chunks(self) -> Iterator[bytes]:
         while size := self._chunk_size():
             yield from self._exactly(size)
             if self._line():
-                raise Refused(400, "UNSUPPORTED", "A chunk of the request is longer than it says.")
+                raise RequestRefused(400, "UNSUPPORTED", "A chunk of the request is longer than it says.")
         for _ in range(_TRAILERS):
             if not self._line():
                 return
-        raise Refused(400, "UNSUPPORTED", "The request has too many trailers.")
+        raise RequestRefused(400, "UNSUPPORTED", "The request has too many trailers.")
 
     def _chunk_size(self) -> int:
         digits = self._line().split(b";")[0].strip()
         if not digits or len(digits) > 16 or digits.strip(b"0123456789abcdefABCDEF"):
-            raise Refused(400, "UNSUPPORTED", "A chunk of the request has no size.")
+            raise RequestRefused(400, "UNSUPPORTED", "A chunk of the request has no size.")
         return int(digits, 16)
 
     def _line(self) -> bytes:
         line = self._read(lambda: self._source.readline(_LINE_LIMIT))
         if not line.endswith(b"\n"):
-            raise Refused(400, "UNSUPPORTED", "A chunk of the request is broken.")
+            raise RequestRefused(400, "UNSUPPORTED", "A chunk of the request is broken.")
         return line.rstrip(b"\r\n")
 
     def _exactly(self, size: int) -> Iterator[bytes]:

@@ -33,7 +33,7 @@ _QUERY = ("mount", "from", "digest", "_state", "n", "last")
 _COUNT = re.compile("[0-9]{1,9}")
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The request is not answered: `code` and `message` as the specification has them."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -52,7 +52,7 @@ class Route:
 
 
 def route(method: str, target: str) -> Route:
-    """Of a request line. Raises Refused."""
+    """Of a request line. Raises RequestRefused."""
     path, _, query = target.partition("?")
     for kind, pattern in _PATHS:
         if match := pattern.fullmatch(path):
@@ -60,9 +60,9 @@ def route(method: str, target: str) -> Route:
             found = Route(kind, parts.get("name", ""), parts.get("reference", ""), _query(query))
             _check(found)
             if method not in METHODS[kind]:
-                raise Refused(405, "UNSUPPORTED", f"ECR does not take {method} here: use the ECR API.")
+                raise RequestRefused(405, "UNSUPPORTED", f"ECR does not take {method} here: use the ECR API.")
             return found
-    raise Refused(404, "UNSUPPORTED", "There is nothing of the registry's API at this path.")
+    raise RequestRefused(404, "UNSUPPORTED", "There is nothing of the registry's API at this path.")
 
 
 def tags_page(asked: Route, tags: Iterable[str]) -> tuple[list[str], dict[str, str]]:
@@ -84,15 +84,15 @@ def _check(found: Route) -> None:
         return
     for name in (found.repository, found.query.get("from", "any")):
         if len(name) > _NAME_LIMIT or not NAME.fullmatch(name):
-            raise Refused(400, "NAME_INVALID", f"'{name[:_NAME_LIMIT]}' is not the name of a repository.")
+            raise RequestRefused(400, "NAME_INVALID", f"'{name[:_NAME_LIMIT]}' is not the name of a repository.")
     digests = [found.query[key] for key in ("mount", "digest") if key in found.query]
     if found.kind == "blob":
         digests.append(found.reference)
     if not all(DIGEST.fullmatch(digest) for digest in digests):
-        raise Refused(400, "DIGEST_INVALID", "A digest is sha256: and 64 hexadecimal digits.")
+        raise RequestRefused(400, "DIGEST_INVALID", "A digest is sha256: and 64 hexadecimal digits.")
     if found.kind == "upload" and not _UPLOAD.fullmatch(found.reference):
-        raise Refused(404, "BLOB_UPLOAD_UNKNOWN", "There is no such upload.")
+        raise RequestRefused(404, "BLOB_UPLOAD_UNKNOWN", "There is no such upload.")
     if not _COUNT.fullmatch(found.query.get("n", "0")):
-        raise Refused(400, "PAGINATION_NUMBER_INVALID", "The number of results is a whole number.")
+        raise RequestRefused(400, "PAGINATION_NUMBER_INVALID", "The number of results is a whole number.")
     if found.kind == "manifest" and not (TAG.fullmatch(found.reference) or DIGEST.fullmatch(found.reference)):
-        raise Refused(400, "TAG_INVALID", "A manifest is named by a tag or by a SHA-256 digest.")
+        raise RequestRefused(400, "TAG_INVALID", "A manifest is named by a tag or by a SHA-256 digest.")

@@ -6,7 +6,7 @@ from email.message import Message
 import pytest
 
 from stagemaker.registry.front_body import PIECE_BYTES, ClientGone, StreamedBody
-from stagemaker.registry.front_route import Refused
+from stagemaker.registry.front_route import RequestRefused
 
 
 def body(data: bytes, *headers: tuple[str, str]) -> StreamedBody:
@@ -63,7 +63,7 @@ def test_the_first_read_says_that_it_waits() -> None:
     ],
 )
 def test_a_length_that_is_unclear_is_refused(headers: list[tuple[str, str]]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         body(b"abc", *headers)
 
 
@@ -80,7 +80,7 @@ def test_a_length_that_is_unclear_is_refused(headers: list[tuple[str, str]]) -> 
     ],
 )
 def test_broken_chunks_are_refused(data: bytes) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         body(data, CHUNKED).whole(10_000)
 
 
@@ -92,5 +92,5 @@ def test_a_body_that_ends_too_soon_is_a_client_that_is_gone() -> None:
 
 
 def test_what_is_read_whole_has_a_limit() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         body(b"abcd", ("Content-Length", "4")).whole(3)

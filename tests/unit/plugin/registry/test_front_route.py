@@ -2,7 +2,7 @@
 
 import pytest
 
-from stagemaker.registry.front_route import Refused, Route, route
+from stagemaker.registry.front_route import RequestRefused, Route, route
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -51,6 +51,6 @@ def test_requests(method: str, target: str, expected: Route) -> None:
     ],
 )
 def test_nothing_else_is_let_through(method: str, target: str, code: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         route(method, target)
     assert caught.value.code == code
