@@ -2,11 +2,15 @@
 
 import logging
 from importlib import metadata
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from localstack.aws.api import CommonServiceException
 
 from stagemaker.adapters import patches
 from stagemaker.adapters.patches import ANY_VERSION, PATCHES, VERSION, Patch, check_version, mismatch
+from stagemaker.core.supervisor import Supervisor
 
 
 class Target:
@@ -57,3 +61,30 @@ def test_another_version_is_refused_unless_it_is_asked_for(caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING, patches.__name__):
         check_version("4.15.0", {ANY_VERSION: "1"})
     assert "This is LocalStack 4.15.0" in caplog.text
+
+
+def asked(operation: str, **request: Any) -> Any:
+    """What a handler of LocalStack's sees of a request to Lambda."""
+    return SimpleNamespace(
+        service=SimpleNamespace(service_name="lambda"),
+        operation=SimpleNamespace(name=operation),
+        service_request=request,
+    )
+
+
+def test_lambda_refuses_what_an_image_has_no_use_for() -> None:
+    app: Any = SimpleNamespace(supervisor=Supervisor())
+    check = patches.lambda_check(app)
+    check(None, asked("CreateFunction", PackageType="Image"), None)
+    check(None, asked("Invoke", Handler="main.handler", PackageType="Image"), None)
+    with pytest.raises(CommonServiceException) as refusal:
+        check(None, asked("CreateFunction", PackageType="Image", Handler="main.handler"), None)
+    assert (refusal.value.code, refusal.value.status_code) == ("InvalidParameterValueException", 400)
+
+
+def test_lambda_has_the_one_answer_at_the_end() -> None:
+    app: Any = SimpleNamespace(supervisor=Supervisor())
+    app.supervisor.close()
+    with pytest.raises(CommonServiceException) as refusal:
+        patches.lambda_check(app)(None, asked("Invoke"), None)
+    assert (refusal.value.code, refusal.value.status_code) == ("ServiceUnavailable", 503)

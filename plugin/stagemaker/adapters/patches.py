@@ -149,7 +149,7 @@ def apply(app: App) -> None:
     check_version(metadata.version("localstack-core"), os.environ)
     for patch in PATCHES:
         setattr(patch.owner, patch.name, patch.make(app, getattr(patch.owner, patch.name)))
-    handlers.serve_custom_service_request_handlers.append(_lambda_check(app))
+    handlers.serve_custom_service_request_handlers.append(lambda_check(app))
 
 
 def mismatch(patch: Patch) -> str | None:
@@ -177,7 +177,7 @@ def check_version(installed: str, environment: Mapping[str, str]) -> None:
     LOG.warning("%s: what they replace may have changed.", found)
 
 
-def _lambda_check(app: App) -> Any:
+def lambda_check(app: App) -> Any:
     """A handler that refuses what LocalStack's Lambda service takes and Lambda does not, and everything at our end."""
 
     def check(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
