@@ -39,7 +39,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _InvocationEnd:
     payload: bytes
     is_error: bool = True
     status: str = ""  # as REPORT says it; empty unless the platform ended the invocation
@@ -67,7 +67,8 @@ class Environment:
         """Initialise it ahead of the first invocation, for at most 10 s; the error when that fails."""
         session = self._launch("")
         started = self._heard = time.monotonic()
-        failure = session if isinstance(session, _Outcome) else self._initialise(session, "", started + INIT_TIMEOUT_S)
+        deadline = started + INIT_TIMEOUT_S
+        failure = session if isinstance(session, _InvocationEnd) else self._initialise(session, "", deadline)
         self._init_s = self._heard - started
         if failure is None:
             return None
@@ -84,14 +85,14 @@ class Environment:
         self._log.add_always(start_line(invocation.request_id, self._function.version))
         invocation = replace(invocation, deadline_ms=deadline_ms)
         deadline = started + self._function.timeout_s
-        outcome = session if isinstance(session, _Outcome) else self._run(session, invocation, deadline)
+        end = session if isinstance(session, _InvocationEnd) else self._run(session, invocation, deadline)
         duration_s = min(self._heard - started, self._function.timeout_s)
-        for line in (*outcome.said, end_line(invocation.request_id)):
+        for line in (*end.said, end_line(invocation.request_id)):
             self._log.add_always(line)
         used_mb, init_s, self._init_s = self._peak_bytes // _MIB, self._init_s, None
-        report = (invocation.request_id, duration_s, self._function.memory_mb, used_mb, init_s, outcome.status)
+        report = (invocation.request_id, duration_s, self._function.memory_mb, used_mb, init_s, end.status)
         self._log.add_always(report_line(*report))
-        return Result(outcome.payload, outcome.is_error, self._log.take())
+        return Result(end.payload, end.is_error, self._log.take())
 
     def logs(self) -> str:
         """What no invocation has taken yet."""
@@ -108,7 +109,7 @@ class Environment:
     def _running(self) -> "_Session | None":
         return self._session if self._session and not self._session.program.poll() else None
 
-    def _launch(self, request_id: str) -> "_Session | _Outcome":
+    def _launch(self, request_id: str) -> "_Session | _InvocationEnd":
         """What went wrong, when the image has no such program."""
         with self._lock:
             if self._stopped:
@@ -119,7 +120,7 @@ class Environment:
                 return _failed("Runtime.InvalidEntrypoint", f"RequestId: {request_id} Error: {refusal.message}")
             return self._session
 
-    def _initialise(self, session: "_Session", request_id: str, deadline: float) -> _Outcome | None:
+    def _initialise(self, session: "_Session", request_id: str, deadline: float) -> _InvocationEnd | None:
         """What went wrong, if anything did."""
         event = self._wait(session, Ready, deadline)
         if not isinstance(event, Ready):
@@ -128,7 +129,7 @@ class Environment:
         session.program.drain()
         return None
 
-    def _run(self, session: "_Session", invocation: Invocation, deadline: float) -> _Outcome:
+    def _run(self, session: "_Session", invocation: Invocation, deadline: float) -> _InvocationEnd:
         if not session.ready and (failure := self._initialise(session, invocation.request_id, deadline)):
             return failure
         session.exchange.offer(invocation)
@@ -137,24 +138,24 @@ class Environment:
             return self._give_up(session, event, invocation.request_id)
         session.program.drain()
         self._peak_bytes = max(self._peak_bytes, session.program.peak_memory_bytes())
-        return _Outcome(event.payload, event.is_error)
+        return _InvocationEnd(event.payload, event.is_error)
 
     def _wait(self, session: "_Session", wanted: _Wanted, deadline: float) -> Event | None:
         event = session.wait(wanted, deadline)
         self._heard = time.monotonic()
         return event
 
-    def _give_up(self, session: "_Session", event: Event | None, request_id: str) -> _Outcome:
+    def _give_up(self, session: "_Session", event: Event | None, request_id: str) -> _InvocationEnd:
         """End the program. `event` is what came instead of what was waited for, None when nothing came in time."""
         self._peak_bytes = max(self._peak_bytes, session.program.peak_memory_bytes())
         end = session.program.kill()
         if isinstance(event, InitError):
-            return _Outcome(event.payload, status="Status: error\tError Type: Runtime.Unknown")
+            return _InvocationEnd(event.payload, status="Status: error\tError Type: Runtime.Unknown")
         if event is None:
             timeout_s = self._function.timeout_s if request_id else INIT_TIMEOUT_S
             message = f"RequestId: {request_id} Error: Task timed out after {timeout_s:.2f} seconds"
             said = timeout_line(request_id, timeout_s, self._clock())
-            return _Outcome(error("Sandbox.Timedout", message), status="Status: timeout", said=(said,))
+            return _InvocationEnd(error("Sandbox.Timedout", message), status="Status: timeout", said=(said,))
         if end.out_of_memory:
             self._peak_bytes = self._function.memory_mb * _MIB
         return _failed("Runtime.ExitError", f"RequestId: {request_id} Error: {_exit_message(end)}")
@@ -182,8 +183,8 @@ class _Session:
         self._api.close()
 
 
-def _failed(kind: str, message: str) -> _Outcome:
-    return _Outcome(error(kind, message), status=f"Status: error\tError Type: {kind}", said=(message, kind))
+def _failed(kind: str, message: str) -> _InvocationEnd:
+    return _InvocationEnd(error(kind, message), status=f"Status: error\tError Type: {kind}", said=(message, kind))
 
 
 def _exit_message(end: Exit) -> str:
