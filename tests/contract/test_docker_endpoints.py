@@ -4,13 +4,16 @@ import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting import invoke
-from tests.contract.docker_environment import DockerEnvironment, Proxy, unreachable
+from stagemaker.hosting.health import HealthTimes
+from tests.contract.docker_environment import DockerEnvironment, Proxy, client, unreachable
 from tests.unit.plugin.fakes import FakeClock
 from tests.unit.plugin.hosting_environment import Hosting, until
 
@@ -49,11 +52,11 @@ NOBODY = "print('asked'); time.sleep(600)"
 class DockerHosting(Hosting):
     """Endpoints on a Docker runtime of their own, under a clock that the test moves."""
 
-    def __init__(self, image: str, folder: Path) -> None:
+    def __init__(self, image: str, folder: Path, times: HealthTimes) -> None:
         self.clock, self.engine = FakeClock(), DockerEnvironment(image, folder)
         self.proxy = Proxy(folder / "engine.sock")
         runtime = self.engine.new_runtime(url=self.proxy.url)
-        super().__init__(folder, self.clock, runtime, self.engine.supervisor)
+        super().__init__(folder, self.clock, runtime, self.engine.supervisor, times=times)
 
     def serve(self, source: str = SERVER, ping: str = "", **variant: int) -> None:
         """Create the endpoint "end"."""
@@ -61,16 +64,17 @@ class DockerHosting(Hosting):
         self.config("config", {"ContainerStartupHealthCheckTimeoutInSeconds": 60, **variant})
         self.create()
 
-    def healthy(self) -> int:
-        return int(self.describe()["ProductionVariants"][0]["CurrentInstanceCount"])
+    def container_of(self, body: bytes = b"hello", **members: Any) -> str:
+        """The id of the container that answers."""
+        answer: bytes = self.ask(body, **members)["Body"]
+        return answer.decode()
 
     def outcome(self, body: bytes) -> str:
         """Who answered, or the code and the reason of the error."""
         try:
-            answer: bytes = self.ask(body)["Body"]
+            return self.container_of(body)
         except ApiError as error:
             return f"{error.code}: {error.members.get('OriginalMessage', error.message)}"
-        return answer.decode()
 
     def close(self) -> None:
         self.engine.close()
@@ -78,8 +82,15 @@ class DockerHosting(Hosting):
 
 
 @pytest.fixture
-def hosting(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[DockerHosting]:
-    made = DockerHosting(docker_image, tmp_path)
+def times() -> HealthTimes:
+    return HealthTimes()
+
+
+@pytest.fixture
+def hosting(
+    docker_image: str, tmp_path: Path, times: HealthTimes, caplog: pytest.LogCaptureFixture
+) -> Iterator[DockerHosting]:
+    made = DockerHosting(docker_image, tmp_path, times)
     yield made
     made.close()
     assert (made.engine.left(), made.left()) == ([], [])
@@ -119,7 +130,7 @@ def test_an_answer_that_comes_too_late_is_a_model_error(
     assert hosting.logs.values["Invocation5XXErrors"] == [1.0]
     monkeypatch.undo()
     assert ":" not in hosting.outcome(b"hello")
-    assert (hosting.status(), hosting.healthy()) == ("InService", 1)
+    assert (hosting.status(), hosting.current()) == ("InService", 1)
 
 
 def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(hosting: DockerHosting) -> None:
@@ -138,7 +149,7 @@ def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(hostin
         until(lambda: len(had) > 10 * CALLERS, "load")
         assert hosting.outcome(b"die").startswith(BROKEN_OFF)
         dead.set()
-        until(lambda: hosting.healthy() == 1, "its death is seen")
+        until(lambda: hosting.current() == 1, "its death is seen")
         until(lambda: len(later) > 10 * CALLERS, "load on the other")
         enough.set()
         for called in calls:
@@ -151,7 +162,7 @@ def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(hostin
     assert not [what for what in later if ":" in what]
     hosting.wait_for_line("restart 1 of 3")
     hosting.clock.now += 1
-    until(lambda: hosting.healthy() == 2, "its return")
+    until(lambda: hosting.current() == 2, "its return")
     assert hosting.status() == "InService"
     assert len(hosting.engine.left()) == 2
     assert len({hosting.outcome(b"hello") for _ in range(4)}) == 2
@@ -166,14 +177,57 @@ def test_the_only_one_dies_again_and_again(hosting: DockerHosting) -> None:
             outcomes = [call.result() for call in calls]
         assert outcomes[-1].startswith(BROKEN_OFF)
         if delay_s:
-            until(lambda: hosting.healthy() == 0, "its death is seen")
+            until(lambda: hosting.current() == 0, "its death is seen")
             assert hosting.outcome(b"hello").startswith("ServiceUnavailable: No container of production variant")
             hosting.wait_for_line(f"restart {number} of 3")
             hosting.clock.now += delay_s
-            until(lambda: hosting.healthy() == 1, "its return")
+            until(lambda: hosting.current() == 1, "its return")
     hosting.wait_for("Failed")
     assert "exit code 7 and was restarted 3 times before" in hosting.describe()["FailureReason"]
     assert (hosting.engine.left(), hosting.left()) == ([], [])
+
+
+def test_a_fleet_grows_and_shrinks_under_load_without_a_lost_request(hosting: DockerHosting) -> None:
+    hosting.serve()
+    hosting.wait_for("InService")
+    with hosting.load(CALLERS, b"work") as load:
+        load.wait_for_more(10 * CALLERS)
+        for count in (3, 1):
+            hosting.scale(DesiredInstanceCount=count)
+            assert hosting.status() == "Updating"
+            hosting.wait_for("InService")
+            assert (hosting.current(), len(hosting.engine.left())) == (count, count)
+            load.wait_for_more(10 * CALLERS)
+            assert len(set(load.answered[-3 * CALLERS :])) == count
+    assert load.failed == []
+    assert load.sent == len(load.answered)
+    assert len(set(load.answered)) == 3
+
+
+@pytest.mark.parametrize("times", [HealthTimes(ping_every_s=0.5, answer_s=0.5)])
+def test_one_of_two_that_loses_its_network_costs_only_the_calls_that_it_had(
+    hosting: DockerHosting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invoke, "TIMEOUT_S", 3.0)
+    hosting.serve(InitialInstanceCount=2)
+    hosting.wait_for("InService")
+    cut_off = hosting.engine.left()[0].removeprefix("/")
+    with hosting.load(CALLERS, b"work") as load:
+        load.wait_for_more(10 * CALLERS)
+        with closing(client()) as engine:
+            engine.disconnect_container_from_network(cut_off, hosting.engine.network)
+        until(lambda: hosting.current() == 1, "it is late")
+        load.wait_for_more(10 * CALLERS)
+        hosting.wait_for_line("it did not answer GET /ping in time")
+        hosting.clock.now += 1
+        until(lambda: hosting.current() == 2, "another in its place")
+        load.wait_for_more(10 * CALLERS)
+    assert load.sent == len(load.answered) + len(load.failed)
+    assert len(load.failed) <= CALLERS
+    assert {error.code for error in load.failed} <= {"ModelError"}
+    assert len(set(load.answered[-3 * CALLERS :])) == 2
+    assert (hosting.status(), len(hosting.engine.left())) == ("InService", 2)
+    assert f"/{cut_off}" not in hosting.engine.left()
 
 
 @unreachable
@@ -182,14 +236,14 @@ def test_an_engine_that_is_started_again_gets_its_endpoints_back(hosting: Docker
     hosting.wait_for("InService")
     (before,) = hosting.engine.left()
     hosting.proxy.cut()
-    until(lambda: hosting.healthy() == 0, "the end of all that the engine ran")
+    until(lambda: hosting.current() == 0, "the end of all that the engine ran")
     hosting.wait_for_line("restart 1 of 3")
     hosting.clock.now += 1
     hosting.wait_for_line("it could not be started: Docker cannot start")
     assert hosting.status() == "InService"
     hosting.proxy.mend()
     hosting.clock.now += 2
-    until(lambda: hosting.healthy() == 1, "its return")
+    until(lambda: hosting.current() == 1, "its return")
     assert ":" not in hosting.outcome(b"hello")
     assert before not in hosting.engine.left()
     assert len(hosting.engine.left()) == 1

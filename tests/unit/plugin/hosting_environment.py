@@ -246,7 +246,7 @@ class Load:
             with self._lock:
                 self.sent += 1
             try:
-                container = json.loads(self._hosting.ask(self._body)["Body"])["container"]
+                container = self._hosting.container_of(self._body)
             except ApiError as error:
                 self.failed.append(error)
             else:
@@ -340,9 +340,9 @@ class Hosting:
     def ask(self, body: bytes = b"hello", **members: Any) -> dict[str, Any]:
         return self.invoke.invoke_endpoint(SCOPE, {"EndpointName": "end", "Body": body, **members})
 
-    def container_of(self, **members: Any) -> str:
+    def container_of(self, body: bytes = b"hello", **members: Any) -> str:
         """The name of the container that answers."""
-        return str(json.loads(self.ask(**members)["Body"])["container"])
+        return str(json.loads(self.ask(body, **members)["Body"])["container"])
 
     @contextmanager
     def load(self, callers: int = 4, body: bytes = b"hello") -> Iterator[Load]:
