@@ -183,6 +183,12 @@ def images(record: Record) -> dict[str, RepositoryImage]:
     return {digest: RepositoryImage(**image) for digest, image in record[OWN]["Images"].items()}
 
 
+def image(record: Record, digest: str) -> RepositoryImage | None:
+    """The image of a repository with this digest."""
+    kept = record[OWN]["Images"].get(digest)
+    return RepositoryImage(**kept) if kept else None
+
+
 def image_tags(record: Record) -> dict[str, str]:
     """The tags of a repository's images: tag to digest."""
     return dict(record[OWN]["ImageTags"])

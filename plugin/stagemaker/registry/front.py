@@ -17,7 +17,7 @@ from stagemaker.core.http_server import BoundedServer
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.registry.catalog import Catalog, image_tags, images, repository_ref
+from stagemaker.registry.catalog import Catalog, image, image_tags, repository_ref
 from stagemaker.registry.errors import image_missing
 from stagemaker.registry.front_body import ClientGone, StreamedBody
 from stagemaker.registry.front_relay import pass_on
@@ -169,12 +169,12 @@ class _FrontHandler(BaseHTTPRequestHandler):
 
     def _get_manifest(self, ref: Ref, asked: Route, record: Record) -> None:
         digest = image_tags(record).get(asked.reference, asked.reference)
-        image = images(record).get(digest)
-        body = self.server.catalog.manifest(ref, digest) if image else None
-        if image is None or body is None:
+        found = image(record, digest)
+        body = self.server.catalog.manifest(ref, digest) if found else None
+        if found is None or body is None:
             named = (digest, None) if DIGEST.fullmatch(digest) else (None, digest)
             raise image_missing(ref, *named)
-        headers = {"Content-Type": image.media_type, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
+        headers = {"Content-Type": found.media_type, "Docker-Content-Digest": digest, "ETag": f'"{digest}"'}
         self.send_whole(200, body, headers)
 
     def _refuse(self, refused: RequestRefused) -> None:

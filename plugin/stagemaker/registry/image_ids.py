@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagemaker.core.store import Record
-from stagemaker.registry.catalog import RepositoryImage, image_tags, images
+from stagemaker.registry.catalog import RepositoryImage, image, image_tags
 from stagemaker.registry.manifest_plan import TAG
 
 _DIGEST = re.compile("[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+")  # as the API's model has it
@@ -42,4 +42,4 @@ def find_image(record: Record, image_id: Mapping[str, str]) -> RepositoryImage |
     tagged = image_tags(record).get(tag) if tag is not None else digest
     if digest is not None and tagged is not None and tagged != digest:
         return Failure("ImageTagDoesNotMatchDigest", "Requested image tag does not match the image digest")
-    return images(record).get(tagged or "") or NOT_FOUND
+    return image(record, tagged or "") or NOT_FOUND
