@@ -147,10 +147,5 @@ def _grant(statement: Statement, principal: Principal, has_boundary: bool) -> Gr
     return Grant.ACCOUNT if principal.account_arn in named.arns else Grant.NONE
 
 
-def _applying(request: AccessRequest, policy: Policy) -> Iterator[Statement]:
-    """The statements about the action and the resource whose conditions hold."""
-    for statement in policy.about(request.action.lower()):
-        if statement.covers_resource(request.resource_arn, request.context) and statement.conditions_hold(
-            request.context
-        ):
-            yield statement
+def _applying(request: AccessRequest, policy: Policy) -> list[Statement]:
+    return policy.applying(request.action.lower(), request.resource_arn, request.context)

@@ -9,6 +9,7 @@ A regular expression would be shorter, but making one costs a hundred times a de
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from stagemaker.access.request import Context
 
@@ -40,13 +41,16 @@ class Variable:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A text of a policy. Without variables its runs are known from the start."""
+    """A text of a policy. Without variables its runs are known from the start, and its parts are not kept."""
 
     parts: tuple[str | Wildcard | Variable, ...]
     known: Runs | None
 
     def fits(self, text: str, context: Context) -> bool | None:
         """Whether the whole text fits, with its letter case. None: a variable has neither a value nor a default."""
+        first = self.parts[0] if self.parts else None
+        if isinstance(first, str) and not text.startswith(first):  # whatever the variables are
+            return False
         runs = self.known or self.runs(context)
         return None if runs is None else runs_fit(runs, text)
 
@@ -85,6 +89,7 @@ class ArnPattern:
         return False if False in fitting else None if None in fitting else True
 
 
+@lru_cache(maxsize=8192)
 def read_wildcards(text: str) -> Runs:
     """The runs of a text without variables."""
     return tuple(tuple(run.split("?")) for run in text.split("*"))
@@ -100,7 +105,8 @@ def read_pattern(text: str, *, wildcards: bool, variables: bool) -> Pattern:
     return _pattern(_parts(text, wildcards=wildcards, variables=True))
 
 
-def read_resource(text: str, *, variables: bool) -> Pattern:
+@lru_cache(maxsize=8192)
+def read_resource(text: str, variables: bool) -> Pattern:
     """An entry of Resource or NotResource.
 
     It is compared as one text, since `*` at the end of a field goes on beyond the colon. An ARN with fewer than six
@@ -124,6 +130,8 @@ def read_arn(text: str, *, variables: bool) -> ArnPattern:
 def runs_fit(runs: Runs, text: str) -> bool:
     """Whether the whole text is the runs in their order, with any characters between them."""
     first, last = runs[0], runs[-1]
+    if not text.startswith(first[0]):  # most texts differ here
+        return False
     if len(runs) == 1:
         return _width(first) == len(text) and _is_at(first, text, 0)
     position, end = _width(first), len(text) - _width(last)
@@ -158,8 +166,14 @@ def _find(run: Run, text: str, start: int, end: int) -> int | None:
 
 
 def _pattern(parts: list[str | Wildcard | Variable]) -> Pattern:
-    pattern = Pattern(tuple(parts), None)
-    return pattern if any(isinstance(part, Variable) for part in parts) else Pattern((), pattern.runs({}))
+    joined: list[str | Wildcard | Variable] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    pattern = Pattern(tuple(joined), None)
+    return pattern if any(isinstance(part, Variable) for part in joined) else Pattern((), pattern.runs({}))
 
 
 def _parts(text: str, *, wildcards: bool, variables: bool) -> list[str | Wildcard | Variable]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from stagemaker.access.conditions import Condition, read_operator
-from stagemaker.access.match import Pattern, Runs, read_resource, read_wildcards, runs_fit
+from stagemaker.access.match import read_resource, read_wildcards, runs_fit
 from stagemaker.access.request import Context, Principal
 
 VARIABLES_VERSION, OLD_VERSION = "2012-10-17", "2008-10-17"
@@ -43,29 +43,37 @@ class Principals:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """One statement. `resources` and `principals` are None where the statement has no such element."""
+    """One statement. `resources` and `principals` are None where the statement has no such element.
+
+    The texts are taken apart when a request needs them first, and then kept by match.py: most requests need few.
+    """
 
     index: int  # from 0, in its policy
     allows: bool
-    actions: tuple[Runs, ...]  # in lower case
+    actions: tuple[str, ...]
     is_not_action: bool
-    resources: tuple[Pattern, ...] | None
+    resources: tuple[str, ...] | None
     is_not_resource: bool
     principals: Principals | None
     is_not_principal: bool
     conditions: tuple[Condition, ...]
+    variables: bool  # whether its version has variables
 
     def covers_action(self, action: str) -> bool:
         """Whether it is about this action, which is in lower case."""
-        return any(runs_fit(runs, action) for runs in self.actions) != self.is_not_action
+        return any(runs_fit(read_wildcards(text.lower()), action) for text in self.actions) != self.is_not_action
 
     def covers_resource(self, arn: str, context: Context) -> bool:
         """Whether it is about this resource. Without a Resource element it is about what its policy is attached to."""
         if self.resources is None:
             return True
-        if self.is_not_resource:
-            return all(pattern.fits(arn, context) is False for pattern in self.resources)
-        return any(pattern.fits(arn, context) for pattern in self.resources)
+        fitting = (read_resource(text, self.variables).fits(arn, context) for text in self.resources)
+        return all(fits is False for fits in fitting) if self.is_not_resource else any(fitting)
+
+    @property
+    def needs_context(self) -> bool:
+        """Whether its resources can have variables."""
+        return self.variables and any("${" in text for text in self.resources or ())
 
     def conditions_hold(self, context: Context) -> bool:
         """Whether all of its conditions are true."""
@@ -79,21 +87,35 @@ class Policy:
     text: str
     statements: tuple[Statement, ...]
 
-    def about(self, action: str) -> tuple[Statement, ...]:
-        """The statements that cover an action, which is in lower case."""
-        return _about(self, action)
+    def applying(self, action: str, resource_arn: str, context: Context) -> list[Statement]:
+        """The statements about the action, in lower case, and the resource, whose conditions hold."""
+        return [
+            statement
+            for statement, needs_context in _about(self, action, resource_arn)
+            if (not needs_context or statement.covers_resource(resource_arn, context))
+            and statement.conditions_hold(context)
+        ]
 
     @property
     def context_keys(self) -> set[str]:
         """The condition keys and variables without a default that its statements name."""
         keys = {key for statement in self.statements for one in statement.conditions for key in one.context_keys}
-        resources = [pattern for statement in self.statements for pattern in statement.resources or ()]
-        return keys.union(*(pattern.variables for pattern in resources))
+        for statement in self.statements:
+            for text in statement.resources or ():
+                keys.update(read_resource(text, statement.variables).variables)
+        return keys
 
 
-@lru_cache(maxsize=4096)
-def _about(policy: Policy, action: str) -> tuple[Statement, ...]:
-    return tuple(statement for statement in policy.statements if statement.covers_action(action))
+@lru_cache(maxsize=8192)
+def _about(policy: Policy, action: str, resource_arn: str) -> tuple[tuple[Statement, bool], ...]:
+    """The statements about an action and a resource, and whether the context decides on the resource yet."""
+    found = []
+    for statement in policy.statements:
+        if statement.covers_action(action):
+            needs_context = statement.needs_context
+            if needs_context or statement.covers_resource(resource_arn, {}):
+                found.append((statement, needs_context))
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)
@@ -138,13 +160,14 @@ def _statement(content: Any, index: int, variables: bool) -> Statement:
     return Statement(
         index=index,
         allows=allows,
-        actions=tuple(read_wildcards(text.lower()) for text in _texts(content[action], f"{where}.{action}")),
+        actions=_texts(content[action], f"{where}.{action}"),
         is_not_action=action == "NotAction",
-        resources=_resources(content[resource], f"{where}.{resource}", variables) if resource else None,
+        resources=_texts(content[resource], f"{where}.{resource}") if resource else None,
         is_not_resource=resource == "NotResource",
         principals=_principals(content[principal], f"{where}.{principal}") if principal else None,
         is_not_principal=principal == "NotPrincipal",
         conditions=_conditions(content["Condition"], f"{where}.Condition", variables) if "Condition" in content else (),
+        variables=variables,
     )
 
 
@@ -156,17 +179,12 @@ def _one_of(content: Mapping[str, Any], name: str, where: str) -> str | None:
     return found[0] if found else None
 
 
-def _texts(content: Any, where: str) -> list[str]:
+def _texts(content: Any, where: str) -> tuple[str, ...]:
     """One string, or a list of strings."""
-    if isinstance(content, str):
-        return [content]
-    if not isinstance(content, list) or not all(isinstance(text, str) for text in content):
+    texts = content if isinstance(content, list) else [content]
+    if not all(isinstance(text, str) for text in texts):
         raise PolicyError(f"{where} must be a string or a list of strings")
-    return content
-
-
-def _resources(content: Any, where: str, variables: bool) -> tuple[Pattern, ...]:
-    return tuple(read_resource(text, variables=variables) for text in _texts(content, where))
+    return tuple(texts)
 
 
 def _principals(content: Any, where: str) -> Principals:
@@ -200,6 +218,6 @@ def _conditions(content: Any, where: str, variables: bool) -> tuple[Condition, .
 def _values(content: Any, where: str) -> tuple[str, ...]:
     """Condition values: strings, numbers or booleans, single or in a list."""
     values = content if isinstance(content, list) else [content]
-    if not all(isinstance(value, str | int | float) for value in values):
+    if not all(isinstance(value, (str, int, float)) for value in values):
         raise PolicyError(f"{where} must be a string, a number, a boolean or a list of them")
     return tuple(value if isinstance(value, str) else json.dumps(value) for value in values)
