@@ -64,7 +64,7 @@ def render(logits: Logits, classes: Sequence[str], form: Form) -> str:
 
 def _best(accept: str) -> Form:
     """The supported type with the highest quality; of equal ones the first. A wildcard means the first of
-    MEDIA_TYPES."""
+    MEDIA_TYPES that fits it."""
     best: tuple[float, Form] | None = None
     for part in accept.split(",") if accept.strip() else ["*/*"]:
         name, _, rest = part.strip().partition(";")
