@@ -139,11 +139,11 @@ def _bool(value: str, _variables: bool) -> Test:
 
 
 def _binary_equals(value: str, _variables: bool) -> Test:
-    wanted = _bytes(value)
-    return lambda text, _context: wanted is not None and _bytes(text) == wanted
+    wanted = read_bytes(value)
+    return lambda text, _context: wanted is not None and read_bytes(text) == wanted
 
 
-def _bytes(text: str) -> bytes | None:
+def read_bytes(text: str) -> bytes | None:
     """The bytes that a text in base 64 stands for, or None."""
     try:
         return base64.b64decode(text, validate=True)
@@ -152,9 +152,8 @@ def _bytes(text: str) -> bytes | None:
 
 
 def _ip_address(value: str, _variables: bool) -> Test:
-    try:
-        network = ipaddress.ip_network(value, strict=False)
-    except ValueError:
+    network = read_network(value)
+    if network is None:
         return _nothing_fits
 
     def is_in_network(text: str, _context: Context) -> bool:
@@ -166,7 +165,16 @@ def _ip_address(value: str, _variables: bool) -> Test:
     return is_in_network
 
 
-def _number(text: str) -> Decimal | None:
+def read_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The addresses of a range, or the one address, that a text names, or None."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def read_number(text: str) -> Decimal | None:
+    """The number that a text stands for, or None."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -174,8 +182,8 @@ def _number(text: str) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _date(text: str) -> Decimal | None:
-    """Seconds since 1970, from a date of ISO 8601 (UTC, if it names no zone) or from such seconds."""
+def read_date(text: str) -> Decimal | None:
+    """Seconds since 1970, from a date of ISO 8601 (UTC, if it names no zone) or from such seconds; or None."""
     if re.fullmatch(r"\d{4}(-\d{2})?", text):  # a year or a month, which fromisoformat does not know
         text += "-01" if "-" in text else "-01-01"
     try:
@@ -183,7 +191,7 @@ def _date(text: str) -> Decimal | None:
     except ValueError:
         return None
     if date is None:
-        return _number(text)
+        return read_number(text)
     return Decimal(str((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()))
 
 
@@ -207,16 +215,16 @@ _POSITIVE: Mapping[str, MakeTest] = {
     "StringEquals": _string_equals,
     "StringEqualsIgnoreCase": _string_equals_ignore_case,
     "StringLike": _string_like,
-    "NumericEquals": _comparison(_number, operator.eq),
-    "NumericLessThan": _comparison(_number, operator.lt),
-    "NumericLessThanEquals": _comparison(_number, operator.le),
-    "NumericGreaterThan": _comparison(_number, operator.gt),
-    "NumericGreaterThanEquals": _comparison(_number, operator.ge),
-    "DateEquals": _comparison(_date, operator.eq),
-    "DateLessThan": _comparison(_date, operator.lt),
-    "DateLessThanEquals": _comparison(_date, operator.le),
-    "DateGreaterThan": _comparison(_date, operator.gt),
-    "DateGreaterThanEquals": _comparison(_date, operator.ge),
+    "NumericEquals": _comparison(read_number, operator.eq),
+    "NumericLessThan": _comparison(read_number, operator.lt),
+    "NumericLessThanEquals": _comparison(read_number, operator.le),
+    "NumericGreaterThan": _comparison(read_number, operator.gt),
+    "NumericGreaterThanEquals": _comparison(read_number, operator.ge),
+    "DateEquals": _comparison(read_date, operator.eq),
+    "DateLessThan": _comparison(read_date, operator.lt),
+    "DateLessThanEquals": _comparison(read_date, operator.le),
+    "DateGreaterThan": _comparison(read_date, operator.gt),
+    "DateGreaterThanEquals": _comparison(read_date, operator.ge),
     "Bool": _bool,
     "BinaryEquals": _binary_equals,
     "IpAddress": _ip_address,

@@ -92,7 +92,7 @@ class ArnPattern:
 @lru_cache(maxsize=8192)
 def read_wildcards(text: str) -> Runs:
     """The runs of a text without variables."""
-    return tuple(tuple(run.split("?")) for run in text.split("*"))
+    return tuple([tuple(run.split("?")) if "?" in run else (run,) for run in text.split("*")])
 
 
 def read_pattern(text: str, *, wildcards: bool, variables: bool) -> Pattern:
