@@ -124,7 +124,8 @@ class FakeContainer:
 
 class FakeRuntime:
     """Runs Python functions as images. `behaviours`: what each image, by its short name such as `trainer`, does.
-    `started` are the specs of all containers so far, for a test to compare. `supervisor` None: one of its own."""
+    `started` are the specs and `containers` the containers of all starts so far, for a test to compare. `supervisor`
+    None: one of its own."""
 
     def __init__(self, behaviours: Mapping[str, Behaviour], supervisor: Supervisor | None = None) -> None:
         self.behaviours = dict(behaviours)
