@@ -69,6 +69,7 @@ def test_only_one_place_of_the_plugin_knows_a_package(package: str, importers: s
 DIRECTIONS = {
     "core": (),
     "settings": (),
+    "access": ("core",),
     "aws": ("core",),
     "runtime": ("core", "settings"),
     "api": ("core",),
@@ -78,7 +79,7 @@ DIRECTIONS = {
     "functions": ("core", "runtime", "settings"),
     "registry": ("core", "api", "runtime", "settings"),
     "app": ("core", "api", "aws", "runtime", "jobs", "training", "hosting", "registry", "settings"),
-    "adapters": ("core", "api", "runtime", "functions", "registry", "app", "settings"),
+    "adapters": ("core", "access", "api", "aws", "runtime", "functions", "registry", "app", "settings"),
 }
 
 
