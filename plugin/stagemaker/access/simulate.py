@@ -184,7 +184,7 @@ def _read(policy: SourcePolicy) -> Policy:
 def _context(entries: Sequence[Mapping[str, Any]]) -> Context:
     values: dict[str, str | Sequence[str]] = {}
     for entry in entries:
-        name, texts = entry.get("ContextKeyName"), entry.get("ContextKeyValues") or ()
+        name, texts = entry.get("ContextKeyName"), entry.get("ContextKeyValues") or []
         if not name:
             raise _invalid("An entry of ContextEntries has no ContextKeyName")
         type_name = entry.get("ContextKeyType", "string")
