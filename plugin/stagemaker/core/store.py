@@ -108,7 +108,7 @@ class MemoryStore:
 
     def put(self, ref: Ref, record: Record) -> Record:
         """Create or replace the record."""
-        frozen = MappingProxyType({str(key): _json(value, str(key)) for key, value in record.items()})
+        frozen = MappingProxyType(_json(record, ""))
         with self.lock:
             owner = self._refs.setdefault(ref.arn, ref)
             if owner != ref:
@@ -171,7 +171,7 @@ def _json(value: Any, path: str) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: _json(item, f"{path}.{key}") for key, item in value.items()}
+        return {key: _json(item, f"{path}.{key}" if path else key) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_json(item, f"{path}[{index}]") for index, item in enumerate(value)]
-    raise TypeError(f"A record holds only JSON, but {path} is {value!r} ({type(value).__name__}).")
+    raise TypeError(f"A record holds only JSON, but {path or 'it'} is {value!r} ({type(value).__name__}).")

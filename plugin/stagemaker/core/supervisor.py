@@ -91,9 +91,14 @@ class Supervisor:
         return thread
 
     def own(self, close: Callable[[], object]) -> None:
-        """Have `close` called at the end, when no task is left; what was owned last is closed first."""
+        """Have `close` called at the end, when no task is left; what was owned last is closed first. Once `close` has
+        begun, it is called at once."""
         with self._lock:
-            self._owned.append(close)
+            closing = self.closing
+            if not closing:
+                self._owned.append(close)
+        if closing:
+            self._guard(close)
 
     def threads(self) -> list[str]:
         """The names of the threads that run now, for people and tests."""

@@ -219,3 +219,10 @@ def test_starts_from_many_threads_end_all(supervisor: Supervisor) -> None:
         supervisor.close()
         assert {each.result(LONG_S) for each in starts} <= {"started", "ServiceUnavailable"}
     assert supervisor.threads() == []
+
+
+def test_what_is_owned_too_late_is_closed_at_once() -> None:
+    supervisor, closed = Supervisor(), list[str]()
+    supervisor.close()
+    supervisor.own(lambda: closed.append("late"))
+    assert closed == ["late"]
