@@ -50,7 +50,8 @@ class ComposeHost:
         stays: bool,  # noqa: ARG002 - a container outlives the command that started it, and `stop` ends it
         held: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> RunningStack:
-        """As Host says: up, and healthy. `stays` changes nothing, since containers always stay."""
+        """Start the containers, and wait until they are healthy. They stay, whatever `stays` says. Raises StepFailed;
+        then, as after every exception, nothing is left."""
         begun = False
         try:
             with locked(self.paths.state / f"lock-{self.project}"):
@@ -94,7 +95,8 @@ class ComposeHost:
         return bool(before or left)
 
     def check_loopback(self) -> list[str]:
-        """As Host says; read from what the engine publishes for each container."""
+        """The addresses that the engine publishes for the stack's containers. Raises StepFailed if one is not of
+        loopback."""
         found = set()
         for container in [
             *docker.listed("container", *self._members()),
@@ -116,7 +118,8 @@ class ComposeHost:
         return ()
 
     def follow_log(self) -> int | None:
-        """As Host says, of all the stack's containers, those that have ended too."""
+        """Show the log of the stack's containers, those that have ended too. The exit code; None where there is none.
+        Raises StepFailed where no engine answers."""
         docker.require_engine()
         if not docker.listed("container", *self._members()):
             return None

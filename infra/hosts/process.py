@@ -97,7 +97,8 @@ class ProcessHost:
     def start(
         self, port: int, *, stays: bool, held: Callable[[], AbstractContextManager[None]] = nullcontext
     ) -> RunningStack:
-        """As Host says. Without `stays` it dies with this process, even when this is killed."""
+        """Start LocalStack, and wait until it answers. Without `stays` it dies with this process, even when this is
+        killed. Raises StepFailed; then, as after every exception, nothing is left."""
         begun = False
         try:
             with locked(self.paths.state / "lock"):
@@ -135,7 +136,8 @@ class ProcessHost:
         return record is not None
 
     def check_loopback(self) -> list[str]:
-        """As Host says; read from the kernel's tables of sockets."""
+        """The addresses that its processes listen on, by the kernel's tables. Raises StepFailed if one is not of
+        loopback."""
         record = self._alive()
         found = sorted(processes.listening(processes.family(record.process))) if record else []
         if outside := [f"{host}:{port}" for host, port in found if not ipaddress.ip_address(host).is_loopback]:
@@ -153,7 +155,7 @@ class ProcessHost:
             return ()
 
     def follow_log(self) -> int | None:
-        """As Host says; None when nothing runs."""
+        """Show LocalStack's log until it ends. The exit code; None when it does not run."""
         record = self._alive()
         if record is None:
             return None
