@@ -86,7 +86,7 @@ class Condition:
 
     @property
     def context_keys(self) -> list[str]:
-        """The keys that the request must have, as the policy writes them; of a variable, in lower case."""
+        """The keys that it compares and those of its variables without a default, as the policy writes them."""
         takes_variables = self.operator.name.startswith(("String", "Arn")) and self.variables
         texts = [text for text in self.values if "${" in text] if takes_variables else []
         inside = [key for text in texts for key in read_pattern(text, wildcards=True, variables=True).variables]

@@ -33,7 +33,7 @@ class Wildcard(Enum):
 
 @dataclass(frozen=True)
 class Variable:
-    """`${key}` or `${key, 'default'}`; the key is in lower case."""
+    """`${key}` or `${key, 'default'}`; the key as the policy writes it."""
 
     key: str
     default: str | None
@@ -192,12 +192,12 @@ def _variable(inside: str) -> str | Variable:
     if inside in ("*", "?", "$"):
         return inside
     match = _VARIABLE.fullmatch(inside.strip())
-    return Variable(match[1].lower(), match[2]) if match else f"${{{inside}}}"
+    return Variable(match[1], match[2]) if match else f"${{{inside}}}"
 
 
 def _value(part: str | Wildcard | Variable, context: Context) -> str | None:
     """A plain text itself; the value of a variable. A key that can have several values is no variable."""
     if isinstance(part, Variable):
-        found = context.get(part.key)
+        found = context.get(part.key.lower())
         return found if isinstance(found, str) else part.default
     return part if isinstance(part, str) else part.value
