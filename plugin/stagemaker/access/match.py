@@ -19,7 +19,7 @@ type Run = tuple[str, ...]
 type Runs = tuple[Run, ...]
 
 _PLAIN_PART = re.compile(r"(?P<wildcard>[*?])|[^*?]+")
-_PART = re.compile(r"\$\{(?P<inside>[^}]*)\}|(?P<wildcard>[*?])|[^*?$]+|\$")
+_PART = re.compile(r"\$\{(?P<inside>[^{}]*)\}|(?P<wildcard>[*?])|[^*?$]+|\$")
 _VARIABLE = re.compile(r"([^\s,'{}]+)\s*(?:,\s*'([^']*)')?")
 _COLON = re.compile(r":(?![^{}]*\})")  # but for those in the names of variables
 

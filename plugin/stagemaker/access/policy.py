@@ -160,9 +160,9 @@ def _statement(content: Any, index: int, variables: bool) -> Statement:
     return Statement(
         index=index,
         allows=allows,
-        actions=_texts(content[action], f"{where}.{action}"),
+        actions=_texts(content, action, where),
         is_not_action=action == "NotAction",
-        resources=_texts(content[resource], f"{where}.{resource}") if resource else None,
+        resources=_texts(content, resource, where) if resource else None,
         is_not_resource=resource == "NotResource",
         principals=_principals(content[principal], f"{where}.{principal}") if principal else None,
         is_not_principal=principal == "NotPrincipal",
@@ -173,17 +173,18 @@ def _statement(content: Any, index: int, variables: bool) -> Statement:
 
 def _one_of(content: Mapping[str, Any], name: str, where: str) -> str | None:
     """Which of an element and its negation a statement has."""
-    found = [element for element in (name, f"Not{name}") if element in content]
-    if len(found) == 2:
-        raise PolicyError(f"{where} has both {name} and Not{name}")
-    return found[0] if found else None
+    negation = "Not" + name
+    if name in content and negation in content:
+        raise PolicyError(f"{where} has both {name} and {negation}")
+    return name if name in content else negation if negation in content else None
 
 
-def _texts(content: Any, where: str) -> tuple[str, ...]:
-    """One string, or a list of strings."""
-    texts = content if isinstance(content, list) else [content]
+def _texts(content: Mapping[str, Any], element: str, where: str) -> tuple[str, ...]:
+    """The one string, or the list of strings, of an element; nothing if it is absent."""
+    found = content.get(element, [])
+    texts = found if isinstance(found, list) else [found]
     if not all(isinstance(text, str) for text in texts):
-        raise PolicyError(f"{where} must be a string or a list of strings")
+        raise PolicyError(f"{where}.{element} must be a string or a list of strings")
     return tuple(texts)
 
 
@@ -194,8 +195,7 @@ def _principals(content: Any, where: str) -> Principals:
         raise PolicyError(f"{where} must be '*' or an object")
     if unknown := content.keys() - {"AWS", "Service", "Federated", "CanonicalUser"}:
         raise PolicyError(f"{where} has the unknown element {min(unknown)}")
-    names = _texts(content.get("AWS", []), f"{where}.AWS")
-    services = _texts(content.get("Service", []), f"{where}.Service")
+    names, services = _texts(content, "AWS", where), _texts(content, "Service", where)
     arns = [f"arn:aws:iam::{name}:root" if name.isdecimal() else name for name in names]
     return Principals("*" in names, frozenset(arns), frozenset(services))
 
@@ -211,13 +211,13 @@ def _conditions(content: Any, where: str, variables: bool) -> tuple[Condition, .
         if not isinstance(keys, dict):
             raise PolicyError(f"{where}.{name} must be an object")
         for key, values in keys.items():
-            conditions.append(Condition(operator, key, _values(values, f"{where}.{name}.{key}"), variables))
+            conditions.append(Condition(operator, key, _values(values, where, name, key), variables))
     return tuple(conditions)
 
 
-def _values(content: Any, where: str) -> tuple[str, ...]:
+def _values(content: Any, *where: str) -> tuple[str, ...]:
     """Condition values: strings, numbers or booleans, single or in a list."""
     values = content if isinstance(content, list) else [content]
     if not all(isinstance(value, (str, int, float)) for value in values):
-        raise PolicyError(f"{where} must be a string, a number, a boolean or a list of them")
-    return tuple(value if isinstance(value, str) else json.dumps(value) for value in values)
+        raise PolicyError(f"{'.'.join(where)} must be a string, a number, a boolean or a list of them")
+    return tuple([value if isinstance(value, str) else json.dumps(value) for value in values])
