@@ -13,6 +13,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.patterns import matches
 
 _SURROGATES = r"\uD800\uDC00-\uDBFF\uDFFF"
 MATCH_S = 0.5
@@ -62,16 +63,8 @@ def _broken(shape: Shape, value: Any) -> Iterator[str]:
     if shape.type_name == "string":
         if limits.get("enum") and value not in limits["enum"]:
             yield f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
-        if "pattern" in limits and not too_long and not _matches(limits["pattern"], value):
+        if "pattern" in limits and not too_long and not matches(compiled(limits["pattern"]), value, MATCH_S):
             yield f"Member must satisfy regular expression pattern: {limits['pattern']}"
-
-
-def _matches(pattern: str, value: str) -> bool:
-    """False too when it takes too long to say: some of AWS's patterns take time that doubles with each character."""
-    try:
-        return compiled(pattern).fullmatch(value, timeout=MATCH_S) is not None
-    except TimeoutError:
-        return False
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]  # unlike re it can be told to give up, and lets other threads run
 
 from stagemaker.core.errors import validation_error
+from stagemaker.core.patterns import TooSlow, within
 
 MATCHED_CHARS, MATCH_S = 4096, 0.1  # of a line, against a caller's regex that backtracks for ever
 
@@ -36,9 +37,9 @@ def measured(metrics: Sequence[Metric], line: str) -> Iterator[tuple[str, float]
     """Name and value of each metric that the line tells; CloudWatch takes neither NaN nor infinity."""
     for each in metrics:
         try:
-            found = each.regex.search(line[:MATCHED_CHARS], timeout=MATCH_S, concurrent=True)
+            found = within(each.regex.search, line[:MATCHED_CHARS], MATCH_S)
             value = float(found.group(1)) if found else None
-        except (TimeoutError, TypeError, ValueError):  # or the group took no part in the match, or is no number
+        except (TooSlow, TypeError, ValueError):  # or the group took no part in the match, or is no number
             continue
         if value is not None and math.isfinite(value):
             yield each.name, value
