@@ -218,7 +218,7 @@ def test_one_of_two_that_loses_its_network_costs_only_the_calls_that_it_had(
             engine.disconnect_container_from_network(cut_off, hosting.engine.network)
         until(lambda: hosting.current() == 1, "it is late")
         load.wait_for_more(10 * CALLERS)
-        hosting.wait_for_line("it did not answer GET /ping in time")
+        hosting.wait_for_line("it did not answer GET /ping with 200 in time")
         hosting.clock.now += 1
         until(lambda: hosting.current() == 2, "another in its place")
         load.wait_for_more(10 * CALLERS)

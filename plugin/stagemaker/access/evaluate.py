@@ -70,7 +70,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Decision:
-    """The outcome, the statements that led to it, and for an implicit deny the policies in which an Allow lacks."""
+    """The outcome, the statements that led to it, and for an implicit deny the policies that would have to allow."""
 
     outcome: Outcome
     matches: tuple[Match, ...]
@@ -115,13 +115,20 @@ def _lacking(request: AccessRequest, policies: Policies, allowing: set[Source], 
 def _matches(request: AccessRequest, policies: Policies) -> Iterator[Match]:
     """The statements that apply, of all policies."""
     for index, policy in enumerate(policies.identity):
-        yield from (Match(Source.IDENTITY, index, statement) for statement in _applying(request, policy))
+        yield from _attached(request, Source.IDENTITY, index, policy)
     for source, limit in ((Source.BOUNDARY, policies.boundary), (Source.SESSION, policies.session)):
         if limit is not None:
-            yield from (Match(source, 0, statement) for statement in _applying(request, limit))
+            yield from _attached(request, source, 0, limit)
     for source, granting in ((Source.RESOURCE, policies.resource), (Source.TRUST, policies.trust)):
         if granting is not None:
             yield from _granting(request, source, granting, has_boundary=policies.boundary is not None)
+
+
+def _attached(request: AccessRequest, source: Source, index: int, policy: Policy) -> Iterator[Match]:
+    """The statements that apply of a policy of the principal. There, a statement with a Principal element is invalid."""
+    for statement in _applying(request, policy):
+        if statement.principals is None:
+            yield Match(source, index, statement)
 
 
 def _granting(request: AccessRequest, source: Source, policy: Policy, *, has_boundary: bool) -> Iterator[Match]:
@@ -148,4 +155,5 @@ def _grant(statement: Statement, principal: Principal, has_boundary: bool) -> Gr
 
 
 def _applying(request: AccessRequest, policy: Policy) -> list[Statement]:
+    """The statements about the action and the resource whose conditions hold."""
     return policy.applying(request.action.lower(), request.resource_arn, request.context)

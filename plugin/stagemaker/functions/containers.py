@@ -15,7 +15,7 @@ from stagemaker.core.supervisor import Supervisor
 from stagemaker.functions.exchange import Exchange
 from stagemaker.functions.program import TASK_ROOT, Function
 from stagemaker.functions.runtime_api import RuntimeApi
-from stagemaker.runtime.contract import Container, ContainerSpec, Exit
+from stagemaker.runtime.contract import Container, ContainerSpec, Exit, Mount
 
 _DRAIN_S = 1.0  # far longer than an engine takes under load; a function that broke its terminal costs this
 
@@ -121,8 +121,8 @@ def function_spec(function: Function, zip_image: str, api: str) -> ContainerSpec
     image = function.image
     if image is None:
         environment = {**spec.environment, "LAMBDA_TASK_ROOT": TASK_ROOT, "_HANDLER": function.handler}
-        folders = {TASK_ROOT: function.code} if function.code else {}
-        return replace(spec, environment=environment, folders=folders, working_directory=TASK_ROOT)
+        mounts = (Mount(TASK_ROOT, function.code, writable=False),) if function.code else ()
+        return replace(spec, environment=environment, mounts=mounts, working_directory=TASK_ROOT)
     return replace(
         spec,
         image=image.name,

@@ -14,6 +14,8 @@ from stagemaker.hosting.model_data import BadModelData, fetch_model
 from stagemaker.hosting.targets import Targets
 from stagemaker.runtime.hardware import sentence
 
+LOOK_AGAIN_S = 1.0  # (ours) should a change not be told
+
 
 class FleetFailed(Exception):
     """The fleet cannot be what its targets say; the message is the endpoint's FailureReason."""
@@ -46,7 +48,7 @@ class Fleet:
     def settled(self) -> bool:
         """Whether it is what its targets say: each instance in service or given up, and none on its way out."""
         return all(instance.ended.is_set() for instance in self._retired) and all(
-            len(instances) == self._targets[name].count and all(i.in_service or i.lost is not None for i in instances)
+            len(instances) == self._targets[name].count and all(i.in_service or self._given_up(i) for i in instances)
             for name, instances in self._instances.items()
         )
 
@@ -76,13 +78,13 @@ class Fleet:
     def cancel(self, *, drain: bool = False) -> None:
         """Make the owner stop the fleet. It takes no new requests; those that it has are answered first with `drain`. A
         second call may only hurry it."""
-        self._drain = drain
+        self._drain = drain and (self._drain or not self.cancelled)
         self._cancelled.set()
         for instance in self._all():
             instance.retire(drain=drain)
         self._changed.set()
 
-    def wait(self, timeout_s: float | None = None) -> None:
+    def wait(self, timeout_s: float = LOOK_AGAIN_S) -> None:
         """Until something has changed since the last call: the targets, an instance, or whether it is cancelled."""
         self._changed.wait(timeout_s)
         self._changed.clear()
@@ -148,10 +150,14 @@ class Fleet:
 
     def _report_lost(self, name: str, instances: Sequence[Instance]) -> None:
         lost = [instance for instance in instances if instance.lost is not None]
-        new = [instance for instance in lost if not instance.has_served and instance not in self._reported]
+        new = [instance for instance in lost if not self._given_up(instance)]
         self._reported.update(new)
         if new or (lost and len(lost) == len(instances)):
             raise FleetFailed(self._unhealthy(name, (new or lost)[0].lost or ""))
+
+    def _given_up(self, instance: Instance) -> bool:
+        """Whether it is lost, and nobody has to be told."""
+        return instance.lost is not None and (instance.has_served or instance in self._reported)
 
     def _make(self, variant: VariantLayout, layout: InstanceLayout) -> Instance:
         def credentials() -> Mapping[str, str]:

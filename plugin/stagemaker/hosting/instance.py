@@ -202,7 +202,7 @@ class Instance:
             return
         self._stop(REPLACED_GRACE_S)
         self._forgive_restarts()
-        late = f"it did not answer GET /ping in time {self._late_answers} times in a row"
+        late = f"it did not answer GET /ping with 200 in time {self._late_answers} times in a row"
         self._restart_later("its server refuses connections" if ping is Ping.REFUSED else late)
 
     def _ping(self, container: Container) -> Ping:

@@ -138,8 +138,8 @@ def _variant(fleet: Fleet, name: str | None) -> VariantLayout:
 
 
 def _none_healthy(variant: VariantLayout) -> ApiError:
-    sentence = f"No container of production variant {variant.name} is healthy: they are being restarted."
-    return ApiError("ServiceUnavailable", sentence, 503)
+    why = "they are being restarted, or are too late with their answer to GET /ping"
+    return ApiError("ServiceUnavailable", f"No container of production variant {variant.name} is healthy: {why}.", 503)
 
 
 def _ask(

@@ -1,7 +1,7 @@
 """Pure: how many instances and which share of the requests each variant of an endpoint is to have.
 
-The targets live in the endpoint's record, so that whoever changes them there, an operation or a scaling policy, has
-nothing else to do: the fleets follow the record.
+The targets live in the endpoint's record and nowhere else: who changes them there has nothing more to do, since the
+fleets follow the record.
 """
 
 from collections.abc import Mapping, Sequence

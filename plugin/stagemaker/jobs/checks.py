@@ -1,6 +1,6 @@
 """What is looked up in the machine and the caller's account before a job is taken."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,10 @@ class Checks:
     def hardware(self, instance_type: str, hosts: int) -> None:
         """The runtime can give so many hosts of this type."""
         self._runtime.check_hardware(instance_type, hosts)
+
+    def mounts(self, targets: Iterable[str]) -> None:
+        """The runtime can show folders at these paths of a container."""
+        self._runtime.check_mounts(targets)
 
     def role(self, role_arn: str) -> None:
         """It exists and trusts SageMaker."""

@@ -20,8 +20,8 @@ class HostLogs(Protocol):
     def on_line(self, host: str, line: str) -> None:
         """A line of its output."""
 
-    def begin(self, host: str, hardware: str) -> None:
-        """It has started, on this hardware."""
+    def begin(self, host: str, hardware: str, notes: Sequence[str]) -> None:
+        """It has started, on this hardware; `notes` are sentences for its first lines."""
 
 
 class Hosts:
@@ -47,7 +47,7 @@ class Hosts:
                 sentence = f"{spec.host} could not be started: {error.message}"
                 raise ApiError(error.code, sentence, error.status) from error
             self._containers.append(container)
-            logs.begin(spec.host, container.hardware)
+            logs.begin(spec.host, container.hardware, container.notes)
         return {container.spec.host: container.hardware for container in self._containers}
 
     def follow(self, deadline_s: float, on_tick: Callable[[], None]) -> End:

@@ -1,7 +1,7 @@
 """A job that runs, as its kind's `work` sees it: plan, folder, signals, and the ways to tell its progress."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -73,6 +73,7 @@ class Job[Plan]:
         self.account, self.clock = context.account, context.clock
         self._kind, self._context = kind, context
         self._attempt: Attempt | None = None
+        self._host_logs: _HostLogs | None = None
 
     @property
     def record(self) -> Record:
@@ -106,8 +107,14 @@ class Job[Plan]:
         number = self._attempt.number + 1 if self._attempt else 1
         signals, context = Signals(self.signals), self._context
         hosts = Hosts(context.runtime, signals, self.clock, context.supervisor)
-        self._attempt = Attempt(number, signals, hosts, _HostLogs(self, on_line), self.clock)
+        self._host_logs = _HostLogs(self, on_line)
+        self._attempt = Attempt(number, signals, hosts, self._host_logs, self.clock)
         return self._attempt
+
+    def say(self, host: str, sentence: str) -> None:
+        """Write a line of ours into the log of a host of the last attempt."""
+        if self._host_logs is not None:
+            self._host_logs.say(host, sentence)
 
     def interrupt(self) -> bool:
         """End the attempt that runs, if there is one, with its grace period; whether there was one."""
@@ -173,9 +180,13 @@ class _HostLogs:
         """The host is about to start."""
         self._hosts[host] = HardwareLog(host, self._job.log(host))
 
-    def begin(self, host: str, hardware: str) -> None:
-        """It has started, on this hardware."""
-        self._hosts[host].begin(hardware)
+    def begin(self, host: str, hardware: str, notes: Sequence[str]) -> None:
+        """It has started, on this hardware; `notes` are sentences for its first lines."""
+        self._hosts[host].begin(hardware, notes)
+
+    def say(self, host: str, sentence: str) -> None:
+        """A line of ours, once the host is open."""
+        self._hosts[host].line(f"Stagemaker: {sentence}")
 
     def on_line(self, host: str, line: str) -> None:
         """A line of its output."""

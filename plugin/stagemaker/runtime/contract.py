@@ -3,16 +3,25 @@
 `tests/contract/test_runtime.py` runs one suite over all of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from stagemaker.core.errors import ApiError
 
+BASE = "/opt/ml"  # where SageMaker's folders are in a container
+
 
 class ImageRefused(ApiError):
     """The runtime cannot run this image; the message is a sentence that says what to do about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
+class MountRefused(ApiError):
+    """The runtime cannot show a folder at this place of a container; the message says what to do about it."""
 
     def __init__(self, message: str) -> None:
         super().__init__("ValidationException", message)
@@ -26,21 +35,37 @@ class HardwareRefused(ApiError):
 
 
 @dataclass(frozen=True)
+class Mount:
+    """A folder of ours that a container sees at `target`, an absolute path: what its image has there is hidden. The
+    caller creates the folder and deletes it."""
+
+    target: str
+    folder: Path
+    writable: bool = True
+
+
+def mounts_below_base(base_dir: Path, names: Iterable[str]) -> tuple[Mount, ...]:
+    """Each of `names`, a folder in `base_dir`, at its place below BASE."""
+    return tuple(Mount(f"{BASE}/{name}", base_dir / name) for name in names)
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """What to run: a value, so that a test compares it without running anything."""
 
     name: str  # unique among what runs now, such as "my-job-algo-1"
     image: str  # as the caller of the API gave it
     command: tuple[str, ...]  # ("train",) or ("serve",); may be empty beside an entry point
-    base_dir: Path | None  # a folder of ours that the container sees as /opt/ml; the caller creates and deletes it
-    environment: Mapping[str, str] = field(default_factory=dict)
+    base_dir: Path | None  # a folder of ours that stands for BASE where there are no mounts: in a process
+    environment: Mapping[str, str] = field(default_factory=dict)  # names that the runtime sets itself are not taken
     serves: bool = False  # it listens for HTTP on the port that SAGEMAKER_BIND_TO_PORT, set by the runtime, says
     entrypoint: tuple[str, ...] | None = None  # in place of the image's own
     host: str = ""  # its own name of itself, such as "algo-1"
     group: str = ""  # containers of one group find each other by `host`, and nobody else finds them so
     instance_type: str = ""  # such as "ml.g5.xlarge": whether it gets a GPU, and, where asked, how much CPU and memory
     memory_mb: int = 0  # more than this ends it; 0: as the instance type says
-    folders: Mapping[str, Path] = field(default_factory=dict)  # absolute path in the container -> ours, read-only
+    mounts: tuple[Mount, ...] = ()  # nothing else of the image is hidden; those below BASE lie in `base_dir` just so
+    notes: tuple[str, ...] = ()  # sentences for people, such as what of the caller's wishes is not taken
     working_directory: str = ""  # in place of the image's own
     function: bool = False  # as Lambda runs one: a user without rights, nothing writable but /tmp, output in order
 
@@ -88,6 +113,10 @@ class Container(Protocol):
         """What it runs on, for people: "CPU", "1 GPU", or why it has no GPU though its instance type has one."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """The spec's, and the runtime's own: what of the spec it did not take. For the first lines of a log."""
+
+    @property
     def running(self) -> bool:
         """Whether its program runs, as far as is known. False some time before `poll` tells of the end: from then on
         `address` may be another container's."""
@@ -109,6 +138,9 @@ class Runtime(Protocol):
     def check_image(self, image: str, entrypoint: tuple[str, ...] | None = None, command: tuple[str, ...] = ()) -> None:
         """Raise ImageRefused when `start` could not run this image, or not with this entry point and command. Called
         when a job or a model is created."""
+
+    def check_mounts(self, targets: Iterable[str]) -> None:
+        """Raise MountRefused when `start` could not show folders at these absolute paths."""
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:
         """Raise HardwareRefused when `start` could not give so many hosts of this type, or not find each other."""

@@ -7,7 +7,7 @@ It keeps the same contract as the others, and the same suite says so. Use it as
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,13 +29,17 @@ class FakeProgram:
 
     def __init__(self, spec: ContainerSpec, address: tuple[str, int] | None, on_line: Callable[[str], None]) -> None:
         self.spec = spec
-        self.base = spec.base_dir or Path()  # what a container sees as /opt/ml
+        self.base = spec.base_dir or Path()  # as in a process
         self.address = address
         self.handles_sigterm = False  # when True, SIGTERM only makes `sleep` return True
         self._on_line, self._splitter = on_line, LineSplitter()
         self._changed = threading.Condition()
         self._signals: set[int] = set()
         self._told = False  # that SIGTERM came
+
+    def path(self, target: str) -> Path:
+        """The folder that a container would see at `target`. KeyError when nothing is mounted there."""
+        return {mount.target: mount.folder for mount in self.spec.mounts}[target]
 
     def say(self, line: str) -> None:
         """Write a line of output."""
@@ -88,7 +92,7 @@ class FakeContainer:
     hardware = "nothing: it is a fake"
 
     def __init__(self, program: FakeProgram, behaviour: Behaviour, cleanup: ExitStack, supervisor: Supervisor) -> None:
-        self.spec, self.address = program.spec, program.address
+        self.spec, self.address, self.notes = program.spec, program.address, program.spec.notes
         self._program, self._behaviour, self._cleanup = program, behaviour, cleanup
         self._end: Future[Exit] = Future()
         supervisor.follow(f"fake {self.spec.name}", self._run)
@@ -145,14 +149,17 @@ class FakeRuntime:
         if image_name(image) not in self.behaviours:
             raise ImageRefused(needs_docker(image, sorted(self.behaviours, reverse=True)))
 
+    def check_mounts(self, targets: Iterable[str]) -> None:
+        """Every path is a good one."""
+
     def check_hardware(self, instance_type: str, hosts: int) -> None:
         """Every type and number is given."""
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
         """Run the behaviour of the spec's image."""
         self.check_image(spec.image)
-        if spec.base_dir and not spec.base_dir.is_dir():
-            raise ApiError("InternalFailure", f"The folder {spec.base_dir} does not exist.", 500)
+        if not all(folder.is_dir() for folder in (spec.base_dir or Path(), *(mount.folder for mount in spec.mounts))):
+            raise ApiError("InternalFailure", "A folder of the container does not exist.", 500)
         with self._lock, ExitStack() as undo:
             if self._closed or self._supervisor.closing:
                 raise shutting_down()

@@ -1,7 +1,7 @@
 """What hardware containers got, said where people look: in the first line of a log, in the description of a job."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 
 def sentence(hardware: Mapping[str, str]) -> str:
@@ -28,9 +28,10 @@ class HardwareLog:
             else:
                 self._held.append(line)
 
-    def begin(self, hardware: str) -> None:
-        """Write the first line, and all that waited. Once."""
+    def begin(self, hardware: str, notes: Iterable[str] = ()) -> None:
+        """Write the first line, a line for each of `notes`, and all that waited. Once."""
         with self._lock:
-            for line in (f"Stagemaker: {self._name} runs on {hardware}", *(self._held or [])):
+            first = [f"Stagemaker: {sentence}" for sentence in (f"{self._name} runs on {hardware}", *notes)]
+            for line in (*first, *(self._held or [])):
                 self._sink(line)
             self._held = None

@@ -8,7 +8,6 @@ from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.docker.hardware import GIB, Gpus, Limits
 
 PORT = 8080  # of the container's own address: the port of SageMaker's contract
-BASE = "/opt/ml"
 _PIDS = 4096
 _SHARED_BYTES = GIB  # of /dev/shm, through which DataLoader workers pass batches; the engine's own default is 64 MB
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_.-]+")
@@ -17,6 +16,11 @@ _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_.-]+")
 def engine_name(name: str, unique: str) -> str:
     """A valid name of a container or network: ours, the caller's, and what makes it unique."""
     return f"stagemaker-{_NOT_IN_A_NAME.sub('-', name)}-{unique}"
+
+
+def own_variables(spec: ContainerSpec) -> dict[str, str]:
+    """What the runtime sets in the environment, whatever the spec says."""
+    return {"SAGEMAKER_BIND_TO_PORT": str(PORT)} if spec.serves else {}
 
 
 def container_config(
@@ -32,7 +36,7 @@ def container_config(
 ) -> dict[str, Any]:
     """`network` is the only one that it is on, so that its eth0 is there. Other containers of a group find it by its
     host name. Its first process is the image's own program, without an init, as on AWS."""
-    environment = {**spec.environment, **({"SAGEMAKER_BIND_TO_PORT": str(PORT)} if spec.serves else {})}
+    environment = {**spec.environment, **own_variables(spec)}
     aliases = [spec.host] if spec.group and spec.host else []
     return {
         "Image": image,

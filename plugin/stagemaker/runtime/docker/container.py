@@ -41,12 +41,13 @@ class DockerContainer:
         ip: str,
         address: tuple[str, int] | None,
         hardware: str,
+        notes: tuple[str, ...],
         output: Frames | Terminal,
         on_line: Callable[[str], None],
         on_end: Callable[[], None],
         supervisor: Supervisor,
     ) -> None:
-        self.spec, self.ip, self.address, self.hardware = spec, ip, address, hardware
+        self.spec, self.ip, self.address, self.hardware, self.notes = spec, ip, address, hardware, notes
         self.running = True
         self._engine, self._id, self._output = engine, engine_id, output
         self._on_line, self._on_end = on_line, on_end

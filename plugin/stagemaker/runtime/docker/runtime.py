@@ -4,7 +4,7 @@ import hashlib
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from stagemaker.core.errors import ApiError, shutting_down
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, HardwareRefused, ImageRefused, Registry
-from stagemaker.runtime.docker.config import BASE, PORT, container_config, engine_name
+from stagemaker.runtime.docker.config import PORT, container_config, engine_name, own_variables
 from stagemaker.runtime.docker.container import DockerContainer
 from stagemaker.runtime.docker.engine import DEFAULT_URL, Engine, EngineError, EngineGone
 from stagemaker.runtime.docker.function import function_config
@@ -21,6 +21,7 @@ from stagemaker.runtime.docker.hardware import Gpus, gpus, lacks_gpu, limits, ma
 from stagemaker.runtime.docker.image_resolver import ImageResolver
 from stagemaker.runtime.docker.mounts import OwnContainer, Unreachable, identity, mount, own_container
 from stagemaker.runtime.docker.networks import Networks
+from stagemaker.runtime.variables import replaced
 from stagemaker.settings import DockerSettings
 
 LOG = logging.getLogger(__name__)
@@ -70,6 +71,9 @@ class DockerRuntime:
         """Refuse an image that neither our registry nor the engine has. ApiError 500 when the engine is silent."""
         with self._engine_errors(f"look up the image {image!r}"):
             self._images.check(image)
+
+    def check_mounts(self, targets: Iterable[str]) -> None:
+        """Any folder of a container can be one of ours."""
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any number of hosts is one engine's
         """Refuse a type with a GPU where one is required and the engine offers none."""
@@ -149,28 +153,27 @@ class DockerRuntime:
         self._run(spec, engine_id)
         ip = self._ip(engine_id) if spec.serves or spec.function else ""
         address = (ip or name, PORT) if spec.serves else None
+        notes = (*spec.notes, *replaced(spec.environment, own_variables(spec)))
         with self._changed:
             self._refuse_when_closed()
             container = self._running[name] = DockerContainer(
-                spec, self._engine, engine_id, ip=ip, address=address, hardware=hardware.text, output=output,
-                on_line=on_line, on_end=cleanup.close, supervisor=self._supervisor,
+                spec, self._engine, engine_id, ip=ip, address=address, hardware=hardware.text, notes=notes,
+                output=output, on_line=on_line, on_end=cleanup.close, supervisor=self._supervisor,
             )  # fmt: skip
         return container
 
     def _config(self, spec: ContainerSpec, image: str, network: str, hardware: Gpus) -> dict[str, Any]:
-        folders = {**({BASE: (spec.base_dir, False)} if spec.base_dir else {})}
-        folders |= {target: (folder, True) for target, folder in spec.folders.items()}
-        for folder, _ in folders.values():
-            if not folder.exists():
-                raise EngineError(f"the folder {folder} does not exist", 500)
+        for each in spec.mounts:
+            if not each.folder.exists():
+                raise EngineError(f"the folder for {each.target} does not exist", 500)
         config = container_config(
             spec,
             image=image,
             labels=self._labels,
             network=network,
             mounts=[
-                mount(self._own, self._engine.api, folder.resolve(), target, read_only=read_only)
-                for target, (folder, read_only) in folders.items()
+                mount(self._own, self._engine.api, each.folder.resolve(), each.target, read_only=not each.writable)
+                for each in spec.mounts
             ],
             limits=limits(spec.instance_type, self._settings.limits, spec.memory_mb, self._machine),
             gpus=hardware,

@@ -3,18 +3,19 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stagemaker.core.errors import ApiError, shutting_down
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import ContainerSpec, Exit, HardwareRefused, ImageRefused
+from stagemaker.runtime.contract import BASE, ContainerSpec, Exit, HardwareRefused, ImageRefused, Mount, MountRefused
 from stagemaker.runtime.images import image_name, needs_docker
 from stagemaker.runtime.ports import reserve_port
 from stagemaker.runtime.process.child import Child
 from stagemaker.runtime.process.environment import minimal_environment
 from stagemaker.runtime.process.labels import Labels
+from stagemaker.runtime.variables import replaced
 
 _PROGRAMS = ("train", "serve")
 ONE_HOST = "Several instances need Docker: processes of one machine cannot find each other by name."
@@ -25,8 +26,11 @@ class ProcessContainer:
 
     hardware = "this machine, shared with everything else that runs on it"
 
-    def __init__(self, spec: ContainerSpec, address: tuple[str, int] | None, child: Child) -> None:
+    def __init__(
+        self, spec: ContainerSpec, address: tuple[str, int] | None, notes: tuple[str, ...], child: Child
+    ) -> None:
         self.spec = spec
+        self.notes = notes
         self.address = address
         self.child = child
 
@@ -70,6 +74,12 @@ class ProcessRuntime:
         if command and not (command[0] in _PROGRAMS and (folder / command[0]).is_file()):
             raise ImageRefused(f"{image!r} has no program {command[0]!r}: another than its own needs Docker.")
 
+    def check_mounts(self, targets: Iterable[str]) -> None:
+        """Refuse a folder that is not below BASE: a process sees the machine's own folders everywhere else."""
+        for target in targets:
+            if not PurePosixPath(target).is_relative_to(BASE):
+                raise MountRefused(f"A folder at {target} needs Docker: a process has folders below {BASE} only.")
+
     def check_hardware(self, instance_type: str, hosts: int) -> None:  # noqa: ARG002 - any type is this machine
         """Refuse more than one host."""
         if hosts > 1:
@@ -79,9 +89,9 @@ class ProcessRuntime:
         """Start the image's program in its environment."""
         self.check_image(spec.image, spec.entrypoint, spec.command)
         name = image_name(spec.image) or ""
-        if spec.folders or spec.group or spec.base_dir is None:
-            raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: with other folders, or in a group.")
         base, program = spec.base_dir, self._images / name / spec.command[0]
+        if base is None or spec.group or not all(_in_place(mount, base) for mount in spec.mounts):
+            raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: with other folders, or in a group.")
         try:
             return self._start(spec, base, name, [str(program), *spec.command[1:]], on_line)
         except (OSError, ValueError) as error:
@@ -156,25 +166,29 @@ class ProcessRuntime:
             raise FileNotFoundError(f"its environment {name!r} is not installed")
         port = reserve_port() if spec.serves else None
         address = port.getsockname() if port else None
+        own = _own_variables(base.absolute(), address)
         child = self.run(
             spec.name,
             [str(python), *command],
             folder=base,
-            environment=lambda temporary: self._environment(spec, base.absolute(), python, temporary, address),
+            environment=lambda temporary: {
+                **minimal_environment(python, base.absolute(), temporary),
+                **spec.environment,
+                **own,
+                "PYTHONPATH": ":".join(filter(None, (str(self._images.parent), spec.environment.get("PYTHONPATH")))),
+            },
             on_line=on_line,
             on_end=port.close if port else lambda: None,
         )
-        return ProcessContainer(spec, address, child)
+        return ProcessContainer(spec, address, (*spec.notes, *replaced(spec.environment, own)), child)
 
-    def _environment(
-        self, spec: ContainerSpec, base: Path, python: Path, temporary: Path, address: tuple[str, int] | None
-    ) -> dict[str, str]:
-        environment = {
-            **minimal_environment(python, base, temporary),
-            **spec.environment,
-            "PYTHONPATH": str(self._images.parent),
-            "SAGEMAKER_BASE_DIR": str(base),
-        }
-        if address:
-            environment |= {"SAGEMAKER_BIND_TO_PORT": str(address[1]), "STAGEMAKER_BIND_HOST": address[0]}
-        return environment
+
+def _in_place(mount: Mount, base: Path) -> bool:
+    """Whether the program finds the folder where it is, since `base` stands for BASE."""
+    target = PurePosixPath(mount.target)
+    return target.is_relative_to(BASE) and mount.folder == base / target.relative_to(BASE)
+
+
+def _own_variables(base: Path, address: tuple[str, int] | None) -> dict[str, str]:
+    served = {"SAGEMAKER_BIND_TO_PORT": str(address[1]), "STAGEMAKER_BIND_HOST": address[0]} if address else {}
+    return {"SAGEMAKER_BASE_DIR": str(base), **served}

@@ -193,5 +193,9 @@ def test_a_resource_policy_without_resource_is_about_its_own_resource() -> None:
     assert ask(Policies(resource=policy(statement))).outcome is ALLOWED
 
 
+def test_a_statement_with_principal_means_nothing_in_an_identity_policy() -> None:
+    assert ask(Policies((policy(grant("*")),))).outcome is IMPLICIT_DENY
+
+
 def test_a_statement_without_principal_grants_nothing_in_a_resource_policy() -> None:
     assert ask(Policies(resource=policy(allow()))).outcome is IMPLICIT_DENY

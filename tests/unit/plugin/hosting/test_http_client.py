@@ -249,7 +249,9 @@ def test_answers_in_other_framings(answer: bytes) -> None:
 
     with server(framed) as there:
         client = HttpClient(there.address)
-        assert [get(client), get(client)] == [(200, b"ok")] * 2
+        first = get(client)
+        there.wait_until_closed()
+        assert [first, get(client)] == [(200, b"ok")] * 2
         client.close()
 
 

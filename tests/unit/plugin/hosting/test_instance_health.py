@@ -14,7 +14,7 @@ from tests.unit.plugin.fakes import FakeClock
 from tests.unit.plugin.hosting_environment import HostingEnvironment, hosting_environment, until
 
 QUICK = HealthTimes(ping_every_s=0.05, answer_s=0.1, request_s=60)
-LATE = "it did not answer GET /ping in time"
+LATE = "it did not answer GET /ping with 200 in time"
 
 
 @pytest.fixture
