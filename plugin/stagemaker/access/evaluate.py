@@ -125,7 +125,7 @@ def _matches(request: AccessRequest, policies: Policies) -> Iterator[Match]:
 
 
 def _attached(request: AccessRequest, source: Source, index: int, policy: Policy) -> Iterator[Match]:
-    """The statements that apply of a policy of the principal. There, a statement with a Principal element is invalid."""
+    """The statements that apply, of a policy of the principal; there, one with a Principal element means nothing."""
     for statement in _applying(request, policy):
         if statement.principals is None:
             yield Match(source, index, statement)

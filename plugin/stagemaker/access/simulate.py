@@ -20,7 +20,7 @@ from stagemaker.core.errors import ApiError
 
 DEFAULT_ITEMS = 100
 EVERYTHING = "*"
-NO_CALLER = "arn:aws:iam::000000000000:user/simulated"  # its name decides nothing: no resource policy is simulated
+NO_CALLER = "arn:aws:iam::000000000000:user/simulated"  # only without a resource policy, where nothing looks at it
 # ContextKeyType, without "List", and how its values are read; what cannot be read is None.
 _TYPES: Mapping[str, Callable[[str], object | None]] = {
     "string": lambda text: text,
@@ -199,7 +199,7 @@ def _page(request: Mapping[str, Any], total: int) -> tuple[int, int]:
     """Which results to give: Marker is the number of the first one."""
     marker = request.get("Marker") or "0"
     if not marker.isdecimal() or int(marker) > total:
-        raise _invalid("Marker is none of a previous answer")
+        raise _invalid("Marker is not the Marker of an answer")
     start = int(marker)
     return start, min(start + int(request.get("MaxItems") or DEFAULT_ITEMS), total)
 
