@@ -8,7 +8,7 @@ import regex  # type: ignore[import-untyped]
 
 from stagemaker.core.patterns import TooSlow, matches, within
 
-EVIL = regex.compile(r"(x+x+)+y|(([a-z])+.)+[A-Z]([a-z])+")
+EVIL = regex.compile(r"(a|aa)+$")
 
 
 def test_a_match_is_what_the_pattern_says() -> None:
@@ -21,8 +21,8 @@ def test_a_match_is_what_the_pattern_says() -> None:
 def test_what_takes_too_long_is_given_up() -> None:
     began_s = time.monotonic()
     with pytest.raises(TooSlow):
-        within(EVIL.fullmatch, "a" * 60, 0.05)
-    assert not matches(EVIL, "a" * 60, 0.05)
+        within(EVIL.fullmatch, "a" * 40 + "b", 0.05)
+    assert not matches(EVIL, "a" * 40 + "b", 0.05)
     assert time.monotonic() - began_s < 20
 
 
