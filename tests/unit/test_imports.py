@@ -109,11 +109,13 @@ def test_only_the_supervisor_starts_threads() -> None:
 
 # What only decides: it imports none of IMPURE. A new module of this sort gets a line.
 PURE = [
-    "api/listing.py", "api/moto.py", "api/unsupported.py", "api/validation.py", "core/errors.py", "core/kinds.py",
-    "core/patterns.py", "core/refs.py", "functions/image_rules.py", "hosting/health.py", "hosting/layout.py", "hosting/rollout.py",
-    "hosting/targets.py", "jobs/kind.py", "jobs/statuses.py", "registry/lifecycle_plan.py",
-    "registry/manifest_plan.py", "training/config_files.py", "training/metrics.py", "training/plan.py",
-    "training/statuses.py", "training/unsupported.py",
+    "access/conditions.py", "access/evaluate.py", "access/match.py", "access/policy.py", "access/positions.py",
+    "access/request.py", "access/simulate.py", "api/listing.py", "api/moto.py", "api/unsupported.py",
+    "api/validation.py", "core/errors.py", "core/kinds.py", "core/patterns.py", "core/refs.py",
+    "functions/image_rules.py", "hosting/health.py", "hosting/layout.py", "hosting/rollout.py", "hosting/targets.py",
+    "jobs/kind.py", "jobs/statuses.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
+    "training/config_files.py", "training/metrics.py", "training/plan.py", "training/statuses.py",
+    "training/unsupported.py",
 ]  # fmt: skip
 
 
