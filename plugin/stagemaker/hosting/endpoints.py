@@ -1,4 +1,4 @@
-"""Endpoints: fleets of containers behind one name. What a fleet does meanwhile is in deployments.py."""
+"""Endpoints: fleets of containers behind one name. What its fleets do meanwhile is in fleets.py."""
 
 import itertools
 import shutil
@@ -16,8 +16,8 @@ from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record, Store
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.hosting.context import FleetAccount, FleetContext, FleetLogs
-from stagemaker.hosting.deployments import Deployments
 from stagemaker.hosting.fleet import Fleet
+from stagemaker.hosting.fleets import Fleets
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.layout import FleetLayout, lay_out_fleet
 from stagemaker.hosting.models import primary_container
@@ -63,7 +63,7 @@ class Endpoints:
         self._store, self._runtime, self._clock, self._work_dir = store, runtime, clock, work_dir
         self._supervisor = supervisor
         context = FleetContext(runtime, account, logs, clock, supervisor, times)
-        self._deployments = Deployments(store, context, schedule)
+        self._fleets = Fleets(store, context, schedule)
         self._generations = itertools.count(1)
         supervisor.own(lambda: shutil.rmtree(work_dir, ignore_errors=True))
 
@@ -89,7 +89,7 @@ class Endpoints:
                 "Tags": tag_list(request),
                 **Desired(targets).members(),
             }
-            self._deployments.launch(ref, layout, targets)
+            self._fleets.launch(ref, layout, targets)
             self._store.put(ref, record)
         return {"EndpointArn": ref.arn}
 
@@ -101,9 +101,9 @@ class Endpoints:
         with self._store.lock:
             record = self._changeable(ref)
             layout, targets = self._lay_out(ref, request["EndpointConfigName"])
-            self._deployments.launch(ref, layout, targets)
+            self._fleets.launch(ref, layout, targets)
             desired = Desired(Desired.of(record).serving, coming=targets)
-            self._deployments.change(ref, "Updating", **desired.members())
+            self._fleets.change(ref, "Updating", **desired.members())
         return {"EndpointArn": ref.arn}
 
     def update_endpoint_weights_and_capacities(self, scope: Scope, request: Mapping[str, Any]) -> Response:
@@ -121,17 +121,17 @@ class Endpoints:
         with self._store.lock:
             former = Desired.of(self._changeable(ref)).serving
             targets = changed_targets(former, changes)
-            fleet = self._deployments.serving(ref)
+            fleet = self._fleets.serving(ref)
             if fleet:  # which every endpoint has that is InService
                 self._check_capacity(fleet.layout, targets)
-            self._deployments.change(ref, "Updating", **Desired(targets, former=former).members())
+            self._fleets.change(ref, "Updating", **Desired(targets, former=former).members())
         return {"EndpointArn": ref.arn}
 
     def describe_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """The state now; the instance counts are those of containers that are healthy now."""
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         with self._store.lock:
-            record, fleet = existing(self._store, ref), self._deployments.serving(ref)
+            record, fleet = existing(self._store, ref), self._fleets.serving(ref)
         variants = {"ProductionVariants": _variants(fleet, Desired.of(record).serving)} if fleet else {}
         return {**described(record), **variants}
 
@@ -151,15 +151,15 @@ class Endpoints:
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         with self._store.lock:
             existing(self._store, ref)
-            if self._deployments.cancel(ref):
-                self._deployments.change(ref, "Deleting")
+            if self._fleets.cancel(ref):
+                self._fleets.change(ref, "Deleting")
             else:
                 self._store.delete(ref)
         return {}
 
     def router(self, ref: Ref) -> Router[Fleet] | None:
         """Who takes the endpoint's requests; None when nothing runs for it."""
-        return self._deployments.router(ref)
+        return self._fleets.router(ref)
 
     def _changeable(self, ref: Ref) -> Record:
         """The record; ValidationException, in AWS's words, unless the endpoint is InService."""

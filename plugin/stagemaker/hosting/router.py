@@ -31,31 +31,31 @@ class RoutedFleet(Protocol):
     def instances(self, variant: str) -> Sequence[RoutedInstance]: ...
 
 
-class Dealer[K]:
-    """Deals requests out so that after any number of them the shares are as near to the weights as can be. It begins
+class WeightedRoundRobin[K]:
+    """Gives requests out so that after any number of them the shares are as near to the weights as can be. It begins
     anew when the weights change: else it would make up for the past."""
 
     def __init__(self) -> None:
         self._weights: dict[K, float] = {}
-        self._dealt: dict[K, int] = {}
+        self._given: dict[K, int] = {}
 
     def next(self, weights: Mapping[K, float]) -> K | None:
         """Who gets the next request; None when no weight is above 0."""
         if weights != self._weights:
-            self._weights, self._dealt = dict(weights), dict.fromkeys(weights, 0)
+            self._weights, self._given = dict(weights), dict.fromkeys(weights, 0)
         taking = [key for key, weight in self._weights.items() if weight > 0]
-        chosen = min(taking, key=lambda key: (self._dealt[key] + 1) / self._weights[key], default=None)
+        chosen = min(taking, key=lambda key: (self._given[key] + 1) / self._weights[key], default=None)
         if chosen is not None:
-            self._dealt[chosen] += 1
+            self._given[chosen] += 1
         return chosen
 
 
 @dataclass(frozen=True, eq=False)
-class _Lane:
-    """How far the dealing has come in one fleet."""
+class _Turns:
+    """Whose turn it is in one fleet."""
 
-    variants: Dealer[str] = field(default_factory=Dealer)
-    turns: dict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(itertools.count))
+    variants: WeightedRoundRobin[str] = field(default_factory=WeightedRoundRobin)
+    instances: dict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(itertools.count))
 
 
 class Router[F: RoutedFleet]:
@@ -64,8 +64,8 @@ class Router[F: RoutedFleet]:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._shares: dict[F, float] = {}
-        self._fleets: Dealer[F] = Dealer()
-        self._lanes: dict[F, _Lane] = {}
+        self._fleets: WeightedRoundRobin[F] = WeightedRoundRobin()
+        self._turns: dict[F, _Turns] = {}
 
     @property
     def shares(self) -> Mapping[F, float]:
@@ -75,7 +75,7 @@ class Router[F: RoutedFleet]:
     def set_shares(self, shares: Mapping[F, float]) -> None:
         """From now on these fleets get the requests, in proportion to their shares, and no others."""
         with self._lock:
-            self._lanes = {fleet: self._lanes.get(fleet) or _Lane() for fleet in shares}
+            self._turns = {fleet: self._turns.get(fleet) or _Turns() for fleet in shares}
             self._shares = dict(shares)
 
     def choose(self, variant: str | None = None) -> tuple[F, str | None] | None:
@@ -85,18 +85,18 @@ class Router[F: RoutedFleet]:
             fleet = self._fleets.next(self._shares)
             if fleet is None:
                 return None
-            return fleet, variant or self._lanes[fleet].variants.next(fleet.weights)
+            return fleet, variant or self._turns[fleet].variants.next(fleet.weights)
 
     def lease(self, fleet: F, variant: VariantLayout, besides: Collection[str]) -> Lease | None:
         """A place on an instance in service, none of `besides` (instance ids): the one whose turn it is, or one with
         the fewest outstanding requests, as the variant says. None when there is none, or the fleet has no share."""
         with self._lock:
-            lane = self._lanes.get(fleet)
-            free = [i for i in fleet.instances(variant.name) if i.in_service and i.id not in besides] if lane else []
-            if lane is None or not free:
+            turns = self._turns.get(fleet)
+            free = [i for i in fleet.instances(variant.name) if i.in_service and i.id not in besides]
+            if turns is None or not free:
                 return None
-            turn = next(lane.turns[variant.name]) % len(free)
-            free = free[turn:] + free[:turn]
+            first = next(turns.instances[variant.name]) % len(free)
+            free = free[first:] + free[:first]
             if variant.least_outstanding:
                 free.sort(key=lambda instance: instance.outstanding)
             leases = (instance.take() for instance in free)  # None for one that has left service just now

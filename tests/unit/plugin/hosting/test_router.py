@@ -10,7 +10,7 @@ import pytest
 from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.instance import Lease
 from stagemaker.hosting.layout import VariantLayout
-from stagemaker.hosting.router import Dealer, Router
+from stagemaker.hosting.router import Router, WeightedRoundRobin
 
 IN_TURN = VariantLayout("a", "image", {}, "ml.m5.large", "role", None, 1, 60, least_outstanding=False)
 LEAST = replace(IN_TURN, least_outstanding=True)
@@ -62,20 +62,20 @@ def takes(made: Router[FakeFleet], of: FakeFleet, variant: VariantLayout = IN_TU
 
 
 def test_requests_are_shared_by_weight_at_every_moment() -> None:
-    dealer: Dealer[str] = Dealer()
-    order = [dealer.next({"a": 2.0, "b": 1.0, "none": 0.0}) for _ in range(9)]
+    turns: WeightedRoundRobin[str] = WeightedRoundRobin()
+    order = [turns.next({"a": 2.0, "b": 1.0, "none": 0.0}) for _ in range(9)]
     assert Counter(order) == {"a": 6, "b": 3}
     assert all(abs(order[:n].count("a") - n * 2 / 3) <= 1 for n in range(10))
 
 
 def test_no_weight_no_variant() -> None:
-    assert Dealer[str]().next({"a": 0.0}) is None
+    assert WeightedRoundRobin[str]().next({"a": 0.0}) is None
 
 
 def test_new_weights_do_not_make_up_for_the_past() -> None:
-    dealer: Dealer[str] = Dealer()
-    assert {dealer.next({"a": 1.0, "b": 0.0}) for _ in range(100)} == {"a"}
-    assert Counter(dealer.next({"a": 1.0, "b": 1.0}) for _ in range(10)) == {"a": 5, "b": 5}
+    turns: WeightedRoundRobin[str] = WeightedRoundRobin()
+    assert {turns.next({"a": 1.0, "b": 0.0}) for _ in range(100)} == {"a"}
+    assert Counter(turns.next({"a": 1.0, "b": 1.0}) for _ in range(10)) == {"a": 5, "b": 5}
 
 
 def test_fleets_get_their_shares_and_variants_their_weights() -> None:

@@ -26,7 +26,7 @@ MAX_REASON_CHARS = 1024  # AWS's limit of FailureReason
 
 
 @dataclass(eq=False)
-class Deployment:
+class EndpointFleets:
     """What runs for one endpoint. The router may be read by any thread, the rest under the store's lock."""
 
     router: Router[Fleet] = field(default_factory=Router)
@@ -35,40 +35,40 @@ class Deployment:
     coming: Fleet | None = None  # it is to serve when it is healthy
 
 
-class Deployments:
-    """What runs, by endpoint. `launch`, `cancel` and `change` are called with the store's lock held."""
+class Fleets:
+    """Every fleet, by endpoint. `launch`, `cancel` and `change` are called with the store's lock held."""
 
     def __init__(self, store: Store, context: FleetContext, schedule: Schedule) -> None:
         self._store, self._context, self._schedule = store, context, schedule
-        self._deployments: dict[Ref, Deployment] = {}
+        self._endpoints: dict[Ref, EndpointFleets] = {}
         store.watch(ENDPOINT, self._follow_targets)
 
     def launch(self, ref: Ref, layout: FleetLayout, targets: Targets) -> None:
         """Start a fleet; when it is healthy it takes the place of the one that serves, if there is one."""
         fleet = Fleet(layout, targets, ref.scope, self._context)
         self._context.supervisor.start(f"endpoint {ref.name}", partial(self._run, ref, fleet), cancel=fleet.cancel)
-        deployment = self._deployments.setdefault(ref, Deployment())
-        deployment.fleets.add(fleet)
-        deployment.coming = fleet
+        endpoint = self._endpoints.setdefault(ref, EndpointFleets())
+        endpoint.fleets.add(fleet)
+        endpoint.coming = fleet
 
     def router(self, ref: Ref) -> Router[Fleet] | None:
         """Who takes the endpoint's requests; None when nothing runs for it."""
-        deployment = self._deployments.get(ref)
-        return deployment.router if deployment else None
+        endpoint = self._endpoints.get(ref)
+        return endpoint.router if endpoint else None
 
     def serving(self, ref: Ref) -> Fleet | None:
         """The fleet that is in service, if there is one."""
-        deployment = self._deployments.get(ref)
-        return deployment.serving if deployment else None
+        endpoint = self._endpoints.get(ref)
+        return endpoint.serving if endpoint else None
 
     def cancel(self, ref: Ref) -> bool:
         """Make every fleet of the endpoint stop; whether there is one. The last one forgets a Deleting endpoint."""
-        deployment = self._deployments.get(ref)
-        if deployment is None:
+        endpoint = self._endpoints.get(ref)
+        if endpoint is None:
             return False
-        deployment.serving = deployment.coming = None
-        deployment.router.set_shares({})
-        for fleet in deployment.fleets:
+        endpoint.serving = endpoint.coming = None
+        endpoint.router.set_shares({})
+        for fleet in endpoint.fleets:
             fleet.cancel()
         return True
 
@@ -80,14 +80,14 @@ class Deployments:
 
     def _follow_targets(self, change: Change) -> None:
         """Give the fleets what the record says now."""
-        deployment = self._deployments.get(change.ref)
-        if deployment is None or change.after is None:
+        endpoint = self._endpoints.get(change.ref)
+        if endpoint is None or change.after is None:
             return
         desired = Desired.of(change.after)
-        if deployment.serving:
-            deployment.serving.set_targets(desired.serving)
-        if deployment.coming:
-            deployment.coming.set_targets(desired.coming or desired.serving)
+        if endpoint.serving:
+            endpoint.serving.set_targets(desired.serving)
+        if endpoint.coming:
+            endpoint.coming.set_targets(desired.coming or desired.serving)
 
     def _run(self, ref: Ref, fleet: Fleet) -> None:
         """The life of a fleet, in its own thread."""
@@ -121,8 +121,8 @@ class Deployments:
             with self._store.lock:
                 if fleet.cancelled:
                     return False
-                deployment = self._deployments[ref]
-                deployment.router.set_shares(shares(deployment.serving, fleet, step))
+                endpoint = self._endpoints[ref]
+                endpoint.router.set_shares(shares(endpoint.serving, fleet, step))
             end_s = time.monotonic() + step.wait_s
             while not fleet.cancelled and (left_s := end_s - time.monotonic()) > 0:
                 fleet.wait(left_s)
@@ -130,9 +130,9 @@ class Deployments:
         with self._store.lock:
             if fleet.cancelled:
                 return False
-            deployment = self._deployments[ref]
-            old, deployment.serving, deployment.coming = deployment.serving, fleet, None
-            deployment.router.set_shares({fleet: 1.0})
+            endpoint = self._endpoints[ref]
+            old, endpoint.serving, endpoint.coming = endpoint.serving, fleet, None
+            endpoint.router.set_shares({fleet: 1.0})
             if old:
                 old.cancel(drain=True)
             desired = Desired.of(existing(self._store, ref))
@@ -174,34 +174,34 @@ class Deployments:
     def _leave_service(self, ref: Ref, fleet: Fleet, reason: str | None) -> None:
         """Send it no more requests; what is said of the endpoint while it stops."""
         with self._store.lock:
-            deployment, record = self._deployments[ref], existing(self._store, ref)
-            if deployment.serving is fleet:
-                deployment.serving = None
+            endpoint, record = self._endpoints[ref], existing(self._store, ref)
+            if endpoint.serving is fleet:
+                endpoint.serving = None
                 if not fleet.cancelled and _is_alone(record):
                     self.change(ref, "OutOfService")
-            elif deployment.coming is fleet:
-                deployment.coming = None
+            elif endpoint.coming is fleet:
+                endpoint.coming = None
                 if reason and not fleet.cancelled and record["EndpointStatus"] == "Updating":
                     self.change(ref, "RollingBack")
-            if fleet in deployment.router.shares:
-                left = {other: share for other, share in deployment.router.shares.items() if other is not fleet}
-                deployment.router.set_shares({deployment.serving: 1.0} if deployment.serving else left)
+            if fleet in endpoint.router.shares:
+                left = {other: share for other, share in endpoint.router.shares.items() if other is not fleet}
+                endpoint.router.set_shares({endpoint.serving: 1.0} if endpoint.serving else left)
 
     def _end(self, ref: Ref, fleet: Fleet, reason: str | None) -> None:
         """Nothing of the fleet is left: what becomes of the endpoint."""
         with self._store.lock:
-            deployment, record = self._deployments[ref], existing(self._store, ref)
-            deployment.fleets.remove(fleet)
-            if not deployment.fleets:
-                del self._deployments[ref]
+            endpoint, record = self._endpoints[ref], existing(self._store, ref)
+            endpoint.fleets.remove(fleet)
+            if not endpoint.fleets:
+                del self._endpoints[ref]
             if record["EndpointStatus"] == "Deleting":
-                if not deployment.fleets:
+                if not endpoint.fleets:
                     self._store.delete(ref)
             elif reason and not fleet.cancelled:
-                if deployment.serving:
+                if endpoint.serving:
                     serving = Desired(Desired.of(record).serving)
                     self.change(ref, "InService", FailureReason=reason, **serving.members())
-                elif not deployment.fleets:
+                elif not endpoint.fleets:
                     self.change(ref, "Failed", FailureReason=reason)
 
 
