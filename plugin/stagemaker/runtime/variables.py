@@ -1,0 +1,31 @@
+"""Who wins where the caller's `Environment`, the service and the role name the same variable, and what to say of it.
+
+As on AWS: the service's own variables win over the caller's, and the caller's over the role's, since AWS's SDKs look for
+credentials in variables before they ask for the role's. Nothing is replaced without a sentence in the log. Pure.
+"""
+
+from collections.abc import Mapping
+
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_KEY = CREDENTIALS[0]
+
+
+def replaced(given: Mapping[str, str], own: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence about the variables of the caller's (`given`) that have another value in `own`, which wins."""
+    names = sorted(name for name in given.keys() & own.keys() if given[name] != own[name])
+    return (f"not taken from Environment, since the service sets it: {', '.join(names)}",) if names else ()
+
+
+def with_role(given: Mapping[str, str], role: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The caller's variables over the role's, and sentences about what is not taken.
+
+    Credentials are taken whole, as an SDK reads them: the caller's when an access key is among them, else the role's."""
+    notes: tuple[str, ...] = ()
+    others = given.keys() if _KEY in given else given.keys() - set(CREDENTIALS)
+    mine = {name: value for name, value in given.items() if name in others}
+    if stray := sorted(given.keys() - mine.keys()):
+        notes += (f"not taken from Environment, since {_KEY} is not there: {', '.join(stray)}",)
+    theirs = {name: value for name, value in role.items() if name not in CREDENTIALS or _KEY not in given}
+    if left := sorted(name for name in role if name not in theirs or mine.get(name, role[name]) != role[name]):
+        notes += (f"not taken from the role, since Environment sets it: {', '.join(left)}",)
+    return {**theirs, **mine}, notes
