@@ -122,9 +122,9 @@ class Fleet:
         missing = self._targets[variant.name].count - len(kept)
         numbers = itertools.islice(self._numbers[variant.name], missing)
         layouts = [self.layout.instance(variant, number) for number in numbers]
-        for layout in layouts:
-            (layout.base_dir / "model").mkdir(parents=True)
         try:
+            for layout in layouts:
+                (layout.base_dir / "model").mkdir(parents=True)
             self._fetch_model(variant, layouts)
         except BaseException:
             for layout in layouts:
