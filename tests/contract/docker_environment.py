@@ -12,7 +12,7 @@ import pytest
 from docker.api import APIClient
 
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import ContainerSpec, Registry
+from stagemaker.runtime.contract import BASE, ContainerSpec, Mount, Registry
 from stagemaker.runtime.docker.container import DockerContainer
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
@@ -44,7 +44,7 @@ class DockerEnvironment:
         return runtime
 
     def spec(self, source: str, command: str = "train", **others: Any) -> ContainerSpec:
-        given = {"image": self.image, "base_dir": self.base, **others}
+        given = {"image": self.image, "base_dir": None, "mounts": (Mount(BASE, self.base),), **others}
         given["environment"] = {"SOURCE": source, **others.get("environment", {})}
         return ContainerSpec(name="test", command=(command,), **given)
 

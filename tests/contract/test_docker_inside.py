@@ -20,7 +20,7 @@ import json, os, socket, sys, threading, urllib.request
 from pathlib import Path
 from stagemaker.core.errors import ApiError
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import ContainerSpec
+from stagemaker.runtime.contract import BASE, ContainerSpec, Mount
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
 
@@ -37,16 +37,17 @@ def hear(line):
     lines.append(line)
     ready.set()
 
-def start(source, base=base, **others):
+def start(source, base=base, mounts=(), **others):
     ready.clear()
-    spec = ContainerSpec("inside", image, ("train",), base, {"SOURCE": source}, **others)
+    mounts = (Mount(BASE, base), *mounts)
+    spec = ContainerSpec("inside", image, ("train",), base, {"SOURCE": source}, mounts=mounts, **others)
     return runtime.start(spec, hear)
 
 FILES = '''
 print(pathlib.Path("input").read_text(), pathlib.Path("/var/task/input").read_text())
 pathlib.Path("output").write_text("made")
 '''
-files = start(FILES, folders={"/var/task": code}).wait(60).code
+files = start(FILES, mounts=(Mount("/var/task", code, writable=False),)).wait(60).code
 whole = start("print(sorted(os.listdir('/opt/ml')))", state).wait(60).code
 output = (base / "output").read_text()
 SERVER = '''

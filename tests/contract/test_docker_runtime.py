@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from stagemaker.core.errors import ApiError
-from stagemaker.runtime.contract import Exit, HardwareRefused, ImageRefused
+from stagemaker.runtime.contract import BASE, Exit, HardwareRefused, ImageRefused, Mount
 from stagemaker.runtime.docker.container import ENGINE_STOPPED
 from tests.contract.docker_environment import LONG_S, DockerEnvironment, Proxy, client, run_container, unreachable
 
@@ -140,9 +140,10 @@ print(pathlib.Path("/var/task/here").read_text())
 try: pathlib.Path("/var/task/new").touch()
 except OSError as error: print(error.strerror)
 """
-    assert environment.start(source, folders={"/var/task": code}).wait(LONG_S) == Exit(0)
+    mounts = (Mount(BASE, environment.base), Mount("/var/task", code, writable=False))
+    assert environment.start(source, mounts=mounts).wait(LONG_S) == Exit(0)
     assert environment.lines == ["code", "Read-only file system"]
-    assert environment.start("print(os.listdir('/opt/ml'))", base_dir=None).wait(LONG_S) == Exit(0)
+    assert environment.start("print(os.listdir('/opt/ml'))", mounts=()).wait(LONG_S) == Exit(0)
     assert environment.lines[-1] == "[]"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import Container, ContainerSpec, Exit, ImageRefused, Runtime
+from stagemaker.runtime.contract import BASE, Container, ContainerSpec, Exit, ImageRefused, Mount, Runtime
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.runtime.fake import FakeProgram, FakeRuntime
 from stagemaker.runtime.process.runtime import ProcessRuntime
@@ -156,7 +156,9 @@ class RuntimeEnvironment:
 
     def spec(self, program: str, *, serves: bool = False, greeting: str = "") -> ContainerSpec:
         environment = {"PROGRAM": program, "SOURCE": SCRIPTS[program], "GREETING": greeting}
-        return ContainerSpec(f"test-{program}", self.case.image, ("train",), self.folder, environment, serves)
+        mounts = (Mount(BASE, self.folder),)
+        spec = ContainerSpec(f"test-{program}", self.case.image, ("train",), self.folder, environment, serves)
+        return replace(spec, mounts=mounts)
 
     def start(self, program: str, *, serves: bool = False, greeting: str = "") -> Container:
         self.folder.mkdir(exist_ok=True)
@@ -289,7 +291,8 @@ def test_our_images_are_taken_however_they_are_addressed(environment: RuntimeEnv
 
 def test_a_start_that_fails_leaves_nothing(environment: RuntimeEnvironment) -> None:
     before = open_files()
-    spec = replace(environment.spec("waits", serves=True), base_dir=environment.folder / "missing")
+    missing = environment.folder / "missing"
+    spec = replace(environment.spec("waits", serves=True), base_dir=missing, mounts=(Mount(BASE, missing),))
     with pytest.raises(ApiError) as failure:
         environment.runtime.start(spec, environment.hear)
     assert (failure.value.code, failure.value.status) == ("InternalFailure", 500)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.client import HTTPException
 
+from stagemaker.core.disk import explain
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.health import Observed, Ping, Verdict, judge
@@ -15,6 +16,7 @@ from stagemaker.hosting.http_client import HttpClient, Refused
 from stagemaker.hosting.layout import InstanceLayout
 from stagemaker.runtime.contract import Container, Exit
 from stagemaker.runtime.hardware import HardwareLog
+from stagemaker.runtime.variables import with_role
 
 LOG = logging.getLogger(__name__)
 STARTING_POLL_S, SERVING_POLL_S, DRAIN_POLL_S = 0.1, 0.2, 0.05
@@ -123,11 +125,12 @@ class Instance:
             self._start()
             while self.lost is None and not self._retired.is_set():
                 self._check()
-                self._retired.wait(SERVING_POLL_S if self._client else STARTING_POLL_S)
+                serving_poll_s = min(SERVING_POLL_S, self._times.ping_every_s)
+                self._retired.wait(serving_poll_s if self._client else STARTING_POLL_S)
             self._drain()
         except Exception as error:
             LOG.exception("instance %s", self.id)
-            self.lost = f"{type(error).__name__}: {error}"
+            self.lost = explain(error)
         finally:
             self._stop(CLOSE_GRACE_S if self._context.supervisor.closing else GRACE_S)
             shutil.rmtree(self.layout.base_dir, ignore_errors=True)
@@ -148,14 +151,14 @@ class Instance:
         """Start the container; whether it is healthy is for `_check` to find. A refusal makes the instance lost."""
         spec, log = self.layout.spec, HardwareLog(self.id, self._log)
         try:
-            # As on AWS, what the model's Environment says wins over the role's credentials.
-            spec = replace(spec, environment={**self._credentials(), **spec.environment})
+            environment, notes = with_role(spec.environment, self._credentials())
+            spec = replace(spec, environment=environment, notes=notes)
             self._container = self._runtime.start(spec, log.line)
         except ApiError as error:
             self._restart_later(f"it could not be started: {error.message.rstrip('.')}", refused=error.status < 500)
             return
         self.hardware, self._served = self._container.hardware, False
-        log.begin(self.hardware)
+        log.begin(self.hardware, self._container.notes)
         self._due = self._clock() + self.layout.health_timeout_s
 
     def _check(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
-from stagemaker.runtime.contract import ContainerSpec
+from stagemaker.runtime.contract import ContainerSpec, mounts_below_base
 
 HEALTH_TIMEOUT_S = 240  # AWS's guide of 2023: 4 minutes, unless ContainerStartupHealthCheckTimeoutInSeconds is given
 VOLUME_GB = 30  # (ours) what a model may take unpacked, unless VolumeSizeInGB is given
@@ -35,7 +35,7 @@ class InstanceLayout:
     """One instance: here, one container."""
 
     id: str  # in the form of EC2's, such as i-0123456789abcdef0
-    base_dir: Path  # what its container sees as /opt/ml
+    base_dir: Path  # its own folder; with model data its container sees `model` of it as /opt/ml/model
     spec: ContainerSpec  # without the role's credentials, which are made when it starts
     log_stream: str
     health_timeout_s: int
@@ -80,6 +80,7 @@ class FleetLayout:
             image=variant.image,
             command=("serve",),
             base_dir=base_dir,
+            mounts=mounts_below_base(base_dir, ("model",) if variant.source else ()),
             environment=variant.environment,
             serves=True,
             instance_type=variant.instance_type,

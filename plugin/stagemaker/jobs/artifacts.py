@@ -52,10 +52,11 @@ def pack(folders: Sequence[Path], archive: Path) -> bool:
 
 
 class Changes:
-    """What in a folder is new or changed since it was last asked for."""
+    """What in a folder is new or changed since it was last asked for. Names that are no UTF-8 are as Python's os has
+    them."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._seen = dict(self._files())
 
     def take(self) -> list[str]:
@@ -65,11 +66,15 @@ class Changes:
         self._seen = files
         return changed
 
+    def put_back(self, name: str) -> None:
+        """Have the next `take` return it again, if it is still there."""
+        self._seen.pop(name, None)
+
     def _files(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        for path in sorted(self._folder.rglob("*")):
-            name = path.relative_to(self._folder).as_posix()
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder).as_posix()
             try:
-                found = inside(self._folder, name)
+                found = inside(self.folder, name)
                 if found and found.is_file():
                     state = found.stat()
                     yield name, (state.st_mtime_ns, state.st_size)

@@ -1,7 +1,7 @@
 """Who wins where the caller's `Environment`, the service and the role name the same variable, and what to say of it.
 
-As on AWS: the service's own variables win over the caller's, and the caller's over the role's, since AWS's SDKs look for
-credentials in variables before they ask for the role's. Nothing is replaced without a sentence in the log. Pure.
+As on AWS: the service's own variables win over the caller's, and the caller's over the role's, since AWS's SDKs look
+for credentials in variables before they ask for the role's. Nothing is replaced without a sentence in the log. Pure.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def replaced(given: Mapping[str, str], own: Mapping[str, str]) -> tuple[str, ...
 def with_role(given: Mapping[str, str], role: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The caller's variables over the role's, and sentences about what is not taken.
 
-    Credentials are taken whole, as an SDK reads them: the caller's when an access key is among them, else the role's."""
+    Credentials are taken whole, as an SDK reads them: the caller's if an access key is among them, else the role's."""
     notes: tuple[str, ...] = ()
     others = given.keys() if _KEY in given else given.keys() - set(CREDENTIALS)
     mine = {name: value for name, value in given.items() if name in others}

@@ -1,6 +1,7 @@
 """The hosts of a training job, and the files of /opt/ml/input/config that each of them finds. Pure.
 
-AWS source: "How Amazon SageMaker AI Provides Training Information" in the developer guide.
+AWS source: "How Amazon SageMaker AI Provides Training Information" in the developer guide. The three files for a
+checkpoint, debugger or TensorBoard configuration are as jobs on AWS have kept them, and as AWS's smdebug reads them.
 """
 
 import json
@@ -8,9 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.runtime.contract import BASE
 
 GROUP = "homogeneousCluster"  # what AWS calls the instance group of a job without InstanceGroups
 MAX_HOSTS = 20  # (ours) of one job: one machine runs them all
+CHECKPOINTS = f"{BASE}/checkpoints"  # unless CheckpointConfig.LocalPath is given
+_TENSORS, _TENSORBOARD = f"{BASE}/output/tensors", f"{BASE}/output/tensorboard"  # AWS's defaults, as the one above
 _CHANNEL_CONFIG = ("ContentType", "RecordWrapperType")
 
 
@@ -32,8 +36,22 @@ def config_files(request: Mapping[str, Any], host: str) -> dict[str, str]:
         "hyperparameters": request.get("HyperParameters", {}),
         "inputdataconfig": {c["ChannelName"]: _channel(request, c) for c in request.get("InputDataConfig", [])},
         "resourceconfig": _resources(request, host),
+        **_of_configs(request),
     }
     return {f"input/config/{name}.json": json.dumps(content) for name, content in contents.items()}
+
+
+def _of_configs(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The files that are there only when the request has their member."""
+    contents: dict[str, dict[str, Any]] = {}
+    if config := request.get("CheckpointConfig"):
+        contents["checkpointconfig"] = {"LocalPath": config.get("LocalPath", CHECKPOINTS)}
+    if config := request.get("DebugHookConfig"):
+        unset = {"LocalPath": _TENSORS, "HookParameters": None, "CollectionConfigurations": None}
+        contents["debughookconfig"] = {**unset, **config}
+    if config := request.get("TensorBoardOutputConfig"):
+        contents["tensorboardoutputconfig"] = {"LocalPath": _TENSORBOARD, **config}
+    return contents
 
 
 def _resources(request: Mapping[str, Any], host: str) -> dict[str, Any]:

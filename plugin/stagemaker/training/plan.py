@@ -6,17 +6,19 @@ AWS source: "How Amazon SageMaker AI Provides Training Information" and the page
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stagemaker.core.errors import validation_error
 from stagemaker.core.refs import Ref
-from stagemaker.training.config_files import config_files, hosts
+from stagemaker.runtime.contract import BASE, Mount, mounts_below_base
+from stagemaker.runtime.variables import replaced
+from stagemaker.training.config_files import CHECKPOINTS, config_files, hosts
 from stagemaker.training.metrics import Metric, metric
 
-BASE = "/opt/ml"
-CHECKPOINTS = f"{BASE}/checkpoints"
 DEFAULT_RUNTIME_S = 86_400  # AWS's default of MaxRuntimeInSeconds
 FOLDERS = ("input/config", "input/data", "model", "output/data")
+MOUNTED = ("input", "model", "output")  # what of BASE is SageMaker's: the rest is the image's own
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,15 @@ class Channel:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """`folder`, below /opt/ml, mirrors the objects under `uri`."""
+    """The folder `path` of a container, absolute and without a slash at its end, mirrors the objects under `uri`."""
 
     uri: str
-    folder: str
+    path: str
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Paths are relative to the folder that a container sees as /opt/ml."""
+    """The paths of `files` are below BASE. `notes` are sentences for the first lines of each host's log."""
 
     name: str
     role_arn: str
@@ -47,6 +49,7 @@ class TrainingPlan:
     command: tuple[str, ...]
     instance_type: str
     environment: Mapping[str, str]
+    notes: tuple[str, ...]
     files: Mapping[str, Mapping[str, str]]  # host -> path -> text; the hosts are in the order of their numbers
     channels: tuple[Channel, ...]
     metrics: tuple[Metric, ...]
@@ -60,6 +63,22 @@ class TrainingPlan:
         """Their names, `algo-1` first."""
         return tuple(self.files)
 
+    def checkpoint_folder(self, base: Path) -> Path | None:
+        """Our folder of the checkpoints of the host whose BASE is `base`; None without checkpoints."""
+        if self.checkpoints is None:
+            return None
+        path = PurePosixPath(self.checkpoints.path)
+        is_below = path.is_relative_to(BASE)
+        return base / path.relative_to(BASE) if is_below else base.parent / f"{base.name}-checkpoints"
+
+    def mounts(self, base: Path) -> tuple[Mount, ...]:
+        """What the host whose BASE is `base` sees of our folders."""
+        own = mounts_below_base(base, MOUNTED)
+        folder = self.checkpoint_folder(base)
+        if folder is None or self.checkpoints is None or any(folder.is_relative_to(mount.folder) for mount in own):
+            return own
+        return (*own, Mount(self.checkpoints.path, folder))
+
 
 def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
     """Raises ValidationException for what AWS would not take; call `refuse_unsupported` before."""
@@ -67,6 +86,8 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
     algorithm = request.get("AlgorithmSpecification", {})
     if "TrainingImage" not in algorithm:
         raise validation_error("AlgorithmSpecification.TrainingImage is required.")
+    own = {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": ref.arn}
+    given = request.get("Environment", {})
     output = f"{_s3(request['OutputDataConfig']['S3OutputPath']).rstrip('/')}/{name}/output"
     return TrainingPlan(
         name=name,
@@ -75,7 +96,8 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         entrypoint=tuple(algorithm["ContainerEntrypoint"]) if "ContainerEntrypoint" in algorithm else None,
         command=_command(algorithm),
         instance_type=request.get("ResourceConfig", {}).get("InstanceType", ""),
-        environment={**request.get("Environment", {}), "TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": ref.arn},
+        environment={**given, **own},
+        notes=replaced(given, own),
         files={host: config_files(request, host) for host in hosts(request)},
         channels=_channels(request),
         metrics=tuple(metric(definition) for definition in algorithm.get("MetricDefinitions", [])),
@@ -118,8 +140,11 @@ def _checkpoints(request: Mapping[str, Any]) -> Checkpoints | None:
     config = request.get("CheckpointConfig")
     if not config:
         return None
-    path = config.get("LocalPath", CHECKPOINTS)
-    return Checkpoints(_s3(config["S3Uri"]).rstrip("/"), path.removeprefix(f"{BASE}/").strip("/"))
+    given = config.get("LocalPath", CHECKPOINTS)
+    path, base = PurePosixPath(f"/{given.strip('/')}"), PurePosixPath(BASE)
+    if not given.startswith("/") or ".." in path.parts or path in (base, *base.parents):
+        raise validation_error(f"CheckpointConfig.LocalPath must be a folder such as {CHECKPOINTS}, not '{given}'.")
+    return Checkpoints(_s3(config["S3Uri"]).rstrip("/"), str(path))
 
 
 def _s3(uri: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from stagemaker.core.disk import explain
@@ -17,6 +18,7 @@ from stagemaker.jobs.kind import FAILURE_CHARS, JobFailed, Outcome
 from stagemaker.jobs.statuses import COMPLETED, STOPPED, StatusTable
 from stagemaker.runtime.contract import ContainerSpec, Exit
 from stagemaker.runtime.hardware import sentence
+from stagemaker.runtime.variables import with_role
 from stagemaker.training.metrics import measured
 from stagemaker.training.plan import DEFAULT_RUNTIME_S, TrainingPlan, training_plan
 from stagemaker.training.statuses import STATUSES
@@ -44,6 +46,7 @@ class Training:
         """Image, hardware, role, the data of each channel, and the buckets that results go to."""
         checks.image(plan.image, plan.entrypoint, plan.command)
         checks.hardware(plan.instance_type, len(plan.hosts))
+        checks.mounts(mount.target for mount in plan.mounts(Path(plan.hosts[0])))
         checks.role(plan.role_arn)
         for channel in plan.channels:
             checks.input(channel.uri, plan.role_arn)
@@ -84,7 +87,7 @@ class Training:
         if end.failed is not None:
             _save_what_failed(job, transfers)
             raise JobFailed(_reason(job.plan, transfers, end.failed, end.exits[end.failed]))
-        transfers.save_checkpoints()
+        transfers.save_checkpoints(last=True)
         job.enter("Uploading")
         transfers.save_results(model=True)
         return Outcome(_LAST_STEPS[end.reason])
@@ -130,13 +133,16 @@ def _keep_last(job: Job[TrainingPlan], name: str, value: float) -> None:
 
 def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
     plan = job.plan
+    environment, notes = with_role(plan.environment, job.credentials)
     return [
         ContainerSpec(
             name=f"{plan.name}-{host}",
             image=plan.image,
             command=plan.command,
             base_dir=base,
-            environment={**plan.environment, **job.credentials},
+            environment=environment,
+            mounts=plan.mounts(base),
+            notes=(*plan.notes, *notes),
             entrypoint=plan.entrypoint,
             host=host,
             group=job.folder.name if len(plan.hosts) > 1 else "",  # unique, as the folder is
@@ -149,7 +155,7 @@ def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
 def _save_what_failed(job: Job[TrainingPlan], transfers: Transfers) -> None:
     """Checkpoints and output data. The job's reason is its container's: one of ours is only logged."""
     try:
-        transfers.save_checkpoints()
+        transfers.save_checkpoints(last=True)
         transfers.save_results(model=False)
     except (ApiError, OSError) as error:
         LOG.warning("training job %s failed, and what it made is not saved: %s", job.ref.name, explain(error))

@@ -4,26 +4,30 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from stagemaker.core.errors import validation_error
+from stagemaker.core.disk import explain
+from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.core.text import printable
 from stagemaker.jobs.artifacts import Changes, inside, pack
 from stagemaker.jobs.inputs import replicate, spread
 from stagemaker.jobs.job import Job
 from stagemaker.training.plan import FOLDERS, Channel, TrainingPlan
 
 CHECKPOINT_PERIOD_S = 10.0  # ours: AWS says "continuously"
+KEY_BYTES = 1024  # S3's limit of a key
 
 
 class Transfers:
-    """Of one job, for its own thread. The job's folder gets one for each host, which the host sees as /opt/ml.
+    """Of one job, for its own thread. The job's folder gets one for each host, whose folders the host sees in /opt/ml.
 
-    All methods raise ApiError, or OSError when the disk is at fault.
+    Methods raise ApiError, or OSError when the disk is at fault; those that save checkpoints raise nothing: what cannot
+    be saved is a line in the host's log.
     """
 
     def __init__(self, job: Job[TrainingPlan]) -> None:
         self._scope, self._plan, self._folder, self._account = job.ref.scope, job.plan, job.folder, job.account
-        self._clock, self._saved_s = job.clock, job.clock()
+        self._clock, self._saved_s, self._say = job.clock, job.clock(), job.say
         self.bases = [job.folder / host for host in job.plan.hosts]
-        self._changes: list[Changes] = []
+        self._changes: dict[str, Changes] = {}  # of the checkpoints of each host
 
     def download(self, cancelled: Callable[[], bool]) -> None:
         """Make the folders and fill them; every object is fetched once. Once `cancelled`, the rest is left out."""
@@ -32,19 +36,17 @@ class Transfers:
         for channel in self._plan.channels:
             self._fetch(channel, cancelled)
         if self._plan.checkpoints:
-            first, *others = folders = [base / self._plan.checkpoints.folder for base in self.bases]
+            first, *others = folders = self._checkpoint_folders()
             self._account.download_prefix(self._scope, f"{self._plan.checkpoints.uri}/", first, cancelled=cancelled)
             replicate(first, others)
-            self._changes = [Changes(folder) for folder in folders]
+            self._changes = {host: Changes(folder) for host, folder in zip(self._plan.hosts, folders, strict=True)}
 
-    def save_checkpoints(self) -> None:
-        """What is new or changed on any host goes under the one prefix of all; of the same path, algo-1's stays."""
-        if not self._plan.checkpoints:
-            return
-        for base, changes in reversed(list(zip(self.bases, self._changes, strict=True))):
-            folder = base / self._plan.checkpoints.folder
+    def save_checkpoints(self, *, last: bool = False) -> None:
+        """What is new or changed on any host goes under the one prefix of all; of the same path, algo-1's stays. What
+        fails is tried again with the next call, unless this is the `last`."""
+        for host, changes in reversed(self._changes.items()):
             for name in changes.take():
-                self._save_checkpoint(folder, name, f"{self._plan.checkpoints.uri}/{name}")
+                self._save_checkpoint(host, changes, name, last=last)
 
     def save_checkpoints_sometimes(self) -> None:
         """As `save_checkpoints`, but not again within CHECKPOINT_PERIOD_S."""
@@ -66,16 +68,32 @@ class Transfers:
 
     def _lay_out(self, host: str, base: Path) -> None:
         """Create `base`, the folder of `host`, and everything in it but the data."""
-        checkpoints = self._plan.checkpoints
-        for folder in (*FOLDERS, *([checkpoints.folder] if checkpoints else [])):
+        for folder in FOLDERS:
             (base / folder).mkdir(parents=True, exist_ok=True)
+        if checkpoints := self._plan.checkpoint_folder(base):
+            checkpoints.mkdir(parents=True, exist_ok=True)
         for name, text in self._plan.files[host].items():
             (base / name).write_text(text)
 
-    def _save_checkpoint(self, folder: Path, name: str, uri: str) -> None:
+    def _checkpoint_folders(self) -> list[Path]:
+        return [folder for base in self.bases if (folder := self._plan.checkpoint_folder(base))]
+
+    def _save_checkpoint(self, host: str, changes: Changes, name: str, *, last: bool) -> None:
+        uri = f"{self._plan.checkpoints.uri}/{name}" if self._plan.checkpoints else ""
+        if problem := _key_problem(uri):
+            self._say(host, f"the checkpoint '{printable(name)}' is not saved: {problem}")
+            return
+        try:
+            self._send_checkpoint(inside(changes.folder, name), uri)
+        except (ApiError, OSError) as error:
+            changes.put_back(name)
+            told = error.message if isinstance(error, ApiError) else explain(error)
+            outcome = "is not saved" if last else "is not saved yet, and is tried again"
+            self._say(host, f"the checkpoint '{name}' {outcome}: {told}")
+
+    def _send_checkpoint(self, found: Path | None, uri: str) -> None:
         """By a link of our own: the trainer may rename or delete the file while it is sent."""
         link = self._folder / "checkpoint"
-        found = inside(folder, name)
         if found is None:
             return
         try:
@@ -94,3 +112,12 @@ class Transfers:
             raise validation_error(f"Data download failed: S3 key: {channel.uri} matched no files on s3")
         if len(folders) > 1:
             spread(target, folders, sharded=channel.sharded)
+
+
+def _key_problem(uri: str) -> str:
+    """Why S3 takes no key of this name, or nothing."""
+    try:
+        size = len(uri.partition("://")[2].partition("/")[2].encode())
+    except UnicodeEncodeError:
+        return "its name is not UTF-8, which S3 asks for"
+    return f"its key would have {size:,} bytes, and S3 takes {KEY_BYTES:,}" if size > KEY_BYTES else ""

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stagemaker.api.unsupported import not_supported
-from stagemaker.training.plan import BASE
 
 # Members that are refused whenever they are set to anything but what these accepted values say.
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "AlgorithmSpecification.AlgorithmName": (),
     "AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAccessMode": ("Platform",),
-    "CheckpointConfig.LocalPath": (),  # but see `_checkpoint_path`
     "DebugRuleConfigurations": ([],),
     "EnableManagedSpotTraining": (False,),
     "EnableNetworkIsolation": (False,),
@@ -71,12 +69,6 @@ def _refused(request: Mapping[str, Any], rules: Mapping[str, tuple[Any, ...]]) -
         value: Any = request
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
-        if value is None or value in accepted or (path == "CheckpointConfig.LocalPath" and _is_below_base(value)):
+        if value is None or value in accepted:
             continue
         yield f"{path}={value}" if isinstance(value, str | int) else path
-
-
-def _is_below_base(path: str) -> bool:
-    """A runtime shows only /opt/ml to a container: checkpoints elsewhere would need a mount."""
-    parts = path.removeprefix(f"{BASE}/").strip("/").split("/")
-    return path.startswith(f"{BASE}/") and not {"", ".", ".."} & set(parts)

@@ -41,7 +41,7 @@ class DockerContainer:
         ip: str,
         address: tuple[str, int] | None,
         hardware: str,
-        notes: tuple[str, ...],
+        notes: tuple[str, ...] = (),
         output: Frames | Terminal,
         on_line: Callable[[str], None],
         on_end: Callable[[], None],

@@ -18,7 +18,7 @@ from stagemaker.functions.environment import Environment
 from stagemaker.functions.exchange import Exchange, Invocation
 from stagemaker.functions.program import Function, FunctionImage
 from stagemaker.functions.runtime_api import RuntimeApi
-from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused, Mount
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from stagemaker.runtime.ports import LOOPBACK
 
@@ -33,7 +33,7 @@ def function(image: FunctionImage | None = IMAGE, code: Path | None = None) -> F
 class FakeFunctionContainer:
     """A fake's, seen as a function's."""
 
-    hardware, address = "", None
+    hardware, address, notes = "", None, ()
 
     def __init__(self, inner: FakeContainer, ip: str) -> None:
         self.inner, self.spec, self.ip = inner, inner.spec, ip
@@ -122,7 +122,7 @@ def invoke(environment: Environment, event: str = "1") -> tuple[object, list[str
 def test_the_container_of_an_image() -> None:
     spec = function_spec(function(), "zips", "10.0.0.1:80")
     assert (spec.image, spec.entrypoint, spec.command) == ("sha256:abc", ("boot",), ("main.handler",))
-    assert (spec.working_directory, spec.memory_mb, spec.function, spec.folders) == ("/srv", 128, True, {})
+    assert (spec.working_directory, spec.memory_mb, spec.function, spec.mounts) == ("/srv", 128, True, ())
     assert spec.environment == {"A": "1", "AWS_LAMBDA_RUNTIME_API": "10.0.0.1:80"}
     assert spec.name.startswith("lambda-f-")
 
@@ -130,7 +130,7 @@ def test_the_container_of_an_image() -> None:
 def test_the_container_of_a_zip_file() -> None:
     spec = function_spec(function(None, Path("/code")), "zips", "10.0.0.1:80")
     assert (spec.image, spec.entrypoint, spec.command) == ("zips", None, ("main.handler",))
-    assert (spec.working_directory, spec.folders) == ("/var/task", {"/var/task": Path("/code")})
+    assert (spec.working_directory, spec.mounts) == ("/var/task", (Mount("/var/task", Path("/code"), writable=False),))
     assert spec.environment["LAMBDA_TASK_ROOT"] == "/var/task"
     assert spec.environment["_HANDLER"] == "main.handler"
 

@@ -7,7 +7,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting.layout import HEALTH_TIMEOUT_S, FleetLayout, ModelSource, lay_out_fleet, model_source
-from stagemaker.runtime.contract import ContainerSpec
+from stagemaker.runtime.contract import ContainerSpec, Mount
 
 CONTAINERS: dict[str, dict[str, Any]] = {
     "dogs": {
@@ -55,11 +55,13 @@ def test_every_instance_has_its_own_container_folder_and_log() -> None:
         image="stagemaker/serve",
         command=("serve",),
         base_dir=Path("/w/end-7") / instance.id,
+        mounts=(Mount("/opt/ml/model", Path("/w/end-7") / instance.id / "model"),),
         environment={"A": "1"},
         serves=True,
         instance_type="ml.g5.xlarge",
     )
     assert instance.log_stream == f"one/{instance.id}"
+    assert layout.instance(two, 0).spec.mounts == ()  # a model of the image's own stays
 
 
 def test_instance_ids_differ_within_and_between_fleets_and_are_repeatable() -> None:

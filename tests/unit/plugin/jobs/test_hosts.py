@@ -1,6 +1,6 @@
 """The hosts of a job alone: started, followed, stopped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ class Heard:
     def on_line(self, host: str, line: str) -> None:
         self.calls.append(("line", host, line))
 
-    def begin(self, host: str, hardware: str) -> None:
+    def begin(self, host: str, hardware: str, notes: Sequence[str]) -> None:
         self.calls.append(("begin", host, hardware))
 
 

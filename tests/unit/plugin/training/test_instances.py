@@ -208,7 +208,7 @@ def test_checkpoints_of_all_hosts_have_one_prefix(environment: Environment) -> N
     assert environment.account.downloaded == ["s3://bucket/train", "s3://bucket/ck/"]
 
 
-def test_checkpoints_that_cannot_be_saved_end_the_job_and_all_hosts(environment: Environment) -> None:
+def test_a_checkpoint_that_cannot_be_saved_is_a_line_and_is_tried_again(environment: Environment) -> None:
     def saves(program: FakeProgram) -> int:
         (program.base / "checkpoints" / "1").write_text("one")
         return int(saves_on_sigterm(program)) if program.spec.host == "algo-2" else int(program.sleep(30))
@@ -217,9 +217,15 @@ def test_checkpoints_that_cannot_be_saved_end_the_job_and_all_hosts(environment:
     environment.ready()
     environment.account.fail_uploads = "Could not upload: the bucket is gone"
     environment.clock.now += 11
-    assert environment.ended()["FailureReason"] == "ClientError: Could not upload: the bucket is gone"
-    assert environment.exits() == [Exit(143), Exit(1)]
-    assert not list(environment.work_dir.glob("*/*"))
+    line = "Stagemaker: the checkpoint '1' is not saved yet, and is tried again: Could not upload: the bucket is gone"
+    environment.until(lambda job: environment.said(line) == 2)
+    environment.account.fail_uploads = ""
+    environment.clock.now += 11
+    environment.until(lambda job: "s3://bucket/ck/1" in environment.account.objects)
+    assert environment.describe()["TrainingJobStatus"] == "InProgress"
+    environment.stop()
+    assert environment.ended()["TrainingJobStatus"] == "Stopped"
+    assert environment.archive("model") == {"weights": "so far"}
 
 
 def test_close_ends_all_at_once(environment: Environment) -> None:

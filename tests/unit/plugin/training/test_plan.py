@@ -1,6 +1,7 @@
 """From a request to a plan, and what is refused on the way."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import TRAINING_JOB
 from stagemaker.core.refs import Ref
+from stagemaker.runtime.contract import Mount, mounts_below_base
 from stagemaker.training.config_files import GROUP
 from stagemaker.training.plan import Channel, Checkpoints, TrainingPlan, training_plan
 from stagemaker.training.unsupported import refuse_unsupported
@@ -39,6 +41,7 @@ def test_a_plan_says_where_everything_goes() -> None:
 def test_the_environment_has_the_job_and_what_the_request_says() -> None:
     plan = plan_of(request(Environment={"A": "1", "TRAINING_JOB_NAME": "not mine"}))
     assert plan.environment == {"A": "1", "TRAINING_JOB_NAME": "job", "TRAINING_JOB_ARN": REF.arn}
+    assert plan.notes == ("not taken from Environment, since the service sets it: TRAINING_JOB_NAME",)
 
 
 def test_the_configuration_files_are_sagemaker_s() -> None:
@@ -134,11 +137,42 @@ def test_metrics_are_compiled() -> None:
     assert found.group(1) == "0.5"
 
 
-@pytest.mark.parametrize(("path", "folder"), [(None, "checkpoints"), ("/opt/ml/checkpoints/x/", "checkpoints/x")])
-def test_checkpoints(path: str | None, folder: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "folder", "mounted"),
+    [
+        (None, "/opt/ml/checkpoints", "/job/algo-1/checkpoints"),
+        ("/opt/ml/checkpoints/x/", "/opt/ml/checkpoints/x", "/job/algo-1/checkpoints/x"),
+        ("/state", "/state", "/job/algo-1-checkpoints"),
+        ("//tmp/x", "/tmp/x", "/job/algo-1-checkpoints"),
+        ("/opt/ml/output/data/x", "/opt/ml/output/data/x", None),
+        ("/opt/ml/model", "/opt/ml/model", None),
+    ],
+)
+def test_checkpoints(path: str | None, folder: str, mounted: str | None) -> None:
     config = {"S3Uri": "s3://bucket/ck/", **({"LocalPath": path} if path else {})}
     refuse_unsupported(request(CheckpointConfig=config))
-    assert plan_of(request(CheckpointConfig=config)).checkpoints == Checkpoints("s3://bucket/ck", folder)
+    plan = plan_of(request(CheckpointConfig=config))
+    assert plan.checkpoints == Checkpoints("s3://bucket/ck", folder)
+    own = ("input", "model", "output")
+    more = (Mount(folder, Path(mounted)),) if mounted else ()
+    assert plan.mounts(Path("/job/algo-1")) == (*mounts_below_base(Path("/job/algo-1"), own), *more)
+    assert files(request(CheckpointConfig=config))["checkpointconfig"] == {"LocalPath": path or folder}
+
+
+def test_the_files_of_configurations_are_there_when_they_are_given() -> None:
+    assert files(request()).keys() == {"hyperparameters", "inputdataconfig", "resourceconfig"}
+    given = request(
+        DebugHookConfig={"S3OutputPath": "s3://bucket/debug", "CollectionConfigurations": []},
+        TensorBoardOutputConfig={"S3OutputPath": "s3://bucket/board", "LocalPath": "/opt/ml/output/x"},
+    )
+    found = files(given)
+    assert found["debughookconfig"] == {
+        "S3OutputPath": "s3://bucket/debug",
+        "LocalPath": "/opt/ml/output/tensors",
+        "HookParameters": None,
+        "CollectionConfigurations": [],
+    }
+    assert found["tensorboardoutputconfig"] == {"S3OutputPath": "s3://bucket/board", "LocalPath": "/opt/ml/output/x"}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +186,9 @@ def test_checkpoints(path: str | None, folder: str) -> None:
         ({"InputDataConfig": [channel(uri="https://bucket/x")]}, "must be an S3 URI"),
         ({"InputDataConfig": [{"ChannelName": "c", "DataSource": {}}]}, "'c' has no DataSource.S3DataSource"),
         ({"OutputDataConfig": {"S3OutputPath": "https://bucket/x"}}, "must be an S3 URI"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/opt/ml/../x"}}, "LocalPath must be a folder"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/opt/ml/"}}, "LocalPath must be a folder"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "state"}}, "LocalPath must be a folder"),
         (resources(InstanceCount=0), "InstanceCount of at least 1"),
         ({"ResourceConfig": {}}, "InstanceType"),
     ],
@@ -177,8 +214,6 @@ def test_what_aws_would_not_take(changes: dict[str, Any], sentence: str) -> None
         ({"InputDataConfig": [channel(source={"InstanceGroupNames": ["g"]})]}, "InstanceGroupNames"),
         ({"InputDataConfig": [channel(CompressionType="Gzip")]}, "CompressionType=Gzip"),
         ({"InputDataConfig": [channel(ShuffleConfig={"Seed": 1})]}, "ShuffleConfig"),
-        ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/tmp/x"}}, "CheckpointConfig.LocalPath=/tmp/x"),
-        ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/opt/ml/../x"}}, "CheckpointConfig.LocalPath"),
     ],
 )
 def test_what_we_do_not_do_yet_is_refused_by_name(changes: dict[str, Any], name: str) -> None:

@@ -1,15 +1,16 @@
 """Training jobs from CreateTrainingJob to their end, on the fake runtime."""
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stagemaker.core.errors import ApiError
+from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
-from stagemaker.runtime.contract import ContainerSpec, Exit
+from stagemaker.runtime.contract import ContainerSpec, Exit, mounts_below_base
 from stagemaker.runtime.fake import FakeContainer, FakeProgram
 from tests.unit.plugin.fakes import ROLE, SCOPE
 from tests.unit.plugin.training.training_environment import (
@@ -49,6 +50,7 @@ def test_the_container_is_what_sagemaker_starts(environment: Environment) -> Non
         image="stagemaker/trainer:1",
         command=("train",),
         base_dir=spec.base_dir,
+        mounts=mounts_below_base(spec.base_dir or Path(), ("input", "model", "output")),
         environment={
             "GREETING": "hello",
             "TRAINING_JOB_NAME": "job",
@@ -237,6 +239,84 @@ def test_a_checkpoint_that_is_renamed_while_it_is_sent(
     environment.create(saves, CheckpointConfig={"S3Uri": "s3://bucket/ck"})
     assert environment.ended()["TrainingJobStatus"] == "Completed"
     assert environment.account.objects["s3://bucket/ck/last.partial"] == b"state"
+
+
+def test_a_checkpoint_that_s3_does_not_take_is_skipped_and_the_model_is_sent(environment: Environment) -> None:
+    long = "/".join(["n" * 200] * 5)
+
+    def saves(program: FakeProgram) -> int:
+        folder = program.base / "checkpoints"
+        (folder / os.fsdecode(b"caf\xe9")).write_text("no UTF-8")
+        (folder / long).mkdir(parents=True)
+        (folder / long / "file").write_text("1,012 bytes")
+        (folder / long / "file-of-a-longer-name").write_text("1,029 bytes")
+        (program.base / "model" / "weights").write_text("w")
+        return 0
+
+    environment.create(saves, CheckpointConfig={"S3Uri": "s3://bucket/ck"})
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+    assert environment.archive("model") == {"weights": "w"}
+    assert environment.account.objects[f"s3://bucket/ck/{long}/file"] == b"1,012 bytes"
+    lines = environment.logs.lines[GROUP, "job/algo-1-1800000000"]
+    assert lines[1:] == [
+        "Stagemaker: the checkpoint 'caf\\xe9' is not saved: its name is not UTF-8, which S3 asks for",
+        f"Stagemaker: the checkpoint '{'n' * 100}...{('n' * 100 + '/file-of-a-longer-name')[-100:]}' is not saved: its "
+        "key would have 1,029 bytes, and S3 takes 1,024",
+    ]
+
+
+def test_checkpoints_that_cannot_be_saved_at_the_end_cost_no_model(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = environment.account.upload_file
+
+    def refuses(scope: Scope, path: Path, uri: str) -> None:
+        if uri.startswith("s3://bucket/ck/"):
+            raise validation_error("Could not upload: Access Denied")
+        upload(scope, path, uri)
+
+    def saves(program: FakeProgram) -> int:
+        (program.base / "checkpoints" / "last").write_text("state")
+        (program.base / "model" / "weights").write_text("w")
+        return 0
+
+    monkeypatch.setattr(environment.account, "upload_file", refuses)
+    environment.create(saves, CheckpointConfig={"S3Uri": "s3://bucket/ck"})
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+    assert environment.archive("model") == {"weights": "w"}
+    assert environment.said("Stagemaker: the checkpoint 'last' is not saved: Could not upload: Access Denied") == 1
+
+
+def test_checkpoints_outside_of_opt_ml(environment: Environment) -> None:
+    def resumes(program: FakeProgram) -> int:
+        folder = program.path("/state")
+        program.say((folder / "1").read_text())
+        (folder / "2").write_text("second")
+        return 0
+
+    environment.account.objects["s3://bucket/ck/1"] = b"first"
+    environment.create(resumes, CheckpointConfig={"S3Uri": "s3://bucket/ck", "LocalPath": "/state"})
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+    assert environment.said("first") == 1
+    assert environment.account.objects["s3://bucket/ck/2"] == b"second"
+
+
+def test_what_of_the_environment_is_not_taken_is_said_first(environment: Environment) -> None:
+    given = {"AWS_REGION": "us-west-2", "AWS_SESSION_TOKEN": "alone", "TRAINING_JOB_NAME": "mine"}
+    environment.create(Environment=given)
+    environment.ended()
+    (spec,) = environment.runtime.started
+    assert spec.environment == {
+        "AWS_ACCESS_KEY_ID": "LSIAROLE",
+        "AWS_REGION": "us-west-2",
+        "TRAINING_JOB_NAME": "job",
+        "TRAINING_JOB_ARN": environment.describe()["TrainingJobArn"],
+    }
+    assert environment.logs.lines[GROUP, "job/algo-1-1800000000"][1:4] == [
+        "Stagemaker: not taken from Environment, since the service sets it: TRAINING_JOB_NAME",
+        "Stagemaker: not taken from Environment, since AWS_ACCESS_KEY_ID is not there: AWS_SESSION_TOKEN",
+        "Stagemaker: not taken from the role, since Environment sets it: AWS_REGION",
+    ]
 
 
 def test_a_model_folder_that_leads_elsewhere_is_not_sent(environment: Environment, tmp_path: Path) -> None:
