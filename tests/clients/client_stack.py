@@ -1,0 +1,49 @@
+"""A real LocalStack with small images under the names that docs/clients.md uses: the clients' tests call it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.contract.localstack_process import LocalStack, running_localstack
+
+TRAIN = """
+import json, os, pathlib
+base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+files = [path for path in (base / "input/data").rglob("*") if path.is_file()]
+print(f"files={len(files)}", flush=True)
+(base / "model/weights.txt").write_text((base / "input/config/hyperparameters.json").read_text())
+"""
+
+SERVE = """
+import http.server, json, os, pathlib
+names = sorted(path.name for path in (pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model").iterdir())
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *_): pass
+    def do_GET(self): self.answer({})
+    def do_POST(self): self.answer({"bytes": len(self.rfile.read(int(self.headers["Content-Length"]))), "model": names})
+    def answer(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+address = os.environ["STAGEMAKER_BIND_HOST"], int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+"""
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[LocalStack]:
+    """LocalStack, from its start to its orderly end. `folder` gets its images, state and log."""
+    images, environments = folder / "images", folder / "environments"
+    environments.mkdir(parents=True)
+    for name, command, text in (("trainer", "train", TRAIN), ("serve", "serve", SERVE), ("mlflow", "serve", SERVE)):
+        (images / name).mkdir(parents=True)
+        (images / name / command).write_text(text)
+        (environments / name).symlink_to(sys.prefix)
+    settings = {"STAGEMAKER_IMAGES": str(images), "STAGEMAKER_ENVIRONMENTS": str(environments), "DEBUG": "0"}
+    with running_localstack(folder / "localstack", **settings) as started:
+        yield started

@@ -1,0 +1,48 @@
+"""The blocks of docs/clients.md that CI runs: the AWS CLI, boto3, and Terraform where it is installed."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.clients.page import ENVIRONMENTS, Reader, blocks
+
+# Where a machine without internet has Terraform's providers, in the layout of a mirror.
+PROVIDERS = Path(os.environ.get("TERRAFORM_PLUGINS", "/opt/tf-plugins"))
+
+
+def test_every_section_of_the_page_has_a_block() -> None:
+    assert {heading.partition(" (")[0]: language for heading, (language, _) in blocks().items()} == {
+        "AWS CLI": "bash",
+        "boto3": "python",
+        "Estimator": "python",
+        "ModelTrainer": "python",
+        "Terraform": "hcl",
+        "MLflow": "python",
+        "A notebook": "ipython",
+    }
+
+
+def test_the_aws_cli_trains(first_block: str) -> None:
+    assert first_block.endswith('"Completed"\n')
+
+
+def test_boto3_deploys_and_asks(reader: Reader) -> None:
+    printed = reader.run(str(ENVIRONMENTS / "client" / "bin" / "python"), "-c", reader.text("boto3"))
+    assert printed == "{'bytes': 67, 'model': ['weights.txt']}\n"
+
+
+@pytest.mark.skipif(not (shutil.which("terraform") and PROVIDERS.is_dir()), reason="needs Terraform and its providers")
+def test_terraform_deploys_and_then_finds_nothing_to_change(reader: Reader) -> None:
+    folder = reader.folder / "terraform"
+    folder.mkdir()
+    (folder / "main.tf").write_text(reader.text("Terraform (AWS provider 5.100)"))
+    terraform = ("terraform", f"-chdir={folder}")
+    reader.run(*terraform, "init", "-no-color", f"-plugin-dir={PROVIDERS}")
+    reader.run(*terraform, "apply", "-no-color", "-auto-approve")
+    reader.run(*terraform, "plan", "-no-color", "-detailed-exitcode")  # exits with 2 when something would change
+    shown = reader.run("aws", "sagemaker", "describe-endpoint", "--endpoint-name", "by-terraform")
+    assert json.loads(shown)["EndpointStatus"] == "InService"
+    reader.run(*terraform, "destroy", "-no-color", "-auto-approve")
