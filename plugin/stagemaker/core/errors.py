@@ -3,6 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+HINT = "Stagemaker: "  # begins what the stage adds to AWS's sentences, in messages and in logs
+
+
+def hinted(message: str, advice: str) -> str:
+    """A message for AWS's callers: `message`, a sentence as AWS has it or could have it, and behind it what to do on
+    this stage, which a caller can tell apart by HINT. Neither names a command of this repository."""
+    return f"{message} {HINT}{advice}"
+
 
 class ApiError(Exception):
     """An AWS error answer: `code` and `message` as the caller sees them, `status` the HTTP status.

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from stagemaker.core.disk import copy_tree
+
 
 def spread(source: Path, folders: Sequence[Path], *, sharded: bool) -> None:
     """Give each file below `source` to all of `folders`, or to one in turn if `sharded`. `source` goes away.
@@ -24,7 +26,7 @@ def spread(source: Path, folders: Sequence[Path], *, sharded: bool) -> None:
 def replicate(source: Path, folders: Sequence[Path]) -> None:
     """Copy all that is below `source` into each of `folders`, for files that are going to be written."""
     for folder in folders:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
+        copy_tree(source, folder)
 
 
 def _link(source: Path, target: Path) -> None:
