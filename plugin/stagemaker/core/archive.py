@@ -1,10 +1,17 @@
-"""Unpacking an archive that somebody else made: nothing lands outside the folder, and it does not fill the disk."""
+"""Unpacking an archive that somebody else made: nothing lands outside the folder, and it does not fill the disk.
+
+AWS's rule: model artifacts have no symbolic links (https://repost.aws/knowledge-center/sagemaker-endpoint-creation-fail).
+Of hard links it says nothing, and tar makes them of files that are one.
+"""
 
 import tarfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from stagemaker.core.disk import is_full
+from stagemaker.core.disk import explain, is_full
+from stagemaker.core.text import printable
 
 MAX_MEMBERS = 100_000  # (ours)
 
@@ -16,30 +23,48 @@ class BadArchive(ValueError):
 def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
     """Unpack a tar.gz into `folder`, whose files then take at most `max_bytes`.
 
-    Python's "data" filter checks each member; since that of Python 3.12.0 to 3.13.3 can be led astray by chains of
-    links (CVE-2025-4517), a link that goes up (`..`) or away (`/`) is refused before it. Raises BadArchive, or OSError
-    when the disk is full; what was unpacked until then stays for the caller to delete.
+    Symbolic links are refused, as AWS does, and so is a name or a hard link that goes up (`..`) or away (`/`). Raises
+    BadArchive, or OSError when the disk is full; what was unpacked until then stays for the caller to delete.
     """
     left = max_bytes
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with tarfile.open(archive, "r:gz", errorlevel=2) as tar:
             for number, member in enumerate(tar, start=1):
                 left -= member.size
                 if left < 0 or number > MAX_MEMBERS:
                     raise BadArchive(f"It unpacks to more than {max_bytes:,} bytes or {MAX_MEMBERS:,} files.")
-                _refuse_escape(member)
-                tar.extract(member, folder, filter="data")
+                _refuse(member)
+                with naming(f"Its member '{printable(member.name)}'"):
+                    tar.extract(member, folder, filter="data")
     except BadArchive:
         raise
     except (tarfile.TarError, EOFError, ValueError, OSError, zlib.error) as error:
         if is_full(error):  # which is not the archive's fault
             raise
-        raise BadArchive(f"It cannot be unpacked: {error}") from error
+        raise BadArchive(f"It cannot be unpacked: {explain(error)}.") from error
 
 
-def _refuse_escape(member: tarfile.TarInfo) -> None:
+@contextmanager
+def naming(member: str) -> Iterator[None]:
+    """Raise what goes wrong with a member, but for a full disk, as BadArchive whose sentence begins with `member`."""
+    try:
+        yield
+    except tarfile.FilterError as error:
+        raise BadArchive(f"{member} is not a file that may be written.") from error
+    except (tarfile.ExtractError, KeyError) as error:
+        raise BadArchive(f"{member} links to what is not there.") from error
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise BadArchive(f"{member} cannot be unpacked: {explain(error)}.") from error
+
+
+def _refuse(member: tarfile.TarInfo) -> None:
+    name = printable(member.name)
     names = [member.name, member.linkname] if member.islnk() or member.issym() else [member.name]
-    if any(name.startswith("/") or ".." in PurePosixPath(name).parts for name in names):
-        raise BadArchive(f"Its member '{member.name}' leads out of its folder.")
-    if not (member.isfile() or member.isdir() or member.islnk() or member.issym()):
-        raise BadArchive(f"Its member '{member.name}' is neither a file, a folder nor a link.")
+    if any(part.startswith("/") or ".." in PurePosixPath(part).parts for part in names):
+        raise BadArchive(f"Its member '{name}' leads out of its folder.")
+    if member.issym():
+        raise BadArchive(f"Its member '{name}' is a symbolic link: pack the file itself in its place.")
+    if not (member.isfile() or member.isdir() or member.islnk()):
+        raise BadArchive(f"Its member '{name}' is neither a file nor a folder.")

@@ -9,8 +9,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from stagemaker.core.archive import MAX_MEMBERS, BadArchive
-from stagemaker.core.disk import is_full
+from stagemaker.core.archive import MAX_MEMBERS, BadArchive, naming
+from stagemaker.core.disk import explain, is_full
+from stagemaker.core.text import printable
 
 _PATH_BYTES = 4096
 
@@ -24,18 +25,19 @@ def unzip_code(archive: str, folder: str) -> None:
             if len(members) > MAX_MEMBERS:
                 raise BadArchive(f"The function's code has more than {MAX_MEMBERS:,} files.")
             for member in members:
-                _unpack(content, member, Path(folder))
+                with naming(f"'{printable(member.filename)}' in the function's code"):
+                    _unpack(content, member, Path(folder))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         if isinstance(error, BadArchive) or is_full(error):
             raise
-        raise BadArchive(f"The function's code cannot be unpacked: {error}") from error
+        raise BadArchive(f"The function's code cannot be unpacked: {explain(error)}.") from error
 
 
 def _unpack(content: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
     is_link = stat.S_ISLNK(member.external_attr >> 16)
     link = content.open(member).read(_PATH_BYTES).decode() if is_link else ""
     if any(name.startswith("/") or ".." in PurePosixPath(name).parts for name in (member.filename, link)):
-        raise BadArchive(f"'{member.filename}' in the function's code leads out of its folder.")
+        raise BadArchive(f"'{printable(member.filename)}' in the function's code leads out of its folder.")
     if is_link:
         path = folder / member.filename
         path.parent.mkdir(parents=True, exist_ok=True)

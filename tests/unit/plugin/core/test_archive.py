@@ -24,17 +24,16 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
     return info
 
 
-def test_files_folders_and_links_within_come_out(tmp_path: Path) -> None:
+def test_files_folders_and_hard_links_within_come_out(tmp_path: Path) -> None:
     archive = tar_of(
         tmp_path / "a",
         (member("./", tarfile.DIRTYPE), b""),
         (member("./code", tarfile.DIRTYPE), b""),
         (member("./code/model.onnx"), b"weights"),
-        (member("latest", tarfile.SYMTYPE, "code/model.onnx"), b""),
         (member("hard", tarfile.LNKTYPE, "./code/model.onnx"), b""),
     )
     unpack(archive, tmp_path / "out", 1000)
-    assert [(tmp_path / "out" / n).read_bytes() for n in ("code/model.onnx", "latest", "hard")] == [b"weights"] * 3
+    assert [(tmp_path / "out" / n).read_bytes() for n in ("code/model.onnx", "hard")] == [b"weights"] * 2
 
 
 @pytest.mark.parametrize(
@@ -47,6 +46,7 @@ def test_files_folders_and_links_within_come_out(tmp_path: Path) -> None:
         member("link", tarfile.SYMTYPE, "../out-of-it"),
         member("link", tarfile.SYMTYPE, "a/../.."),
         member("link", tarfile.LNKTYPE, "../a"),
+        member("latest", tarfile.SYMTYPE, "v1"),
         member("pipe", tarfile.FIFOTYPE),
         member("disk", tarfile.BLKTYPE),
     ],
@@ -74,3 +74,22 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(BadArchive):
             unpack(path, tmp_path / f"out{number}", 10_000_000)
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ((member("v1"), member("latest", tarfile.SYMTYPE, "v1")), "'latest' is a symbolic link: pack the file itself"),
+        ((member("a"), member("a/b")), "'a/b' cannot be unpacked: Not a directory"),
+        ((member("n" * 300),), "'nnn.*nnn' cannot be unpacked: File name too long"),
+        ((member("hard", tarfile.LNKTYPE, "gone"),), "'hard' links to what is not there"),
+    ],
+)
+def test_a_member_that_cannot_be_written_is_named(
+    tmp_path: Path, members: tuple[tarfile.TarInfo, ...], sentence: str
+) -> None:
+    archive = tar_of(tmp_path / "a", *((each, b"") for each in members))
+    with pytest.raises(BadArchive, match=sentence) as caught:
+        unpack(archive, tmp_path / "out", 1000)
+    assert "Errno" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)

@@ -57,5 +57,6 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadArchive, match="cannot be unpacked"):
             unzip_code(str(path), str(tmp_path / f"out{number}"))
     twice = zip_of(tmp_path / "twice", ("a", FILE, b""), ("a/b", FILE, b""))
-    with pytest.raises(BadArchive, match="cannot be unpacked"):
+    with pytest.raises(BadArchive, match="cannot be unpacked") as caught:
         unzip_code(twice, str(tmp_path / "out"))
+    assert str(caught.value) == "'a/b' in the function's code cannot be unpacked: Not a directory."
