@@ -75,6 +75,26 @@ def test_a_name_that_is_both_file_and_folder(account: Account, tmp_path: Path) -
     with pytest.raises(ApiError) as caught:
         account.download_prefix(SCOPE, "s3://files/both/", tmp_path)
     assert caught.value.code == "ValidationException"
+    assert caught.value.message == (
+        "The S3 keys 'both/a' and 'both/a/b' cannot both be written: they would be a file and a folder of the same "
+        "name. Rename one of them."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_archived_object_is_named(gateway: Gateway, account: Account, tmp_path: Path) -> None:
+    s3 = gateway.client("s3")
+    s3.put_object(Bucket="files", Key="cold/part 1", Body=b"x", StorageClass="GLACIER")
+    for fetch in (
+        lambda: account.download_prefix(SCOPE, "s3://files/cold/", tmp_path / "in"),
+        lambda: account.download_file(SCOPE, "s3://files/cold/part 1", tmp_path / "file"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            fetch()
+        assert caught.value.message == (
+            "Could not download s3://files/cold/part 1: the object is archived (storage class GLACIER): restore it "
+            "(RestoreObject), or copy it to another storage class"
+        )
 
 
 def test_a_large_file_there_and_back(account: Account, tmp_path: Path) -> None:
@@ -96,6 +116,9 @@ def test_errors_are_one_sentence(account: Account, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ApiError, match="Could not upload to s3://no-such-bucket/x"):
         account.upload_file(SCOPE, tmp_path / "file", "s3://no-such-bucket/x")
+    with pytest.raises(ApiError) as caught:
+        account.upload_file(SCOPE, tmp_path / "file", "s3://no-such-bucket/x")
+    assert str(tmp_path) not in caught.value.message
 
 
 def test_the_role_must_be_the_one_of_the_arn(account: Account, role: str) -> None:

@@ -1,7 +1,7 @@
 """S3 as a job or an endpoint needs it, through the gateway."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -13,9 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stagemaker.aws.clients import Clients
 from stagemaker.core.disk import explain
-from stagemaker.core.errors import validation_error
+from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
+from stagemaker.core.text import printable
 
+NAME_BYTES = 255  # of a file or a folder, on the file systems of Linux
 PARALLEL_DOWNLOADS = 4  # LocalStack answers from one process: more only wait for each other
 _TRANSFER = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2)
 
@@ -39,27 +41,25 @@ class S3:
     ) -> int:
         """S3Prefix: every object under `uri` into `folder`, keeping the paths below it; how many there are.
 
-        A prefix that ends inside a name (s3://b/da for da-1/x) keeps the paths below the folder that it is in. A key
-        that is no clean relative path (`..`, `//`) is refused: it would be written elsewhere. Once `cancelled`, the
-        rest is left out.
+        A prefix that ends inside a name (s3://b/da for da-1/x) keeps the paths below the folder that it is in. Keys
+        that cannot be files beside each other are refused before anything is written (`paths_below`). Once `cancelled`,
+        the rest is left out.
         """
         bucket, prefix = split_uri(uri)
-        names = {key: path_below(prefix, key) for key, _ in self.list_prefix(scope, uri)}
+        names = paths_below(prefix, [key for key, _ in self.list_prefix(scope, uri)])
         s3 = self._clients("s3", scope)
 
         def fetch(key: str) -> None:
             if cancelled():
                 return
-            path = folder / names[key]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-            with body, path.open("xb") as file:
-                shutil.copyfileobj(body, file, 1 << 20)
+            with _translate_errors(f"Could not download s3://{bucket}/{printable(key)}"):
+                path = folder / names[key]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+                with body, path.open("xb") as file:
+                    shutil.copyfileobj(body, file, 1 << 20)
 
-        with (
-            _translate_errors(f"S3 key: {uri} could not be downloaded"),
-            ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool,
-        ):
+        with _translate_errors(f"Could not download {uri}"), ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
             folder.mkdir(parents=True, exist_ok=True)
             for _ in pool.map(fetch, names):
                 pass
@@ -110,11 +110,21 @@ def _translate_errors(sentence: str) -> Iterator[None]:
     """Turn what S3 or the disk answers into ValidationException with one sentence."""
     try:
         yield
-    except ClientError as error:
-        told = error.response.get("Error", {})
-        raise validation_error(f"{sentence}: {told.get('Message') or told.get('Code')}") from error
-    except (BotoCoreError, Boto3Error, OSError) as error:
-        raise validation_error(f"{sentence}: {explain(error)}") from error
+    except (ClientError, BotoCoreError, Boto3Error, OSError) as error:
+        raise validation_error(f"{sentence}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """In S3's own words, or the system's; boto3's name files of ours."""
+    if isinstance(error, Boto3Error) and isinstance(error.__context__, Exception):
+        return _told(error.__context__)
+    if not isinstance(error, ClientError):
+        return explain(error)
+    answer = error.response.get("Error", {})
+    if answer.get("Code") == "InvalidObjectState":
+        kind = f" (storage class {answer['StorageClass']})" if "StorageClass" in answer else ""
+        return f"the object is archived{kind}: restore it (RestoreObject), or copy it to another storage class"
+    return str(answer.get("Message") or answer.get("Code"))
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -126,11 +136,40 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def paths_below(prefix: str, keys: Iterable[str]) -> dict[str, str]:
+    """The path of each of `keys` below `prefix`. ValidationException, which names the objects, when two would be one
+    file, or one a file where the other needs a folder (AWS calls such names ambiguous), and as `path_below`."""
+    paths = {key: path_below(prefix, key) for key in keys}
+    files: dict[str, str] = {}
+    for key, path in paths.items():
+        if path in files:
+            raise _cannot_both(files[path], key, "would be the same file")
+        files[path] = key
+    for key, path in paths.items():
+        for folder in PurePosixPath(path).parents:
+            if str(folder) in files:
+                raise _cannot_both(files[str(folder)], key, "would be a file and a folder of the same name")
+    return paths
+
+
 def path_below(prefix: str, key: str) -> str:
-    """The path of `key` below `prefix`, by the rules of `download_prefix`."""
+    """The path of `key` below `prefix`, by the rules of `download_prefix`. ValidationException for a key that is no
+    clean relative path (`..`, `//`): it would be written elsewhere, and for names that no file can have."""
     inside = prefix if key.startswith(f"{prefix.rstrip('/')}/") else prefix[: prefix.rfind("/") + 1]
     name = key[len(inside) :].removeprefix("/")
     parts = name.split("/")
     if "\0" in name or any(part in ("", ".", "..") for part in parts) or PurePosixPath(name).is_absolute():
-        raise validation_error(f"The S3 key '{key}' cannot be written as a file: rename the object.")
+        raise validation_error(f"The S3 key '{printable(key)}' cannot be written as a file: rename the object.")
+    if (size := max(len(part.encode()) for part in parts)) > NAME_BYTES:
+        raise validation_error(
+            f"The S3 key '{printable(key)}' cannot be written as a file: a name in it has {size} bytes, and a file's "
+            f"may have {NAME_BYTES}: rename the object."
+        )
     return name
+
+
+def _cannot_both(one: str, other: str, why: str) -> ApiError:
+    return validation_error(
+        f"The S3 keys '{printable(one)}' and '{printable(other)}' cannot both be written: they {why}. "
+        "Rename one of them."
+    )
