@@ -25,12 +25,20 @@ def listing(
     items: str,
     members: Sequence[str] = (),
     status: str | None = None,
+    status_last: bool = False,
     order: str = "Descending",
 ) -> Response:
     """The whole answer of a List operation: a summary of each record under `items`, and NextToken unless it is the last
-    page. A summary has name, ARN, creation time and those of `members` that the record has. For the rest see `page`."""
+    page. A summary has name, ARN, creation time and those of `members` that the record has.
+
+    `status_last`: with both StatusEquals and MaxResults, pages are made first and filtered then, so that a page may be
+    short or empty and another still follow. For the rest see `page`."""
     sort = {"CreationTime": "CreationTime", "Name": kind.name_member, **({"Status": status} if status else {})}
-    shown, token = page(records, request, name=kind.name_member, sort=sort, status=status, order=order)
+    late = status if status_last and "MaxResults" in request else None
+    first = None if late else status
+    shown, token = page(records, request, name=kind.name_member, sort=sort, status=first, order=order)
+    if late:
+        shown = [record for record in shown if _has_status(record, request, late)]
     keys = (kind.name_member, kind.arn_member, "CreationTime", *members)
     found = [{key: record[key] for key in keys if key in record} for record in shown]
     return {items: found, **({"NextToken": token} if token else {})}
@@ -68,7 +76,7 @@ def page(
 def _matches(record: Record, request: Mapping[str, Any], name: str, status: str | None) -> bool:
     if request.get("NameContains", "").lower() not in record[name].lower():
         return False
-    if status and request.get("StatusEquals", record[status]) != record[status]:
+    if status and not _has_status(record, request, status):
         return False
     for key in ("CreationTime", "LastModifiedTime"):
         before, after = request.get(f"{key}Before"), request.get(f"{key}After")
@@ -77,6 +85,10 @@ def _matches(record: Record, request: Mapping[str, Any], name: str, status: str 
         if after is not None and record[key] <= after:
             return False
     return True
+
+
+def _has_status(record: Record, request: Mapping[str, Any], status: str) -> bool:
+    return bool(request.get("StatusEquals", record[status]) == record[status])
 
 
 def _encode(position: _Position, label: str) -> str:

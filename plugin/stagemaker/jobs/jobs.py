@@ -62,6 +62,7 @@ class Jobs[Plan]:
             items=f"{self._kind.kind.noun}Summaries",
             members=("LastModifiedTime", table.status_member, table.end_member),
             status=table.status_member,
+            status_last=self._kind.filters_status_last,
             order=self._kind.list_order,
         )
 
@@ -159,7 +160,7 @@ class Jobs[Plan]:
     def _get(self, ref: Ref) -> Record:
         record = self._store.get(ref)
         if record is None:
-            raise validation_error(f"Requested resource not found: there is no {ref.kind.words} '{ref.name}'.")
+            raise validation_error("Requested resource not found.")
         return record
 
     def _refuse_taken(self, ref: Ref) -> None:

@@ -46,6 +46,10 @@ class JobKind[Plan](Protocol):
     def list_order(self) -> str:
         """The default SortOrder of its List operation, as AWS documents it."""
 
+    @property
+    def filters_status_last(self) -> bool:
+        """Whether its List operation makes pages before it looks at StatusEquals, as AWS documents of training jobs."""
+
     def plan(self, ref: Ref, request: Mapping[str, Any]) -> Plan:
         """Pure: the request as a frozen value. Raises ApiError for what AWS would not take, and 501 for what is not
         implemented."""

@@ -36,6 +36,7 @@ class Training:
     statuses: StatusTable = STATUSES
     log_group = LOG_GROUP
     list_order = "Ascending"
+    filters_status_last = True
 
     def plan(self, ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         """The request as a plan. Raises ApiError, 501 for what is not implemented."""

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from stagemaker.api.listing import page
+from stagemaker.api.listing import listing, page
 from stagemaker.api.operation import plain
 from stagemaker.core.errors import ApiError
+from stagemaker.core.kinds import MODEL
 from stagemaker.core.store import Record
 
 SORT = {"CreationTime": "CreationTime", "Name": "ModelName", "Status": "Status"}
@@ -86,3 +87,21 @@ def test_a_token_of_another_order_is_refused() -> None:
     _, token = page(RECORDS, {"MaxResults": 1}, name="ModelName", sort=SORT)
     with pytest.raises(ApiError, match="NextToken"):
         names(NextToken=token, SortBy="Name")
+
+
+@pytest.mark.parametrize(("status_last", "pages"), [(False, [["alpha"]]), (True, [[], [], [], ["alpha"]])])
+def test_status_is_looked_at_before_pages_are_made_or_after(status_last: bool, pages: list[list[str]]) -> None:
+    request: dict[str, Any] = {"StatusEquals": "Failed", "MaxResults": 1}
+    found = []
+    for _ in pages:
+        answer = listing(RECORDS, request, MODEL, items="Models", status="Status", status_last=status_last)
+        found.append([summary["ModelName"] for summary in answer["Models"]])
+        request["NextToken"] = answer.get("NextToken")
+    assert found == pages
+    assert request["NextToken"] is None
+
+
+def test_other_filters_come_before_the_pages() -> None:
+    request = {"StatusEquals": "Failed", "MaxResults": 1, "NameContains": "alpha"}
+    answer = listing(RECORDS, request, MODEL, items="Models", status="Status", status_last=True)
+    assert [summary["ModelName"] for summary in answer["Models"]] == ["alpha"]

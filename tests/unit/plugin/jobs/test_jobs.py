@@ -247,7 +247,7 @@ def test_only_an_ended_job_can_be_deleted(environment: Environment) -> None:
 def test_a_job_that_is_not_there(environment: Environment, operation: str) -> None:
     error = environment.refusal(lambda: getattr(environment.jobs, operation)(SCOPE, environment.named("none")))
     assert error.code == "ValidationException"
-    assert error.message.startswith("Requested resource not found")
+    assert error.message == "Requested resource not found."
 
 
 def test_a_name_is_used_once_in_a_scope_whatever_its_case(environment: Environment) -> None:

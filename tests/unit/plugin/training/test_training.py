@@ -384,7 +384,7 @@ def test_a_job_that_is_not_there(environment: Environment, operation: str) -> No
     with pytest.raises(ApiError) as caught:
         getattr(environment.training, operation)(SCOPE, {"TrainingJobName": "none"})
     assert caught.value.code == "ValidationException"
-    assert caught.value.message.startswith("Requested resource not found")
+    assert caught.value.message == "Requested resource not found."
 
 
 def test_only_an_ended_job_can_be_deleted_and_only_a_running_one_stopped(environment: Environment) -> None:
@@ -414,6 +414,24 @@ def test_listing(environment: Environment) -> None:
     assert "NextToken" not in rest
     assert environment.list(StatusEquals="Failed") == {"TrainingJobSummaries": []}
     assert "Tags" not in environment.describe("a")
+
+
+def test_a_page_is_made_before_its_status_is_looked_at(environment: Environment) -> None:
+    for name in ("a", "b"):
+        environment.create(TrainingJobName=name)
+        environment.ended(name)
+        environment.clock.now += 1
+    environment.create(saves_on_sigterm)
+    environment.ready()
+    page = environment.list(MaxResults=1, StatusEquals="InProgress")
+    assert page["TrainingJobSummaries"] == []
+    rest = environment.list(MaxResults=2, StatusEquals="InProgress", NextToken=page["NextToken"])
+    assert [job["TrainingJobName"] for job in rest["TrainingJobSummaries"]] == ["job"]
+    assert "NextToken" not in rest
+    alone = environment.list(StatusEquals="InProgress")
+    assert [job["TrainingJobName"] for job in alone["TrainingJobSummaries"]] == ["job"]
+    environment.stop()
+    environment.ended()
 
 
 def test_close_ends_running_jobs_at_once(environment: Environment) -> None:
