@@ -1,12 +1,13 @@
 """What fleets work with, and what they need of the account and its logs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
+from stagemaker.core.telemetry import Telemetry
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.runtime.contract import Runtime
 
@@ -19,30 +20,13 @@ class FleetAccount(Protocol):
     def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
 
 
-class FleetLogs(Protocol):
-    """The part of `aws.cloudwatch.Logs` that hosting needs."""
-
-    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]: ...
-    def flush(self) -> None: ...
-    def metric(
-        self,
-        scope: Scope,
-        namespace: str,
-        name: str,
-        value: float,
-        unit: str,
-        dimensions: Mapping[str, str],
-        timestamp: float,
-    ) -> None: ...
-
-
 @dataclass(frozen=True)
 class FleetContext:
     """What every fleet works with. `clock` is epoch seconds."""
 
     runtime: Runtime
     account: FleetAccount
-    logs: FleetLogs
+    logs: Telemetry
     clock: Callable[[], float]
     supervisor: Supervisor
     times: HealthTimes

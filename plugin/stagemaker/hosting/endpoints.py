@@ -15,7 +15,8 @@ from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record, Store
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.hosting.context import FleetAccount, FleetContext, FleetLogs
+from stagemaker.core.telemetry import Telemetry
+from stagemaker.hosting.context import FleetAccount, FleetContext
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.fleets import Fleets
 from stagemaker.hosting.health import HealthTimes
@@ -52,7 +53,7 @@ class Endpoints:
         store: Store,
         runtime: Runtime,
         account: FleetAccount,
-        logs: FleetLogs,
+        logs: Telemetry,
         clock: Callable[[], float],
         work_dir: Path,
         supervisor: Supervisor,

@@ -9,7 +9,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
-from stagemaker.hosting.context import FleetLogs
+from stagemaker.core.telemetry import Telemetry
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.http_client import CONNECT_S, NotReached, Reply, TooLarge
 from stagemaker.hosting.layout import VariantLayout
@@ -56,7 +56,7 @@ class _NoAnswer(Exception):
 class Invoke:
     """InvokeEndpoint. Its own time and the container's go to CloudWatch, in microseconds."""
 
-    def __init__(self, store: Store, routers: Routers, logs: FleetLogs, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, routers: Routers, logs: Telemetry, clock: Callable[[], float]) -> None:
         self._store, self._routers, self._logs, self._clock = store, routers, logs, clock
 
     def invoke_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from stagemaker.core.refs import Kind, Ref, Scope
+from stagemaker.core.refs import Kind, Ref
 from stagemaker.core.signals import Signals
 from stagemaker.core.store import Record, Store
 from stagemaker.core.supervisor import Supervisor
+from stagemaker.core.telemetry import Telemetry
 from stagemaker.jobs.attempt import Attempt
 from stagemaker.jobs.checks import JobAccount
 from stagemaker.jobs.hosts import Hosts
@@ -21,23 +22,6 @@ if TYPE_CHECKING:
     from stagemaker.jobs.jobs import Jobs
 
 
-class JobLogs(Protocol):
-    """The part of `cloudwatch.Logs` that jobs need."""
-
-    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]: ...
-    def flush(self) -> None: ...
-    def metric(
-        self,
-        scope: Scope,
-        namespace: str,
-        name: str,
-        value: float,
-        unit: str,
-        dimensions: Mapping[str, str],
-        timestamp: float,
-    ) -> None: ...
-
-
 @dataclass(frozen=True)
 class JobContext:
     """What jobs of every kind work with. `work_dir` is the stage's alone; `kinds` is filled by each `Jobs`, so that a
@@ -46,7 +30,7 @@ class JobContext:
     store: Store
     runtime: Runtime
     account: JobAccount
-    logs: JobLogs
+    logs: Telemetry
     clock: Callable[[], float]
     supervisor: Supervisor
     work_dir: Path
