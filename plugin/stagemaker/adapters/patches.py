@@ -16,6 +16,7 @@ from typing import Any
 
 from localstack.aws import handlers
 from localstack.aws.api import RequestContext
+from localstack.aws.handlers.service import ServiceRequestParser
 from localstack.services.lambda_ import provider as lambda_provider
 from localstack.services.lambda_.invocation import lambda_models
 from localstack.services.lambda_.invocation.assignment import AssignmentService
@@ -25,6 +26,8 @@ from localstack.services.s3 import provider as s3_provider
 
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_images import pin_image
+from stagemaker.adapters.unknown import stand_in, unknown_operation
+from stagemaker.api.unsupported import not_supported
 from stagemaker.app import App
 from stagemaker.core.errors import ApiError
 from stagemaker.functions.code import unzip_code
@@ -92,6 +95,23 @@ def _release(_app: App, original: Any) -> Any:
     return release
 
 
+def _parse(app: App, original: Any) -> Any:
+    def parse_and_enrich(self: ServiceRequestParser, context: RequestContext) -> None:
+        try:
+            original(self, context)
+        except Exception:
+            service, request = context.service, context.request
+            if service is None or service.service_name not in app.services:
+                raise
+            name = unknown_operation(service, request.method, request.path, request.headers)
+            if name is None:
+                raise
+            context.operation = stand_in(service, name)
+            raise exception(not_supported(f"the operation {name} of {service.service_name}")) from None
+
+    return parse_and_enrich
+
+
 PATCHES: tuple[Patch, ...] = (
     Patch(
         s3_provider,
@@ -140,6 +160,14 @@ PATCHES: tuple[Patch, ...] = (
         _release,
         why="After an invocation an environment waits for the next one, also when its version has gone meanwhile.",
         without="A function that is deleted while it starts stays for ten minutes, and LocalStack cannot end before.",
+    ),
+    Patch(
+        ServiceRequestParser,
+        "parse_and_enrich",
+        ("self", "context"),
+        _parse,
+        why="An operation that the installed botocore does not know yet is a failure of the parser.",
+        without="Newer clients get 500 InternalError for what is only not implemented, and try again.",
     ),
 )
 
