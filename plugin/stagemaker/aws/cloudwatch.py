@@ -39,6 +39,7 @@ class Logs:
         self._lines: dict[_Stream, list[_Event]] = {}
         self._data: dict[_Metric, dict[float, int]] = {}
         self._created: set[_Stream] = set()
+        self._groups: set[tuple[Scope, str]] = set()
         supervisor.start("logs", self._run, cancel=self._end)
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
@@ -109,14 +110,28 @@ class Logs:
         scope, group, name = stream
         client = self._clients("logs", scope)
         if stream not in self._created:
-            _create(client, group, name)
-            self._created.add(stream)
+            self._create(client, stream)
         for batch in _batches(events):
             try:
                 client.put_log_events(logGroupName=group, logStreamName=name, logEvents=batch)
             except client.exceptions.ResourceNotFoundException:  # somebody has deleted it
-                _create(client, group, name)
+                self._groups.discard((scope, group))
+                self._create(client, stream)
                 client.put_log_events(logGroupName=group, logStreamName=name, logEvents=batch)
+
+    def _create(self, client: Any, stream: _Stream) -> None:
+        """Make the stream, and first its group unless we made that before: a call that finds a group there is an error
+        in LocalStack's log."""
+        scope, group, name = stream
+        if (scope, group) not in self._groups:
+            _make(client, client.create_log_group, logGroupName=group)
+            self._groups.add((scope, group))
+        try:
+            _make(client, client.create_log_stream, logGroupName=group, logStreamName=name)
+        except client.exceptions.ResourceNotFoundException:  # somebody has deleted the group
+            _make(client, client.create_log_group, logGroupName=group)
+            _make(client, client.create_log_stream, logGroupName=group, logStreamName=name)
+        self._created.add(stream)
 
     def _send_data(self, route: tuple[str, str, str], data: list[dict[str, Any]]) -> None:
         account, region, namespace = route
@@ -125,13 +140,9 @@ class Logs:
             client.put_metric_data(Namespace=namespace, MetricData=data[start : start + MAX_DATA])
 
 
-def _create(client: Any, group: str, stream: str) -> None:
-    for create, names in (
-        (client.create_log_group, {"logGroupName": group}),
-        (client.create_log_stream, {"logGroupName": group, "logStreamName": stream}),
-    ):
-        with suppress(client.exceptions.ResourceAlreadyExistsException):
-            create(**names)
+def _make(client: Any, create: Callable[..., Any], **names: str) -> None:
+    with suppress(client.exceptions.ResourceAlreadyExistsException):
+        create(**names)
 
 
 def _route(metric: _Metric) -> tuple[str, str, str]:

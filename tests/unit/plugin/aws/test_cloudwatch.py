@@ -41,7 +41,7 @@ class CloudWatch:
             if operation == "create_log_group":
                 self.deleted = False
                 raise Exists
-            if self.deleted and operation == "put_log_events":
+            if self.deleted and operation in ("put_log_events", "create_log_stream"):
                 raise Missing
             if self.broken:
                 raise OSError("gone")
@@ -148,6 +148,18 @@ def test_a_deleted_group_is_made_again(logs: Logs, cloudwatch: CloudWatch) -> No
         "put_log_events",
     ]
     assert cloudwatch.called("put_log_events")[-1]["logEvents"][0]["message"] == "kept"
+
+
+def test_a_group_is_made_once_for_all_its_streams(logs: Logs, cloudwatch: CloudWatch) -> None:
+    for name in ("one", "two"):
+        logs.stream(SCOPE, "group", name)("line")
+        logs.flush()
+    assert cloudwatch.called("create_log_group") == [{"logGroupName": "group"}]
+    cloudwatch.deleted = True
+    logs.stream(SCOPE, "group", "three")("line")
+    logs.flush()
+    assert len(cloudwatch.called("create_log_group")) == 2
+    assert cloudwatch.called("put_log_events")[-1]["logStreamName"] == "three"
 
 
 def test_nothing_is_sent_after_close(cloudwatch: CloudWatch) -> None:
