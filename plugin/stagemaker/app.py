@@ -14,6 +14,7 @@ from stagemaker.api.tags import Tags
 from stagemaker.aws.account import Account
 from stagemaker.aws.clients import Clients
 from stagemaker.aws.cloudwatch import Logs
+from stagemaker.aws.policies import PolicySimulator
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import MemoryStore
@@ -86,6 +87,8 @@ class App:
                 _ecr(ecr),
             )
         }
+        # Of these services LocalStack answers the rest.
+        self.shared_services: dict[str, Service] = {each.name: each for each in (_iam(PolicySimulator(clients)),)}
 
 
 def _sagemaker(
@@ -158,6 +161,15 @@ def _ecr(ecr: Ecr) -> Service:
         ("DeleteLifecyclePolicy", lifecycle.delete_lifecycle_policy, repository),
         ("StartLifecyclePolicyPreview", lifecycle.start_lifecycle_policy_preview, repository),
         ("GetLifecyclePolicyPreview", lifecycle.get_lifecycle_policy_preview, repository),
+    )
+
+
+def _iam(simulator: PolicySimulator) -> Service:
+    return service(
+        "iam",
+        "ValidationError",
+        ("SimulatePrincipalPolicy", simulator.simulate_principal_policy, by_arn("PolicySourceArn")),
+        ("SimulateCustomPolicy", simulator.simulate_custom_policy, every),
     )
 
 

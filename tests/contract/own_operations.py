@@ -10,14 +10,24 @@ from stagemaker.runtime.fake import FakeRuntime
 from stagemaker.settings import Settings
 
 
-@cache
 def own_services() -> dict[str, Service]:
-    """The table, of an App that has been closed."""
+    """The services that are ours."""
+    return _app().services
+
+
+def shared_services() -> dict[str, Service]:
+    """The services of which we answer some operations and LocalStack the rest."""
+    return _app().shared_services
+
+
+@cache
+def _app() -> App:
+    """The stage, closed."""
     with TemporaryDirectory() as folder:
         settings = Settings(process=None, docker=None, work_dir=Path(folder, "work"), gateway_url="http://127.0.0.1:1")
         app = App(settings, lambda _, supervisor: FakeRuntime({}, supervisor))
         app.close()
-    return app.services
+    return app
 
 
 def own_operations() -> dict[str, list[str]]:

@@ -6,10 +6,14 @@ from botocore.model import Shape
 
 from stagemaker.api.operation import Operation, every
 from stagemaker.core.refs import Scope
-from tests.contract.own_operations import own_services
+from tests.contract.own_operations import own_services, shared_services
 
 SCOPE = Scope("000000000000", "eu-west-1")
-ROWS = [(service.name, operation) for service in own_services().values() for operation in service.operations.values()]
+ROWS = [
+    (service.name, operation)
+    for service in (*own_services().values(), *shared_services().values())
+    for operation in service.operations.values()
+]
 
 
 def sample(shape: Shape) -> dict[str, object]:
@@ -32,4 +36,4 @@ def test_a_row_is_an_operation_of_its_service(service: str, operation: Operation
 def test_only_lists_and_logins_need_every_resource() -> None:
     wide = {operation.name for _, operation in ROWS if operation.resource is every}
     assert wide == {"ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints", "GetAuthorizationToken",
-                    "DescribeRegistry"}  # fmt: skip
+                    "DescribeRegistry", "SimulateCustomPolicy"}  # fmt: skip

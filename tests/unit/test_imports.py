@@ -70,7 +70,7 @@ DIRECTIONS = {
     "core": (),
     "settings": (),
     "access": ("core",),
-    "aws": ("core",),
+    "aws": ("core", "access"),
     "runtime": ("core", "settings"),
     "api": ("core",),
     "jobs": ("core", "api", "runtime"),

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from localstack import config
+from localstack.aws import handlers
 from localstack.aws.api import RequestContext
+from localstack.aws.protocol.serializer import create_serializer
 from localstack.aws.spec import load_service
 from localstack.runtime import hooks
 from localstack.services.moto import call_moto
@@ -49,6 +51,7 @@ def start() -> None:
     SERVICE_PLUGINS.api_provider_specs.update({name: ["default"] for name in app.services})
     for service in app.services.values():
         _provide(service)
+    handlers.serve_custom_service_request_handlers.append(_shared(app))
 
 
 @hooks.on_infra_shutdown(name="stagemaker_shutdown")  # type: ignore[untyped-decorator]
@@ -86,6 +89,24 @@ def _provide(service: Service) -> None:
     SERVICE_PLUGINS.add_service(
         LocalStackService.for_provider(_Provider(service.name), dispatch_table_factory=lambda _: table)
     )
+
+
+def _shared(app: App) -> Any:
+    """A handler that answers the operations of ours of a service whose others LocalStack answers."""
+
+    def handle(chain: Any, context: RequestContext, response: Any) -> None:
+        service = app.shared_services.get(context.service.service_name) if context.service else None
+        if service is None or context.operation is None or context.operation.name not in service.operations:
+            return
+        context.service_response = _answer(service, context, context.service_request or {})
+        serializer = create_serializer(context.service, context.protocol)
+        made = serializer.serialize_to_response(
+            context.service_response, context.operation, context.request.headers, context.request_id
+        )
+        response.update_from(made)
+        chain.stop()
+
+    return handle
 
 
 def _answer(service: Service, context: RequestContext, request: Mapping[str, Any]) -> Any:

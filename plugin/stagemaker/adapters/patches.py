@@ -103,7 +103,7 @@ def _parse(app: App, original: Any) -> Any:
             service, request = context.service, context.request
             if service is None or service.service_name not in app.services:
                 raise
-            name = unknown_operation(service, request.method, request.path, request.headers)
+            name = unknown_operation(service, request.method, request.path, dict(request.headers))
             if name is None:
                 raise
             context.operation = stand_in(service, name)

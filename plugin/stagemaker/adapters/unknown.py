@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.model import OperationModel, ServiceModel
 
-TARGET = "X-Amz-Target"
+TARGET = "X-Amz-Target"  # as Werkzeug spells the name of the header
 
 
 def unknown_operation(service: ServiceModel, method: str, path: str, headers: Mapping[str, str]) -> str | None:
