@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ml.config import Config
 from ml.data import Split, bad_image
-from ml.preprocess import INTERPOLATIONS, BadImage, Preprocessing, decode, normalise, preprocess
+from ml.photos import BadImage, decode
+from ml.preprocess import INTERPOLATIONS, Preprocessing, normalise, preprocess
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ml.errors import JobError
+from ml.photos import MAX_UNUSABLE_SHARE
 
 BACKBONES = ("efficientnet-lite0", "resnet50", "mobilenet_v3_large")
 # SageMaker's tuning jobs and SDKs add these names; they are passed over.
@@ -37,8 +38,9 @@ class Config:
     `fine_tune` "head" trains a linear layer on the frozen backbone's features; "full" trains every weight. `crop` is
     the share of the short side that the centre crop keeps. `min_crop` is the smallest share of the area that a random
     crop of "full" takes. `flip` adds mirrored pictures. `patience` is the number of epochs without a better validation
-    before training stops. `amp` is mixed precision, on CUDA only. A `learning_rate` of 0 becomes the default of the
-    kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full".
+    before training stops. `amp` is mixed precision, on CUDA only. `max_unusable_share` is the share of all photos that
+    may be left out because they cannot be decoded; above it the job fails. A `learning_rate` of 0 becomes the default
+    of the kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full".
     """
 
     backbone: str = _choice("efficientnet-lite0", *BACKBONES)
@@ -55,6 +57,7 @@ class Config:
     patience: int = _number(10, 1, 10_000)
     seed: int = _number(0, 0, 2**31 - 1)
     amp: bool = True
+    max_unusable_share: float = _number(MAX_UNUSABLE_SHARE, 0.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.learning_rate == 0:

@@ -1,21 +1,32 @@
 """Finds the labelled pictures: SageMaker channels that hold one folder for each class.
 
 The layout is checked before the training starts. This module imports no torch, and only `check_images` decodes
-pictures, so that a wrong layout fails the job within a second.
+pictures, so that a wrong layout fails the job within a second. What a photo is, ml/photos.py says.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import JobError
-from ml.preprocess import BadImage, decode
+from ml.photos import (
+    CONTENT_TYPES,
+    MAX_CLASS_BYTES,
+    MAX_UNUSABLE_SHARE,
+    BadImage,
+    Listing,
+    Verdicts,
+    is_class_name,
+    judge,
+    list_photos,
+)
 
 REQUIRED_SPLITS = ("train", "valid")
 OPTIONAL_SPLITS = ("test",)
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+REPORT_FILE = "photos.json"
 
 
 class DataError(JobError):
@@ -50,33 +61,75 @@ class Dataset:
 
 def scan(root: Path) -> Dataset:
     """The dataset in `root` (/opt/ml/input/data). Raises DataError for a layout that cannot be used for training."""
-    folders = {name: _class_folders(root, name) for name in _present(root)}
+    folders = {name: _class_folders(name, list_photos(root / name)) for name in _present(root)}
     classes = tuple(folders["train"])
     if len(classes) < 2:
         raise DataError(f"Channel 'train' has one class only, '{classes[0]}'; a classifier needs at least two.")
     splits = {name: _split(name, found, classes) for name, found in folders.items()}
-    return Dataset(classes, splits, _digest(root, splits))
+    return Dataset(classes, splits, _digest(splits))
 
 
-def check_images(dataset: Dataset, workers: int, say: Callable[[str], None]) -> None:
-    """Decodes every picture once, so that a broken picture fails the job now and not after hours. Raises DataError."""
+def check_images(
+    dataset: Dataset,
+    workers: int,
+    say: Callable[[str], None],
+    max_unusable_share: float = MAX_UNUSABLE_SHARE,
+    report: Path | None = None,
+) -> Dataset:
+    """Decodes every picture once, and returns the dataset of those that can be used: the same on every host.
+
+    Names in the log the pictures that are left out or cut short, and writes them into the folder `report` as
+    photos.json. Raises DataError when more than `max_unusable_share` (0 to 1) of all is left out, or all of a class.
+    """
     files = [path for split in dataset.splits.values() for path in split.files]
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(_check, files):
-            pass
-    say(f"checked images={len(files)}")
+        verdicts = Verdicts(dict(zip(map(_key, files), pool.map(judge, files), strict=True)))
+    for key, error in verdicts.left_out.items():
+        say(f"left out {key}: {error}")
+    for key in verdicts.cut_short:
+        say(f"cut short {key}: the part that is there is used")
+    if report:
+        _write_report(verdicts, report / REPORT_FILE)
+    _refuse_too_few(verdicts, max_unusable_share)
+    say(f"checked images={len(files)}" + (f" left_out={len(verdicts.left_out)}" if verdicts.left_out else ""))
+    return _without(dataset, verdicts.left_out) if verdicts.left_out else dataset
 
 
 def bad_image(path: Path, error: BadImage) -> DataError:
     """The error for a broken picture; it names the file as channel/class/name."""
-    return DataError(f"{'/'.join(path.parts[-3:])} cannot be used: {error}")
+    return DataError(f"{_key(path)} cannot be used: {error}")
 
 
-def _check(path: Path) -> None:
-    try:
-        decode(path.read_bytes(), short_side=32)
-    except BadImage as error:
-        raise bad_image(path, error) from error
+def _key(path: Path) -> str:
+    """The name of a picture in the dataset: channel/class/name."""
+    return "/".join(path.parts[-3:])
+
+
+def _write_report(verdicts: Verdicts, path: Path) -> None:
+    left_out = {key: str(error) for key, error in verdicts.left_out.items()}
+    content = {"photos": len(verdicts.by_key), "left_out": left_out, "cut_short": verdicts.cut_short}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _refuse_too_few(verdicts: Verdicts, max_share: float) -> None:
+    if verdicts.are_too_many_left_out(max_share):
+        key, error = next(iter(verdicts.left_out.items()))
+        count = f"{len(verdicts.left_out)} of {len(verdicts.by_key)} pictures"
+        raise DataError(
+            f"{key} cannot be used: {error} That makes {count}, more than the share {max_share} of the hyperparameter "
+            "'max-unusable-share'."
+        )
+    if name := verdicts.lost_class:
+        raise DataError(f"No picture of the class folder {name} can be used; the log says why of each.")
+
+
+def _without(dataset: Dataset, left_out: Collection[str]) -> Dataset:
+    splits = {
+        name: split.picked(index for index, path in enumerate(split.files) if _key(path) not in left_out)
+        for name, split in dataset.splits.items()
+    }
+    return Dataset(dataset.classes, splits, _digest(splits))
 
 
 def _present(root: Path) -> list[str]:
@@ -86,30 +139,23 @@ def _present(root: Path) -> list[str]:
     return [*REQUIRED_SPLITS, *(name for name in OPTIONAL_SPLITS if (root / name).is_dir())]
 
 
-def _visible(folder: Path) -> list[Path]:
-    """The content of a folder by name, without hidden files such as .DS_Store."""
-    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=lambda path: path.name)
-
-
-def _class_folders(root: Path, split: str) -> dict[str, list[Path]]:
+def _class_folders(split: str, listing: Listing) -> Mapping[str, tuple[Path, ...]]:
     """Class name -> its pictures, by name. Raises DataError unless every class folder holds only pictures."""
-    found = {}
-    for folder in _visible(root / split):
-        if not folder.is_dir():
-            raise DataError(f"{split}/{folder.name} is not in a class folder; pictures belong in {split}/<class>/.")
-        files = _visible(folder)
-        for path in files:
-            if path.suffix.lower() not in SUFFIXES or not path.is_file():
-                raise DataError(f"{split}/{folder.name}/{path.name} is not an image file ({', '.join(SUFFIXES)}).")
+    for path in listing.misplaced:
+        raise DataError(f"{split}/{path.name} is not in a class folder; pictures belong in {split}/<class>/.")
+    for path in listing.foreign:
+        raise DataError(f"{_key(path)} is not an image file ({', '.join(CONTENT_TYPES)}).")
+    for name, files in listing.classes.items():
+        if not is_class_name(name):
+            raise DataError(f"The class name {name!r} is not printable, or longer than {MAX_CLASS_BYTES} bytes.")
         if not files:
-            raise DataError(f"The class folder {split}/{folder.name} is empty.")
-        found[folder.name] = files
-    if not found:
+            raise DataError(f"The class folder {split}/{name} is empty.")
+    if not listing.classes:
         raise DataError(f"Channel '{split}' is empty; it must hold one folder of pictures for each class.")
-    return found
+    return listing.classes
 
 
-def _split(name: str, folders: Mapping[str, list[Path]], classes: tuple[str, ...]) -> Split:
+def _split(name: str, folders: Mapping[str, Sequence[Path]], classes: tuple[str, ...]) -> Split:
     if unknown := sorted(set(folders) - set(classes)):
         raise DataError(f"Channel '{name}' has a class that 'train' does not have: {_some(unknown)}.")
     if missing := sorted(set(classes) - set(folders)):
@@ -123,11 +169,11 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def _digest(root: Path, splits: Mapping[str, Split]) -> str:
+def _digest(splits: Mapping[str, Split]) -> str:
     """SHA-256 over the relative path and the content of each file, in a fixed order: equal data has an equal digest."""
     total = hashlib.sha256()
     for split in splits.values():
         for path in split.files:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
+            total.update(f"{_key(path)}\0{content}\n".encode())
     return "sha256:" + total.hexdigest()

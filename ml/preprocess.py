@@ -1,14 +1,9 @@
 """Turns the bytes of a picture into the model's input. Training, evaluation and serving share this module.
 
 It exists so that the trainer and the endpoint compute the same value for every pixel. It needs only numpy and Pillow.
-
-Accepted are still images in JPEG, PNG and WebP of bounded size. Greyscale, palette, 16-bit and CMYK images become
-8-bit RGB, transparent pixels are laid on white, and the EXIF orientation is applied (a broken EXIF block is ignored).
-An animation is refused, because none of its frames is the one picture. Of a camera's multi-picture JPEG the first
-picture is used.
+What is accepted, ml/photos.py says.
 """
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -16,31 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_PIXELS = 50_000_000  # of a JPEG, which is decoded at a fraction of its size; phones take photos of 50 megapixels
-# Of PNG and WebP, which are decoded at full size; a file of 34 bytes can declare any size.
-MAX_PIXELS_WHOLE = 4096 * 4096
+from ml.photos import decode
+
 MAX_SIZE = 1024  # pixels a side of a model's input
-# Pillow warns at its own limit and fails at twice that limit. decode() checks our limits before it decodes a pixel.
-Image.MAX_IMAGE_PIXELS = None
-
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-_EXIF_ORIENTATION = 0x0112
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-class BadImage(ValueError):
-    """The bytes are not an image that can be used; the message is one clear sentence for the caller."""
 
 
 @dataclass(frozen=True)
@@ -87,30 +63,6 @@ class Preprocessing:
         return cls(size=size, resize=resize, interpolation=str(values["interpolation"]), mean=mean, std=std)  # type: ignore[arg-type]
 
 
-def decode(data: bytes, short_side: int | None = None) -> Image.Image:
-    """The image in `data` as 8-bit RGB, upright.
-
-    With `short_side` (pixels), a much larger JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, but never smaller than
-    that side; this is several times faster for camera photos. Raises BadImage for data that is not an accepted image.
-    """
-    if not data:
-        raise BadImage("The image is empty.")
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _check(image)
-        if short_side:
-            image.draft(None, (short_side, short_side))
-        image.load()
-        return _to_rgb(_upright(image))
-    except BadImage:
-        raise
-    except UnidentifiedImageError:
-        raise BadImage("The data is not a JPEG, PNG or WebP image.") from None
-    except Exception as error:  # bytes may be hostile: whatever a decoder raises, the image is at fault
-        reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
-        raise BadImage(f"The image is broken or truncated: {reason}.") from error
-
-
 def to_array(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
     """float32 (3, size, size), normalised. One antialiased resize of the crop's box both scales and crops."""
     p = preprocessing
@@ -136,34 +88,3 @@ def preprocess(data: bytes, preprocessing: Preprocessing) -> npt.NDArray[np.floa
 
     The decoder is asked for twice the resize side, so that the last reduction is always the antialiased one."""
     return to_array(decode(data, short_side=2 * preprocessing.resize), preprocessing)
-
-
-def _check(image: Image.Image) -> None:
-    width, height = image.size
-    limit = MAX_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS_WHOLE
-    if width * height > limit:
-        raise BadImage(f"The image has {width} x {height} pixels; at most {limit:,} are accepted.")
-    if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise BadImage("The image is animated; send one still image.")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION)
-    except Exception:  # noqa: BLE001 - a broken EXIF block does not make a bad photo
-        orientation = None
-    method = _TRANSPOSE.get(orientation) if isinstance(orientation, int) else None
-    return image if method is None else image.transpose(method)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode of the accepted formats -> RGB. 16-bit values keep their high byte; transparent parts become white."""
-    if image.mode.startswith("I"):
-        high = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
-        return Image.fromarray(high).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGB", layer.size, "white")
-        white.paste(layer, mask=layer.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")

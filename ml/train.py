@@ -51,6 +51,8 @@ def train(
     """
     start = time.monotonic()
     device, threads = set_up()
+    report = paths.output if ranks.first else None
+    dataset = check_images(dataset, threads, say, config.max_unusable_share, report)
     weights = find_weights(config, paths.data / "pretrained")
     model = build(config, len(dataset.classes), weights).to(device)
     context = Context(config, dataset, preprocessing(config), device, threads, stop, say, ranks)
@@ -110,7 +112,6 @@ def _cores() -> int:
 def _learner(model: Classifier, context: Context) -> Learner:
     if context.config.fine_tune == "head":
         return HeadLearner(model, context)
-    check_images(context.dataset, context.workers, context.say)
     return FullLearner(model, context)
 
 
@@ -124,8 +125,8 @@ def _first_line(context: Context, weights: Weights, threads: int) -> str:
 
 
 def _identity(config: Config, dataset: Dataset, weights: Weights, device: torch.device) -> dict[str, str]:
-    """What must be equal to continue from a checkpoint. Epochs and patience may differ."""
-    may_differ = {"epochs", "patience"}
+    """What must be equal to continue from a checkpoint. The digest is of the photos that are used."""
+    may_differ = {"epochs", "patience", "max-unusable-share"}
     settings = {name: value for name, value in config.to_hyperparameters().items() if name not in may_differ}
     start = weights.source.get("sha256") or weights.source["source"]
     return settings | {"data digest": dataset.digest, "starting weights": start, "kind of device": device.type}

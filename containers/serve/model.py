@@ -13,7 +13,8 @@ import onnxruntime
 from PIL import Image
 
 from ml.artifact import ONNX_FILE, ONNX_INPUT, ONNX_OUTPUT, BadArtifact, ModelCard, read_card
-from ml.preprocess import BadImage, preprocess, to_array
+from ml.photos import BadImage
+from ml.preprocess import preprocess, to_array
 
 # An image as a request holds it: an encoded file, uint8 (H, W, 3) pixels, or float32 (3, size, size), ready.
 type Item = bytes | npt.NDArray[np.uint8] | npt.NDArray[np.float32]

@@ -14,7 +14,7 @@ import numpy as np
 from containers.serve.model import Item, Logits, Model
 from containers.serve.refused import Refused
 from containers.serve.settings import CHUNK
-from ml.preprocess import BadImage
+from ml.photos import BadImage
 
 
 class Workers:

@@ -1,6 +1,7 @@
 """The import rules of docs/architecture.md, read from the syntax trees: no code is run."""
 
 import ast
+import sys
 
 import pytest
 
@@ -27,7 +28,7 @@ def within(name: str, *packages: str) -> bool:
         ("containers/trainer", OURS, ("ml",)),
         ("containers/serve", OURS, ("containers.serve", "ml")),
         ("containers/lambda", OURS, ()),
-        ("infra", (*OURS, "torch", "localstack"), ("infra",)),
+        ("infra", (*OURS, "torch", "localstack"), ("infra", "ml.photos")),
         ("benchmarks", (*OURS, "localstack"), ("infra",)),
         ("plugin", OURS, ("stagemaker",)),
     ],
@@ -47,9 +48,16 @@ def test_the_serving_container_reads_only_preprocessing_and_the_artifact() -> No
     for path in sources("containers/serve"):
         if path.name == "cuda.py":
             continue
-        wrong = [n for n in imports(path) if n.startswith("ml.") and not within(n, "ml.preprocess", "ml.artifact")]
+        allowed = ("ml.preprocess", "ml.photos", "ml.artifact")
+        wrong = [n for n in imports(path) if n.startswith("ml.") and not within(n, *allowed)]
         wrong += [n for n in imports(path) if within(n, "torch", "torchvision", "timm", "safetensors")]
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_what_a_photo_is_can_be_said_wherever_numpy_and_pillow_are() -> None:
+    """Infra's environment and the serving image have no torch."""
+    packages = {name.split(".")[0] for name in imports(ROOT / "ml" / "photos.py")}
+    assert packages - sys.stdlib_module_names == {"numpy", "PIL"}
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,11 @@ def test_the_program_trains_a_model(base: Path) -> None:
 def test_two_hosts_train_one_model(base: Path) -> None:
     folders = {"127.0.0.1": base, "127.0.0.2": base / "second"}
     port = str(free_port())
+    (base / "input" / "data" / "valid" / "red" / "1.png").write_bytes(b"no image")
     running = []
     for host, folder in folders.items():
         (folder / "input" / "config").mkdir(parents=True, exist_ok=True)
-        settings(folder, "hyperparameters", SMALL)
+        settings(folder, "hyperparameters", SMALL | {"max-unusable-share": "0.1"})
         hosts = {"current_host": host, "hosts": ["127.0.0.2", "127.0.0.1"], "network_interface_name": "lo"}
         settings(folder, "resourceconfig", hosts)
         if folder != base:
@@ -75,6 +76,9 @@ def test_two_hosts_train_one_model(base: Path) -> None:
         running.append(start(folder, MASTER_PORT=port))
     first, second = [process.communicate(timeout=180) for process in running]
     assert [process.returncode for process in running] == [0, 0], first[1] + second[1]
+    for out, _ in (first, second):
+        assert "left out valid/red/1.png: The data is not a JPEG, PNG or WebP image." in out
+    assert json.loads((base / "output" / "data" / "photos.json").read_text())["photos"] == 18
     assert "features split=train images=3/3" in second[0]
     assert "epoch=2 train_loss=" in first[0]
     assert "rank=1 after_epoch=2" in second[0]

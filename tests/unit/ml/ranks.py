@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ml.config import Config
-from ml.data import scan
+from ml.data import check_images, scan
 from ml.distributed import Ranks
 from ml.errors import JobError
 from ml.fit import fit
@@ -51,14 +51,15 @@ def train_rank(data: Path, folder: Path, config: Config, ranks: Ranks, norm: str
     """Trains without the evaluation and export; rank<n>.safetensors holds the trained module's weights.
 
     The `norm` "group" replaces batch norm by group norm, which does not depend on the batch."""
-    dataset, (device, threads) = scan(data), set_up()
+    say = lambda line: print(line, flush=True)  # noqa: E731
+    device, threads = set_up()
+    dataset = check_images(scan(data), threads, say)
     model = build(config, len(dataset.classes), find_weights(config, data / "pretrained"))
     if norm == "group":
         for parent in list(model.modules()):
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.BatchNorm2d):
                     setattr(parent, name, nn.GroupNorm(1, child.num_features))
-    say = lambda line: print(line, flush=True)  # noqa: E731
     context = Context(config, dataset, preprocessing(config), device, threads, stop, say, ranks)
     identity = config.to_hyperparameters() | {"data digest": dataset.digest, "epochs": ""}
     with ranks.connected(device.type, stop):

@@ -1,11 +1,13 @@
 """A layout that cannot be used for training is refused with one sentence that names the folder or file."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from ml.data import DataError, check_images, scan
+from tests.unit.ml.damaged import encode, gradient
 from tests.unit.ml.data import COLOURS, write_dataset, write_image
 
 
@@ -106,3 +108,72 @@ def test_a_broken_image_is_named(root: Path, content: bytes | None) -> None:
 def test_good_images_pass(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_images(scan(root), 2, print)
     assert capsys.readouterr().out == "checked images=18\n"
+
+
+def test_files_of_systems_and_files_beside_the_class_folders_are_left_out(root: Path) -> None:
+    before = scan(root)
+    for name in (
+        "README",
+        "train/README.md",
+        "train/labels.csv",
+        "train/red_$folder$",
+        "train/__MACOSX/red/._0.png",
+        "valid/red/Thumbs.db",
+        "valid/red/desktop.ini",
+        "test/red/red_$folder$",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    assert scan(root) == before
+
+
+def test_a_class_name_that_is_not_printable_is_refused(root: Path) -> None:
+    write_image(root / "train" / "a\nb" / "0.png", (1, 1, 1))
+    assert refusal_of(root) == "The class name 'a\\nb' is not printable, or longer than 128 bytes."
+
+
+def test_a_broken_image_is_left_out_and_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "train" / "red" / "0.png").write_bytes(b"no image")
+    before = scan(root)
+    found = check_images(before, 2, print, 0.06, root / "report")
+    assert capsys.readouterr().out.splitlines() == [
+        "left out train/red/0.png: The data is not a JPEG, PNG or WebP image.",
+        "checked images=18 left_out=1",
+    ]
+    assert json.loads((root / "report" / "photos.json").read_text()) == {
+        "photos": 18,
+        "left_out": {"train/red/0.png": "The data is not a JPEG, PNG or WebP image."},
+        "cut_short": [],
+    }
+    assert (len(found.splits["train"]), found.splits["train"].labels) == (5, (0, 0, 1, 1, 2))
+    assert found.splits["valid"] == before.splits["valid"]
+    (root / "train" / "red" / "0.png").unlink()
+    assert found == scan(root)
+
+
+def test_an_image_that_is_cut_short_is_used_and_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = encode(gradient(), "JPEG")
+    (root / "train" / "red" / "0.png").write_bytes(data[: len(data) * 9 // 10])
+    before = scan(root)
+    assert check_images(before, 2, print, 0.0, root / "report") == before
+    assert capsys.readouterr().out.startswith("cut short train/red/0.png: ")
+    assert json.loads((root / "report" / "photos.json").read_text())["cut_short"] == ["train/red/0.png"]
+
+
+def test_too_many_broken_images_fail_the_job_and_are_all_named(root: Path) -> None:
+    for name in ("red/0.png", "green/1.png"):
+        (root / "train" / name).write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        check_images(scan(root), 2, print, 0.1, root)
+    assert str(caught.value) == (
+        "train/green/1.png cannot be used: The image is empty. That makes 2 of 18 pictures, more than the share 0.1 of "
+        "the hyperparameter 'max-unusable-share'."
+    )
+    assert len(json.loads((root / "photos.json").read_text())["left_out"]) == 2
+
+
+def test_a_class_of_which_every_image_is_broken_fails_the_job(root: Path) -> None:
+    for index in range(2):
+        (root / "valid" / "red" / f"{index}.png").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"^No picture of the class folder valid/red can be used; "):
+        check_images(scan(root), 2, print, 0.5)
