@@ -2,6 +2,7 @@
 
 import re
 
+from stagemaker.core.errors import hinted
 from stagemaker.core.kinds import REPOSITORY
 from stagemaker.core.refs import Scope
 from stagemaker.registry.catalog import Catalog, repository_ref
@@ -11,7 +12,7 @@ from stagemaker.registry.tokens import USER, Tokens
 from stagemaker.runtime.contract import ImageRefused, Pull
 
 DEFAULT_SCOPE = Scope("000000000000", "us-east-1")  # LocalStack's
-_AWS_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
+_AWS_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com", re.ASCII)
 
 
 class RegistryLookup:
@@ -23,10 +24,13 @@ class RegistryLookup:
     def find(self, image: str) -> Pull | None:
         """What the engine has to pull for this name; None when it is not of this registry. A name that begins with
         AWS's host says its account and region; one that begins with ours does not, and is looked for in LocalStack's
-        default account and region first, then in all others."""
+        default account and region first, then in all others. A name of an account that has no repository here is
+        another registry's: an image that somebody pulled from it is in the engine."""
         host, _, rest = image.partition("/")
         match = _AWS_HOST.fullmatch(host)
         if not match and host != self._host:
+            return None
+        if match and match["account"] not in self._accounts():
             return None
         path, _, digest = rest.partition("@")
         name, _, tag = path.partition(":")
@@ -36,16 +40,18 @@ class RegistryLookup:
         scope = Scope(match["account"], match["region"]) if match else self._scope_of(name)
         record = self._catalog.store.get(repository_ref(scope, name))
         if record is None:
-            raise ImageRefused(
-                f"Cannot find repository: {name} in registry ID: {scope.account} ({scope.region}). Please check if "
-                "your ECR repository exists: create it, and push the image (`make push`)."
-            )
+            sentence = f"Cannot find repository: {name} in registry ID: {scope.account} ({scope.region})."
+            wanted = "Please check if your ECR repository exists."
+            raise ImageRefused(hinted(f"{sentence} {wanted}", "create it with CreateRepository, and push the image."))
         found = find_image(record, image_id or {"imageTag": "latest"})
         if isinstance(found, Failure):
             why = "" if found.code == "ImageNotFound" else f" ({found.reason})"
-            raise ImageRefused(f"Requested image {image} not found{why}. Push it first (`make push`).")
+            raise ImageRefused(hinted(f"Requested image {image} not found{why}.", "push it to its repository first."))
         password, _ = self._tokens.issue(scope)
         return Pull(f"{self._host}/{name}@{found.digest}", USER, password)
+
+    def _accounts(self) -> set[str]:
+        return {DEFAULT_SCOPE.account, *(ref.scope.account for ref, _ in self._catalog.store.everywhere(REPOSITORY))}
 
     def _scope_of(self, name: str) -> Scope:
         scopes = [ref.scope for ref, _ in self._catalog.store.everywhere(REPOSITORY) if ref.name == name]

@@ -22,7 +22,9 @@ def test_names_of_both_forms_by_tag_and_digest(environment: EcrEnvironment) -> N
 
 def test_other_names_are_none_of_ours(environment: EcrEnvironment) -> None:
     assert environment.ecr.registry
-    for name in ("stagemaker/trainer:latest", "dogs", "localhost:1/dogs", "ghcr.io/a/b", "x" + AWS + "/dogs", ""):
+    pulled = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.1"  # a Deep Learning Container of AWS
+    others = ("stagemaker/trainer:latest", "dogs", "localhost:1/dogs", "ghcr.io/a/b", f"x{AWS}/dogs", "")
+    for name in (*others, pulled):
         assert environment.ecr.registry.find(name) is None
 
 
@@ -43,6 +45,17 @@ def test_what_was_not_pushed_is_refused(environment: EcrEnvironment, name: str, 
     environment.put(manifest(1), "v1")
     with pytest.raises(ImageRefused, match=message):
         environment.ecr.registry.find(name)
+
+
+def test_the_default_account_has_the_registry_s_names_before_it_has_a_repository(environment: EcrEnvironment) -> None:
+    assert environment.ecr.registry
+    name = f"{DEFAULT_SCOPE.account}.dkr.ecr.us-east-1.amazonaws.com/dogs:v1"
+    with pytest.raises(ImageRefused) as caught:
+        environment.ecr.registry.find(name)
+    assert caught.value.message == (
+        "Cannot find repository: dogs in registry ID: 000000000000 (us-east-1). Please check if your ECR repository "
+        "exists. Stagemaker: create it with CreateRepository, and push the image."
+    )
 
 
 def test_the_default_account_and_region_come_first(environment: EcrEnvironment) -> None:
