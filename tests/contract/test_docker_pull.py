@@ -96,7 +96,7 @@ def test_an_image_is_pulled_once_by_its_digest(
     spec = replace(environment.spec(""), image=name)
 
     known.pull = replace(known.pull, password="wrong")
-    with pytest.raises(ApiError, match=r"cannot pull .* See that it runs, or push again") as failure:
+    with pytest.raises(ApiError, match=r"cannot pull .* see that the registry runs, or push again") as failure:
         environment.runtime.start(spec, environment.hear)
     assert failure.value.status == 500
 

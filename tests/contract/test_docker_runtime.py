@@ -36,7 +36,7 @@ def environment(docker_image: str, tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize("program", ["missing", "text", "/opt"])
 def test_a_program_that_cannot_run_is_refused_and_leaves_nothing(environment: DockerEnvironment, program: str) -> None:
-    with pytest.raises(ImageRefused, match=f"cannot run '{program}': put a program of that name on its PATH"):
+    with pytest.raises(ImageRefused, match=f"cannot run '{program}' .*: put a program of that name on its PATH"):
         environment.start("", program)
     assert environment.left() == []
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from stagemaker.core.errors import hinted
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit
 from stagemaker.runtime.docker.engine import Engine, EngineError, EngineGone
@@ -18,13 +19,10 @@ _WAIT_S = 2  # an ended container answers at once; one that closed its output ea
 _STDERR = 2
 _KILL_S = 60  # after SIGKILL, for an engine under load
 _KILLED = 137
-ENGINE_STOPPED = (
-    "The Docker engine stopped or does not answer: start it again; what it left of this container is removed then"
-)
-NOT_KILLED = (
-    "The Docker engine did not kill this container: restart the engine; what it left of this container is removed then"
-)
-NOT_FOLLOWED = "Stagemaker failed to follow this container and removed it: LocalStack's log says why"
+_THEN = "what it left of this container is removed then"
+ENGINE_STOPPED = hinted("The Docker engine stopped or does not answer.", f"start it again; {_THEN}")
+NOT_KILLED = hinted("The Docker engine did not kill this container.", f"restart the engine; {_THEN}")
+NOT_FOLLOWED = hinted("This container could not be followed, and was removed.", "LocalStack's log says why")
 
 
 class DockerContainer:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stagemaker.core.errors import hinted
+
 GIB = 2**30
 _USUAL = ("xlarge", "2xlarge", "4xlarge", "8xlarge", "16xlarge")
 # Every family with NVIDIA GPUs, and its sizes with one GPU; the others have several.
@@ -79,9 +81,9 @@ def lacks_gpu(instance_type: str, policy: str, offer: Machine) -> str | None:
     needs = policy == "require" and _parts(instance_type)[0] in ONE_GPU
     if not needs or gpus(instance_type, policy, offer).requests:
         return None
-    return (
-        f"{instance_type} has a GPU and STAGEMAKER_GPU is require, but this Docker engine offers none: install the "
-        "NVIDIA container toolkit, or set STAGEMAKER_GPU=auto to run on the CPU."
+    return hinted(
+        f"{instance_type} has a GPU, but this Docker engine offers none, and STAGEMAKER_GPU is require.",
+        "install the NVIDIA container toolkit, or set STAGEMAKER_GPU=auto to run on the CPU.",
     )
 
 

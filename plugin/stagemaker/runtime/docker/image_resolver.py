@@ -2,7 +2,7 @@
 
 import re
 
-from stagemaker.core.errors import ApiError
+from stagemaker.core.errors import ApiError, hinted
 from stagemaker.runtime.contract import ImageRefused, Registry
 from stagemaker.runtime.docker.engine import Engine, EngineError
 from stagemaker.runtime.images import by_digest
@@ -12,6 +12,8 @@ _REFERENCE = re.compile(
     rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*(?::[\w][\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
     re.ASCII,
 )
+
+_ECR = re.compile(r"(\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?)/", re.ASCII)
 
 
 class ImageResolver:
@@ -23,14 +25,12 @@ class ImageResolver:
     def check(self, image: str) -> None:
         """Raise ImageRefused when there is no such image, EngineError when the engine cannot tell."""
         if not _REFERENCE.fullmatch(image):
-            raise ImageRefused(f"{image!r} is not the name of an image: give <repository>:<tag>, such as my/trainer:1.")
+            sentence = f"{image!r} is not the name of an image."
+            raise ImageRefused(hinted(sentence, "give <repository>:<tag>, such as my/trainer:1."))
         if self._registry and self._registry.find(image):
             return
         if not self._engine.has_image(image):
-            raise ImageRefused(
-                f"There is no image {image!r} in this machine's Docker engine: build it here under this very name, or "
-                "push it to the repository that CreateRepository made and give its repositoryUri."
-            )
+            raise ImageRefused(hinted(f"There is no image {image!r} in this machine's Docker engine.", _advice(image)))
 
     def pin(self, image: str) -> str:
         """The name, ending with a digest, of what the name means now. Raises as `check`."""
@@ -51,6 +51,20 @@ class ImageResolver:
             try:
                 self._engine.pull(pull.reference, pull.user, pull.password)
             except EngineError as error:
-                problem = f"Docker cannot pull the image {image!r} from the registry: {error}"
-                raise ApiError("InternalFailure", f"{problem}. See that it runs, or push again.", 500) from error
+                problem = f"Docker cannot pull the image {image!r} from the registry: {error}."
+                message = hinted(problem, "see that the registry runs, or push again.")
+                raise ApiError("InternalFailure", message, 500) from error
         return pull.reference
+
+
+def _advice(image: str) -> str:
+    """How an image of this name comes into the engine."""
+    if ecr := _ECR.match(image):
+        return (
+            f"if it is another account's, such as an AWS Deep Learning Container, log Docker in to {ecr[1]} with "
+            "credentials of AWS and `docker pull` it; if it is yours, create its repository and push it."
+        )
+    return (
+        "build it here under this very name, or push it to the repository that CreateRepository made and give its "
+        "repositoryUri."
+    )

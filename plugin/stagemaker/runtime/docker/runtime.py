@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stagemaker.core.errors import ApiError, shutting_down
+from stagemaker.core.errors import ApiError, hinted, shutting_down
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, HardwareRefused, ImageRefused, Registry
 from stagemaker.runtime.docker.config import PORT, container_config, engine_name, own_variables
@@ -188,10 +188,12 @@ class DockerRuntime:
             if error.status != 400:
                 raise
             program = " ".join((*(spec.entrypoint or ()), *spec.command))
-            raise ImageRefused(
-                f"The image {spec.image!r} cannot run {program!r}: put a program of that name on its PATH, executable "
-                f"and for this machine's processor, or give another entry point (Docker says: {error})."
-            ) from error
+            advice = (
+                "put a program of that name on its PATH, executable and for this machine's processor, or give another "
+                "entry point."
+            )
+            sentence = f"The image {spec.image!r} cannot run {program!r} (Docker says: {error})."
+            raise ImageRefused(hinted(sentence, advice)) from error
 
     def _ip(self, engine_id: str) -> str:
         """Empty when it has ended already."""
@@ -224,7 +226,9 @@ class DockerRuntime:
             yield
         except EngineGone as error:
             self._left_behind = True  # perhaps it did what it was asked, and did not say so
-            raise ApiError("InternalFailure", f"Docker cannot {doing}: {error}; start Docker.", 500) from error
+            raise ApiError(
+                "InternalFailure", hinted(f"Docker cannot {doing}: {error}.", "start Docker."), 500
+            ) from error
         except (EngineError, Unreachable, RuntimeError) as error:
             raise ApiError("InternalFailure", f"Docker cannot {doing}: {error}.", 500) from error
 
