@@ -107,6 +107,8 @@ def model_source(container: Mapping[str, Any]) -> ModelSource | None:
     scheme, _, key = url.partition("://")
     if scheme != "s3" or not key.partition("/")[2]:
         raise validation_error(f"Model data must be given as s3://bucket/key, not as {url}.")
+    if form == "prefix" and not url.endswith("/"):
+        raise validation_error(f"S3Uri must end with a forward slash (/) when S3DataType is S3Prefix: {url}.")
     return ModelSource(url, form)
 
 

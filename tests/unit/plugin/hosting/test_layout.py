@@ -105,6 +105,7 @@ def test_forms_of_model_data(container: dict[str, Any], expected: ModelSource | 
         ({"ModelDataUrl": "https://b/k"}, 400),
         ({"ModelDataUrl": "s3://b"}, 400),
         ({"ModelDataUrl": "s3://other/k", **source()}, 400),
+        (source(S3Uri="s3://b/v1"), 400),
         (source(CompressionType="Gzip"), 501),
         (source(ManifestS3Uri="s3://b/k"), 501),
     ],
