@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stagemaker.core.archive import BadArchive, unpack
-from stagemaker.core.disk import explain
-from stagemaker.core.errors import ApiError
+from stagemaker.core.disk import copy_tree, explain
+from stagemaker.core.errors import ApiError, hinted
 from stagemaker.core.refs import Scope
 from stagemaker.hosting.context import FleetAccount
 from stagemaker.hosting.layout import ModelSource
+
+CONTAINER = "container_1"  # AWS's name for the only container of a model without a ContainerHostname
 
 
 class BadModelData(Exception):
@@ -38,8 +40,9 @@ def fetch_model(
     except ApiError as error:
         raise BadModelData(f"Failed to download model data from {source.uri}. {error.message}") from error
     except BadArchive as error:
-        advice = "Please ensure that the object located at the URL is a valid tar.gz archive."
-        raise BadModelData(f'Failed to extract model data archive from URL "{source.uri}". {advice} {error}') from error
+        sentence = f'Failed to extract model data archive for container "{CONTAINER}" from URL "{source.uri}".'
+        wanted = "Please ensure that the object located at the URL is a valid tar.gz archive."
+        raise BadModelData(hinted(f"{sentence} {wanted}", str(error))) from error
     except OSError as error:
         raise BadModelData(f"Failed to store model data from {source.uri}: {explain(error)}.") from error
 
@@ -49,4 +52,4 @@ def _fetch_prefix(account: FleetAccount, scope: Scope, uri: str, folders: Sequen
     if account.download_prefix(scope, uri, first) == 0:
         raise BadModelData(f"Could not find model data at {uri}.")
     for folder in others:
-        shutil.copytree(first, folder, dirs_exist_ok=True)
+        copy_tree(first, folder)
