@@ -1,23 +1,15 @@
 """Training jobs on several instances as real containers: they find each other, end together, and leave nothing."""
 
-import io
-import json
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stagemaker.core.store import MemoryStore
-from stagemaker.jobs.job import JobContext
-from stagemaker.jobs.jobs import Jobs
-from stagemaker.jobs.statuses import ENDED
-from stagemaker.training.training import Training
-from tests.contract.docker_environment import LONG_S, DockerEnvironment
-from tests.unit.plugin.fakes import SCOPE, FakeAws, FakeLogs
-from tests.unit.plugin.training.training_requests import algorithm, channel, request, resources
+from tests.contract.docker_environment import LONG_S
+from tests.contract.docker_training import DockerTraining
+from tests.unit.plugin.fakes import SCOPE
+from tests.unit.plugin.training.training_requests import algorithm, channel, resources
 
 SHARDED = [channel(source={"S3DataDistributionType": "ShardedByS3Key"})]
 MEET = """
@@ -47,49 +39,15 @@ time.sleep(300)
 """
 
 
-class Environment:
-    """Training jobs on a Docker runtime of their own."""
-
-    def __init__(self, image: str, folder: Path) -> None:
-        self.docker = DockerEnvironment(image, folder)
-        self.account = FakeAws({f"s3://bucket/train/{name}": b"x" for name in "abcde"})
-        self.logs, self.supervisor, self.work_dir = FakeLogs(), self.docker.supervisor, folder / "work"
-        context = JobContext(
-            MemoryStore(), self.docker.runtime, self.account, self.logs, time.time, self.supervisor, self.work_dir
-        )
-        self.training = Jobs(Training(), context)
-
-    def create(self, source: str, **changes: Any) -> None:
-        given = request(**{**algorithm(TrainingImage=self.docker.image), **changes}, Environment={"SOURCE": source})
-        self.training.create(SCOPE, given)
-
-    def ended(self) -> dict[str, Any]:
-        end = time.monotonic() + LONG_S
-        while (job := self.describe())["TrainingJobStatus"] not in ENDED:
-            assert time.monotonic() < end, (job, self.logs.lines)
-            time.sleep(0.02)
-        return job
-
-    def describe(self) -> dict[str, Any]:
-        return self.training.describe(SCOPE, {"TrainingJobName": "job"})
-
-    def model(self) -> dict[str, Any]:
-        with tarfile.open(fileobj=io.BytesIO(self.account.objects["s3://bucket/out/job/output/model.tar.gz"])) as tar:
-            return {name: json.load(file) for name in tar.getnames() if (file := tar.extractfile(name))}
-
-    def left(self) -> list[str]:
-        return [*self.docker.left(), *(path.name for path in self.work_dir.glob("*/*"))]
-
-
 @pytest.fixture
-def environment(docker_image: str, tmp_path: Path) -> Iterator[Environment]:
-    made = Environment(docker_image, tmp_path)
+def environment(docker_image: str, tmp_path: Path) -> Iterator[DockerTraining]:
+    made = DockerTraining(docker_image, tmp_path)
     yield made
     made.docker.close()
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_the_hosts_find_each_other_and_have_their_shares(environment: Environment, count: int) -> None:
+def test_the_hosts_find_each_other_and_have_their_shares(environment: DockerTraining, count: int) -> None:
     environment.create(MEET, **resources(InstanceCount=count), InputDataConfig=SHARDED)
     job = environment.ended()
     assert job["TrainingJobStatus"] == "Completed", (job, environment.logs.lines)
@@ -103,13 +61,13 @@ def test_the_hosts_find_each_other_and_have_their_shares(environment: Environmen
     assert environment.left() == []
 
 
-def test_one_that_dies_takes_the_others_with_it(environment: Environment) -> None:
+def test_one_that_dies_takes_the_others_with_it(environment: DockerTraining) -> None:
     environment.create(ONE_DIES, **resources(InstanceCount=2))
     assert environment.ended()["FailureReason"] == "AlgorithmError: algo-2: no such class: cat, exit code: 3"
     assert environment.left() == []
 
 
-def test_a_stop_ends_all(environment: Environment) -> None:
+def test_a_stop_ends_all(environment: DockerTraining) -> None:
     environment.create("print('ready'); time.sleep(300)", **resources(InstanceCount=2))
     end = time.monotonic() + LONG_S
     while sum("ready" in lines for lines in environment.logs.lines.values()) < 2:
@@ -120,14 +78,14 @@ def test_a_stop_ends_all(environment: Environment) -> None:
     assert environment.left() == []
 
 
-def test_an_entry_point_and_arguments_of_the_request_s_own(environment: Environment) -> None:
+def test_an_entry_point_and_arguments_of_the_request_s_own(environment: DockerTraining) -> None:
     program = {"ContainerEntrypoint": ["python", "-c"], "ContainerArguments": ["print('mine')"]}
     environment.create("", **algorithm(TrainingImage=environment.docker.image, **program))
     assert environment.ended()["TrainingJobStatus"] == "Completed"
     assert [lines[1:] for lines in environment.logs.lines.values()] == [["mine"]]
 
 
-def test_an_entry_point_that_is_not_there_says_so(environment: Environment) -> None:
+def test_an_entry_point_that_is_not_there_says_so(environment: DockerTraining) -> None:
     environment.create("", **algorithm(TrainingImage=environment.docker.image, ContainerEntrypoint=["nothing"]))
     reason = environment.ended()["FailureReason"]
     assert reason.startswith("ClientError: The image ")
