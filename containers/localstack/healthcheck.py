@@ -36,8 +36,9 @@ def main() -> int:
 
 
 def _headers(service: str) -> dict[str, str]:
-    """The headers of a call. LocalStack reads the service from the scope and does not check the signature, and it writes
-    no line into its log for a call that says that it comes from LocalStack itself, by the last header."""
+    """The headers of a call. LocalStack reads the service from the scope and does not check the signature.
+
+    The last one says that the call comes from LocalStack itself: its log has no line for such a call."""
     scope = f"test/{_DATE}/us-east-1/{service}/aws4_request"
     return {
         "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",

@@ -20,13 +20,14 @@ def config(*options: str, **variables: str) -> dict[str, Any]:
 
 def test_up_runs_localstack_and_its_registry_on_loopback_only() -> None:
     services = config()["services"]
-    assert set(services) == {"localstack", "registry"}
+    assert set(services) == {"localstack", "registry", "sweeper"}
     ports = services["localstack"]["ports"]
     assert [(port["host_ip"], port["published"], port["target"]) for port in ports] == [
         ("127.0.0.1", "4566", 4566),
         ("127.0.0.1", "5000", 5000),
     ]
-    assert "ports" not in services["registry"]
+    assert not [name for name in ("registry", "sweeper") if "ports" in services[name]]
+    assert services["sweeper"]["network_mode"] == "none"
     assert {service["restart"] for service in services.values()} == {"no"}
 
 
@@ -54,12 +55,12 @@ def test_a_second_stack_shares_no_name_and_no_port() -> None:
 def test_everything_that_compose_makes_is_labelled() -> None:
     found = config()
     made = (*found["networks"].values(), *found["volumes"].values(), found["services"]["registry"])
-    assert [one["labels"]["com.stagemaker"] for one in made] == ["1"] * 5
+    assert [one["labels"]["com.stagemaker"] for one in (*made, found["services"]["sweeper"])] == ["1"] * 6
 
 
 def test_the_images_are_only_built_and_only_the_override_requires_a_gpu() -> None:
     plain = config("--profile", "images")["services"]
-    assert set(plain) == {"localstack", "registry"} | IMAGES
+    assert set(plain) == {"localstack", "registry", "sweeper"} | IMAGES
     assert all(plain[name]["image"] == f"stagemaker/{name}:latest" for name in IMAGES)
     assert "nvidia" not in json.dumps(plain)
     files = ("--file", "docker-compose.yml", "--file", "compose.gpu.yaml", "--profile", "images")
