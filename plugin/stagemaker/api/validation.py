@@ -1,10 +1,11 @@
 """Whether a request or a response keeps botocore's model of the API: LocalStack checks neither.
 
-Types, required members and least sizes are botocore's ParamValidator; greatest sizes, enums and patterns, which it
-leaves to the service, are read from the shapes' metadata, with messages in AWS's wording.
+Required members, sizes, enums and patterns are read from the shapes' metadata, with messages in AWS's wording. Types,
+which the request's form has settled before (`adapters/serialization.py`), are left to botocore's ParamValidator.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,39 +19,73 @@ from stagemaker.core.patterns import matches
 _SURROGATES = r"\uD800\uDC00-\uDBFF\uDFFF"
 MATCH_S = 0.5
 SHOWN_CHARS = 200  # of a bad value that goes into the message
+ECR_CODE = "InvalidParameterException"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule: where, and `subject` and `rule` as AWS's sentence has them."""
+
+    path: str
+    rule: str
+    subject: str
+
+
+def invalid_parameter(path: str, rule: str) -> str:
+    """ECR's sentence for a parameter that breaks a rule."""
+    return f"Invalid parameter at '{path}' failed to satisfy constraint: '{rule}'"
 
 
 def validate(shape: Shape | None, request: Mapping[str, Any], code: str = "ValidationException") -> None:
-    """Raise ApiError(`code`) that names every broken rule of `shape`; None is an operation without input."""
+    """Raise ApiError(`code`) that names every broken rule of `shape`, or in ECR's words the first; None is an operation
+    without input."""
     if shape is None:
         return
+    if found := list(violations(shape, request)):
+        raise ApiError(code, _ecr_message(found[0]) if code == ECR_CODE else _message(found))
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise ApiError(code, " ".join(report.generate_report().split()))
-    if found := list(violations(shape, request)):
-        noun = "error" if len(found) == 1 else "errors"
-        raise ApiError(code, f"{len(found)} validation {noun} detected: {'; '.join(found)}")
 
 
-def violations(shape: Shape, value: Any, path: str = "") -> Iterator[str]:
-    """One sentence for each broken size, enum and pattern in `value`, which has the types of `shape`."""
-    yield from (f"{_at(shape, value, path)} failed to satisfy constraint: {rule}" for rule in _broken(shape, value))
-    if shape.type_name == "structure":
-        for name, item in value.items():
-            if name in shape.members:
-                yield from violations(shape.members[name], item, f"{path}.{_lower(name)}" if path else _lower(name))
-    elif shape.type_name == "list":
+def violations(shape: Shape, value: Any, path: str = "") -> Iterator[Violation]:
+    """Each missing member, broken size, enum and pattern in `value`. What is of another type is passed over."""
+    yield from (Violation(path, rule, _subject(shape, value, path)) for rule in _broken(shape, value))
+    if shape.type_name == "structure" and isinstance(value, Mapping):
+        for name, member in shape.members.items():
+            inner = f"{path}.{_lower(name)}" if path else _lower(name)
+            if name in value:
+                yield from violations(member, value[name], inner)
+            elif name in shape.required_members:
+                yield Violation(inner, "Member must not be null", f"Value null at '{inner}'")
+    elif shape.type_name == "list" and isinstance(value, list):
         for index, item in enumerate(value, start=1):
             yield from violations(shape.member, item, f"{path}.{index}.member")
-    elif shape.type_name == "map":
+    elif shape.type_name == "map" and isinstance(value, Mapping):
         for key, item in value.items():
             yield from violations(shape.key, key, f"{path}.{key}.key")
             yield from violations(shape.value, item, f"{path}.{key}.value")
 
 
+def _message(found: Sequence[Violation]) -> str:
+    noun = "error" if len(found) == 1 else "errors"
+    sentences = [f"{each.subject} failed to satisfy constraint: {each.rule}" for each in found]
+    return f"{len(found)} validation {noun} detected: {'; '.join(sentences)}"
+
+
+def _ecr_message(found: Violation) -> str:
+    """ECR names the first broken rule only, and says all but those of enums without AWS's common first word."""
+    rule = found.rule
+    if " enum " not in rule:
+        rule = rule.removeprefix("Member ")
+    if rule.startswith(pattern := "must satisfy regular expression pattern: "):
+        rule = f"must satisfy regular expression '{rule.removeprefix(pattern)}'"
+    return invalid_parameter(found.path, rule)
+
+
 def _broken(shape: Shape, value: Any) -> Iterator[str]:
     limits, too_long = shape.metadata, False
-    if shape.type_name in ("integer", "long", "float", "double"):
+    if shape.type_name in ("integer", "long", "float", "double") and isinstance(value, int | float):
         if value < limits.get("min", value):
             yield f"Member must have value greater than or equal to {limits['min']}"
         if value > limits.get("max", value):
@@ -60,7 +95,7 @@ def _broken(shape: Shape, value: Any) -> Iterator[str]:
             yield f"Member must have length greater than or equal to {limits['min']}"
         if too_long := len(value) > limits.get("max", len(value)):
             yield f"Member must have length less than or equal to {limits['max']}"
-    if shape.type_name == "string":
+    if shape.type_name == "string" and isinstance(value, str):
         if limits.get("enum") and value not in limits["enum"]:
             yield f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
         if "pattern" in limits and not too_long and not matches(compiled(limits["pattern"]), value, MATCH_S):
@@ -76,7 +111,7 @@ def compiled(pattern: str) -> Any:
     return regex.compile(regex.sub(r"\$\{\d+,\d+\}$", "", pattern))
 
 
-def _at(shape: Shape, value: Any, path: str) -> str:
+def _subject(shape: Shape, value: Any, path: str) -> str:
     if shape.type_name == "blob" or shape.metadata.get("sensitive"):
         return f"Value at '{path}'"
     return f"Value '{str(value)[:SHOWN_CHARS]}' at '{path}'"

@@ -41,7 +41,10 @@ def test_an_operation_without_input_passes() -> None:
 
 
 def test_a_missing_member_is_named() -> None:
-    assert "AlgorithmSpecification" in refusal(AlgorithmSpecification={"TrainingImage": "x"})
+    assert refusal(AlgorithmSpecification={"TrainingImage": "x"}) == (
+        "1 validation error detected: Value null at 'algorithmSpecification.trainingInputMode' failed to satisfy "
+        "constraint: Member must not be null"
+    )
 
 
 def test_a_wrong_type_is_named() -> None:
@@ -70,7 +73,11 @@ def test_a_pattern_has_an_end() -> None:
 
 
 def test_an_empty_name() -> None:
-    assert "Invalid length for parameter TrainingJobName" in refusal(TrainingJobName="")
+    message = refusal(TrainingJobName="")
+    assert message.startswith(
+        "2 validation errors detected: Value '' at 'trainingJobName' failed to satisfy constraint"
+    )
+    assert "Member must have length greater than or equal to 1" in message
 
 
 def test_the_message_is_that_of_aws() -> None:
@@ -78,6 +85,46 @@ def test_the_message_is_that_of_aws() -> None:
         "1 validation error detected: Value 'a_b' at 'trainingJobName' failed to satisfy constraint: "
         "Member must satisfy regular expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
     )
+
+
+@pytest.mark.parametrize(
+    ("operation", "members", "sentence"),
+    [
+        (
+            "CreateRepository",
+            {"repositoryName": "Dogs"},
+            "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression "
+            "'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''",
+        ),
+        (
+            "CreateRepository",
+            {"repositoryName": "a"},
+            "Invalid parameter at 'repositoryName' failed to satisfy constraint: "
+            "'must have length greater than or equal to 2'",
+        ),
+        (
+            "CreateRepository",
+            {},
+            "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must not be null'",
+        ),
+        (
+            "DescribeRepositories",
+            {"maxResults": 0, "registryId": "x"},
+            "Invalid parameter at 'registryId' failed to satisfy constraint: 'must satisfy regular expression "
+            "'[0-9]{12}''",
+        ),
+        (
+            "CreateRepository",
+            {"repositoryName": "dogs", "imageTagMutability": "SOME"},
+            "Invalid parameter at 'imageTagMutability' failed to satisfy constraint: 'Member must satisfy enum value "
+            "set: [MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]'",
+        ),
+    ],
+)
+def test_ecr_has_words_of_its_own(operation: str, members: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        validate(ECR.operation_model(operation).input_shape, members, "InvalidParameterException")
+    assert (caught.value.code, caught.value.message) == ("InvalidParameterException", sentence)
 
 
 def test_every_error_is_named_with_its_place() -> None:
