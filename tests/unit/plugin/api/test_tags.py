@@ -63,3 +63,12 @@ def test_tags_of_a_create_request(given: dict[str, Any], kept: list[dict[str, st
 def test_a_key_given_twice_is_refused() -> None:
     with pytest.raises(ApiError, match="same key"):
         tag_list({"Tags": [tag("a", "b"), tag("a", "c")]})
+
+
+@pytest.mark.parametrize("key", ["aws:cloudformation:stack-name", "AWS:x", "aws:"])
+def test_keys_of_aws_s_own_are_refused(store: MemoryStore, key: str) -> None:
+    for call in (tag_list, lambda request: Tags(store).add_tags(SCOPE, {"ResourceArn": ARN, **request})):
+        with pytest.raises(ApiError, match="aws: prefixed tag key names are not allowed") as caught:
+            call({"Tags": [tag("mine", "1"), tag(key, "1")]})
+        assert caught.value.code == "ValidationException"
+    assert tag_list({"Tags": [tag("awsome", "1")]})
