@@ -351,7 +351,8 @@ def test_the_registry_dies_in_mid_push(stack: RegistryStack, ecr: Any, login: Pa
         done = run("pull", f"localhost:{stack.port}/dogs/cut:one", config=login)
         assert "manifest unknown" in done.stderr  # what is not there is told from the records
         manifest = {"schemaVersion": 2, "layers": [], "config": {"digest": "sha256:" + "0" * 64, "size": 1}}
-        put = {"repositoryName": "dogs/cut", "imageManifest": json.dumps(manifest)}
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        put = {"repositoryName": "dogs/cut", "imageManifest": json.dumps({**manifest, "mediaType": kind})}
         assert refused(ecr.put_image, **put)[0] == "ServerException"
     finally:
         connection.close()

@@ -18,9 +18,10 @@ from stagemaker.core.kinds import REPOSITORY
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record, Store
 from stagemaker.registry.backend import Backend
-from stagemaker.registry.errors import image_exists, invalid, no_registry, repository_missing, tag_immutable
+from stagemaker.registry.errors import image_exists, invalid, invalid_at, no_registry, repository_missing, tag_immutable
 from stagemaker.registry.lifecycle_plan import Candidate, expired, read_policy
-from stagemaker.registry.manifest_plan import Manifest, read_manifest
+from stagemaker.registry.manifest_plan import Manifest, MediaTypeMissing, read_manifest
+from stagemaker.registry.paging import refuse_foreign
 
 UNTAGGED_GRACE_S = 600.0  # ours: the index that names an image is pushed after it, once all its other images are there
 
@@ -60,6 +61,14 @@ class Catalog:
             raise repository_missing(ref)
         return record
 
+    def asked_for(self, scope: Scope, request: Mapping[str, Any]) -> tuple[Ref, Record]:
+        """The repository that a request names, in the registry that it names or else the caller's. Raises
+        RepositoryNotFoundException; NotImplementedException (501) for one of another account."""
+        ref = repository_ref(Scope(request.get("registryId", scope.account), scope.region), request["repositoryName"])
+        record = self.repository(ref)
+        refuse_foreign(scope, request)
+        return ref, record
+
     def alone(self, ref: Ref) -> AbstractContextManager[bool]:
         """The repository's lock (re-entrant), to be taken before the store's: images change in the registry and in the
         record under it, so that nobody comes between the two. Raises RepositoryNotFoundException."""
@@ -90,7 +99,9 @@ class Catalog:
         try:
             manifest = read_manifest(body, media_type)
         except ValueError as error:
-            raise invalid(f"Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{error}'") from None
+            raise invalid_at("ImageManifest", str(error)) from None
+        except MediaTypeMissing as error:
+            raise invalid(str(error)) from None
         if digest not in (None, manifest.digest):
             raise ApiError("ImageDigestDoesNotMatchException", f"The image manifest's digest is not {digest}.")
         with self.alone(ref):

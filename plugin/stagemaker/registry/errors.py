@@ -1,12 +1,18 @@
 """ECR's errors, in AWS's codes and words."""
 
+from stagemaker.api.validation import ECR_CODE, invalid_parameter
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Ref
 
 
 def invalid(message: str) -> ApiError:
+    """A request that breaks a rule."""
+    return ApiError(ECR_CODE, message)
+
+
+def invalid_at(path: str, rule: str) -> ApiError:
     """A parameter that breaks a rule."""
-    return ApiError("InvalidParameterException", message)
+    return invalid(invalid_parameter(path, rule))
 
 
 def repository_missing(ref: Ref) -> ApiError:

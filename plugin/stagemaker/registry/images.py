@@ -5,11 +5,11 @@ from typing import Any
 
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record
-from stagemaker.registry.catalog import Catalog, RepositoryImage, images, named, referenced, repository_ref, tags_of
-from stagemaker.registry.errors import image_missing, invalid
+from stagemaker.registry.catalog import Catalog, RepositoryImage, images, named, referenced, tags_of
+from stagemaker.registry.errors import image_missing, invalid, invalid_at
 from stagemaker.registry.image_ids import NOT_FOUND, Failure, find_image
 from stagemaker.registry.manifest_plan import DIGEST, TAG
-from stagemaker.registry.paging import page, refuse_foreign
+from stagemaker.registry.paging import page
 
 _REFERENCED = Failure(
     "ImageReferencedByManifestList", "Requested image referenced by manifest list: delete the manifest list first"
@@ -92,7 +92,7 @@ class RepositoryImages:
         ref, _ = self._find(scope, request)
         text, tag = request["imageManifest"], request.get("imageTag")
         if tag is not None and not TAG.fullmatch(tag):
-            raise invalid(f"Invalid parameter at 'imageTag' failed to satisfy constraint: '{TAG.pattern}'")
+            raise invalid_at("imageTag", f"must satisfy regular expression '{TAG.pattern}'")
         kind = request.get("imageManifestMediaType")
         manifest = self._catalog.push(ref, text.encode(), kind, tag, digest=request.get("imageDigest"), again=False)
         return {"image": _image(ref, manifest.digest, tag, text, manifest.media_type)}
@@ -113,9 +113,7 @@ class RepositoryImages:
 
     def _find(self, scope: Scope, request: Mapping[str, Any]) -> tuple[Ref, Record]:
         """The record, after the lifecycle policy was applied."""
-        refuse_foreign(scope, request)
-        ref = repository_ref(scope, request["repositoryName"])
-        self._catalog.repository(ref)
+        ref, _ = self._catalog.asked_for(scope, request)
         _ = self._catalog.backend  # raises where there is none
         self._catalog.expire(ref)
         return ref, self._catalog.repository(ref)

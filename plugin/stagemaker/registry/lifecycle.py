@@ -5,13 +5,13 @@ from typing import Any
 
 from stagemaker.api.operation import OWN
 from stagemaker.core.errors import ApiError
-from stagemaker.core.refs import Ref, Scope
+from stagemaker.core.refs import Scope
 from stagemaker.core.store import Record
-from stagemaker.registry.catalog import Catalog, candidates, images, named, repository_ref, tags_of
-from stagemaker.registry.errors import invalid, policy_missing
+from stagemaker.registry.catalog import Catalog, candidates, images, named, tags_of
+from stagemaker.registry.errors import invalid_at, policy_missing
 from stagemaker.registry.image_ids import Failure, find_image
 from stagemaker.registry.lifecycle_plan import PolicyInvalid, expired, read_policy
-from stagemaker.registry.paging import page, refuse_foreign
+from stagemaker.registry.paging import page
 
 
 class Lifecycle:
@@ -22,7 +22,7 @@ class Lifecycle:
 
     def put_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Keep the policy and apply it at once. When that fails, the policy stays, and is applied later."""
-        (ref, _), text = self._find(scope, request), request["lifecyclePolicyText"]
+        (ref, _), text = self._catalog.asked_for(scope, request), request["lifecyclePolicyText"]
         _check(text)
         with self._catalog.alone(ref):
             self._catalog.keep(ref, Lifecycle=text, LifecycleEvaluatedAt=self._clock())
@@ -31,7 +31,7 @@ class Lifecycle:
 
     def get_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """As it was put, and when it was last applied."""
-        ref, record = self._find(scope, request)
+        ref, record = self._catalog.asked_for(scope, request)
         kept = record[OWN]
         if not kept.get("Lifecycle"):
             raise policy_missing(ref, "Lifecycle")
@@ -43,7 +43,7 @@ class Lifecycle:
 
     def delete_lifecycle_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Answers what was deleted."""
-        ref, _ = self._find(scope, request)
+        ref, _ = self._catalog.asked_for(scope, request)
         with self._catalog.alone(ref):
             deleted = self.get_lifecycle_policy(scope, request)
             self._catalog.keep(ref, Lifecycle=None)
@@ -51,7 +51,7 @@ class Lifecycle:
 
     def start_lifecycle_policy_preview(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Of the given policy, else of the repository's own; deletes nothing, and is done at once."""
-        ref, record = self._find(scope, request)
+        ref, record = self._catalog.asked_for(scope, request)
         text = request.get("lifecyclePolicyText") or record[OWN].get("Lifecycle")
         if not text:
             raise policy_missing(ref, "Lifecycle")
@@ -62,7 +62,7 @@ class Lifecycle:
 
     def get_lifecycle_policy_preview(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """What the last StartLifecyclePolicyPreview found."""
-        ref, record = self._find(scope, request)
+        ref, record = self._catalog.asked_for(scope, request)
         if "Preview" not in record[OWN]:
             raise ApiError(
                 "LifecyclePolicyPreviewNotFoundException",
@@ -82,20 +82,12 @@ class Lifecycle:
             **more,
         }
 
-    def _find(self, scope: Scope, request: dict[str, Any]) -> tuple[Ref, Record]:
-        refuse_foreign(scope, request)
-        ref = repository_ref(scope, request["repositoryName"])
-        return ref, self._catalog.repository(ref)
-
 
 def _check(text: str) -> None:
     try:
         read_policy(text)
     except PolicyInvalid as error:
-        raise invalid(
-            "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation "
-            f"failure: {error}'"
-        ) from None
+        raise invalid_at("LifecyclePolicyText", f"Lifecycle policy validation failure: {error}") from None
 
 
 def _preview(record: Record, text: str, now: float) -> dict[str, dict[str, Any]]:

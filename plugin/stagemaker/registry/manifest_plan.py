@@ -15,7 +15,13 @@ IMAGE_TYPES = frozenset(
 INDEX_TYPES = frozenset(
     {"application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json"}
 )
-OCI_IMAGE, OCI_INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
+
+
+class MediaTypeMissing(Exception):
+    """Neither the manifest nor its sender says what it is; the message is ECR's."""
+
+    def __init__(self) -> None:
+        super().__init__("image manifest mediatype not provided in manifest or parameter")
 
 
 @dataclass(frozen=True)
@@ -30,16 +36,19 @@ class Manifest:
 
 
 def read_manifest(body: bytes, media_type: str | None) -> Manifest:
-    """`media_type` as its sender says, else as the manifest itself does. Raises ValueError with one sentence."""
+    """`media_type` as its sender says, else as the manifest itself does. Raises MediaTypeMissing, or ValueError
+    with one sentence."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        raise ValueError("The image manifest is not JSON.") from None
+        raise ValueError("Invalid JSON syntax") from None
     if not isinstance(content, dict):
         raise ValueError("The image manifest is not a JSON object.")
     if not isinstance(content.get("mediaType", ""), str):
         raise ValueError("The image manifest names no media type.")
-    kind = media_type or content.get("mediaType") or (OCI_INDEX if "manifests" in content else OCI_IMAGE)
+    kind = media_type or content.get("mediaType")
+    if not kind:
+        raise MediaTypeMissing
     if content.get("mediaType", kind) != kind:
         raise ValueError(
             f"The image manifest says that it is {content['mediaType']}, and its sender that it is {kind}."

@@ -6,7 +6,7 @@ from typing import Any
 
 from stagemaker.api.unsupported import not_supported
 from stagemaker.core.refs import Scope
-from stagemaker.registry.errors import invalid
+from stagemaker.registry.errors import invalid_at
 
 DEFAULT_PAGE = 100  # AWS's, for all of them
 
@@ -20,7 +20,7 @@ def page(items: Mapping[str, Any], request: Mapping[str, Any]) -> tuple[list[Any
         try:
             last = base64.b64decode(request["nextToken"].encode(), altchars=b"-_", validate=True).decode()
         except ValueError:
-            raise invalid("Invalid parameter at 'nextToken': it is not the token of a page of this listing.") from None
+            raise invalid_at("nextToken", "it is not the token of a page of this listing") from None
         keys = [key for key in keys if key > last]
     size = request.get("maxResults", DEFAULT_PAGE)
     shown = keys[:size]

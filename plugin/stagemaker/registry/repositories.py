@@ -1,19 +1,19 @@
 """Repositories and what is set on them: CreateRepository and its kin, repository policies, tags."""
 
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 from stagemaker.api.operation import OWN, described
-from stagemaker.api.tags import MAX_TAGS
-from stagemaker.api.unsupported import not_supported
+from stagemaker.api.tags import MAX_TAGS, RESERVED, has_reserved
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import REPOSITORY
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record
 from stagemaker.registry.catalog import Catalog, named, repository_ref
 from stagemaker.registry.errors import (
-    invalid,
+    invalid_at,
     policy_missing,
     repository_exists,
     repository_not_empty,
@@ -31,8 +31,6 @@ class Repositories:
         """A record; nothing is made in the registry before the first push."""
         refuse_foreign(scope, request)
         ref = repository_ref(scope, request["repositoryName"])
-        if request.get("encryptionConfiguration", {}).get("encryptionType", "AES256") != "AES256":
-            raise not_supported("encryption of repositories by KMS (encryptionConfiguration)")
         host = self._host or f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com"
         repository = {
             REPOSITORY.arn_member: ref.arn,
@@ -41,7 +39,7 @@ class Repositories:
             "createdAt": self._clock(),
             **_mutability({"imageTagMutability": "MUTABLE", **request}),
             "imageScanningConfiguration": {"scanOnPush": False, **request.get("imageScanningConfiguration", {})},
-            "encryptionConfiguration": {"encryptionType": "AES256"},
+            "encryptionConfiguration": _encryption(scope, request),
         }
         tags = _merged([], request.get("tags", []))
         store = self._catalog.store
@@ -53,18 +51,18 @@ class Repositories:
 
     def describe_repositories(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """All, by name, or those that are named: one that is not there is an error."""
-        refuse_foreign(scope, request)
         names = request.get("repositoryNames")
         if names is not None:
-            found = [self._catalog.repository(repository_ref(scope, name)) for name in names]
-            return {"repositories": [described(record) for record in found]}
+            found = [self._catalog.asked_for(scope, {**request, "repositoryName": name}) for name in names]
+            return {"repositories": [described(record) for _, record in found]}
+        refuse_foreign(scope, request)
         records = self._catalog.store.all(scope, REPOSITORY)
         shown, more = page({record[REPOSITORY.name_member]: described(record) for record in records}, request)
         return {"repositories": shown, **more}
 
     def delete_repository(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """With its images when `force` is set."""
-        ref, _ = self._find(scope, request)
+        ref, _ = self._catalog.asked_for(scope, request)
         with self._catalog.alone(ref):
             record = self._catalog.repository(ref)
             if digests := record[OWN]["Images"]:
@@ -78,7 +76,7 @@ class Repositories:
         """For pushes from now on."""
         rule = _mutability(request)
         with self._catalog.store.lock:
-            ref, record = self._find(scope, request)
+            ref, record = self._catalog.asked_for(scope, request)
             kept = {key: value for key, value in record.items() if key != "imageTagMutabilityExclusionFilters"}
             self._catalog.store.put(ref, {**kept, **rule})
         return {**named(ref), **rule}
@@ -87,20 +85,20 @@ class Repositories:
         """Recorded only: StartImageScan and its kin are not implemented."""
         rule = {"imageScanningConfiguration": {"scanOnPush": False, **request["imageScanningConfiguration"]}}
         with self._catalog.store.lock:
-            ref, _ = self._find(scope, request)
+            ref, _ = self._catalog.asked_for(scope, request)
             self._catalog.store.update(ref, **rule)
         return {**named(ref), **rule}
 
     def set_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """Recorded; nothing asks it yet, since one account's repositories are closed to all others."""
-        ref, _ = self._find(scope, request)
+        ref, _ = self._catalog.asked_for(scope, request)
         _check_policy(request["policyText"])
         self._catalog.keep(ref, Policy=request["policyText"])
         return {**named(ref), "policyText": request["policyText"]}
 
     def get_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """As it was set."""
-        ref, record = self._find(scope, request)
+        ref, record = self._catalog.asked_for(scope, request)
         text = record[OWN].get("Policy")
         if text is None:
             raise policy_missing(ref, "Repository")
@@ -136,15 +134,10 @@ class Repositories:
         """Replication is not implemented, so there is none."""
         return {"registryId": scope.account, "replicationConfiguration": {"rules": []}}
 
-    def _find(self, scope: Scope, request: dict[str, Any]) -> tuple[Ref, Record]:
-        refuse_foreign(scope, request)
-        ref = repository_ref(scope, request["repositoryName"])
-        return ref, self._catalog.repository(ref)
-
     def _by_arn(self, scope: Scope, arn: str) -> tuple[Ref, Record]:
         name = arn.removeprefix(repository_ref(scope, "").arn)
         if name == arn:
-            raise invalid(f"Invalid parameter at 'resourceArn': {arn} is not the ARN of a repository of this registry.")
+            raise invalid_at("resourceArn", "Invalid ARN")
         ref = repository_ref(scope, name)
         return ref, self._catalog.repository(ref)
 
@@ -152,14 +145,25 @@ class Repositories:
 def _mutability(request: dict[str, Any]) -> dict[str, Any]:
     rule, filters = request["imageTagMutability"], request.get("imageTagMutabilityExclusionFilters")
     if rule.endswith("_WITH_EXCLUSION") != bool(filters):
-        raise invalid(
-            "Invalid parameter at 'imageTagMutabilityExclusionFilters': filters are given just when the mutability is "
-            "IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION."
-        )
+        fault = "must be null" if filters else "can't be null"
+        sentence = f"ImageTagMutabilityExclusionFilters {fault} when imageTagMutability is set as {rule}"
+        raise invalid_at("imageTagMutabilityExclusionFilters", sentence)
     return {"imageTagMutability": rule, **({"imageTagMutabilityExclusionFilters": filters} if filters else {})}
 
 
+def _encryption(scope: Scope, request: dict[str, Any]) -> dict[str, str]:
+    """As it is answered; nothing is encrypted. Without a key's name KMS takes one of AWS's own for the account."""
+    given = request.get("encryptionConfiguration", {"encryptionType": "AES256"})
+    if given["encryptionType"] != "AES256":
+        return {"kmsKey": scope.arn("kms", f"key/{uuid.uuid5(uuid.NAMESPACE_DNS, scope.arn('ecr', 'key'))}"), **given}
+    if "kmsKey" in given:
+        raise invalid_at("encryptionConfiguration.kmsKey", "must be null when encryptionType is AES256")
+    return {"encryptionType": "AES256"}
+
+
 def _merged(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[str, str]]:
+    if has_reserved(new):
+        raise ApiError("InvalidTagParameterException", RESERVED)
     values = {tag["Key"]: tag["Value"] for tag in [*old, *new]}
     if len(values) > MAX_TAGS:
         raise ApiError("TooManyTagsException", f"A repository takes at most {MAX_TAGS} tags.")
@@ -175,6 +179,4 @@ def _check_policy(text: str) -> None:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         good = False
     if not good:
-        raise invalid(
-            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
-        )
+        raise invalid_at("PolicyText", "Invalid repository policy provided")

@@ -1,10 +1,14 @@
 """Images and tags: what the operations answer and change."""
 
+import json
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+import pytest
+
+from stagemaker.core.errors import ApiError
 from stagemaker.registry.manifest_plan import read_manifest
-from tests.unit.plugin.registry.ecr_environment import INDEX, EcrEnvironment, index, manifest
+from tests.unit.plugin.registry.ecr_environment import INDEX, OCI, EcrEnvironment, index, manifest
 
 DOGS = {"repositoryName": "dogs"}
 
@@ -112,6 +116,18 @@ def test_a_manifest_must_be_what_it_is_said_to_be(environment: EcrEnvironment) -
     assert environment.refused("put_image", **put) == "ImageAlreadyExistsException"
     assert environment.refused("put_image", **put, imageTag="a b") == "InvalidParameterException"
     assert environment.refused("put_image", **DOGS, imageManifest="{}") == "InvalidParameterException"
+
+
+def test_a_manifest_without_a_media_type_needs_one_from_its_sender(environment: EcrEnvironment) -> None:
+    text = json.dumps({key: value for key, value in json.loads(manifest(1)).items() if key != "mediaType"})
+    with pytest.raises(ApiError) as caught:
+        environment.call("put_image", **DOGS, imageManifest=text)
+    assert (caught.value.code, caught.value.message) == (
+        "InvalidParameterException",
+        "image manifest mediatype not provided in manifest or parameter",
+    )
+    image = environment.call("put_image", **DOGS, imageManifest=text, imageManifestMediaType=OCI)["image"]
+    assert (image["imageManifestMediaType"], image["imageManifest"]) == (OCI, text)
 
 
 def test_time_expires_images(environment: EcrEnvironment) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from stagemaker.core.errors import ApiError
 from tests.unit.plugin.registry.ecr_environment import EcrEnvironment, manifest
 
 DOGS = {"repositoryName": "dogs"}
@@ -47,10 +48,53 @@ def test_filters_need_their_rule(environment: EcrEnvironment) -> None:
     assert environment.refused("create_repository", **request) == "InvalidParameterException"
 
 
-def test_what_is_not_there_yet_is_named(environment: EcrEnvironment) -> None:
-    kms = {"encryptionConfiguration": {"encryptionType": "KMS"}}
-    assert environment.refused("create_repository", repositoryName="cats", **kms) == "NotImplementedException"
-    assert environment.refused("describe_repositories", registryId="999999999999") == "NotImplementedException"
+def test_filters_and_their_rule_are_named_as_ecr_does(environment: EcrEnvironment) -> None:
+    with pytest.raises(ApiError) as caught:
+        environment.call("put_image_tag_mutability", **DOGS, imageTagMutability="IMMUTABLE_WITH_EXCLUSION")
+    assert caught.value.message == (
+        "Invalid parameter at 'imageTagMutabilityExclusionFilters' failed to satisfy constraint: "
+        "'ImageTagMutabilityExclusionFilters can't be null when imageTagMutability is set as IMMUTABLE_WITH_EXCLUSION'"
+    )
+
+
+@pytest.mark.parametrize("kind", ["KMS", "KMS_DSSE"])
+def test_a_repository_keeps_its_kms_settings(environment: EcrEnvironment, kind: str) -> None:
+    own = {"encryptionType": kind, "kmsKey": "alias/mine"}
+    environment.call("create_repository", repositoryName="own", encryptionConfiguration=own)
+    answer = environment.call(
+        "create_repository", repositoryName="aws", encryptionConfiguration={"encryptionType": kind}
+    )
+    key = answer["repository"]["encryptionConfiguration"]["kmsKey"]
+    assert key.startswith("arn:aws:kms:eu-west-1:123456789012:key/")
+    found = environment.call("describe_repositories", repositoryNames=["own", "aws"])["repositories"]
+    assert [item["encryptionConfiguration"] for item in found] == [own, {"encryptionType": kind, "kmsKey": key}]
+    wrong = {"encryptionType": "AES256", "kmsKey": "alias/mine"}
+    refused = environment.refused("create_repository", repositoryName="no", encryptionConfiguration=wrong)
+    assert refused == "InvalidParameterException"
+
+
+def test_the_registry_of_another_account(environment: EcrEnvironment) -> None:
+    other = {"registryId": "999999999999"}
+    assert environment.refused("describe_repositories", **other) == "NotImplementedException"
+    for operation in ("list_images", "get_lifecycle_policy", "delete_repository"):
+        with pytest.raises(ApiError) as caught:
+            environment.call(operation, **DOGS, **other)
+        assert caught.value.message == (
+            "The repository with name 'dogs' does not exist in the registry with id '999999999999'"
+        )
+    own = environment.call("describe_repositories", repositoryNames=["dogs"], registryId="123456789012")
+    assert [item["registryId"] for item in own["repositories"]] == ["123456789012"]
+
+
+def test_tag_keys_of_aws_s_own_are_refused(environment: EcrEnvironment) -> None:
+    tags = {"tags": [{"Key": "aws:mine", "Value": "1"}]}
+    arn = "arn:aws:ecr:eu-west-1:123456789012:repository/dogs"
+    for refused in (
+        environment.refused("create_repository", repositoryName="cats", **tags),
+        environment.refused("tag_resource", resourceArn=arn, **tags),
+    ):
+        assert refused == "InvalidTagParameterException"
+    assert environment.refused("describe_repositories", repositoryNames=["cats"]) == "RepositoryNotFoundException"
 
 
 def test_a_resource_has_fifty_tags_at_most(environment: EcrEnvironment) -> None:
