@@ -75,7 +75,7 @@ def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...])
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     value = environment.get(name) or str(default)
-    if not value.isdecimal() or not 0 < int(value) < 65536:
+    if not (value.isascii() and value.isdecimal()) or not 0 < int(value) < 65536:
         raise ValueError(f"{name} must be the number of a port (it is {value}).")
     return int(value)
 

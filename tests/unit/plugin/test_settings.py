@@ -38,6 +38,8 @@ def test_docker_needs_no_folder(tmp_path: Path) -> None:
         ("STAGEMAKER_GPU", "yes", "must be one of auto, require, off"),
         ("STAGEMAKER_LIMITS", "some", "must be one of none, instance"),
         ("STAGEMAKER_REGISTRY_PORT", "99999", "must be the number of a port"),
+        ("STAGEMAKER_REGISTRY_PORT", "5_000", "must be the number of a port"),
+        ("STAGEMAKER_REGISTRY_PORT", "\u0665000", "must be the number of a port"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str, sentence: str) -> None:
