@@ -1,6 +1,5 @@
 """The metrics that a training job reads from its containers' output. Pure."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]  # unlike re it can be told to give up, and lets other threads run
 
 from stagemaker.core.errors import validation_error
+from stagemaker.core.numbers import finite_number
 from stagemaker.core.patterns import TooSlow, within
 
 MATCHED_CHARS, MATCH_S = 4096, 0.1  # of a line, against a caller's regex that backtracks for ever
@@ -38,8 +38,8 @@ def measured(metrics: Sequence[Metric], line: str) -> Iterator[tuple[str, float]
     for each in metrics:
         try:
             found = within(each.regex.search, line[:MATCHED_CHARS], MATCH_S)
-            value = float(found.group(1)) if found else None
-        except (TooSlow, TypeError, ValueError):  # or the group took no part in the match, or is no number
+        except TooSlow:
             continue
-        if value is not None and math.isfinite(value):
+        text = found.group(1) if found else None  # None too where the group took no part in the match
+        if text is not None and (value := finite_number(text.strip())) is not None:
             yield each.name, value

@@ -28,7 +28,7 @@ def trains(program: FakeProgram) -> int:
     base = program.base
     found = sorted(path.name for path in (base / "input" / "data" / "train").rglob("*.jpg"))
     program.say(f"loss=0.5 {found}")
-    for odd in ("loss=", "loss=1.2.3", "loss=nan", "loss=inf"):
+    for odd in ("loss=", "loss=1.2.3", "loss=nan", "loss=inf", "loss=1_000", "loss=0_1", "loss=\u0663"):
         program.say(odd)
     program.say("loss=0.25")
     (base / "model" / "weights").write_text(program.spec.environment["AWS_ACCESS_KEY_ID"])
