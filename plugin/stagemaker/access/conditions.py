@@ -12,12 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 
 from stagemaker.access.match import read_arn, read_pattern
 from stagemaker.access.request import Context
+from stagemaker.core.numbers import is_decimal
 
 # Whether a value of the request fits the policy's value that the test was made from. None: a variable has no value.
 type Test = Callable[[str, Context], bool | None]
@@ -175,16 +176,12 @@ def read_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | N
 
 def read_number(text: str) -> Decimal | None:
     """The number that a text stands for, or None."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return Decimal(text) if is_decimal(text) else None
 
 
 def read_date(text: str) -> Decimal | None:
     """Seconds since 1970, from a date of ISO 8601 (UTC, if it names no zone) or from such seconds; or None."""
-    if re.fullmatch(r"\d{4}(-\d{2})?", text):  # a year or a month, which fromisoformat does not know
+    if re.fullmatch(r"[0-9]{4}(-[0-9]{2})?", text):  # a year or a month, which fromisoformat does not know
         text += "-01" if "-" in text else "-01-01"
     try:
         date = datetime.fromisoformat(text) if "-" in text[1:] else None

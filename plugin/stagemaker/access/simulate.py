@@ -17,6 +17,7 @@ from stagemaker.access.policy import Policy, PolicyError, read_policy
 from stagemaker.access.positions import Position, statement_positions
 from stagemaker.access.request import AccessRequest, Context, Principal, read_context
 from stagemaker.core.errors import ApiError
+from stagemaker.core.numbers import whole_number
 
 DEFAULT_ITEMS = 100
 EVERYTHING = "*"
@@ -197,10 +198,9 @@ def _context(entries: Sequence[Mapping[str, Any]]) -> Context:
 
 def _page(request: Mapping[str, Any], total: int) -> tuple[int, int]:
     """Which results to give: Marker is the number of the first one."""
-    marker = request.get("Marker") or "0"
-    if not marker.isdecimal() or int(marker) > total:
+    start = whole_number(request.get("Marker") or "0")
+    if start is None or start > total:
         raise _invalid("Marker is not the Marker of an answer")
-    start = int(marker)
     return start, min(start + int(request.get("MaxItems") or DEFAULT_ITEMS), total)
 
 

@@ -25,6 +25,7 @@ def holds(operator: str, wanted: Any, found: Value | None, version: str = "2012-
         ("StringLike", "p?o*", "prod", "prd"),
         ("StringLike", "prod", "prod", "Prod"),
         ("NumericEquals", "10", "10.0", "1"),
+        ("NumericEquals", "10", "1e1", "1_0"),
         ("NumericLessThan", "10", "9", "10"),
         ("NumericLessThanEquals", "10", "10", "10.5"),
         ("NumericGreaterThan", "9", "10", "9"),
