@@ -6,11 +6,11 @@ A new kind of job is a module and a row of `JOB_KINDS`; a new service is a modul
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from stagemaker.api.operation import Request, Service, by_arn, every, named, service
-from stagemaker.api.tags import Tags
+from stagemaker.api.tags import TagHolder, Tags
 from stagemaker.aws.account import Account
 from stagemaker.aws.clients import Clients
 from stagemaker.aws.cloudwatch import Logs
@@ -38,7 +38,8 @@ class App:
     """Everything that one LocalStack process runs. Thread-safe; `close` once.
 
     `make_runtime` gets the registry that image names may point into, and the supervisor. `address` is where the
-    registry's front listens. OSError, with a sentence, when that port is taken; then nothing is left running."""
+    registry's front listens. `other_tags` are the tags of what others keep for us. OSError, with a sentence, when that
+    port is taken; then nothing is left running."""
 
     def __init__(
         self,
@@ -46,10 +47,11 @@ class App:
         make_runtime: Callable[[Registry | None, Supervisor], Runtime],
         *,
         address: str = "127.0.0.1",
+        other_tags: Iterable[TagHolder] = (),
     ) -> None:
         self.settings, self.store, self.supervisor = settings, MemoryStore(), Supervisor()
         try:
-            self._compose(make_runtime, address)
+            self._compose(make_runtime, address, other_tags)
         except BaseException:
             self.close()
             raise
@@ -58,7 +60,12 @@ class App:
         """Stop every job and server; leave no process, no thread and no folder."""
         self.supervisor.close()
 
-    def _compose(self, make_runtime: Callable[[Registry | None, Supervisor], Runtime], address: str) -> None:
+    def _compose(
+        self,
+        make_runtime: Callable[[Registry | None, Supervisor], Runtime],
+        address: str,
+        other_tags: Iterable[TagHolder],
+    ) -> None:
         settings, store, clock = self.settings, self.store, time.time
         self.supervisor.own(lambda: shutil.rmtree(settings.work_dir, ignore_errors=True))
         ecr = Ecr(settings.docker, store, self.supervisor, address, clock, secrets.token_bytes(32))
@@ -70,6 +77,7 @@ class App:
         account, logs = Account(clients), Logs(clients, clock, self.supervisor)
         context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
         jobs = [Jobs(kind, context) for kind in JOB_KINDS]
+        self.tags = Tags(store, other_tags)
         endpoints = Endpoints(
             store, self.runtime, account, logs, clock, settings.work_dir / "endpoints", self.supervisor
         )
@@ -81,7 +89,7 @@ class App:
                     Models(store, self.runtime, account, clock),
                     EndpointConfigs(store, clock),
                     endpoints,
-                    Tags(store),
+                    self.tags,
                 ),
                 _sagemaker_runtime(Invoke(store, endpoints, logs, clock)),
                 _ecr(ecr),

@@ -21,8 +21,10 @@ from localstack.services.plugins import Service as LocalStackService
 
 from stagemaker.adapters import patches, running
 from stagemaker.adapters.errors import exception
+from stagemaker.adapters.moto_tags import MotoTags
 from stagemaker.api import moto
 from stagemaker.api.operation import Service, plain
+from stagemaker.api.tags import tag_list
 from stagemaker.api.unsupported import not_supported
 from stagemaker.api.validation import validate
 from stagemaker.app import App
@@ -44,7 +46,8 @@ def start() -> None:
     gateway = f"http://{_LOOPBACK}:{config.GATEWAY_LISTEN[0].port}"
     settings = read_settings(os.environ, Path(config.dirs.data), gateway)
     hosts = [address.host for address in config.GATEWAY_LISTEN]  # in an order of LocalStack's
-    app = App(settings, _make_runtime(settings), address=_LOOPBACK if _LOOPBACK in hosts else hosts[0])
+    address = _LOOPBACK if _LOOPBACK in hosts else hosts[0]
+    app = App(settings, _make_runtime(settings), address=address, other_tags=[MotoTags()])
     running.begin(app)
     patches.apply(app)
     # All are announced before the first is added: LocalStack then asks, once, which services there are.
@@ -114,21 +117,27 @@ def _answer(service: Service, context: RequestContext, request: Mapping[str, Any
     if model is None:
         raise NotImplementedError("the request names no operation")
     operation = service.operations.get(model.name)
-    if operation is None:
-        return _moto(context, service.name, model.name)
     try:
         sent = plain(request)
+        if operation is None:
+            return _moto(context, service.name, model.name, sent)
         validate(model.input_shape, sent, service.invalid)
         return operation.call(Scope(context.account_id, context.region), sent)
     except ApiError as error:
         raise exception(error) from error
 
 
-def _moto(context: RequestContext, service: str, operation: str) -> Any:
-    missing = exception(not_supported(f"the operation {operation} of {service}"))
+def _moto(context: RequestContext, service: str, operation: str, request: Mapping[str, Any]) -> Any:
+    """Moto's answer. The tags of what it makes are kept for it: it drops those of some kinds."""
+    missing = not_supported(f"the operation {operation} of {service}")
     if not moto.may_answer(service, operation):
         raise missing
+    tags = tag_list(request)
     try:
-        return call_moto(context)
+        answer = call_moto(context)
     except NotImplementedError as error:
         raise missing from error
+    if tags:
+        arn = next(value for member, value in answer.items() if member.endswith("Arn"))
+        MotoTags().put(Scope(context.account_id, context.region), arn, tags)
+    return answer

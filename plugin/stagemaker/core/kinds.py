@@ -7,3 +7,5 @@ MODEL = Kind("model", "Model")
 ENDPOINT_CONFIG = Kind("endpoint-config", "EndpointConfig")
 ENDPOINT = Kind("endpoint", "Endpoint")
 REPOSITORY = Kind("repository", "repository", service="ecr", lowers=False)
+
+KINDS: tuple[Kind, ...] = (TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, REPOSITORY)
