@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from stagemaker.core.disk import explain
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref
 from stagemaker.core.store import Change, Record, Store
@@ -214,4 +215,4 @@ def _reason(ref: Ref, error: Exception) -> str:
     if isinstance(error, FleetFailed):
         return str(error)[:MAX_REASON_CHARS]
     LOG.error("endpoint %s", ref.name, exc_info=error)
-    return f"Request to service failed: {type(error).__name__}: {error}"[:MAX_REASON_CHARS]
+    return f"Request to service failed: {type(error).__name__}: {explain(error)}"[:MAX_REASON_CHARS]

@@ -130,7 +130,7 @@ class Instance:
             self._drain()
         except Exception as error:
             LOG.exception("instance %s", self.id)
-            self.lost = explain(error)
+            self.lost = f"{type(error).__name__}: {explain(error)}"
         finally:
             self._stop(CLOSE_GRACE_S if self._context.supervisor.closing else GRACE_S)
             shutil.rmtree(self.layout.base_dir, ignore_errors=True)

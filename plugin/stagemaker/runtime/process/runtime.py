@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
+from stagemaker.core.disk import explain
 from stagemaker.core.errors import ApiError, shutting_down
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import BASE, ContainerSpec, Exit, HardwareRefused, ImageRefused, Mount, MountRefused
@@ -95,7 +96,7 @@ class ProcessRuntime:
         try:
             return self._start(spec, base, name, [str(program), *spec.command[1:]], on_line)
         except (OSError, ValueError) as error:
-            message = f"The process runtime cannot start {spec.image!r}: {error}."
+            message = f"The process runtime cannot start {spec.image!r}: {explain(error)}."
             raise ApiError("InternalFailure", message, 500) from error
 
     def run(
