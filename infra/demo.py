@@ -21,7 +21,7 @@ def run(options: Namespace, host: Host, interrupts: Interrupts, terminal: Termin
     settings_of(options.project, options.region, options.system)
     port = chosen_port(os.environ)
     with terminal.step("Data") as done:
-        data = load_data(options.data)
+        data = load_data(options, terminal)
         done.result = f"{data}, from {data.folder}"
     if host.images:
         host.check_can_start(port)  # before a build of minutes

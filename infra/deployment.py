@@ -3,7 +3,7 @@
 import hashlib
 import re
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from infra.resources.role import IamRole
 from infra.resources.training import TrainingJob, next_request
 from infra.settings import DeploymentSettings
 from infra.terminal import Terminal
+from ml.photos import MAX_UNUSABLE_SHARE
 
 HANDLER = CHECKOUT / "containers" / "lambda" / "handler.py"
 
@@ -99,9 +100,13 @@ def settings_of(project: str, region: str, system: str = DeploymentSettings.syst
         raise StepFailed(str(error), "Mend the option.") from None
 
 
-def load_data(folder: Path | None) -> Dataset:
-    """The user's data set, or the digits, written first if need be."""
-    return load(folder.resolve() if folder else digits.make(paths().data / "digits"))
+def load_data(options: Namespace, terminal: Terminal) -> Dataset:
+    """The user's data set, or the digits, written first if need be. Says which photos cannot be used as they are."""
+    folder = options.data.resolve() if options.data else digits.make(paths().data / "digits")
+    found = load(folder, _max_unusable_share(_pairs(options.hyperparameters)))
+    for remark in found.remarks:
+        terminal.say(remark)
+    return found
 
 
 def connect_to(target: Target, region: str) -> Clients:
@@ -149,6 +154,14 @@ def _weights(path: Path | None) -> File | None:
         raise StepFailed(f"There is no file {path}.", "Give the starting weights: --pretrained <file>")
     with open(path, "rb") as file:
         return File(path, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _max_unusable_share(hyperparameters: Mapping[str, str]) -> float:
+    text = hyperparameters.get("max-unusable-share", str(MAX_UNUSABLE_SHARE))
+    try:
+        return float(text)
+    except ValueError:
+        raise StepFailed(f"The hyperparameter max-unusable-share is {text!r}.", "Give a number from 0 to 1.") from None
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

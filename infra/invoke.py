@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 from infra.clients import Target
-from infra.data.layout import CONTENT_TYPES, MAX_BYTES
+from infra.data.layout import MAX_BYTES
 from infra.deployment import connect_to
 from infra.errors import StepFailed
 from infra.terminal import Terminal
+from ml.photos import CONTENT_TYPES
 
 _HOW = f"make invoke IMAGE=<file ending in {', '.join(CONTENT_TYPES)}>"
 

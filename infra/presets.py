@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from PIL import Image
-
 from infra.data.dataset import Dataset
 from infra.settings import DeploymentSettings
+from ml.photos import decode
 
 SMALL_SIDE = 96  # pixels: below it the pictures are drawings or icons, which a photo model's large input only slows
 
@@ -28,6 +27,5 @@ DRAWINGS: Mapping[str, str] = MappingProxyType(
 
 def settings_for(dataset: Dataset, settings: DeploymentSettings) -> DeploymentSettings:
     """The settings with the hyperparameters for this data set, judged by its first photo."""
-    with Image.open(dataset.split("train")[0].path) as image:
-        small = min(image.size) <= SMALL_SIDE
+    small = min(decode(dataset.split("train")[0].path.read_bytes()).size) <= SMALL_SIDE
     return replace(settings, hyperparameters=dict(DRAWINGS if small else PHOTOS))

@@ -99,7 +99,7 @@ def _wanted(call: Call) -> list[Resource]:
     options = call.options
     settings_of(options.project, options.region, options.system)
     clients = connect_to(call.options.target, call.options.region)
-    data = load_data(call.options.data)
+    data = load_data(call.options, call.terminal)
     return deployment_of(call.options, clients, data).resources(call.terminal)
 
 
@@ -133,6 +133,8 @@ def _data(call: Call) -> None:
     if options.part == "fetch":
         fetch.fetch(options.url or fetch.DOG_IMAGES_URL, options.folder, options.sha256.lower(), call.terminal)
     found = dataset.load(options.folder)
+    for remark in found.remarks:
+        call.terminal.say(remark)
     call.terminal.say(f"{found}. Use it: DATA={found.folder} make demo")
 
 

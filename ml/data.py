@@ -22,6 +22,7 @@ from ml.photos import (
     is_class_name,
     judge,
     list_photos,
+    shown,
 )
 
 REQUIRED_SPLITS = ("train", "valid")
@@ -144,7 +145,8 @@ def _class_folders(split: str, listing: Listing) -> Mapping[str, tuple[Path, ...
     for path in listing.misplaced:
         raise DataError(f"{split}/{path.name} is not in a class folder; pictures belong in {split}/<class>/.")
     for path in listing.foreign:
-        raise DataError(f"{_key(path)} is not an image file ({', '.join(CONTENT_TYPES)}).")
+        endings = ", ".join(CONTENT_TYPES)
+        raise DataError(f"{shown(_key(path))} is not an image file ({endings}) with a name in UTF-8.")
     for name, files in listing.classes.items():
         if not is_class_name(name):
             raise DataError(f"The class name {name!r} is not printable, or longer than {MAX_CLASS_BYTES} bytes.")

@@ -128,6 +128,11 @@ def is_class_name(name: str) -> bool:
     return name.isprintable() and len(name.encode()) <= MAX_CLASS_BYTES
 
 
+def shown(name: str | Path) -> str:
+    """The name as text that can be printed and sent: bytes that are not UTF-8 are written as \\udc80 and the like."""
+    return str(name).encode(errors="backslashreplace").decode()
+
+
 def list_photos(channel: Path) -> Listing:
     """The photos of `<channel>/<class>/<photo>`. Files beside the class folders that are no photos, such as a README,
     are left out. Raises OSError."""
@@ -353,7 +358,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_photo_file(path: Path) -> bool:
-    return path.suffix.lower() in CONTENT_TYPES and path.is_file()
+    return path.suffix.lower() in CONTENT_TYPES and shown(path.name) == path.name and path.is_file()
 
 
 def _class_of(key: str) -> str:

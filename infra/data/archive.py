@@ -1,4 +1,7 @@
-"""Unpacks a zip archive from the internet: nothing outside the folder, no links, no bombs, every CRC checked."""
+"""Unpacks a zip archive from the internet: nothing outside the folder, no links, no bombs, every CRC checked.
+
+Files that ml/photos.py leaves out everywhere, such as those of macOS in `__MACOSX`, are not unpacked.
+"""
 
 import shutil
 import stat
@@ -8,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from infra.errors import StepFailed
 from infra.terminal import Terminal
+from ml.photos import is_left_out
 
 MAX_BYTES = 20 << 30  # of all files together, unpacked
 MAX_FILES = 1_000_000
@@ -17,8 +21,8 @@ def unpack(archive: Path, folder: Path, terminal: Terminal) -> None:
     """Unpack `archive` into `folder`. Raises StepFailed at the first member that must not be or is broken."""
     try:
         with zipfile.ZipFile(archive) as source:
-            members = [member for member in source.infolist() if not member.filename.startswith("__MACOSX/")]
-            _check(members)
+            _check(source.infolist())
+            members = [member for member in source.infolist() if not any(map(is_left_out, _path(member).parts))]
             with terminal.bar("unpacking", len(members)) as advance:
                 for member in members:
                     _extract(source, member, folder)
@@ -31,7 +35,7 @@ def _check(members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_BYTES:
         raise StepFailed(f"The archive would unpack to more than {MAX_BYTES >> 30} GiB.", "Check the address.")
     for member in members:
-        path = PurePosixPath(member.filename.replace("\\", "/"))
+        path = _path(member)
         if path.is_absolute() or ".." in path.parts or ":" in path.as_posix():
             raise StepFailed(
                 f"The archive holds {member.filename!r}, which leads out of its folder.", "Do not trust it."
@@ -40,8 +44,12 @@ def _check(members: list[zipfile.ZipInfo]) -> None:
             raise StepFailed(f"The archive holds a link, {member.filename!r}.", "Do not trust it.")
 
 
+def _path(member: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(member.filename.replace("\\", "/"))
+
+
 def _extract(source: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
-    target = folder.joinpath(*PurePosixPath(member.filename.replace("\\", "/")).parts)
+    target = folder / _path(member)
     if member.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         return

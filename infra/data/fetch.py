@@ -17,12 +17,11 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from infra.data.archive import unpack
-from infra.data.layout import CONTENT_TYPES, SPLITS
+from infra.data.layout import SPLITS
 from infra.errors import StepFailed
 from infra.terminal import Terminal
+from ml.photos import judge, list_photos
 
 DOG_IMAGES_URL = "https://s3-us-west-1.amazonaws.com/udacity-aind/dog-project/dogImages.zip"
 _CHUNK = 1 << 20
@@ -168,23 +167,15 @@ def _install(archive: Path, folder: Path, terminal: Terminal) -> None:
 
 
 def _remove_broken(folder: Path, terminal: Terminal) -> None:
-    """Photos that cannot be decoded to their end: a trainer refuses them, and what nobody can mend is of no use."""
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in CONTENT_TYPES]
+    """Deletes the photos that cannot be used: the trainer leaves them out, and what nobody can mend is of no use."""
+    listings = [list_photos(folder / split) for split in SPLITS]
+    files = [path for listing in listings for photos in listing.classes.values() for path in photos]
     with terminal.bar("looking at every photo", len(files)) as advance, ThreadPoolExecutor() as pool:
-        for path, whole in zip(files, pool.map(_is_whole, files), strict=True):
+        for path, verdict in zip(files, pool.map(judge, files), strict=True):
             advance(1)
-            if not whole:
+            if verdict.error:
                 path.unlink()
                 terminal.say(f"Removed {path.relative_to(folder)}: it is broken.")
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with Image.open(path) as image:
-            image.load()
-        return True
-    except (OSError, SyntaxError, Image.DecompressionBombError):  # SyntaxError: Pillow's of a broken PNG
-        return False
 
 
 def _forget(archive: Path) -> None:

@@ -1,5 +1,4 @@
-"""How a data set is laid out, and which photos AWS takes: shared by all who handle photos."""
+"""How a data set is laid out, and how large a photo AWS takes."""
 
 SPLITS = ("train", "valid", "test")
-CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 MAX_BYTES = 6_291_456  # of a photo for an endpoint: InvokeEndpoint takes no larger Body

@@ -1,6 +1,7 @@
 """A layout that cannot be used for training is refused with one sentence that names the folder or file."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -125,6 +126,13 @@ def test_files_of_systems_and_files_beside_the_class_folders_are_left_out(root: 
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"x")
     assert scan(root) == before
+
+
+def test_an_image_whose_name_is_not_utf_8_is_refused(root: Path) -> None:
+    (root / "train" / "red" / "0.png").rename(root / "train" / "red" / os.fsdecode(b"\xff.png"))
+    assert refusal_of(root) == (
+        "train/red/\\udcff.png is not an image file (.jpg, .jpeg, .png, .webp) with a name in UTF-8."
+    )
 
 
 def test_a_class_name_that_is_not_printable_is_refused(root: Path) -> None:

@@ -27,6 +27,7 @@ def refusal(tmp_path: Path, packed: Path) -> str:
 
 def test_unpacks(tmp_path: Path) -> None:
     members = {"a/b.txt": b"b", "a/c/d.txt": b"d", "a/e/": b"", "__MACOSX/a/._b.txt": b"x"}
+    members |= {"a/__MACOSX/b.txt": b"x", "a/c/Thumbs.db": b"x", "a/.git/x": b"x"}
     archive.unpack(pack(tmp_path / "a.zip", members), tmp_path / "out", quiet())
     found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*"))
     assert found == ["a", "a/b.txt", "a/c", "a/c/d.txt", "a/e"]

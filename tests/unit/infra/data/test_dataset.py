@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from infra.cli import main
-from infra.data.dataset import MAX_PIXELS, load
+from infra.data.dataset import load
 from infra.data.layout import MAX_BYTES
 from infra.errors import StepFailed
+from ml.data import DataError, check_images, scan
+from ml.photos import MAX_PIXELS_WHOLE
 from tests.unit.infra.photos import write_photo, write_set
+from tests.unit.ml.damaged import encode, gradient, harmless_jpegs, harmless_pngs, harmless_webps, multi_picture
 
 
 def refusal(folder: Path) -> str:
@@ -110,7 +114,7 @@ def test_a_folder_among_the_photos(tmp_path: Path) -> None:
 
 
 def test_a_decompression_bomb(tmp_path: Path) -> None:
-    write_photo(write_set(tmp_path) / "train" / "dog" / "bomb.png", side=int(MAX_PIXELS**0.5) + 1)
+    write_photo(write_set(tmp_path) / "train" / "dog" / "bomb.png", side=int(MAX_PIXELS_WHOLE**0.5) + 1)
     assert "has more than 16,777,216 pixels" in refusal(tmp_path)
 
 
@@ -162,3 +166,96 @@ def test_a_test_photo_that_is_too_large_for_an_endpoint(tmp_path: Path) -> None:
     photo.replace(tmp_path / "train" / "cat" / "large.png")
     write_photo(photo)
     assert len(load(tmp_path).photos) == 13
+
+
+def trained_with(folder: Path, max_share: float) -> list[str] | None:
+    """The keys of the photos that the trainer uses, or None if the job fails."""
+    try:
+        splits = check_images(scan(folder), 2, lambda _: None, max_share).splits
+    except DataError:
+        return None
+    return [path.relative_to(folder).as_posix() for split in splits.values() for path in split.files]
+
+
+def checked(folder: Path, max_share: float) -> list[str] | None:
+    """The keys of the photos that the check passes, or None if it refuses the data set."""
+    try:
+        return [photo.key for photo in load(folder, max_share).photos]
+    except StepFailed:
+        return None
+
+
+JPEG, PNG, WEBP = (encode(gradient(), form) for form in ("JPEG", "PNG", "WEBP"))
+FILES = {
+    "README.md": b"x",
+    "train/README.md": b"x",
+    "train/cat_$folder$": b"",
+    "train/__MACOSX/cat/._cat0.png": b"x",
+    "train/cat/Thumbs.db": b"x",
+    "valid/dog/desktop.ini": b"x",
+    "test/dog/dog_$folder$": b"",
+    "train/cat/mpo.jpg": multi_picture(6000, 4000),
+    "train/cat/cut.jpg": JPEG[: len(JPEG) * 9 // 10],
+    "train/dog/half.jpg": JPEG[:400],
+    "train/dog/empty.png": b"",
+    "train/dog/text.webp": b"text",
+    "train/dog/gif.png": encode(gradient(), "GIF"),
+    "train/dog/cut.png": PNG[:-60],
+    "train/dog/cut.webp": WEBP[:60],
+    "train/dog/animated.png": encode(gradient(), "PNG", save_all=True, append_images=[Image.new("RGB", (64, 48))]),
+    "train/dog/notes.txt": b"x",
+    "train/dog/photo.gif": b"x",
+    "train/dog/deep/photo.jpg": JPEG,
+    "train/loose.jpg": JPEG,
+    "train/do\ng/a.jpg": JPEG,
+    "train/fox/a.jpg": JPEG,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("max_share", [0.0, 0.1])
+def test_the_check_and_the_trainer_judge_alike(tmp_path: Path, name: str, max_share: float) -> None:
+    path = write_set(tmp_path) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(FILES[name])
+    assert checked(tmp_path, max_share) == trained_with(tmp_path, max_share)
+
+
+def test_metadata_that_is_wrong_passes_the_check_and_trains(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    found = {"png": harmless_pngs(PNG), "jpg": harmless_jpegs(JPEG), "webp": harmless_webps(WEBP)}
+    for ending, several in found.items():
+        for index, (_, content) in enumerate(several):
+            (tmp_path / "train" / "cat" / f"{index}.{ending}").write_bytes(content)
+    assert not any(remark.startswith("Left out") for remark in load(tmp_path, 0.0).remarks)
+    assert checked(tmp_path, 0.0) == trained_with(tmp_path, 0.0)
+
+
+def test_what_cannot_be_used_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_set(tmp_path, each=10)
+    (tmp_path / "train" / "dog" / "broken.jpg").write_bytes(b"text")
+    (tmp_path / "train" / "cat" / "cut.jpg").write_bytes(JPEG[: len(JPEG) * 9 // 10])
+    found = load(tmp_path)
+    assert len(found.photos) == 61
+    assert found.remarks == (
+        "Left out train/dog/broken.jpg: The data is not a JPEG, PNG or WebP image.",
+        "train/cat/cut.jpg is cut short: the part that is there is used.",
+    )
+    assert main(["data", "check", str(tmp_path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert [remark for remark in found.remarks if remark not in said] == []
+
+
+def test_a_class_of_which_no_photo_can_be_used(tmp_path: Path) -> None:
+    write_set(tmp_path, each=10)
+    for path in (tmp_path / "test" / "dog").iterdir():
+        path.write_bytes(b"text")
+    with pytest.raises(StepFailed) as caught:
+        load(tmp_path, 0.5)
+    assert caught.value.reason == f"No photo in {tmp_path / 'test' / 'dog'} can be used."
+
+
+def test_a_photo_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    folder = write_set(tmp_path) / "train" / "dog"
+    (folder / "dog0.png").rename(folder / os.fsdecode(b"\xff.png"))
+    assert refusal(tmp_path).startswith(f"{folder}/\\udcff.png is not a photo")

@@ -16,6 +16,7 @@ from infra.data.dataset import load
 from infra.data.fetch import fetch
 from infra.errors import StepFailed
 from tests.unit.infra.photos import quiet, text_of, write_set
+from tests.unit.ml.damaged import encode, gradient
 
 
 def tag(content: bytes) -> str:
@@ -109,15 +110,18 @@ def test_a_photo_that_is_broken_in_the_archive_is_removed_and_named(server: Serv
     write_set(tmp_path / "source", each=3)
     broken = next((tmp_path / "source" / "train" / "cat").iterdir())
     broken.write_bytes(broken.read_bytes()[:45])
+    jpeg = encode(gradient(), "JPEG")
+    (broken.parent / "cut.jpg").write_bytes(jpeg[: len(jpeg) * 9 // 10])
     with zipfile.ZipFile(tmp_path / "source.zip", "w") as target:
-        for path in (tmp_path / "source").rglob("*.png"):
+        for path in (tmp_path / "source").rglob("*.*"):
             target.write(path, path.relative_to(tmp_path / "source"))
     server.content = (tmp_path / "source.zip").read_bytes()
     server.etag = tag(server.content)
     terminal = quiet()
     fetch(server.url, tmp_path / "dogs", "", terminal)
     assert f"Removed train/cat/{broken.name}: it is broken." in text_of(terminal)
-    assert len(load(tmp_path / "dogs").split("train")) == 5
+    assert (tmp_path / "dogs" / "train" / "cat" / "cut.jpg").is_file()
+    assert len(load(tmp_path / "dogs").split("train")) == 6
 
 
 def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
