@@ -18,8 +18,9 @@ from localstack.runtime import hooks
 from localstack.services.moto import call_moto
 from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.services.plugins import Service as LocalStackService
+from localstack.utils.bootstrap import get_enabled_apis
 
-from stagemaker.adapters import patches, running
+from stagemaker.adapters import patches, requests, running
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.moto_tags import MotoTags
 from stagemaker.api import moto
@@ -50,8 +51,11 @@ def start() -> None:
     app = App(settings, _make_runtime(settings), address=address, other_tags=[MotoTags()])
     running.begin(app)
     patches.apply(app)
-    # All are announced before the first is added: LocalStack then asks, once, which services there are.
+    requests.install(app)
+    # All are announced before the first is added. LocalStack remembers which services there are, from the first time that
+    # anybody asks: perhaps a hook that came before this one.
     SERVICE_PLUGINS.api_provider_specs.update({name: ["default"] for name in app.services})
+    get_enabled_apis.cache_clear()
     for service in app.services.values():
         _provide(service)
     handlers.serve_custom_service_request_handlers.append(_shared(app))
