@@ -85,16 +85,14 @@ def test_a_name_that_is_both_file_and_folder(account: Account, tmp_path: Path) -
 def test_an_archived_object_is_named(gateway: Gateway, account: Account, tmp_path: Path) -> None:
     s3 = gateway.client("s3")
     s3.put_object(Bucket="files", Key="cold/part 1", Body=b"x", StorageClass="GLACIER")
-    for fetch in (
-        lambda: account.download_prefix(SCOPE, "s3://files/cold/", tmp_path / "in"),
-        lambda: account.download_file(SCOPE, "s3://files/cold/part 1", tmp_path / "file"),
-    ):
-        with pytest.raises(ApiError) as caught:
-            fetch()
-        assert caught.value.message == (
-            "Could not download s3://files/cold/part 1: the object is archived (storage class GLACIER): restore it "
-            "(RestoreObject), or copy it to another storage class"
-        )
+    archived = "the object is archived (storage class GLACIER): restore it (RestoreObject), or copy it to another"
+    with pytest.raises(ApiError) as caught:
+        account.download_prefix(SCOPE, "s3://files/cold/", tmp_path / "in")
+    sentence = f"S3 key: s3://files/cold/part 1 could not be downloaded: {archived} storage class"
+    assert (caught.value.code, caught.value.message) == ("ValidationException", sentence)
+    with pytest.raises(ApiError) as caught:
+        account.download_file(SCOPE, "s3://files/cold/part 1", tmp_path / "file")
+    assert caught.value.message == f"Could not download s3://files/cold/part 1: {archived} storage class"
 
 
 def test_a_large_file_there_and_back(account: Account, tmp_path: Path) -> None:

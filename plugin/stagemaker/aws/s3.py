@@ -12,7 +12,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stagemaker.aws.clients import Clients
-from stagemaker.core.disk import explain
+from stagemaker.core.disk import explain, is_full
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
 from stagemaker.core.text import printable
@@ -52,14 +52,22 @@ class S3:
         def fetch(key: str) -> None:
             if cancelled():
                 return
-            with _translate_errors(f"Could not download s3://{bucket}/{printable(key)}"):
-                path = folder / names[key]
+            path = folder / names[key]
+            try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 body = s3.get_object(Bucket=bucket, Key=key)["Body"]
                 with body, path.open("xb") as file:
                     shutil.copyfileobj(body, file, 1 << 20)
+            except (ClientError, BotoCoreError, OSError) as error:
+                if is_full(error):  # which is not the object's fault
+                    raise
+                sentence = f"S3 key: s3://{bucket}/{printable(key)} could not be downloaded"
+                raise validation_error(f"{sentence}: {_told(error)}") from error
 
-        with _translate_errors(f"Could not download {uri}"), ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+        with (
+            _translate_errors(f"S3 key: {uri} could not be downloaded"),
+            ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
             for _ in pool.map(fetch, names):
                 pass
