@@ -89,7 +89,7 @@ class Transfers:
             changes.put_back(name)
             told = error.message if isinstance(error, ApiError) else explain(error)
             outcome = "is not saved" if last else "is not saved yet, and is tried again"
-            self._say(host, f"the checkpoint '{name}' {outcome}: {told}")
+            self._say(host, f"the checkpoint '{printable(name)}' {outcome}: {told}")
 
     def _send_checkpoint(self, found: Path | None, uri: str) -> None:
         """By a link of our own: the trainer may rename or delete the file while it is sent."""
