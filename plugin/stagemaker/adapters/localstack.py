@@ -52,8 +52,8 @@ def start() -> None:
     running.begin(app)
     patches.apply(app)
     requests.install(app)
-    # All are announced before the first is added. LocalStack remembers which services there are, from the first time that
-    # anybody asks: perhaps a hook that came before this one.
+    # All are announced before the first is added. LocalStack remembers which services there are from the first time
+    # that anybody asks: perhaps a hook that came before this one.
     SERVICE_PLUGINS.api_provider_specs.update({name: ["default"] for name in app.services})
     get_enabled_apis.cache_clear()
     for service in app.services.values():
