@@ -23,6 +23,14 @@ def test_the_table_of_hyperparameters_is_the_trainers() -> None:
         assert f"| `{name}` | `{default}` | {accepted} |" in text
 
 
+@pytest.mark.parametrize(("client", "lock"), [("Estimator", "clients-sdk2"), ("ModelTrainer", "clients-sdk3")])
+def test_the_page_of_clients_names_the_versions_that_its_test_installs(client: str, lock: str) -> None:
+    (version,) = re.findall(
+        r"^sagemaker==(\d+\.\d+)\.", (ROOT / "requirements" / f"{lock}.txt").read_text(), re.MULTILINE
+    )
+    assert f"\n## {client} (SageMaker SDK {version})\n" in (DOCS / "clients.md").read_text()
+
+
 @pytest.mark.parametrize("folder", PLAIN_FOLDERS)
 def test_no_docstring_only_points_elsewhere(folder: str) -> None:
     for path in sources(folder):
