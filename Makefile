@@ -9,7 +9,7 @@ pytest = -m pytest --dist loadfile --numprocesses
 export DATA DOCKER IMAGE KEEP PORT PYTHON REGISTRY_PORT TARGET
 
 .PHONY: help demo data start stop up down status logs plan bootstrap destroy build train deploy-local invoke push \
-	test test-unit test-contract test-e2e test-containers bench lint format lock setup clean
+	test test-unit test-contract test-clients test-moto test-e2e test-containers bench lint format lock setup clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,7 +89,14 @@ test-unit: ## Unit tests: no I/O beyond a temporary folder and loopback
 test-contract: ## Contract tests: every runtime, every response, a real LocalStack
 	@scripts/setup plugin-dev plugin trainer serve lambda client
 	@! scripts/has-docker || scripts/build lambda
-	$(env)/plugin-dev/bin/python $(pytest) 3 tests/contract
+	$(env)/plugin-dev/bin/python $(pytest) 3 tests/contract tests/clients/test_plain_clients.py
+
+test-clients: ## Every block of docs/clients.md by its client: both SDKs, MLflow, a notebook (installs 1.3 GB; not in CI)
+	@scripts/setup plugin-dev plugin client clients-sdk2 clients-sdk3
+	$(env)/plugin-dev/bin/python $(pytest) 2 tests/clients
+
+test-moto: ## Moto's own tests against the stage: how many pass, and why the others do not (not in CI)
+	@scripts/test-moto
 
 test-e2e: ## End-to-end tests: the demo, its interruption, and plain AWS clients
 	@scripts/setup dev plugin trainer serve lambda client
