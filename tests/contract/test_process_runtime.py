@@ -16,7 +16,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused, Mount, MountRefused
 from stagemaker.runtime.process.child import Child
 from stagemaker.runtime.process.labels import LABEL, Labels
 from stagemaker.runtime.process.runtime import ProcessContainer, ProcessRuntime
@@ -51,9 +51,9 @@ class ProcessEnvironment:
     def new_runtime(self) -> ProcessRuntime:
         return ProcessRuntime(self.folder / "containers", self.folder / "env", self.folder / "state", Supervisor())
 
-    def start(self, source: str) -> ProcessContainer:
+    def start(self, source: str, **environment: str) -> ProcessContainer:
         self.program.write_text(textwrap.dedent(source))
-        spec = ContainerSpec("job", "stagemaker/trainer", ("train",), self.base, {"MARK": self.mark})
+        spec = ContainerSpec("job", "stagemaker/trainer", ("train",), self.base, {"MARK": self.mark, **environment})
         return self.runtime.start(spec, self.lines.append)
 
     def marked(self) -> list[int]:
@@ -99,6 +99,25 @@ def test_the_end_of_the_program_is_the_end_of_its_descendants(environment: Proce
     container = environment.start(FAMILY + "    sys.exit(5)\n")
     assert container.wait(LONG_S) == Exit(5)
     assert environment.marked() == []
+
+
+def test_what_the_caller_asked_for_and_did_not_get_is_said(environment: ProcessEnvironment) -> None:
+    source = "import os; print(os.environ['PYTHONPATH'].split(':')[1], os.environ['SAGEMAKER_BASE_DIR'])"
+    container = environment.start(source, PYTHONPATH="/mine", SAGEMAKER_BASE_DIR="/elsewhere")
+    assert container.wait(LONG_S) == Exit(0)
+    assert environment.lines == [f"/mine {environment.base}"]
+    assert container.notes == ("not taken from Environment, since the service sets it: SAGEMAKER_BASE_DIR",)
+
+
+def test_folders_are_where_a_process_finds_them(environment: ProcessEnvironment) -> None:
+    environment.runtime.check_mounts(["/opt/ml/input", "/opt/ml/checkpoints/x"])
+    with pytest.raises(MountRefused, match="A folder at /state needs Docker: a process has folders below /opt/ml only"):
+        environment.runtime.check_mounts(["/opt/ml/input", "/state"])
+    elsewhere = (Mount("/opt/ml/model", environment.folder / "other"),)
+    spec = ContainerSpec("job", "stagemaker/trainer", ("train",), environment.base, mounts=elsewhere)
+    environment.program.touch()
+    with pytest.raises(ImageRefused, match="cannot be run so without Docker"):
+        environment.runtime.start(spec, environment.lines.append)
 
 
 def test_no_zombie_is_left(environment: ProcessEnvironment) -> None:
