@@ -78,7 +78,7 @@ class Changes:
                 if found and found.is_file():
                     state = found.stat()
                     yield name, (state.st_mtime_ns, state.st_size)
-            except FileNotFoundError:
+            except OSError:  # its program has just renamed or deleted it, or a folder above it
                 continue
 
 
