@@ -20,7 +20,7 @@ import json, os, socket, sys, threading, urllib.request
 from pathlib import Path
 from stagemaker.core.errors import ApiError
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import BASE, ContainerSpec, Mount
+from stagemaker.runtime.contract import BASE, ContainerSpec, Mount, mounts_below_base
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.settings import DockerSettings
 
@@ -50,6 +50,15 @@ pathlib.Path("output").write_text("made")
 files = start(FILES, mounts=(Mount("/var/task", code, writable=False),)).wait(60).code
 whole = start("print(sorted(os.listdir('/opt/ml')))", state).wait(60).code
 output = (base / "output").read_text()
+parts = state / "data" / "parts"
+for folder in "input", "model":
+    (parts / folder).mkdir(parents=True)
+(parts / "input" / "a").write_text("one file")
+os.link(parts / "input" / "a", parts / "model" / "b")
+PARTS = "print(sorted(os.listdir('/opt/ml')), pathlib.Path('/opt/ml/model/b').read_text())"
+mounts, several = mounts_below_base(parts, ("input", "model")), []
+spec = ContainerSpec("parts", image, ("train",), None, {"SOURCE": PARTS}, mounts=mounts)
+runtime.start(spec, several.append).wait(60)
 SERVER = '''
 import http.server as h
 server = h.ThreadingHTTPServer(("", 8080), h.SimpleHTTPRequestHandler); print("ready"); server.serve_forever()
@@ -69,7 +78,7 @@ try:
 except ApiError as error:
     refusal = error.message
 runtime.close()
-print(json.dumps([files, whole, output, lines, answers, refusal]))
+print(json.dumps([files, whole, output, several, lines, answers, refusal]))
 """
 
 
@@ -104,8 +113,9 @@ def test_a_runtime_in_a_container(engine: APIClient, docker_image: str) -> None:
         engine.remove_volume(name)
         engine.remove_network(name)
     assert said.startswith("["), said
-    files, whole, output, lines, answers, refusal = json.loads(said)
+    files, whole, output, several, lines, answers, refusal = json.loads(said)
     assert (files, whole, output) == (0, 0, "made")
+    assert several == ["['input', 'model'] one file"]  # two folders of one volume
     assert lines[:3] == ["given code", "['data']", "ready"]
     assert answers == ["given", "given"]
     assert refusal.endswith("containers: mount a volume there or above it.")
