@@ -9,51 +9,63 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from stagemaker.aws.log_stream import Amount, Event, StreamLines
 from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
 FLUSH_S = 1.0
-MAX_BATCH_EVENTS, MAX_BATCH_BYTES, EVENT_OVERHEAD_BYTES = 10_000, 1_000_000, 26  # PutLogEvents' limits
+FLUSH_WAIT_S = 10.0  # (ours) of one `flush`: about 400,000 lines
 MAX_EVENT_BYTES = 250_000
 MAX_DATA, MAX_VALUES = 500, 150  # of PutMetricData, and of one datum's Values
 
-_Stream = tuple[Scope, str, str]
-_Event = dict[str, Any]
 _Metric = tuple[Scope, str, str, str, tuple[tuple[str, str], ...], int]
+
+
+class _Stream:
+    """A log stream with its lines. `sent` counts its events that CloudWatch took or refused."""
+
+    def __init__(self, scope: Scope, group: str, name: str, total: Amount) -> None:
+        self.scope, self.group, self.name = scope, group, name
+        self.lines = StreamLines(total)
+        self.sent = 0
+        self.created = False
 
 
 class Logs:
     """Takes lines and data points at once and gives them to CloudWatch from a thread of its own. Thread-safe.
 
     `clients(service, scope)` makes boto3 clients; `clock` is epoch seconds. What CloudWatch refuses is reported in
-    LocalStack's own log and dropped: no job fails for its logs.
+    LocalStack's own log and dropped: no job fails for its logs. No caller waits for CloudWatch, but in `flush`: the
+    Docker engine answers nothing about a container that has ended before all of its output is read.
     """
 
     def __init__(
         self, clients: Callable[[str, Scope], Any], clock: Callable[[], float], supervisor: Supervisor
     ) -> None:
         self._clients, self._clock = clients, clock
-        self._lock, self._flushing, self._closed = threading.Lock(), threading.Lock(), threading.Event()
-        self._wake = threading.Event()
-        self._lines: dict[_Stream, list[_Event]] = {}
+        self._closed, self._wake = threading.Event(), threading.Event()
+        self._changed = threading.Condition()  # with the lock of all that follows
+        self._total = Amount()
+        self._waiting: dict[_Stream, None] = {}  # those that are not created, or have lines
         self._data: dict[_Metric, dict[float, int]] = {}
-        self._created: set[_Stream] = set()
-        self._groups: set[tuple[Scope, str]] = set()
+        self._turns_begun = self._turns_ended = 0
+        self._groups: set[tuple[Scope, str]] = set()  # for our thread
         supervisor.start("logs", self._run, cancel=self._end)
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
         """A sink for lines; group and stream are created at once in our thread: what is short does not wait for it."""
-        key = (scope, group, stream)
-        with self._lock:
-            self._lines.setdefault(key, [])
+        made = _Stream(scope, group, stream, self._total)
+        with self._changed:
+            self._waiting[made] = None
         self._wake.set()
 
         def sink(line: str) -> None:
-            text = line.encode()[:MAX_EVENT_BYTES].decode(errors="ignore") or " "  # CloudWatch takes no empty message
-            event = {"timestamp": int(self._clock() * 1000), "message": text}
-            with self._lock:
-                self._lines.setdefault(key, []).append(event)
+            message = _message(line)
+            with self._changed:
+                if not self._closed.is_set():
+                    made.lines.add(message, self._now_ms())
+                    self._waiting[made] = None
 
         return sink
 
@@ -69,33 +81,70 @@ class Logs:
     ) -> None:
         """Count a data point; points of one metric and one second leave as one datum with values and counts."""
         key = (scope, namespace, name, unit, tuple(sorted(dimensions.items())), int(timestamp))
-        with self._lock:
+        with self._changed:
             counts = self._data.setdefault(key, defaultdict(int))
             counts[value] += 1
 
     def flush(self) -> None:
-        """Send all that is there now; returns when it is sent. Nothing once the stage shuts down."""
-        if self._closed.is_set():
-            return
-        with self._flushing:
-            with self._lock:
-                lines, self._lines = self._lines, {}
-                data, self._data = self._data, {}
-            for stream, events in lines.items():
-                self._guard(self._send_lines, stream, events)
-            for scope_and_namespace, metrics in groupby(sorted(data, key=_route), key=_route):
-                self._guard(self._send_data, scope_and_namespace, [m for key in metrics for m in _data(key, data[key])])
+        """Send all that is there now, the last lines of full streams too; returns when it is sent, or after
+        FLUSH_WAIT_S: the rest follows. Nothing once the stage shuts down."""
+        with self._changed:
+            for stream in self._waiting:
+                stream.lines.tell()
+            wanted = {stream: stream.lines.queued for stream in self._waiting}
+            turn = self._turns_begun + 1
+
+            def is_sent() -> bool:
+                sent = self._turns_ended >= turn and all(stream.sent >= count for stream, count in wanted.items())
+                return sent or self._closed.is_set()
+
+            self._wake.set()
+            self._changed.wait_for(is_sent, FLUSH_WAIT_S)
 
     def _end(self) -> None:
         """Send no more: LocalStack answers 503 while it shuts down, and its CloudWatch ends with it."""
-        self._closed.set()
+        with self._changed:
+            self._closed.set()
+            self._changed.notify_all()
         self._wake.set()
 
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
     def _run(self) -> None:
+        more = False
         while not self._closed.is_set():
-            self._wake.wait(FLUSH_S)
-            self._wake.clear()
-            self.flush()
+            if not more:
+                self._wake.wait(FLUSH_S)
+                self._wake.clear()
+            more = self._turn()
+
+    def _turn(self) -> bool:
+        """Send all data points, and one batch of each stream, so that none waits for a long one; whether any stream has
+        more."""
+        with self._changed:
+            self._turns_begun += 1
+            data, self._data = self._data, {}
+            batches = [(stream, self._take(stream)) for stream in list(self._waiting)]
+            more = any(stream.lines.queued > stream.lines.taken for stream in self._waiting)
+        for scope_and_namespace, metrics in groupby(sorted(data, key=_route), key=_route):
+            self._guard(self._send_data, scope_and_namespace, [m for key in metrics for m in _data(key, data[key])])
+        for stream, batch in batches:
+            self._guard(self._send_lines, stream, batch)
+            with self._changed:
+                stream.sent += len(batch)
+                self._changed.notify_all()
+        with self._changed:
+            self._turns_ended += 1
+            self._changed.notify_all()
+        return more
+
+    def _take(self, stream: _Stream) -> list[Event]:
+        stream.lines.tell_when_due(self._now_ms())
+        batch = stream.lines.take()
+        if stream.lines.is_empty:
+            del self._waiting[stream]
+        return batch
 
     def _guard(self, send: Callable[..., None], *arguments: Any) -> None:
         if self._closed.is_set():
@@ -106,23 +155,25 @@ class Logs:
             if not self._closed.is_set():
                 LOG.exception("CloudWatch did not take a batch; it is dropped")
 
-    def _send_lines(self, stream: _Stream, events: list[_Event]) -> None:
-        scope, group, name = stream
-        client = self._clients("logs", scope)
-        if stream not in self._created:
+    def _send_lines(self, stream: _Stream, batch: list[Event]) -> None:
+        client = self._clients("logs", stream.scope)
+        if not stream.created:
             self._create(client, stream)
-        for batch in _batches(events):
-            try:
-                client.put_log_events(logGroupName=group, logStreamName=name, logEvents=batch)
-            except client.exceptions.ResourceNotFoundException:  # somebody has deleted it
-                self._groups.discard((scope, group))
-                self._create(client, stream)
-                client.put_log_events(logGroupName=group, logStreamName=name, logEvents=batch)
+        if not batch:
+            return
+        events = [{"timestamp": moment_ms, "message": message} for moment_ms, message in batch]
+        names = {"logGroupName": stream.group, "logStreamName": stream.name}
+        try:
+            client.put_log_events(**names, logEvents=events)
+        except client.exceptions.ResourceNotFoundException:  # somebody has deleted it
+            self._groups.discard((stream.scope, stream.group))
+            self._create(client, stream)
+            client.put_log_events(**names, logEvents=events)
 
     def _create(self, client: Any, stream: _Stream) -> None:
         """Make the stream, and first its group unless we made that before: a call that finds a group there is an error
         in LocalStack's log."""
-        scope, group, name = stream
+        scope, group, name = stream.scope, stream.group, stream.name
         if (scope, group) not in self._groups:
             _make(client, client.create_log_group, logGroupName=group)
             self._groups.add((scope, group))
@@ -131,13 +182,20 @@ class Logs:
         except client.exceptions.ResourceNotFoundException:  # somebody has deleted the group
             _make(client, client.create_log_group, logGroupName=group)
             _make(client, client.create_log_stream, logGroupName=group, logStreamName=name)
-        self._created.add(stream)
+        stream.created = True
 
     def _send_data(self, route: tuple[str, str, str], data: list[dict[str, Any]]) -> None:
         account, region, namespace = route
         client = self._clients("cloudwatch", Scope(account, region))
         for start in range(0, len(data), MAX_DATA):
             client.put_metric_data(Namespace=namespace, MetricData=data[start : start + MAX_DATA])
+
+
+def _message(line: str) -> str:
+    """As CloudWatch takes it: not empty, and not too long."""
+    if len(line) * 4 > MAX_EVENT_BYTES:
+        line = line.encode()[:MAX_EVENT_BYTES].decode(errors="ignore")
+    return line or " "
 
 
 def _make(client: Any, create: Callable[..., Any], **names: str) -> None:
@@ -162,17 +220,3 @@ def _data(metric: _Metric, counts: Mapping[float, int]) -> Iterator[dict[str, An
             "Values": some,
             "Counts": [counts[value] for value in some],
         }
-
-
-def _batches(events: list[_Event]) -> Iterator[list[_Event]]:
-    batch: list[_Event] = []
-    size = 0
-    for event in events:
-        cost = len(event["message"].encode()) + EVENT_OVERHEAD_BYTES
-        if batch and (len(batch) == MAX_BATCH_EVENTS or size + cost > MAX_BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(event)
-        size += cost
-    if batch:
-        yield batch

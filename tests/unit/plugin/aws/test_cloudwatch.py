@@ -1,12 +1,16 @@
 """Batches of logs and metrics, against a CloudWatch that only remembers."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from stagemaker.aws import cloudwatch as module
+from stagemaker.aws import log_stream
 from stagemaker.aws.cloudwatch import Logs
+from stagemaker.aws.log_stream import Amount
 from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
 from tests.unit.plugin.fakes import SCOPE, FakeClock
@@ -160,6 +164,72 @@ def test_a_group_is_made_once_for_all_its_streams(logs: Logs, cloudwatch: CloudW
     logs.flush()
     assert len(cloudwatch.called("create_log_group")) == 2
     assert cloudwatch.called("put_log_events")[-1]["logStreamName"] == "three"
+
+
+def test_a_full_stream_sends_its_last_lines_with_a_count(
+    logs: Logs, cloudwatch: CloudWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_stream, "STREAM_LIMIT", Amount(10, 1000))
+    sink = new_stream(logs, cloudwatch)
+    for number in range(1000):
+        sink(str(number))
+    logs.flush()
+    (call,) = cloudwatch.called("put_log_events")
+    sent = [event["message"] for event in call["logEvents"]]
+    assert sent[:10] == [str(number) for number in range(10)]
+    assert "890 lines were left out" in sent[10]
+    assert sent[11:] == [str(number) for number in range(900, 1000)]
+
+
+def test_no_caller_waits_while_cloudwatch_does_not_answer(cloudwatch: CloudWatch) -> None:
+    """The Docker engine answers nothing about an ended container whose output is not read."""
+    supervisor, answer = Supervisor(), threading.Event()
+
+    def clients(service: str, scope: Scope) -> CloudWatch:
+        answer.wait(60)
+        return cloudwatch
+
+    logs = Logs(clients, FakeClock(), supervisor)
+    sink = logs.stream(SCOPE, "group", "stream")
+    began_s = time.monotonic()
+    for _ in range(100_000):
+        sink("line")
+    took_s = time.monotonic() - began_s
+    answer.set()
+    logs.flush()
+    supervisor.close()
+    assert took_s < 30
+    assert sum(len(call["logEvents"]) for call in cloudwatch.called("put_log_events")) == 100_000
+
+
+def test_a_flush_is_bounded_and_ends_with_the_stage(cloudwatch: CloudWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FLUSH_WAIT_S", 0.1)
+    supervisor, answer = Supervisor(tasks_wait_s=0.1), threading.Event()
+
+    def clients(service: str, scope: Scope) -> CloudWatch:
+        answer.wait(60)
+        return cloudwatch
+
+    logs = Logs(clients, FakeClock(), supervisor)
+    logs.stream(SCOPE, "group", "stream")("line")
+    logs.flush()
+    monkeypatch.setattr(module, "FLUSH_WAIT_S", 3600.0)
+    flushing = threading.Thread(target=logs.flush)
+    flushing.start()
+    supervisor.close()
+    flushing.join(30)
+    assert not flushing.is_alive()
+    answer.set()
+
+
+def test_a_short_stream_does_not_wait_for_a_long_one(logs: Logs, cloudwatch: CloudWatch) -> None:
+    long = new_stream(logs, cloudwatch)
+    for _ in range(25_000):
+        long("line")
+    logs.stream(SCOPE, "group", "short")("line")
+    logs.flush()
+    names = [call["logStreamName"] for call in cloudwatch.called("put_log_events")]
+    assert names == ["stream", "short", "stream", "stream"]
 
 
 def test_nothing_is_sent_after_close(cloudwatch: CloudWatch) -> None:
