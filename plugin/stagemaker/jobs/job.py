@@ -54,7 +54,7 @@ class Job[Plan]:
     ) -> None:
         self.ref, self.plan, self.folder, self.credentials = ref, plan, folder, credentials
         self.signals, self.ended = Signals(), threading.Event()
-        self.account, self.clock = context.account, context.clock
+        self.account, self.clock, self.supervisor = context.account, context.clock, context.supervisor
         self._kind, self._context = kind, context
         self._attempt: Attempt | None = None
         self._host_logs: _HostLogs | None = None
@@ -80,11 +80,13 @@ class Job[Plan]:
         with self._context.store.lock:
             self._context.store.update(self.ref, **changes(self.record))
 
-    def metric(self, name: str, value: float) -> None:
-        """A value measured now, a finite number: to CloudWatch, and to the job's history. From any thread."""
-        now_s, dimensions = self.clock(), {self.ref.kind.name_member: self.ref.name}
-        self._context.logs.metric(self.ref.scope, self._kind.log_group, name, value, "None", dimensions, now_s)
-        self._context.store.append(self.ref, name, [now_s, value])
+    def metric(self, name: str, value: float, moment_s: float | None = None) -> None:
+        """A value measured now or at `moment_s` of the clock, a finite number: to CloudWatch, and to the job's history.
+        From any thread."""
+        moment_s = self.clock() if moment_s is None else moment_s
+        dimensions = {self.ref.kind.name_member: self.ref.name}
+        self._context.logs.metric(self.ref.scope, self._kind.log_group, name, value, "None", dimensions, moment_s)
+        self._context.store.append(self.ref, name, [moment_s, value])
 
     def attempt(self, on_line: Callable[[str], None] = lambda _: None) -> Attempt:
         """Begin one more run of the containers. `on_line` gets each line of every host's output, from any thread."""
@@ -169,8 +171,9 @@ class _HostLogs:
         self._hosts[host].begin(hardware, notes)
 
     def say(self, host: str, sentence: str) -> None:
-        """A line of ours, once the host is open."""
-        self._hosts[host].line(f"Stagemaker: {sentence}")
+        """A line of ours, if the host was ever opened."""
+        if host in self._hosts:
+            self._hosts[host].line(f"Stagemaker: {sentence}")
 
     def on_line(self, host: str, line: str) -> None:
         """A line of its output."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from stagemaker.jobs.statuses import COMPLETED, STOPPED, StatusTable
 from stagemaker.runtime.contract import ContainerSpec, Exit
 from stagemaker.runtime.hardware import sentence
 from stagemaker.runtime.variables import with_role
-from stagemaker.training.metrics import measured
+from stagemaker.training.metric_reader import AFTER_S, MetricReader, Values
 from stagemaker.training.plan import DEFAULT_RUNTIME_S, TrainingPlan, training_plan
 from stagemaker.training.statuses import STATUSES
 from stagemaker.training.transfers import Transfers
@@ -104,32 +105,30 @@ _LAST_STEPS = {
 
 def _train(job: Job[TrainingPlan], transfers: Transfers) -> End:
     """Run the containers to their end."""
-
-    def on_line(line: str) -> None:
-        for name, value in measured(job.plan.metrics, line):
-            job.metric(name, value)
-            _keep_last(job, name, value)
-
-    attempt = job.attempt(on_line)
-    return attempt.run(
-        _specs(job, transfers),
-        job.plan.max_runtime_s,
-        on_started=lambda hardware: job.enter("Training", sentence(hardware)),
-        on_tick=transfers.save_checkpoints_sometimes,
-    )
+    reader = MetricReader(job.plan.metrics, partial(_record, job), job.clock, job.supervisor)
+    try:
+        return job.attempt(reader.take).run(
+            _specs(job, transfers),
+            job.plan.max_runtime_s,
+            on_started=lambda hardware: job.enter("Training", sentence(hardware)),
+            on_tick=transfers.save_checkpoints_sometimes,
+        )
+    finally:
+        for skipped in reader.finish(0 if job.signals.aborted else AFTER_S):
+            job.say(job.plan.hosts[0], skipped)
 
 
-def _keep_last(job: Job[TrainingPlan], name: str, value: float) -> None:
+def _record(job: Job[TrainingPlan], values: Values) -> None:
     """The metrics of all hosts are the job's."""
-    last = {"MetricName": name, "Value": value, "Timestamp": job.clock()}
-    job.change(
-        lambda record: {
-            "FinalMetricDataList": [
-                *(datum for datum in record.get("FinalMetricDataList", []) if datum["MetricName"] != name),
-                last,
-            ]
-        }
-    )
+    for name, value, moment_s in values:
+        job.metric(name, value, moment_s)
+    last = {name: {"MetricName": name, "Value": value, "Timestamp": moment_s} for name, value, moment_s in values}
+
+    def changes(record: Record) -> dict[str, Any]:
+        before = {datum["MetricName"]: datum for datum in record.get("FinalMetricDataList", [])}
+        return {"FinalMetricDataList": list({**before, **last}.values())}
+
+    job.change(changes)
 
 
 def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
