@@ -1,6 +1,6 @@
 """A pytest plugin for moto's tests: it makes the roles, buckets and images that a request to SageMaker only names.
 
-Moto asks for none of them to exist, AWS does. The images that a test names are exchanged for those of the small stack.
+Moto asks for none of them to exist, AWS does. Images are exchanged for those of the small stack.
 """
 
 import io
@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tarfile
+import uuid
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +16,7 @@ from unittest.mock import patch
 import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 from botocore.httpsession import URLLib3Session
 
 IMAGES = {"TrainingImage": "stagemaker/trainer", "Image": "stagemaker/serve"}
@@ -40,7 +41,7 @@ def named_resources(own_account: None) -> Iterator[None]:
 
 class _Resources:
     def __init__(self) -> None:
-        self._images: dict[str, str] = {}
+        self._exchanged: dict[str, str] = {}  # what the stage sees, and what the test named
 
     def prepare(self, request: AWSPreparedRequest) -> None:
         """Make the roles and objects of a request to SageMaker, and exchange its images."""
@@ -49,21 +50,22 @@ class _Resources:
         body = json.loads(request.body)
         for holder, name, value in _texts(body):
             role = re.fullmatch(r"arn:aws:iam::\d{12}:role/([\w+=,.@-]+)", value)
-            objects = re.fullmatch(r"s3://([a-z0-9.-]{3,63})(?:/(.*))?", value)
+            objects = re.fullmatch(r"s3://([^/]+)(?:/(.*))?", value)
             if role and name.endswith("RoleArn"):
                 self._make_role(role[1])
             elif objects:
-                self._make_object(objects[1], objects[2] or "")
+                bucket = self._make_object(objects[1], objects[2] or "")
+                holder[name] = value.replace(f"s3://{objects[1]}", f"s3://{bucket}")
             elif name in IMAGES:
-                self._images[IMAGES[name]] = value
+                self._exchanged[f'"{IMAGES[name]}"'] = json.dumps(value)
                 holder[name] = IMAGES[name]
         request.body = json.dumps(body).encode()
         request.headers["Content-Length"] = str(len(request.body))
 
     def restore(self, content: bytes) -> bytes:
-        """An answer with the test's images."""
-        for ours, named in self._images.items():
-            content = content.replace(f'"{ours}"'.encode(), json.dumps(named).encode())
+        """An answer with the names that the test gave."""
+        for ours, named in self._exchanged.items():
+            content = content.replace(ours.encode(), named.encode())
         return content
 
     def _make_role(self, name: str) -> None:
@@ -74,20 +76,18 @@ class _Resources:
             if error.response["Error"]["Code"] != "EntityAlreadyExists":
                 raise
 
-    def _make_object(self, bucket: str, key: str) -> None:
-        """Names of buckets are taken once in all accounts: the first test of a name has it, the others may not."""
+    def _make_object(self, bucket: str, key: str) -> str:
+        """The bucket that has it: another one where S3 takes no such name, or another test's account has it."""
         s3 = _client("s3")
         try:
             s3.create_bucket(Bucket=bucket)
-            if key:
-                s3.put_object(Bucket=bucket, Key=f"{key}object" if key.endswith("/") else key, Body=_archive())
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in (
-                "BucketAlreadyExists",
-                "BucketAlreadyOwnedByYou",
-                "AccessDenied",
-            ):
-                raise
+        except (ClientError, ParamValidationError):
+            named, bucket = bucket, f"moto-{uuid.uuid4()}"
+            self._exchanged[f"s3://{bucket}"] = f"s3://{named}"
+            s3.create_bucket(Bucket=bucket)
+        if key:
+            s3.put_object(Bucket=bucket, Key=f"{key}object" if key.endswith("/") else key, Body=_archive())
+        return bucket
 
 
 def _client(service: str) -> Any:
