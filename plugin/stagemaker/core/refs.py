@@ -6,6 +6,31 @@ SAGEMAKER = "sagemaker"
 
 
 @dataclass(frozen=True)
+class Partition:
+    """A part of AWS with ARNs, names and accounts of its own. `name` is what its ARNs say, `dns` ends its hosts."""
+
+    name: str
+    dns: str
+
+
+_AWS = Partition("aws", "amazonaws.com")
+_OTHERS = {  # by how their regions begin, and no region of `aws` does
+    "cn-": Partition("aws-cn", "amazonaws.com.cn"),
+    "us-gov-": Partition("aws-us-gov", "amazonaws.com"),
+    "eusc-": Partition("aws-eusc", "amazonaws.eu"),
+    "us-iso-": Partition("aws-iso", "c2s.ic.gov"),
+    "us-isob-": Partition("aws-iso-b", "sc2s.sgov.gov"),
+    "eu-isoe-": Partition("aws-iso-e", "cloud.adc-e.uk"),
+    "us-isof-": Partition("aws-iso-f", "csp.hci.ic.gov"),
+}
+
+
+def partition_of(region: str) -> Partition:
+    """The partition that a region is in; `aws` for one that no partition has."""
+    return next((found for begin, found in _OTHERS.items() if region.startswith(begin)), _AWS)
+
+
+@dataclass(frozen=True)
 class Scope:
     """Whose records, and where: every operation takes one."""
 
@@ -13,8 +38,13 @@ class Scope:
     region: str
 
     def arn(self, service: str, resource: str) -> str:
-        """`arn:aws:<service>:<region>:<account>:<resource>`."""
-        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+        """`arn:<partition>:<service>:<region>:<account>:<resource>`."""
+        return f"arn:{partition_of(self.region).name}:{service}:{self.region}:{self.account}:{resource}"
+
+    @property
+    def registry(self) -> str:
+        """The host of ECR's images on AWS."""
+        return f"{self.account}.dkr.ecr.{self.region}.{partition_of(self.region).dns}"
 
 
 @dataclass(frozen=True)

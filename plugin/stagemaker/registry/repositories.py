@@ -31,7 +31,7 @@ class Repositories:
         """A record; nothing is made in the registry before the first push."""
         refuse_foreign(scope, request)
         ref = repository_ref(scope, request["repositoryName"])
-        host = self._host or f"{scope.account}.dkr.ecr.{scope.region}.amazonaws.com"
+        host = self._host or scope.registry
         repository = {
             REPOSITORY.arn_member: ref.arn,
             **named(ref),
