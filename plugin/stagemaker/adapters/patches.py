@@ -16,6 +16,7 @@ from typing import Any
 
 from localstack.aws import handlers
 from localstack.aws.api import RequestContext
+from localstack.aws.handlers.region import DefaultRegionRewriterStrategy
 from localstack.aws.handlers.service import ServiceRequestParser
 from localstack.services.lambda_ import provider as lambda_provider
 from localstack.services.lambda_.invocation import lambda_models
@@ -27,6 +28,7 @@ from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_images import pin_image
+from stagemaker.adapters.requests import check_form, keep_region, unreadable
 from stagemaker.adapters.tagging import WithoutSageMaker, change, matching
 from stagemaker.adapters.unknown import stand_in, unknown_operation
 from stagemaker.api.unsupported import not_supported
@@ -100,15 +102,17 @@ def _release(_app: App, original: Any) -> Any:
 
 def _parse(app: App, original: Any) -> Any:
     def parse_and_enrich(self: ServiceRequestParser, context: RequestContext) -> None:
+        service, request = context.service, context.request
+        if service is None or service.service_name not in app.services:
+            original(self, context)
+            return
+        check_form(context)
         try:
             original(self, context)
-        except Exception:
-            service, request = context.service, context.request
-            if service is None or service.service_name not in app.services:
-                raise
+        except Exception as error:
             name = unknown_operation(service, request.method, request.path, dict(request.headers))
             if name is None:
-                raise
+                raise (unreadable(error) if context.operation else error) from error
             context.operation = stand_in(service, name)
             raise exception(not_supported(f"the operation {name} of {service.service_name}")) from None
 
@@ -217,8 +221,16 @@ PATCHES: tuple[Patch, ...] = (
         "parse_and_enrich",
         ("self", "context"),
         _parse,
-        why="An operation that the installed botocore does not know yet is a failure of the parser.",
-        without="Newer clients get 500 InternalError for what is only not implemented, and try again.",
+        why="What the parser cannot read is a failure: an operation that is newer than the models, bad JSON.",
+        without="Clients get 500 InternalError for what is only not implemented, or their mistake, and try again.",
+    ),
+    Patch(
+        DefaultRegionRewriterStrategy,
+        "apply",
+        ("self", "context"),
+        keep_region,
+        why="A region of another partition than `aws`, and one that there is not, become us-east-1.",
+        without="Who works in China or GovCloud, or misspells a region, shares the resources of us-east-1.",
     ),
     Patch(
         ResourceGroupsTaggingAPIBackend,

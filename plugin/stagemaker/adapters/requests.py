@@ -1,0 +1,102 @@
+"""What is settled about a request before its operation is called: its form, signature, region and protocol.
+
+In each of them LocalStack's gateway takes what AWS refuses, or answers it with 500. All is for services of ours only,
+but for the regions.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from botocore.loaders import create_loader
+from localstack.aws import handlers
+from localstack.aws.api import RequestContext
+from localstack.aws.spec import load_service
+
+from stagemaker.adapters.errors import exception
+from stagemaker.api.serialization import check_body, refused
+from stagemaker.app import App
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import partition_of
+
+_INVOCATION = re.compile("/endpoints/[^/]+/(invocations|async-invocations|invocations-response-stream)")
+_INJECTED = "Credential=injectedaccesskey/"  # by LocalStack, into a request without a signature
+
+
+def install(app: App) -> None:
+    """Have LocalStack's gateway ask us, once."""
+    handlers.preprocess_request.append(recognise_invocation)
+    handlers.serve_custom_service_request_handlers.append(check_caller(app))
+
+
+def recognise_invocation(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as it is called
+    """Take the unsigned call of an endpoint for one: LocalStack goes by the signature, and answers it with nothing."""
+    request = context.request
+    unsigned = "Authorization" not in request.headers and not request.query_string
+    if context.service is None and unsigned and request.method == "POST" and _INVOCATION.fullmatch(request.path):
+        context.service = load_service("sagemaker-runtime")
+
+
+def check_form(context: RequestContext) -> None:
+    """Raise SerializationException for a body that is JSON by its service's protocol, and is not of its operation's
+    form. Nothing for other protocols, and for an operation that the model does not have."""
+    service, request = context.service, context.request
+    name = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+    if (
+        service is None
+        or context.protocol != "json"
+        or "cbor" in request.mimetype
+        or name not in service.operation_names
+    ):
+        return
+    context.operation = service.operation_model(name)
+    try:
+        check_body(request.data, context.operation.input_shape)
+    except ApiError as error:
+        raise exception(error) from error
+
+
+def unreadable(error: Exception) -> Exception:
+    """The answer to a request whose operation is known, and that LocalStack's parser cannot read."""
+    return exception(refused(str(error)))
+
+
+def check_caller(app: App) -> Any:
+    """A handler that refuses requests to our services without a signature, or for a region that AWS does not have.
+
+    It also has the errors of invocations answered as JSON: Accept and Content-Type speak to the container only."""
+
+    def check(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
+        service = context.service
+        if service is None or context.operation is None or service.service_name not in app.services:
+            return
+        if service.service_name == "sagemaker-runtime":
+            context.request.headers["Accept"] = "application/json"
+        if _INJECTED in context.request.headers.get("Authorization", ""):
+            raise exception(ApiError("MissingAuthenticationTokenException", "Missing Authentication Token", 403))
+        if context.region not in regions():
+            sentence = f"Credential should be scoped to a valid region, not '{context.region}'."
+            raise exception(ApiError("InvalidSignatureException", sentence, 403))
+
+    return check
+
+
+def keep_region(app: App, original: Callable[[Any, RequestContext], None]) -> Callable[[Any, RequestContext], None]:
+    """In place of LocalStack's rewriter, which makes us-east-1 of all regions outside of the partition `aws`."""
+
+    def apply(self: Any, context: RequestContext) -> None:
+        ours = context.service is not None and context.service.service_name in app.services
+        if ours or context.region in regions():
+            context.partition = partition_of(context.region).name
+        else:
+            original(self, context)
+
+    return apply
+
+
+@cache
+def regions() -> frozenset[str]:
+    """The regions of all partitions of AWS."""
+    found = create_loader().load_data("partitions")["partitions"]
+    return frozenset(region for partition in found for region in partition["regions"])
