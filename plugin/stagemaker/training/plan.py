@@ -37,6 +37,11 @@ class Checkpoints:
     uri: str
     path: str
 
+    def folder(self, base: Path) -> Path:
+        """Our folder of them, for the host whose BASE is our folder `base`: in it, or beside it."""
+        path = PurePosixPath(self.path)
+        return base / path.relative_to(BASE) if path.is_relative_to(BASE) else Path(f"{base}-checkpoints")
+
 
 @dataclass(frozen=True)
 class TrainingPlan:
@@ -63,21 +68,14 @@ class TrainingPlan:
         """Their names, `algo-1` first."""
         return tuple(self.files)
 
-    def checkpoint_folder(self, base: Path) -> Path | None:
-        """Our folder of the checkpoints of the host whose BASE is `base`; None without checkpoints."""
-        if self.checkpoints is None:
-            return None
-        path = PurePosixPath(self.checkpoints.path)
-        is_below = path.is_relative_to(BASE)
-        return base / path.relative_to(BASE) if is_below else base.parent / f"{base.name}-checkpoints"
-
     def mounts(self, base: Path) -> tuple[Mount, ...]:
-        """What the host whose BASE is `base` sees of our folders."""
+        """What the host whose BASE is our folder `base` sees of our folders."""
         own = mounts_below_base(base, MOUNTED)
-        folder = self.checkpoint_folder(base)
-        if folder is None or self.checkpoints is None or any(folder.is_relative_to(mount.folder) for mount in own):
+        if self.checkpoints is None:
             return own
-        return (*own, Mount(self.checkpoints.path, folder))
+        folder = self.checkpoints.folder(base)
+        is_in_them = any(folder.is_relative_to(mount.folder) for mount in own)
+        return own if is_in_them else (*own, Mount(self.checkpoints.path, folder))
 
 
 def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:

@@ -36,7 +36,7 @@ class Transfers:
         for channel in self._plan.channels:
             self._fetch(channel, cancelled)
         if self._plan.checkpoints:
-            first, *others = folders = self._checkpoint_folders()
+            first, *others = folders = [self._plan.checkpoints.folder(base) for base in self.bases]
             self._account.download_prefix(self._scope, f"{self._plan.checkpoints.uri}/", first, cancelled=cancelled)
             replicate(first, others)
             self._changes = {host: Changes(folder) for host, folder in zip(self._plan.hosts, folders, strict=True)}
@@ -44,9 +44,11 @@ class Transfers:
     def save_checkpoints(self, *, last: bool = False) -> None:
         """What is new or changed on any host goes under the one prefix of all; of the same path, algo-1's stays. What
         fails is tried again with the next call, unless this is the `last`."""
+        if self._plan.checkpoints is None:
+            return
         for host, changes in reversed(self._changes.items()):
             for name in changes.take():
-                self._save_checkpoint(host, changes, name, last=last)
+                self._save_checkpoint(host, changes, name, f"{self._plan.checkpoints.uri}/{name}", last=last)
 
     def save_checkpoints_sometimes(self) -> None:
         """As `save_checkpoints`, but not again within CHECKPOINT_PERIOD_S."""
@@ -70,16 +72,12 @@ class Transfers:
         """Create `base`, the folder of `host`, and everything in it but the data."""
         for folder in FOLDERS:
             (base / folder).mkdir(parents=True, exist_ok=True)
-        if checkpoints := self._plan.checkpoint_folder(base):
-            checkpoints.mkdir(parents=True, exist_ok=True)
+        if self._plan.checkpoints:
+            self._plan.checkpoints.folder(base).mkdir(parents=True, exist_ok=True)
         for name, text in self._plan.files[host].items():
             (base / name).write_text(text)
 
-    def _checkpoint_folders(self) -> list[Path]:
-        return [folder for base in self.bases if (folder := self._plan.checkpoint_folder(base))]
-
-    def _save_checkpoint(self, host: str, changes: Changes, name: str, *, last: bool) -> None:
-        uri = f"{self._plan.checkpoints.uri}/{name}" if self._plan.checkpoints else ""
+    def _save_checkpoint(self, host: str, changes: Changes, name: str, uri: str, *, last: bool) -> None:
         if problem := _key_problem(uri):
             self._say(host, f"the checkpoint '{printable(name)}' is not saved: {problem}")
             return
