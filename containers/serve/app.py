@@ -20,7 +20,7 @@ from containers.serve.inputs import InlineImages, S3Object, Url, media_type, par
 from containers.serve.model import Item, Logits, Model
 from containers.serve.objects import read_object
 from containers.serve.outputs import Form, negotiate, render
-from containers.serve.refused import Refused
+from containers.serve.refused import Refused, quoted
 from containers.serve.settings import MAX_BODY_BYTES, READ_TIMEOUT_S, ServeSettings
 from containers.serve.workers import Workers
 
@@ -53,7 +53,8 @@ class Service:
             form = negotiate(headers.get("accept", ""), headers.get(CUSTOM_ATTRIBUTES, ""))
             items = await self._items(media, await _read_body(request))
             logits = await self._workers.logits(items)
-            return Response(await self._text(logits, form), media_type=form.media)
+            # Starlette would add a charset to text/csv, which SageMaker's SDK does not take for CSV then.
+            return Response(await self._text(logits, form), headers={"content-type": form.media})
 
     async def _items(self, media: str, body: bytes) -> list[Item]:
         large = len(body) > _SMALL_BODY_BYTES and not media.startswith("image/")
@@ -141,7 +142,7 @@ async def _answer_refused(_request: Request, error: Refused) -> Response:
 
 
 async def _answer_http(request: Request, error: HTTPException) -> Response:
-    message = f"{request.method} {request.url.path} is not served; use GET /ping or POST /invocations."
+    message = f"{quoted(f'{request.method} {request.url.path}')} is not served; use GET /ping or POST /invocations."
     return JSONResponse({"error": message}, error.status_code, error.headers)
 
 

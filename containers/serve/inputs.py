@@ -1,27 +1,32 @@
 """Reads the body of a request by its content type: it holds images, or the address of an image.
 
 - image/jpeg, image/png, image/webp: one image; its bytes decide which of the three formats it is.
-- application/json: {"url": "https://..."}, {"s3": "s3://bucket/key"} or {"instances": [{"b64": "..."}, ...]}.
+- application/json: {"url": "https://..."}, {"s3": "s3://bucket/key"} or {"instances": [{"b64": "..."}, ...]}. A url may
+  be a data: address, and so may a b64. Base64 may have line breaks, the URL-safe alphabet, or no padding.
 - application/x-npy: numpy's .npy file of uint8 (H, W, 3) or (N, H, W, 3) RGB pixels, which the server preprocesses, or
   of float32 (3, S, S) or (N, 3, S, S), which the caller has preprocessed.
 """
 
 import base64
-import binascii
 import io
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import numpy.typing as npt
 
+from containers.serve.encodings import is_compressed
 from containers.serve.model import Item
-from containers.serve.refused import Refused
+from containers.serve.refused import Refused, quoted
 from containers.serve.settings import MAX_INSTANCES
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 JSON, NPY = "application/json", "application/x-npy"
+_DATA_SCHEME = "data:"
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _JSON_FORMS = '{"url": ...}, {"s3": ...} or {"instances": [{"b64": ...}]}'
 
 
@@ -53,10 +58,10 @@ def media_type(content_type: str, content_encoding: str = "") -> str:
     """The supported media type that the headers name. Raises Refused 415 for any other."""
     name = content_type.partition(";")[0].strip().lower()
     if name not in (*IMAGE_TYPES, JSON, NPY):
-        found = f"Content-Type {name!r} is not supported" if name else "Content-Type is missing"
+        found = f"Content-Type {quoted(name)} is not supported" if name else "Content-Type is missing"
         raise Refused(415, f"{found}; send {', '.join((*IMAGE_TYPES, JSON))} or {NPY}.")
-    if content_encoding.strip().lower() not in ("", "identity"):
-        raise Refused(415, f"Content-Encoding {content_encoding!r} is not supported; send the body as it is.")
+    if is_compressed(content_encoding):
+        raise Refused(415, f"Content-Encoding {quoted(content_encoding)} is not supported; send the body as it is.")
     return name
 
 
@@ -76,7 +81,7 @@ def _parse_json(body: bytes) -> ImageSource:
         raise Refused(400, "The body is not valid JSON.") from None
     match value:
         case {"url": str() as url} if len(value) == 1:
-            return Url(url)
+            return InlineImages([_decode_base64(url, "The url")]) if _is_data_address(url) else Url(url)
         case {"s3": str() as uri} if len(value) == 1:
             return S3Object(uri)
         case {"instances": list() as instances} if len(value) == 1:
@@ -90,17 +95,34 @@ def _parse_instances(instances: list[Any]) -> list[Item]:
     for index, instance in enumerate(instances):
         match instance:
             case {"b64": str() as text} if len(instance) == 1:
-                items.append(_decode_base64(text, index))
+                items.append(_decode_base64(text, f"Instance {index}"))
             case _:
                 raise Refused(400, f'Instance {index} must be {{"b64": "<base64 of an image>"}}.')
     return items
 
 
-def _decode_base64(text: str, index: int) -> bytes:
+def _decode_base64(text: str, subject: str) -> bytes:
+    """The bytes of base64 or of a data: address. `subject` names them in the sentence of a refusal."""
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Refused(400, f"Instance {index} is not valid base64.") from None
+        if not _is_data_address(text):
+            return _from_base64(text.encode("ascii"))
+        head, comma, payload = text.partition(",")
+        if not comma:
+            raise ValueError
+        content = unquote_to_bytes(payload)
+        return _from_base64(content) if head.rstrip().lower().endswith(";base64") else content
+    except ValueError:
+        raise Refused(400, f"{subject} is not valid base64.") from None
+
+
+def _is_data_address(text: str) -> bool:
+    return text.lstrip()[: len(_DATA_SCHEME)].lower() == _DATA_SCHEME
+
+
+def _from_base64(text: bytes) -> bytes:
+    """Base64 in either alphabet, with line breaks, with or without padding. Raises ValueError."""
+    digits = b"".join(text.split()).translate(_URL_SAFE)
+    return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
 
 
 def _parse_npy(body: bytes) -> list[Item]:
@@ -112,12 +134,10 @@ def _parse_npy(body: bytes) -> list[Item]:
         case ("|u1" | "<f4", 4, 3):
             batch = array
         case _:
-            raise _bad_npy(f"{array.dtype} {array.shape}")
+            raise _bad_npy(f"{array.dtype} with the shape {array.shape}")
     _check_count(len(batch))
     if batch.dtype == np.float32 and not np.isfinite(batch).all():
         raise Refused(400, "The array holds values that are not finite.")
-    if 0 in batch.shape:
-        raise Refused(400, "The array holds an image without pixels.")
     return list(batch)
 
 
@@ -129,15 +149,16 @@ def _read_npy(body: bytes) -> npt.NDArray[Any]:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, EOFError):
+    except Exception:  # noqa: BLE001 - the header may be hostile: whatever numpy raises, it is at fault
         raise Refused(400, "The body is not a numpy .npy file.") from None
     if dtype.str not in ("|u1", "<f4") or len(shape) not in (3, 4):
-        raise _bad_npy(f"{dtype} {shape}")
-    count = 1
-    for length in shape:
-        count *= length
-    if min(shape) < 0 or count * dtype.itemsize != len(body) - stream.tell():
-        raise Refused(400, f"The array's data does not have the size that its shape {shape} needs.")
+        raise _bad_npy(f"{quoted(str(dtype))} with {len(shape)} dimensions")
+    if not all(type(length) is int and length >= 0 for length in shape):  # numpy takes True for a length
+        raise Refused(400, "The array's shape must be whole numbers from 0.")
+    if 0 in shape:
+        raise Refused(400, "The array holds no image, or an image without pixels.")
+    if math.prod(shape) * dtype.itemsize != len(body) - stream.tell():
+        raise Refused(400, "The array's data does not have the size that its shape needs.")
     array = np.frombuffer(body, dtype, offset=stream.tell())
     return array.reshape(shape, order="F" if fortran else "C")
 

@@ -9,7 +9,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from containers.serve.refused import Refused
+from containers.serve.encodings import is_compressed
+from containers.serve.refused import Refused, quoted
 from containers.serve.settings import MAX_BODY_BYTES, REMOTE_TIMEOUT_S
 
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.{1,1024})", re.DOTALL)
@@ -36,6 +37,10 @@ def read_object(uri: str, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
         raise Refused(413, f"The S3 object is larger than {limit_bytes:,} bytes.")
     if not body:
         raise Refused(400, "The S3 object is empty.")
+    if is_compressed(encoding := answer.get("ContentEncoding", "")):
+        raise Refused(
+            400, f"The S3 object is compressed, its Content-Encoding is {quoted(encoding)}; store it as it is."
+        )
     return body
 
 

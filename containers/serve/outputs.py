@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from containers.serve.model import Logits
-from containers.serve.refused import Refused
+from containers.serve.refused import Refused, quoted
 
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 MEDIA_TYPES = (JSON, JSON_LINES, CSV)
@@ -74,7 +74,7 @@ def _best(accept: str) -> Form:
         if media and quality > (best[0] if best else 0):
             best = (quality, _with_options(Form(media), options))
     if best is None:
-        raise Refused(406, f"Accept {accept!r} cannot be answered; accept {', '.join(MEDIA_TYPES)}.")
+        raise Refused(406, f"Accept {quoted(accept)} cannot be answered; accept {', '.join(MEDIA_TYPES)}.")
     return best[1]
 
 
@@ -97,7 +97,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _with_options(form: Form, options: dict[str, str]) -> Form:
     if (top_k := options.get("top-k")) is not None:
         if not (top_k.isascii() and top_k.isdigit() and int(top_k[:6]) >= 1 and len(top_k) <= 6):
-            raise Refused(400, f"top-k must be a whole number from 1, not {top_k!r}.")
+            raise Refused(400, f"top-k must be a whole number from 1, not {quoted(top_k)}.")
         return replace(form, top_k=int(top_k))
     match options.get("verbose"):
         case None:
@@ -107,7 +107,7 @@ def _with_options(form: Form, options: dict[str, str]) -> Form:
         case "false":
             return replace(form, top_k=None)
         case other:
-            raise Refused(400, f"verbose must be true or false, not {other!r}.")
+            raise Refused(400, f"verbose must be true or false, not {quoted(other)}.")
 
 
 def _ranked(logits: Logits, classes: Sequence[str], top_k: int) -> list[list[dict[str, Any]]]:

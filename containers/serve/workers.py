@@ -55,5 +55,18 @@ class Workers:
             try:
                 inputs.append(self._model.to_input(item))
             except BadImage as error:
-                raise Refused(400, f"Instance {index}: {error}" if several else str(error)) from error
-        return self._model.run(np.stack(inputs))
+                raise _refused(index, several, str(error)) from error
+        logits = self._model.run(np.stack(inputs))
+        for index, (item, row) in enumerate(zip(items, logits, strict=True), start=first):
+            if _is_model_input(item) and not np.isfinite(row).all():
+                raise _refused(index, several, "The array's values are too large: the model's answer is not finite.")
+        return logits
+
+
+def _refused(index: int, several: bool, sentence: str) -> Refused:
+    return Refused(400, f"Instance {index}: {sentence}" if several else sentence)
+
+
+def _is_model_input(item: Item) -> bool:
+    """Whether the caller chose the very values that the model read; those of pixels are always in its range."""
+    return not isinstance(item, bytes) and item.dtype == np.float32

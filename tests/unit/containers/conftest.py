@@ -20,7 +20,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Origin(BaseHTTPRequestHandler):
-    """An operator's image store and S3 in one server: GET /red.png, GET /bucket/red.png."""
+    """An operator's image store and S3 in one server: GET /red.png, GET /bucket/red.png. A path that ends in
+    /coded/<value> answers with this Content-Encoding."""
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -30,11 +31,15 @@ class Origin(BaseHTTPRequestHandler):
             self.reply(200, b"x" * (BODY_LIMIT + 1))
         elif path in ("/bucket/empty", "/empty"):
             self.reply(200, b"")
+        elif "/coded/" in path:
+            self.reply(200, encode("red"), path.rpartition("/")[2])
         else:
             self.reply(404, b"<Error><Code>NoSuchKey</Code><Message>none</Message></Error>")
 
-    def reply(self, status: int, body: bytes) -> None:
+    def reply(self, status: int, body: bytes, coding: str = "") -> None:
         self.send_response(status)
+        if coding:
+            self.send_header("Content-Encoding", coding)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

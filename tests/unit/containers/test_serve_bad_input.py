@@ -30,6 +30,17 @@ def animation() -> bytes:
     return stream.getvalue()
 
 
+def npy_header(shape: str, descr: str = "'|u1'") -> bytes:
+    """A .npy file of 3 bytes with any header."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(3)
+
+
+def npy_fields(length: int) -> bytes:
+    """A .npy file of a record with a long name."""
+    return npy_header("(1, 1, 3)", f"[('{'a' * length}', '|u1')]")
+
+
 REFUSED = [
     ("empty", b"", "image/png", 400, "The body is empty."),
     ("empty json", b"", "application/json", 400, "The body is empty."),
@@ -73,6 +84,19 @@ REFUSED = [
     ("npy none", npy(np.zeros((0, 8, 8, 3), np.uint8)), "application/x-npy", 400, "holds no image"),
     ("npy no pixels", npy(np.zeros((1, 0, 8, 3), np.uint8)), "application/x-npy", 400, "without pixels"),
     ("npy many", npy(np.zeros((65, 1, 1, 3), np.uint8)), "application/x-npy", 413, "at most 64"),
+    ("npy overflow", npy(np.full((3, 16, 16), 3e38, np.float32)), "application/x-npy", 400, "values are too large"),
+    ("npy booleans", npy_header("(True, True, 3)"), "application/x-npy", 400, "must be whole numbers"),
+    ("npy negative", npy_header("(-1, -1, 3)"), "application/x-npy", 400, "must be whole numbers"),
+    ("npy fractions", npy_header("(1.0, 1, 3)"), "application/x-npy", 400, "not a numpy .npy file"),
+    ("npy huge", npy_header("(1, 1, 0x" + "f" * 5000 + ", 3)"), "application/x-npy", 400, "does not have the size"),
+    ("npy huge none", npy_header("(0, 0x" + "f" * 5000 + ", 1, 3)"), "application/x-npy", 400, "holds no image"),
+    ("npy huge rank", npy_header("(0x" + "f" * 5000 + ",)"), "application/x-npy", 400, "with 1 dimensions"),
+    ("npy open bracket", npy_header("((("), "application/x-npy", 400, "not a numpy .npy file"),
+    ("npy names", npy_fields(2000), "application/x-npy", 400, "must be uint8"),
+    ("data", b'{"url": "data:image/png;base64"}', "application/json", 400, "The url is not valid base64"),
+    ("data base64", b'{"url": "data:image/png;base64,*"}', "application/json", 400, "The url is not valid base64"),
+    ("data empty", b'{"url": "data:,"}', "application/json", 400, "The image is empty"),
+    ("s3 gzip", b'{"s3": "s3://bucket/coded/gzip"}', "application/json", 400, "Content-Encoding is 'gzip'"),
     ("npy cut", npy(np.zeros((8, 8, 3), np.uint8))[:-1], "application/x-npy", 400, "does not have the size"),
 ]
 
@@ -116,6 +140,35 @@ def test_an_oversized_npy_header_allocates_nothing(client: httpx.Client) -> None
 def test_unsatisfiable_headers_are_refused(client: httpx.Client, headers: dict[str, str], status: int) -> None:
     response = invoke(client, GOOD, "image/png", **headers)
     assert (response.status_code, list(response.json())) == (status, ["error"])
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/invocations", {"accept": "x" * 60_000}),
+        ("/invocations", {"accept": "application/json;top-k=" + "x" * 60_000}),
+        ("/invocations", {"accept": "application/json;verbose=" + "x" * 60_000}),
+        ("/invocations", {"content-type": "x" * 60_000}),
+        ("/invocations", {"content-encoding": "x" * 50_000 + ",gzip"}),
+        ("/invocations", {"x-amzn-sagemaker-custom-attributes": "top-k=" + "x" * 60_000}),
+        ("/" + "x" * 60_000, {}),
+    ],
+)
+def test_long_texts_of_the_caller_are_not_echoed(client: httpx.Client, path: str, headers: dict[str, str]) -> None:
+    response = client.post(path, content=GOOD, headers={"content-type": "image/png"} | headers)
+    assert response.status_code in (400, 404, 406, 415)
+    assert len(response.content) < 400
+
+
+def test_a_long_description_of_an_array_is_not_echoed(client: httpx.Client) -> None:
+    assert len(invoke(client, npy_fields(5000), "application/x-npy").content) < 400
+
+
+def test_values_that_overflow_are_the_instance_s_fault(client: httpx.Client) -> None:
+    arrays = np.zeros((9, 3, 16, 16), np.float32)
+    arrays[7] = 3e38
+    response = invoke(client, npy(arrays), "application/x-npy")
+    assert (response.status_code, response.json()["error"][:32]) == (400, "Instance 7: The array's values a")
 
 
 def test_a_missing_content_type_is_refused(client: httpx.Client) -> None:
