@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-HINT = "Stagemaker: "  # begins what the stage adds to AWS's sentences, in messages and in logs
+HINT = "Stagemaker: "  # begins what the stage adds to AWS's sentences
 
 
 def hinted(message: str, advice: str) -> str:

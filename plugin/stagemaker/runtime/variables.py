@@ -20,12 +20,12 @@ def with_role(given: Mapping[str, str], role: Mapping[str, str]) -> tuple[dict[s
     """The caller's variables over the role's, and sentences about what is not taken.
 
     Credentials are taken whole, as an SDK reads them: the caller's if an access key is among them, else the role's."""
-    notes: tuple[str, ...] = ()
-    others = given.keys() if _KEY in given else given.keys() - set(CREDENTIALS)
-    mine = {name: value for name, value in given.items() if name in others}
-    if stray := sorted(given.keys() - mine.keys()):
-        notes += (f"not taken from Environment, since {_KEY} is not there: {', '.join(stray)}",)
+    stray = [] if _KEY in given else sorted(given.keys() & set(CREDENTIALS))
+    mine = {name: value for name, value in given.items() if name not in stray}
     theirs = {name: value for name, value in role.items() if name not in CREDENTIALS or _KEY not in given}
-    if left := sorted(name for name in role if name not in theirs or mine.get(name, role[name]) != role[name]):
-        notes += (f"not taken from the role, since Environment sets it: {', '.join(left)}",)
-    return {**theirs, **mine}, notes
+    left = sorted(name for name, value in role.items() if name not in theirs or mine.get(name, value) != value)
+    notes = (
+        f"not taken from Environment, since {_KEY} is not there: {', '.join(stray)}" if stray else "",
+        f"not taken from the role, since Environment sets it: {', '.join(left)}" if left else "",
+    )
+    return {**theirs, **mine}, tuple(filter(None, notes))
