@@ -30,6 +30,8 @@ from stagemaker.runtime.contract import Runtime
 
 MAX_INSTANCES = 20  # (ours) of one endpoint: one machine runs them all
 DEPLOYMENTS = {"DeploymentConfig": "deployment policies"}
+IN_PROGRESS = ("Creating", "Updating", "RollingBack")
+AT_REST = ("Failed", "OutOfService")  # and yet of no use
 STAGE = "ActivatingTraffic"  # of AWS's stages the last that is behind a variant in service
 MAX_MESSAGE_CHARS = 1024  # AWS's limit of a VariantStatus
 UPDATES = {
@@ -96,11 +98,13 @@ class Endpoints:
 
     def update_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Start a fleet of the new configuration; when it is healthy it takes over and the old one is stopped. Until
-        then, and for good if it fails, the old one serves. ValidationException unless the endpoint is InService."""
+        then, and for good if it fails, the old one serves. ValidationException unless the endpoint is InService, and
+        when the configuration that it has was deleted: AWS compares the new one with it."""
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         refuse(request, UPDATES)
         with self._store.lock:
             record = self._changeable(ref)
+            existing(self._store, Ref(scope, ENDPOINT_CONFIG, record["EndpointConfigName"]))
             layout, targets = self._lay_out(ref, request["EndpointConfigName"])
             self._fleets.launch(ref, layout, targets)
             desired = Desired(Desired.of(record).serving, coming=targets)
@@ -148,10 +152,12 @@ class Endpoints:
         )
 
     def delete_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
-        """Returns at once, with the endpoint Deleting, in whatever state it was; it is gone when all has stopped."""
+        """Returns at once, with the endpoint Deleting: it takes no new requests, answers those that it has for as long
+        as a request may take, and is gone when all has stopped. ValidationException while it is created or changed."""
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         with self._store.lock:
-            existing(self._store, ref)
+            if existing(self._store, ref)["EndpointStatus"] in IN_PROGRESS:
+                raise _in_progress(ref)
             if self._fleets.cancel(ref):
                 self._fleets.change(ref, "Deleting")
             else:
@@ -163,10 +169,15 @@ class Endpoints:
         return self._fleets.router(ref)
 
     def _changeable(self, ref: Ref) -> Record:
-        """The record; ValidationException, in AWS's words, unless the endpoint is InService."""
+        """The record; ValidationException unless the endpoint is InService."""
         record = existing(self._store, ref)
-        if record["EndpointStatus"] != "InService":
-            raise validation_error(f'Cannot update in-progress endpoint "{ref.arn}".')
+        status = record["EndpointStatus"]
+        if status in AT_REST:
+            raise validation_error(
+                f'Cannot update endpoint "{ref.arn}": it is {status}. Delete it, and create it anew.'
+            )
+        if status != "InService":
+            raise _in_progress(ref)
         return record
 
     def _lay_out(self, ref: Ref, config_name: str) -> tuple[FleetLayout, Targets]:
@@ -190,6 +201,10 @@ class Endpoints:
             raise ApiError("ResourceLimitExceeded", sentence)
         for variant in layout.variants:
             self._runtime.check_hardware(variant.instance_type, 1)  # each for itself: they need not find each other
+
+
+def _in_progress(ref: Ref) -> ApiError:
+    return validation_error(f'Cannot update in-progress endpoint "{ref.arn}".')
 
 
 def _variants(fleet: Fleet, desired: Targets) -> list[dict[str, Any]]:

@@ -63,14 +63,15 @@ class Fleets:
         return endpoint.serving if endpoint else None
 
     def cancel(self, ref: Ref) -> bool:
-        """Make every fleet of the endpoint stop; whether there is one. The last one forgets a Deleting endpoint."""
+        """Make every fleet of the endpoint answer what it has and stop; whether there is one. The last one forgets a
+        Deleting endpoint."""
         endpoint = self._endpoints.get(ref)
         if endpoint is None:
             return False
         endpoint.serving = endpoint.coming = None
         endpoint.router.set_shares({})
         for fleet in endpoint.fleets:
-            fleet.cancel()
+            fleet.cancel(drain=True)
         return True
 
     def change(self, ref: Ref, status: str, **changes: Any) -> None:

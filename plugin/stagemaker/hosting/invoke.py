@@ -66,8 +66,11 @@ class Invoke:
         no container of the variant is healthy; ModelError, 424, for every answer of the container but 2xx, and none.
         """
         began_s, deadline_s = self._clock(), time.monotonic() + TIMEOUT_S
-        _refuse_wrong(request)
         ref, reply = Ref(scope, ENDPOINT, request["EndpointName"]), None
+        router = self._routers.router(ref)
+        if router is None or not router.shares:
+            raise self._not_serving(ref)
+        _refuse_wrong(request)
         while reply is None:
             router, fleet, variant = self._choose(ref, request.get("TargetVariant"))
             sent_s = self._clock()
@@ -93,11 +96,14 @@ class Invoke:
         router = self._routers.router(ref)
         chosen = router.choose(target_variant) if router else None
         if router is None or chosen is None:
-            record = self._store.get(ref)
-            why = f" It is {record['EndpointStatus']}, not InService." if record else ""
-            raise ApiError("ValidationError", f"Endpoint {ref.name} of account {ref.scope.account} not found.{why}")
+            raise self._not_serving(ref)
         fleet, name = chosen
         return router, fleet, _variant(fleet, name)
+
+    def _not_serving(self, ref: Ref) -> ApiError:
+        record = self._store.get(ref)
+        why = f" It is {record['EndpointStatus']}, not InService." if record else ""
+        return ApiError("ValidationError", f"Endpoint {ref.name} of account {ref.scope.account} not found.{why}")
 
     def _measure(
         self, scope: Scope, fleet: Fleet, variant: VariantLayout, status: int, *, model_s: float, own_s: float

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stagemaker.core.errors import ApiError
+from stagemaker.hosting.health import HealthTimes
 from stagemaker.runtime.contract import ContainerSpec, Exit, HardwareRefused
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
@@ -186,40 +188,61 @@ def test_one_sick_variant_fails_the_whole_endpoint(tmp_path: Path) -> None:
         assert all(c.poll() for c in hosting.runtime.containers)
 
 
-def test_delete_while_creating_stops_everything(tmp_path: Path) -> None:
+def test_an_endpoint_that_is_created_is_not_deleted(tmp_path: Path) -> None:
     with hosting_environment(tmp_path) as hosting:
         hosting.model("model", image("mute"))
         hosting.config("config", {"InitialInstanceCount": 3})
         hosting.create()
         until(lambda: len(hosting.runtime.started) == 3, "three containers")
-        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        hosting.wait_for("gone")
-        assert all(c.poll() for c in hosting.runtime.containers)
-        assert hosting.left() == []
+        with pytest.raises(ApiError) as caught:
+            hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        assert (caught.value.code, caught.value.message) == (
+            "ValidationException",
+            f'Cannot update in-progress endpoint "{ARN}".',
+        )
+        assert hosting.status() == "Creating"
+    assert all(c.poll() for c in hosting.runtime.containers)
 
 
 def test_a_deleting_endpoint_keeps_its_name_until_it_is_gone(tmp_path: Path) -> None:
-    go = threading.Event()
-
-    def stubborn(program: FakeProgram) -> int:
-        program.handles_sigterm = True
-        while not go.wait(0.01):
-            program.sleep(0)
-        return 0
-
-    with hosting_environment(tmp_path, stubborn=stubborn) as hosting:
-        hosting.model("model", image("stubborn"))
-        hosting.config("config")
-        hosting.create()
-        until(lambda: bool(hosting.runtime.started), "a container")
+    with hosting_environment(tmp_path) as hosting, ThreadPoolExecutor() as pool:
+        hosting.deploy()
+        request = pool.submit(hosting.ask, b"work 0.5")
+        until(lambda: hosting.count_lines("got work") == 1, "a request")
         hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
         hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
         assert hosting.status() == "Deleting"
         with pytest.raises(ApiError, match="already existing"):
             hosting.create()
-        go.set()
+        with pytest.raises(ApiError, match="It is Deleting, not InService"):
+            hosting.ask()
+        assert request.result()["InvokedProductionVariant"] == "AllTraffic"
         hosting.wait_for("gone")
         hosting.create()
+        assert "FailureReason" not in hosting.describe()
+
+
+def test_a_deleting_endpoint_waits_for_no_request_for_ever(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path, times=HealthTimes(request_s=0.2)) as hosting, ThreadPoolExecutor() as pool:
+        hosting.deploy()
+        request = pool.submit(hosting.ask, b"work 30")
+        until(lambda: hosting.count_lines("got work") == 1, "a request")
+        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        hosting.wait_for("gone")
+        with pytest.raises(ApiError) as caught:
+            request.result()
+        assert caught.value.code == "ModelError"
+
+
+@pytest.mark.parametrize("name", ["END", "End"])
+def test_names_are_one_at_create_and_exact_afterwards(tmp_path: Path, name: str) -> None:
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        with pytest.raises(ApiError, match=f'Cannot create already existing endpoint "{ARN}"'):
+            hosting.endpoints.create_endpoint(SCOPE, {"EndpointName": name, "EndpointConfigName": "config"})
+        with pytest.raises(ApiError, match=f"Endpoint {name} of account .* not found"):
+            hosting.invoke.invoke_endpoint(SCOPE, {"EndpointName": name, "Body": b"x"})
+        assert hosting.ask()["Body"]
 
 
 def test_a_container_that_dies_comes_back(tmp_path: Path) -> None:
@@ -385,16 +408,46 @@ def test_an_update_that_fails_leaves_the_old_fleet_in_service(tmp_path: Path) ->
         assert "FailureReason" not in hosting.describe()
 
 
-def test_delete_while_updating_stops_both_fleets(tmp_path: Path) -> None:
+def test_an_update_needs_the_configuration_that_the_endpoint_has(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        hosting.config("next")
+        hosting.configs.delete_endpoint_config(SCOPE, {"EndpointConfigName": "config"})
+        update = {"EndpointName": "end", "EndpointConfigName": "next"}
+        with pytest.raises(ApiError) as caught:
+            hosting.endpoints.update_endpoint(SCOPE, update)
+        assert caught.value.message == (
+            'Could not find endpoint configuration "arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/config".'
+        )
+        assert hosting.status() == "InService"
+        hosting.config("config")
+        hosting.endpoints.update_endpoint(SCOPE, update)
+        hosting.wait_for("InService")
+
+
+def test_a_failed_endpoint_is_said_to_be_failed(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path) as hosting:
+        hosting.aws.objects["s3://bucket/broken"] = b"no archive"
+        hosting.model("model", ModelDataUrl="s3://bucket/broken")
+        hosting.config("config")
+        hosting.create()
+        hosting.wait_for("Failed")
+        with pytest.raises(ApiError, match=f'Cannot update endpoint "{ARN}": it is Failed'):
+            hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"})
+
+
+def test_an_endpoint_that_is_updated_is_not_deleted(tmp_path: Path) -> None:
     with hosting_environment(tmp_path) as hosting:
         hosting.deploy()
         hosting.model("slow", image("mute"))
         hosting.config("next", {"ModelName": "slow"})
         hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
         until(lambda: len(hosting.runtime.started) == 2, "the second fleet")
-        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        hosting.wait_for("gone")
-        assert all(c.poll() for c in hosting.runtime.containers)
+        with pytest.raises(ApiError, match="Cannot update in-progress endpoint"):
+            hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        assert hosting.status() == "Updating"
+        assert hosting.ask()["Body"]
+    assert all(c.poll() for c in hosting.runtime.containers)
 
 
 def test_model_data_of_several_instances_is_fetched_once(tmp_path: Path) -> None:

@@ -87,6 +87,9 @@ def test_an_endpoint_that_is_not_there_or_not_in_service(hosting: HostingEnviron
 
 @pytest.mark.parametrize("member", sorted(invoke.OTHER_KINDS))
 def test_parameters_of_other_kinds_of_endpoints(hosting: HostingEnvironment, member: str) -> None:
+    missing = refused(hosting, b"", **{member: "x"})
+    assert (missing.code, missing.message) == ("ValidationError", "Endpoint end of account 123456789012 not found.")
+    hosting.deploy()
     error = refused(hosting, b"", **{member: "x"})
     assert error.code == "ValidationError"
     assert member in error.message

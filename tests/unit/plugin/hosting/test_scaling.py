@@ -280,16 +280,17 @@ def threads(hosting: HostingEnvironment) -> int:
     return sum(name.startswith("instance ") for name in hosting.supervisor.threads())
 
 
-def test_delete_while_updating(tmp_path: Path) -> None:
+def test_an_endpoint_that_grows_is_not_deleted(tmp_path: Path) -> None:
     with hosting_environment(tmp_path) as hosting:
         hosting.deploy()
         hosting.runtime.behaviours["serve"] = hosting.runtime.behaviours["mute"]
         hosting.scale(DesiredInstanceCount=3)
         until(lambda: running(hosting) == 3, "three containers")
-        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
-        hosting.wait_for("gone")
-        assert running(hosting) == 0
-        assert hosting.left() == []
+        with pytest.raises(ApiError, match="Cannot update in-progress endpoint"):
+            hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        assert hosting.status() == "Updating"
+    assert running(hosting) == 0
+    assert hosting.left() == []
 
 
 def test_an_endpoint_that_is_lost_while_updating_fails(tmp_path: Path) -> None:
