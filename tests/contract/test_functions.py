@@ -2,11 +2,14 @@
 
 import base64
 import io
+import json
 import stat
 import threading
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
@@ -194,6 +197,43 @@ def test_an_event_that_is_too_large(stack: FunctionStack) -> None:
     assert failure.value.response["Error"]["Code"] == "RequestTooLargeException"
     assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
     assert stack.invoke("large", "x")[0]["count"] == 1
+
+
+def test_a_function_sees_the_client_context(stack: FunctionStack) -> None:
+    code = "def handler(event, context):\n    seen = context.client_context\n    return seen.custom if seen else None"
+    stack.create("context", code)
+    given = base64.b64encode(json.dumps({"custom": {"breed": "Wäller"}}).encode()).decode()
+    assert stack.invoke("context", {}, ClientContext=given)[0] == {"breed": "Wäller"}
+    assert stack.invoke("context", {})[0] is None
+    with pytest.raises(ClientError, match="Client context must be a valid Base64-encoded JSON object") as failure:
+        stack.invoke("context", {}, ClientContext=base64.b64encode(b"[]").decode())
+    assert failure.value.response["Error"]["Code"] == "InvalidRequestContentException"
+
+
+def test_a_payload_that_is_not_json(stack: FunctionStack) -> None:
+    stack.create("strict", "def handler(event, context): return event")
+    with pytest.raises(ClientError, match="Could not parse payload into json") as failure:
+        stack.functions.invoke(FunctionName="strict", Payload=b"not json")
+    assert failure.value.response["Error"]["Code"] == "InvalidRequestContentException"
+    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert stack.invoke("strict", ["ä", None])[0] == ["ä", None]
+    assert json.loads(stack.functions.invoke(FunctionName="strict")["Payload"].read()) == {}
+
+
+def test_a_url_hands_text_as_text(stack: FunctionStack) -> None:
+    stack.create("url", "def handler(event, context): return [event['isBase64Encoded'], event['body']]")
+    url = stack.functions.create_function_url_config(FunctionName="url", AuthType="NONE")["FunctionUrl"]
+    host = urlsplit(url).netloc
+
+    def posted(kind: str, body: bytes) -> list[object]:
+        headers = {"Host": host, "Content-Type": kind}
+        request = urllib.request.Request(stack.localstack.endpoint, body, headers, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found: list[object] = json.loads(answer.read())
+            return found
+
+    assert posted("application/json; charset=utf-8", '{"breed": "Wäller"}'.encode()) == [False, '{"breed": "Wäller"}']
+    assert posted("image/png", b"\x89PNG") == [True, base64.b64encode(b"\x89PNG").decode()]
 
 
 def test_an_image_needs_docker(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from stagemaker.app import App
 from stagemaker.functions.containers import Containers
 from stagemaker.functions.environment import Environment
 from stagemaker.functions.exchange import Invocation
+from stagemaker.functions.invoke_rules import client_context
 from stagemaker.functions.processes import Processes
 from stagemaker.functions.program import Function, FunctionImage, Launcher
 from stagemaker.functions.runtime_api import MAX_EVENT_BYTES
@@ -32,7 +33,11 @@ _ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(p
 
 
 class StagemakerRuntimeExecutor(RuntimeExecutor):
-    """One execution environment. Raises LambdaRuntimeException with a sentence where it cannot run the function."""
+    """One execution environment. Raises LambdaRuntimeException with a sentence where it cannot run the function.
+
+    `client_context` is that of the next invocation, as its caller sent it; a patch sets it."""
+
+    client_context: str | None = None
 
     def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002 - as the base class
         super().__init__(id, function_version)
@@ -73,8 +78,15 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
             limit = f"too large for the RequestResponse invocation type (limit {MAX_EVENT_BYTES} bytes)"
             raise RequestTooLargeException(f"{len(event)} byte payload is {limit}")
         arn, trace_id = payload["invoked-function-arn"], payload["trace-id"]
-        result = self._environment.invoke(Invocation(request_id, arn, event, trace_id))
+        result = self._environment.invoke(Invocation(request_id, arn, event, trace_id, client_context=self._context()))
         return InvocationResult(request_id, result.payload, is_error=result.is_error, logs=result.logs)
+
+    def _context(self) -> str:
+        """Of the invocation. LocalStack's function URLs give one that is none."""
+        try:
+            return client_context(self.client_context or "")
+        except ValueError:
+            return ""
 
     def get_logs(self) -> str:
         """What no invocation has taken."""

@@ -6,6 +6,7 @@ come before LocalStack is imported, and is in `__init__.py` of this folder.
 """
 
 import inspect
+import io
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -16,17 +17,21 @@ from typing import Any
 
 from localstack.aws import handlers
 from localstack.aws.api import RequestContext
+from localstack.aws.api.lambda_ import InvocationType
 from localstack.aws.handlers.region import DefaultRegionRewriterStrategy
 from localstack.aws.handlers.service import ServiceRequestParser
+from localstack.http import Request
 from localstack.services.lambda_ import provider as lambda_provider
+from localstack.services.lambda_ import urlrouter
 from localstack.services.lambda_.invocation import lambda_models
 from localstack.services.lambda_.invocation.assignment import AssignmentService
 from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
-from localstack.services.lambda_.invocation.lambda_models import ImageCode, S3Code
+from localstack.services.lambda_.invocation.lambda_models import ImageCode, Invocation, S3Code
 from localstack.services.s3 import provider as s3_provider
 from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 
 from stagemaker.adapters.errors import exception
+from stagemaker.adapters.lambda_executor import StagemakerRuntimeExecutor
 from stagemaker.adapters.lambda_images import pin_image
 from stagemaker.adapters.requests import check_form, keep_region, unreadable
 from stagemaker.adapters.tagging import WithoutSageMaker, change, matching
@@ -37,6 +42,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from stagemaker.functions.code import unzip_code
 from stagemaker.functions.image_rules import create_refusal
+from stagemaker.functions.invoke_rules import client_context, payload_refusal, text_body
 from stagemaker.functions.retired_versions import RetiredVersions
 
 LOG = logging.getLogger(__name__)
@@ -98,6 +104,28 @@ def _release(_app: App, original: Any) -> Any:
             self.stop()
 
     return release
+
+
+def _client_context(_app: App, original: Any) -> Any:
+    def invoke(self: ExecutionEnvironment, invocation: Invocation) -> Any:
+        waits = invocation.invocation_type == InvocationType.RequestResponse
+        if isinstance(self.runtime_executor, StagemakerRuntimeExecutor):
+            self.runtime_executor.client_context = invocation.client_context if waits else None
+        return original(self, invocation)
+
+    return invoke
+
+
+def _text_of_urls(_app: App, original: Any) -> Any:
+    def event_for_lambda_url(api_id: str, request: Request) -> Any:
+        event = original(api_id, request)
+        if event["isBase64Encoded"]:
+            text = text_body(request.headers.get("Content-Type", ""), event["body"])
+            if text is not None:
+                return {**event, "body": text, "isBase64Encoded": False}
+        return event
+
+    return event_for_lambda_url
 
 
 def _parse(app: App, original: Any) -> Any:
@@ -217,6 +245,22 @@ PATCHES: tuple[Patch, ...] = (
         without="A function that is deleted while it starts stays for ten minutes, and LocalStack cannot end before.",
     ),
     Patch(
+        ExecutionEnvironment,
+        "invoke",
+        ("self", "invocation"),
+        _client_context,
+        why="What an executor is told of an invocation leaves out the client context.",
+        without="A function never sees the ClientContext of its caller.",
+    ),
+    Patch(
+        urlrouter,
+        "event_for_lambda_url",
+        ("api_id", "request"),
+        _text_of_urls,
+        why="A function URL encodes all text that is not ASCII in base64.",
+        without="A function that reads its event's body as text gets base64 for the first accent in it.",
+    ),
+    Patch(
         ServiceRequestParser,
         "parse_and_enrich",
         ("self", "context"),
@@ -317,9 +361,26 @@ def lambda_check(app: App) -> Any:
             return
         try:
             app.supervisor.refuse_when_closing()
-            if operation.name == "CreateFunction" and (refusal := create_refusal(context.service_request or {})):
+            sent: Any = context.service_request or {}
+            if operation.name == "CreateFunction" and (refusal := create_refusal(sent)):
                 raise ApiError("InvalidParameterValueException", refusal, members={"Type": "User"})
+            if operation.name == "Invoke" and (refusal := _invoke_refusal(sent)):
+                raise ApiError("InvalidRequestContentException", refusal, members={"Type": "User"})
         except ApiError as error:
             raise exception(error) from error
 
     return check
+
+
+def _invoke_refusal(sent: dict[str, Any]) -> str | None:
+    """Reads the payload, and puts it back unless it is empty."""
+    stream = sent.pop("Payload", None)
+    payload = stream.read() if stream else b""
+    if payload:
+        sent["Payload"] = io.BytesIO(payload)
+    try:
+        if sent.get("ClientContext"):
+            client_context(sent["ClientContext"])
+    except ValueError as error:
+        return str(error)
+    return payload_refusal(payload)

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Invocation:
-    """One event for the function. `deadline_ms` is in epoch milliseconds."""
+    """One event for the function. `deadline_ms` is in epoch milliseconds; `client_context` is JSON in one line, or
+    empty."""
 
     request_id: str
     arn: str
     payload: bytes
     trace_id: str
     deadline_ms: int = 0
+    client_context: str = ""
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 "Lambda-Runtime-Invoked-Function-Arn": invocation.arn,
                 "Lambda-Runtime-Trace-Id": invocation.trace_id,
             }
+            if invocation.client_context:
+                headers["Lambda-Runtime-Client-Context"] = invocation.client_context
             self._say(HTTPStatus.OK, invocation.payload, headers)
         else:
             self.close_connection = True  # nobody hears it
