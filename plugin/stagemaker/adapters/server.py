@@ -25,11 +25,20 @@ class LoopbackServer(TwistedRuntimeServer):
 
         for address in listen:
             try:
-                reactor.listenTCP(address.port, TwistedGateway(gateway), interface=address.host)  # type: ignore[attr-defined]
+                site = TwistedGateway(gateway)
+                site.requestFactory = _request_as_sent  # type: ignore[assignment]
+                reactor.listenTCP(address.port, site, interface=address.host)  # type: ignore[attr-defined]
             except CannotListenError as error:
                 raise OSError(
                     f"LocalStack cannot listen on {address.host}:{address.port}: {error.socketError}."
                 ) from error
+
+
+def _request_as_sent(*arguments: Any, **named: Any) -> Any:
+    """A request whose body is nobody's before its handler: twisted parses forms, and refuses those that it cannot."""
+    from rolo.serving.twisted import TwistedRequestAdapter
+
+    return TwistedRequestAdapter(*arguments, **named, parsePOSTFormSubmission=False)  # type: ignore[no-untyped-call]
 
 
 class LoopbackServerPlugin(RuntimeServerPlugin):
