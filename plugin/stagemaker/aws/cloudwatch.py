@@ -15,7 +15,7 @@ from stagemaker.core.supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
 FLUSH_S = 1.0
-FLUSH_WAIT_S = 10.0  # (ours) of one `flush`: about 400,000 lines
+FLUSH_WAIT_S = 5.0  # (ours) of one `flush`: about 200,000 lines
 MAX_EVENT_BYTES = 250_000
 MAX_DATA, MAX_VALUES = 500, 150  # of PutMetricData, and of one datum's Values
 

@@ -4,6 +4,7 @@ LocalStack keeps every event of CloudWatch Logs in memory until it ends, about 2
 every line up to a limit, and later only the last ones of each while: they say why a job failed.
 """
 
+import json
 from collections import deque
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class Amount:
 
 
 # All of these are ours.
-STREAM_LIMIT = Amount(1_000_000, 128 << 20)
+STREAM_LIMIT = Amount(500_000, 64 << 20)
 TOTAL_LIMIT = Amount(4_000_000, 512 << 20)  # of all streams together
 LEAST = Amount(10_000, 1 << 20)  # what a stream takes also after that
 LAST = Amount(100, 64 << 10)
@@ -45,14 +46,16 @@ class StreamLines:
     def __init__(self, total: Amount) -> None:
         self.queued = self.taken = 0
         self._total, self._own, self._last_characters = total, Amount(), 0
-        self._queue: deque[Event] = deque()
+        self._full_batches: deque[str] = deque()  # as JSON: a tenth of the memory
+        self._batch: list[Event] = []
+        self._batch_bytes = 0
         self._last: deque[Event] = deque()  # after the limit
         self._left_out = self._latest_ms = self._tell_ms = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether no line waits, the last ones included."""
-        return not self._queue and not self._last
+        return self.queued == self.taken and not self._last
 
     def add(self, text: str, now_ms: int) -> None:
         """Queue a line, or keep it among the last ones. PutLogEvents takes no moment before an earlier one."""
@@ -81,13 +84,10 @@ class StreamLines:
 
     def take(self) -> list[Event]:
         """The oldest that wait, as many as one PutLogEvents takes."""
-        batch: list[Event] = []
-        size_bytes = 0
-        while self._queue and len(batch) < MAX_BATCH_EVENTS:
-            size_bytes += len(self._queue[0][1].encode()) + EVENT_OVERHEAD_BYTES
-            if batch and size_bytes > MAX_BATCH_BYTES:
-                break
-            batch.append(self._queue.popleft())
+        if self._full_batches:
+            batch = [(moment_ms, text) for moment_ms, text in json.loads(self._full_batches.popleft())]
+        else:
+            batch, self._batch, self._batch_bytes = self._batch, [], 0
         self.taken += len(batch)
         return batch
 
@@ -97,7 +97,12 @@ class StreamLines:
         return self._own.reaches(STREAM_LIMIT)
 
     def _put(self, event: Event) -> None:
-        self._queue.append(event)
+        size_bytes = len(event[1].encode()) + EVENT_OVERHEAD_BYTES
+        if len(self._batch) == MAX_BATCH_EVENTS or self._batch_bytes + size_bytes > MAX_BATCH_BYTES:
+            self._full_batches.append(json.dumps(self._batch))
+            self._batch, self._batch_bytes = [], 0
+        self._batch.append(event)
+        self._batch_bytes += size_bytes
         self.queued += 1
 
     def _keep_last(self, text: str) -> None:
