@@ -6,7 +6,7 @@ nothing about a container that has ended before its output is read.
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from stagemaker.core.patterns import TooSlow
@@ -18,6 +18,7 @@ QUEUE_CHARACTERS, LINE_COST = 16 << 20, 64  # a line costs its characters and th
 ROOM_WAIT_S = 1.0  # for room in the queue, once until there is some
 AFTER_S = 5.0  # for what is queued when the containers have ended
 COLLECT_S = 0.1
+SLICE_LINES = 1000  # between two looks at the queue
 
 Values = Sequence[tuple[str, float, float]]  # name, value, and when its line came by the clock
 
@@ -36,7 +37,7 @@ class MetricReader:
         self._metrics = [(metric, SlowTime()) for metric in metrics]
         self._on_values, self._clock = on_values, clock
         self._changed = threading.Condition()
-        self._lines: list[tuple[float, str]] = []
+        self._lines: deque[tuple[float, str]] = deque()
         self._size = self._refused = 0
         self._is_full = False
         self._finished = threading.Event()
@@ -75,14 +76,19 @@ class MetricReader:
     def _run(self) -> None:
         while True:
             finished = self._finished.wait(COLLECT_S)
-            with self._changed:
-                lines, self._lines = self._lines, []
-                self._size, self._is_full = 0, False
-                self._changed.notify_all()
-            if values := [value for moment_s, line in lines for value in self._values(line, moment_s)]:
-                self._on_values(values)
-            if finished and not lines:
+            while lines := self._slice():
+                if values := [value for moment_s, line in lines for value in self._values(line, moment_s)]:
+                    self._on_values(values)
+            if finished:
                 return
+
+    def _slice(self) -> list[tuple[float, str]]:
+        with self._changed:
+            lines = [self._lines.popleft() for _ in range(min(SLICE_LINES, len(self._lines)))]
+            self._size -= sum(len(line) + LINE_COST for _, line in lines)
+            self._is_full = self._is_full and self._size >= QUEUE_CHARACTERS
+            self._changed.notify_all()
+        return lines
 
     def _values(self, line: str, moment_s: float) -> Values:
         values = []
