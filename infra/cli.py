@@ -9,9 +9,10 @@ from pathlib import Path
 
 from infra.paths import paths
 from infra.settings import SYSTEMS, DeploymentSettings
+from infra.typed import make
 
 _DEFAULTS = DeploymentSettings()
-_IS_IT_RUNNING = "Is the stack running? `make start` starts it, `make up` in containers."
+_IS_IT_RUNNING = f"Is the stack running? `{make('start')}` starts it, `{make('up')}` in containers."
 
 
 @dataclass(frozen=True)
@@ -175,11 +176,11 @@ VERBS = (
     ),
     Verb(
         "invoke", "ask the endpoint what is in a photo", _add_invoke,
-        "Is there an endpoint? `make deploy-local` makes it.",
+        f"Is there an endpoint? `{make('deploy-local')}` makes it.",
     ),
     Verb(
         "push", "push the images to ECR", _add_push,
-        "Does the stack run in containers (`make status`)? On AWS: do your credentials allow ecr:*Repository*, "
+        f"Does the stack run in containers (`{make('status')}`)? On AWS: do your credentials allow ecr:*Repository*, "
         "ecr:*Image* and ecr:*Layer*?",
         "Interrupted. Run it again: layers that were sent whole are not sent again.",
     ),

@@ -73,7 +73,7 @@ def _say_how(deployment: Deployment, running: RunningStack, host: Host, terminal
     event = '{"s3": "s3://' + f"{blueprint.bucket}/data/{photo.key}" + '"}'
     terminal.say("The stack stays up. In another shell:")
     for line in (
-        *running.how_to_talk().splitlines(),
+        *running.how_to_talk(blueprint.settings.region).splitlines(),
         f"aws sagemaker describe-endpoint --endpoint-name {blueprint.endpoint}",
         f"aws sagemaker-runtime invoke-endpoint --endpoint-name {blueprint.endpoint} --content-type "
         f"{photo.content_type} --accept 'application/json;top-k=5' --body 'fileb://{photo.path}' /dev/stdout",

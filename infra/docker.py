@@ -1,8 +1,10 @@
 """The docker command, as a person would type it: what it answers, or why it cannot, in one sentence."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ from infra.errors import StepFailed
 
 LABEL = "com.stagemaker"  # on every image, container, network and volume that this project makes
 _ANSWER_LIMIT_S = 120.0
+_DEFAULT_SOCKET = "/var/run/docker.sock"
 _QUESTIONS = (("version",), ("compose", "version"))
-_WITHOUT = "Start or install Docker 26 or newer with compose v2 (docs.docker.com), or do without: make demo"
+_WITHOUT = "Start or install Docker 26 or newer with compose v2 (docs.docker.com)" + (
+    ", or do without: make demo" if sys.platform == "linux" else ""
+)
 
 
 def require_engine() -> None:
@@ -41,6 +46,27 @@ def ask(*arguments: str) -> str:
     if done.returncode:
         raise StepFailed(f"`docker {' '.join(arguments)}` failed.", "Read what it says above.", _tail(done.stderr))
     return done.stdout.strip()
+
+
+def address() -> str:
+    """Where the command finds its engine: DOCKER_HOST, else what the context says, such as `unix:///run/docker.sock`."""
+    return os.environ.get("DOCKER_HOST") or ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+
+
+def mounted_socket() -> str:
+    """The path of the engine's socket on the engine's own machine, for a container that mounts it.
+
+    Docker Desktop, and every engine on macOS, runs in a virtual machine: there it is the default path, whatever path
+    the command uses outside. An engine without root on Linux has the path that the command uses."""
+    scheme, _, path = address().partition("://")
+    if scheme != "unix" or path == _DEFAULT_SOCKET or sys.platform != "linux":
+        return _DEFAULT_SOCKET
+    return _DEFAULT_SOCKET if ask("info", "--format", "{{.OperatingSystem}}") == "Docker Desktop" else path
+
+
+def architecture() -> str:
+    """The engine's, such as `amd64` or `arm64`."""
+    return ask("version", "--format", "{{.Server.Arch}}")
 
 
 def listed(kind: str, *filters: str) -> list[str]:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra import docker, engine
-from infra.clients import Clients
+from infra.clients import Clients, Target
 from infra.errors import StepFailed
 from infra.paths import CHECKOUT
 from infra.resources.repository import Repository
 from infra.terminal import Terminal
+from infra.typed import with_settings
 
 PREFIX = "stagemaker/"
 ALWAYS = ("trainer", "serve", "lambda")
@@ -27,8 +28,10 @@ OPTIONAL = ("serve-gpu",)  # pushed when it was built
 NAMES = (*ALWAYS, *OPTIONAL)
 TAGS = [{"Key": "stagemaker:image", "Value": "true"}]
 _REVISION = "org.opencontainers.image.revision"
+_ASK_REGISTRY = with_settings("docker compose ps registry", "STAGEMAKER_PROJECT")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LOGIN_LIMIT_S = 60.0
+AWS_ARCHITECTURE = "amd64"  # that of the instance types in `infra.settings`, and of a function that names none
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,13 @@ class Pushed:
     size_bytes: int
 
 
-def build(*names: str) -> str:
-    """Build these images; what was built. Raises StepFailed."""
+def build(*names: str, architecture: str = "") -> str:
+    """Build these images; what was built. `architecture` is that of other machines, "" the engine's own. Raises
+    StepFailed."""
     docker.require_engine()
-    if subprocess.run([CHECKOUT / "scripts" / "build", *names], cwd=CHECKOUT, check=False).returncode:
+    environment = {**os.environ, "ARCHITECTURE": architecture}
+    command = [str(CHECKOUT / "scripts" / "build"), *names]
+    if subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode:
         raise StepFailed("An image could not be built.", "Read the lines above.")
     return ", ".join(f"{PREFIX}{name}" for name in names)
 
@@ -66,16 +72,28 @@ def tags_of(image: Mapping[str, Any]) -> tuple[str, ...]:
     return (revision, "latest") if _TAG.fullmatch(revision) and revision not in ("unknown", "latest") else ("latest",)
 
 
-def chosen(names: list[str]) -> dict[str, tuple[str, ...]]:
-    """The images to push with their tags: those that are named, else all. StepFailed for one that is not built."""
+def architecture_for(target: Target) -> str:
+    """For which architecture an image must be built that the target is to run; "" for the engine's own."""
+    return AWS_ARCHITECTURE if target == "aws" and docker.architecture() != AWS_ARCHITECTURE else ""
+
+
+def chosen(names: list[str], architecture: str = "") -> dict[str, tuple[str, ...]]:
+    """The images to push with their tags in ECR: those that are named, else all. StepFailed for one that is not built.
+    `architecture` is as for `build`."""
     found = {}
     for name in names or NAMES:
-        image = docker.inspect("image", f"{PREFIX}{name}:latest")
+        image = docker.inspect("image", _local(name, architecture))
         if image is not None:
             found[name] = tags_of(image)
         elif names or name in ALWAYS:
-            raise StepFailed(f"There is no image {PREFIX}{name}:latest.", f"Build it: scripts/build {name}")
+            command = with_settings(f"scripts/build {name}", "ARCHITECTURE", environ={"ARCHITECTURE": architecture})
+            raise StepFailed(f"There is no image {_local(name, architecture)}.", f"Build it: {command}")
     return found
+
+
+def _local(name: str, architecture: str) -> str:
+    """What scripts/build calls an image."""
+    return f"{PREFIX}{name}:latest" + (f"-{architecture}" if architecture else "")
 
 
 @contextmanager
@@ -84,10 +102,7 @@ def logged_in(ecr: Any) -> Iterator[dict[str, str]]:
     user's own settings are not touched. StepFailed when the registry does not take it."""
     data = ecr.get_authorization_token()["authorizationData"][0]
     user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-    # Another settings folder would hide which engine the user has chosen.
-    docker_host = os.environ.get("DOCKER_HOST") or docker.ask(
-        "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"
-    )
+    docker_host = docker.address()  # another settings folder would hide which engine the user has chosen
     with tempfile.TemporaryDirectory(prefix="stagemaker-login-") as folder:
         environment = {name: value for name, value in os.environ.items() if name != "DOCKER_CONTEXT"}
         environment |= {"DOCKER_CONFIG": folder, "DOCKER_HOST": docker_host}
@@ -103,7 +118,7 @@ def logged_in(ecr: Any) -> Iterator[dict[str, str]]:
         if done is None or done.returncode:
             raise StepFailed(
                 f"The registry at {data['proxyEndpoint']} does not let us in, or does not answer.",
-                "See whether it runs (`docker compose ps registry`; on AWS: your network), and run this again.",
+                f"See whether it runs (`{_ASK_REGISTRY}`; on AWS: your network), and run this again.",
                 said,
             )
         yield environment
@@ -111,7 +126,8 @@ def logged_in(ecr: Any) -> Iterator[dict[str, str]]:
 
 def push(clients: Clients, names: list[str], terminal: Terminal) -> list[Pushed]:
     """Make the repositories, push the images, and read back what ECR has. Raises StepFailed."""
-    images = chosen(names)
+    architecture = architecture_for(clients.target)
+    images = chosen(names, architecture)
     result = []
     with logged_in(clients.ecr) as environment:
         for name, tags in images.items():
@@ -120,7 +136,7 @@ def push(clients: Clients, names: list[str], terminal: Terminal) -> list[Pushed]
                 action, _ = engine.apply_one(repository)
                 uri = repository.uri()
                 for tag in tags:
-                    _push(f"{PREFIX}{name}:latest", f"{uri}:{tag}", environment)
+                    _push(_local(name, architecture), f"{uri}:{tag}", environment)
                 result.append(_describe(clients.ecr, name, uri, tags))
                 done.result = f"{uri}:{tags[0]} (repository {engine.DONE[action]})"
     return result
@@ -137,8 +153,8 @@ def _push(image: str, remote: str, environment: Mapping[str, str]) -> None:
     if subprocess.run(["docker", "push", remote], env=environment, check=False).returncode:
         raise StepFailed(
             f"{remote} was not pushed.",
-            "Read what docker says above. If the registry stopped (`docker compose ps registry`), start it, and run "
-            "this again: what was sent is not sent again.",
+            f"Read what docker says above. If the registry stopped (`{_ASK_REGISTRY}`), start it, and run this again: "
+            "what was sent is not sent again.",
         )
 
 

@@ -8,9 +8,10 @@ from infra.data.layout import MAX_BYTES
 from infra.deployment import connect_to
 from infra.errors import StepFailed
 from infra.terminal import Terminal
+from infra.typed import make
 from ml.photos import CONTENT_TYPES
 
-_HOW = f"make invoke IMAGE=<file ending in {', '.join(CONTENT_TYPES)}>"
+_HOW = f"{make('invoke')} IMAGE=<file ending in {', '.join(CONTENT_TYPES)}>"
 
 
 def show_labels(image: Path | None, endpoint: str, target: Target, region: str, terminal: Terminal) -> None:

@@ -1,6 +1,7 @@
 """What each verb of the command line does: the table at the end has a function for each."""
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from infra.interrupts import Interrupts
 from infra.resources import titles
 from infra.resources.resource import Resource
 from infra.terminal import Terminal
+from infra.typed import make
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ def _say_how(host: Host, running: RunningStack) -> None:
 
 
 def _nothing_runs() -> int:
-    print("Nothing runs: make start, or in containers make up")
+    if sys.platform == "linux":
+        print(f"Nothing runs: {make('start')}, or in containers {make('up')}")
+    else:
+        print(f"Nothing runs: {make('up')}")
     return 1
 
 
@@ -124,7 +129,7 @@ def _push(call: Call) -> None:
     docker.require_engine()
     clients = connect(options.target, options.region)  # before a build of minutes
     if options.build:
-        images.build(*(options.names or images.NAMES))
+        images.build(*(options.names or images.NAMES), architecture=images.architecture_for(options.target))
     images.show(images.push(clients, options.names, call.terminal), call.terminal)
 
 
@@ -135,7 +140,7 @@ def _data(call: Call) -> None:
     found = dataset.load(options.folder)
     for remark in found.remarks:
         call.terminal.say(remark)
-    call.terminal.say(f"{found}. Use it: DATA={found.folder} make demo")
+    call.terminal.say(f"{found}. Use it: DATA={found.folder} {make('demo')}")
 
 
 def _clean(call: Call) -> None:

@@ -12,6 +12,7 @@ from infra import docker
 from infra.errors import StepFailed
 from infra.hosts.host import RunningStack, check_port, chosen_port, locked
 from infra.paths import CHECKOUT, Paths
+from infra.typed import make
 
 REGISTRY_PORT = 5000
 _TAIL_LINES = "15"
@@ -24,7 +25,11 @@ class ComposeHost:
     paths: Paths
     environ: Mapping[str, str]
     images: tuple[str, ...] = ("localstack",)
-    stop_command: str = "make down"
+
+    @property
+    def stop_command(self) -> str:
+        """`make down` for this project."""
+        return make("down", self.environ)
 
     @property
     def project(self) -> str:
@@ -38,7 +43,7 @@ class ComposeHost:
         if running := self._running():
             raise StepFailed(
                 f"The stack already runs in containers on port {running.port}.",
-                "End it with `make down`, or use it: `make status` says how.",
+                f"End it with `{self.stop_command}`, or use it: `{make('status', self.environ)}` says how.",
             )
         check_port(port)
         check_port(registry_port, "REGISTRY_PORT")
@@ -89,7 +94,8 @@ class ComposeHost:
         kinds = ("container", "network", "volume")
         left = sum(docker.remove(kind, docker.listed(kind, self._started())) for kind in kinds)
         if self._compose("down", "--volumes", "--remove-orphans"):
-            raise StepFailed("Something of the stack could not be removed.", "Read the lines above, then: make down")
+            reason = "Something of the stack could not be removed."
+            raise StepFailed(reason, f"Read the lines above, then: {self.stop_command}")
         for registry in registries:
             docker.forget(registry)
         return bool(before or left)
@@ -143,7 +149,8 @@ class ComposeHost:
         return f"label=com.docker.compose.project={self.project}", "label=com.docker.compose.config-hash"
 
     def _compose(self, *arguments: str, port: int | None = None) -> int:
-        environment = {**self.environ, "STAGEMAKER_PROJECT": self.project}
+        socket = self.environ.get("DOCKER_SOCKET") or docker.mounted_socket()
+        environment = {**self.environ, "STAGEMAKER_PROJECT": self.project, "DOCKER_SOCKET": socket}
         if port is not None:
             environment["PORT"] = str(port)
         return docker.follow(["compose", "--project-name", self.project, *arguments], CHECKOUT, environment)

@@ -26,10 +26,10 @@ class RunningStack:
         """What AWS_ENDPOINT_URL must be."""
         return f"http://{ADDRESS}:{self.port}"
 
-    def how_to_talk(self) -> str:
+    def how_to_talk(self, region: str = "us-east-1") -> str:
         """The lines to type in another shell."""
         keys = " ".join(f"{name.upper()}={value}" for name, value in LOCAL_CREDENTIALS.items())
-        return f"export AWS_ENDPOINT_URL={self.endpoint} AWS_DEFAULT_REGION=us-east-1\nexport {keys}"
+        return f"export AWS_ENDPOINT_URL={self.endpoint} AWS_DEFAULT_REGION={region}\nexport {keys}"
 
 
 class Host(Protocol):

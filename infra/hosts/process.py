@@ -26,6 +26,7 @@ from infra.errors import StepFailed
 from infra.hosts.host import ADDRESS, RunningStack, check_port, locked
 from infra.paths import Paths
 from infra.processes import Process
+from infra.typed import make
 
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 30.0
@@ -90,7 +91,7 @@ class ProcessHost:
         if running := self.status():
             raise StepFailed(
                 f"A stack of this checkout already runs on port {running.port}.",
-                "End it with `make stop`, or use it: `make status` says how.",
+                f"End it with `{self.stop_command}`, or use it: `{make('status', self.environ)}` says how.",
             )
         check_port(port)
 

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.clients import Clients
+from infra.typed import make
 from tests.containers.container_stack import PROJECT, ContainerStack, docker, left_in_the_engine, of_compose, started
 from tests.e2e.environment import EPOCHS, TITLES, accuracy
 
@@ -258,8 +259,10 @@ def test_down_removes_everything_of_a_killed_stack(clients: Clients, stack: Cont
     assert left_in_the_engine() == []
     assert registry not in docker("image", "ls", "--format", "{{.Repository}}")
     assert docker("image", "ls", "--quiet", "stagemaker/lambda:latest"), "only the name at the registry is gone"
+    settings = {"STAGEMAKER_PROJECT": PROJECT, "PORT": str(stack.port), "REGISTRY_PORT": str(stack.registry_port)}
+    start, up = (make(target, settings) for target in ("start", "up"))
     for command in ("status", "logs"):
-        assert stack.run(command) == (1, "Nothing runs: make start, or in containers make up\n")
+        assert stack.run(command) == (1, f"Nothing runs: {start}, or in containers {up}\n")
 
 
 def test_start_status_and_stop(stack: ContainerStack) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from infra.typed import make
 from tests.e2e.environment import CLIENT, Environment, leftovers
 
 START_AND_WAIT = "from infra import hosts; hosts.choose(docker=False).start({port}, stays=False); input()"
@@ -21,7 +22,12 @@ def wait_until(condition: Callable[[], bool], limit_s: float = 60) -> None:
 
 
 def test_start_status_stop(environment: Environment, tmp_path: Path) -> None:
-    assert environment.run("status") == (1, "Nothing runs: make start, or in containers make up\n")
+    start, up = (make(target, environment.variables) for target in ("start", "up"))
+    assert environment.run("status") == (1, f"Nothing runs: {start}, or in containers {up}\n")
+    assert (start, up) == (
+        f"PORT={environment.port} make start",
+        f"STAGEMAKER_PROJECT=stagemaker-e2e PORT={environment.port} make up",
+    )
     code, output = environment.run("start")
     assert code == 0, output
     assert f"AWS_ENDPOINT_URL=http://127.0.0.1:{environment.port}" in output

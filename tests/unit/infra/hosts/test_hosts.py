@@ -18,7 +18,7 @@ def test_the_one_function_chooses(tmp_path: Path) -> None:
     assert isinstance(containers, ComposeHost)
     assert (processes.paths.state, containers.project) == (tmp_path, "mine")
     assert (processes.images, containers.images) == ((), ("localstack",))
-    assert (processes.stop_command, containers.stop_command) == ("make stop", "make down")
+    assert (processes.stop_command, containers.stop_command) == ("make stop", "STAGEMAKER_PROJECT=mine make down")
 
 
 @pytest.mark.parametrize("docker", [False, True])
