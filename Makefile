@@ -51,7 +51,7 @@ plan: ## Show what `make bootstrap` would change, and change nothing
 	@$(infra) plan $(target)
 
 bootstrap: ## Make the bucket, roles, model, endpoint and function (a second run changes nothing)
-	@scripts/setup
+	@scripts/setup client
 	@$(infra).bootstrap up $(target)
 
 train: ## Build the trainer's image, and train
@@ -73,9 +73,9 @@ destroy: ## Delete everything that `make bootstrap` made
 build: ## Build the images (stagemaker/localstack, lambda, serve, trainer, serve-gpu)
 	@scripts/build
 
-push: ## Push the images to ECR (TARGET=local or aws)
+push: ## Push the images to ECR (TARGET=local or aws, NAMES="serve lambda" for some)
 	@scripts/setup client
-	@$(infra) push --build $(target)
+	@$(infra) push --build $(target) $(NAMES)
 
 ##@ Test
 
