@@ -12,7 +12,7 @@ from stagemaker.registry.tokens import USER, Tokens
 from stagemaker.runtime.contract import ImageRefused, Pull
 
 DEFAULT_SCOPE = Scope("000000000000", "us-east-1")  # LocalStack's
-_AWS_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com", re.ASCII)
+_AWS_HOST = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\..+", re.ASCII)
 
 
 class RegistryLookup:
@@ -27,17 +27,17 @@ class RegistryLookup:
         default account and region first, then in all others. A name of an account that has no repository here is
         another registry's: an image that somebody pulled from it is in the engine."""
         host, _, rest = image.partition("/")
-        match = _AWS_HOST.fullmatch(host)
-        if not match and host != self._host:
+        named = _aws_scope(host)
+        if not named and host != self._host:
             return None
-        if match and match["account"] not in self._accounts():
+        if named and named.account not in self._accounts():
             return None
         path, _, digest = rest.partition("@")
         name, _, tag = path.partition(":")
         if not NAME.fullmatch(name):
             raise ImageRefused(f"Invalid image name {image}: '{name}' is not the name of a repository.")
         image_id = {**({"imageTag": tag} if tag else {}), **({"imageDigest": digest} if digest else {})}
-        scope = Scope(match["account"], match["region"]) if match else self._scope_of(name)
+        scope = named or self._scope_of(name)
         record = self._catalog.store.get(repository_ref(scope, name))
         if record is None:
             sentence = f"Cannot find repository: {name} in registry ID: {scope.account} ({scope.region})."
@@ -56,3 +56,10 @@ class RegistryLookup:
     def _scope_of(self, name: str) -> Scope:
         scopes = [ref.scope for ref, _ in self._catalog.store.everywhere(REPOSITORY) if ref.name == name]
         return DEFAULT_SCOPE if DEFAULT_SCOPE in scopes or not scopes else scopes[0]
+
+
+def _aws_scope(host: str) -> Scope | None:
+    """The account and the region of a host of ECR's, in any partition of AWS."""
+    match = _AWS_HOST.fullmatch(host)
+    scope = Scope(match[1], match[2]) if match else None
+    return scope if scope and scope.registry == host else None

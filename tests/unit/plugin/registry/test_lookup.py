@@ -2,6 +2,7 @@
 
 import pytest
 
+from stagemaker.core.refs import Scope
 from stagemaker.registry.lookup import DEFAULT_SCOPE
 from stagemaker.runtime.contract import ImageRefused
 from tests.unit.plugin.fakes import SCOPE
@@ -66,3 +67,13 @@ def test_the_default_account_and_region_come_first(environment: EcrEnvironment) 
         environment.ecr.registry.find("localhost:0/dogs:v1")
     pull = environment.ecr.registry.find(f"{SCOPE.account}.dkr.ecr.{SCOPE.region}.amazonaws.com/dogs:v1")
     assert pull
+
+
+def test_a_name_of_another_partition_ends_as_its_region_says(environment: EcrEnvironment) -> None:
+    assert environment.ecr.registry
+    china = Scope(SCOPE.account, "cn-north-1")
+    environment.ecr.repositories.create_repository(china, {"repositoryName": "dogs"})
+    with pytest.raises(ImageRefused, match=r"Requested image .*cn/dogs:v1 not found"):
+        environment.ecr.registry.find(f"{SCOPE.account}.dkr.ecr.cn-north-1.amazonaws.com.cn/dogs:v1")
+    for host in ("cn-north-1.amazonaws.com", "eu-west-1.amazonaws.com.cn", "eu-west-1.example.com"):
+        assert environment.ecr.registry.find(f"{SCOPE.account}.dkr.ecr.{host}/dogs:v1") is None
