@@ -1,5 +1,6 @@
 """Which resources a deployment has, in which order, and which of a project there may be to delete."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,14 @@ import pytest
 from infra import engine
 from infra.blueprint import Blueprint
 from infra.data.dataset import load
-from infra.deployment import Deployment, connect_to, existing, settings_of
+from infra.deployment import Deployment, connect_to, existing, load_data, settings_of
 from infra.errors import StepFailed
 from infra.resources import titles
 from infra.resources.objects import File
 from infra.resources.resource import Resource
 from infra.settings import DeploymentSettings
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
-from tests.unit.infra.photos import quiet, write_set
+from tests.unit.infra.photos import quiet, text_of, write_set
 
 BLUEPRINT = Blueprint(DeploymentSettings(), ACCOUNT, "ab" * 32)
 JOB = BLUEPRINT.training_request()["TrainingJobName"]
@@ -128,3 +129,18 @@ def test_aws_is_refused_until_it_is_implemented() -> None:
 def test_settings_that_aws_would_not_take() -> None:
     with pytest.raises(StepFailed, match="The project name"):
         settings_of("A", "us-east-1")
+
+
+def test_the_hyperparameter_says_how_many_photos_may_be_left_out(tmp_path: Path) -> None:
+    (write_set(tmp_path) / "train" / "cat" / "broken.jpg").write_bytes(b"text")
+
+    def loaded(*hyperparameters: str) -> str:
+        terminal = quiet()
+        load_data(Namespace(data=tmp_path, hyperparameters=list(hyperparameters)), terminal)
+        return text_of(terminal)
+
+    assert "Left out train/cat/broken.jpg: The data is not" in loaded("max-unusable-share=0.1")
+    with pytest.raises(StepFailed, match=r"broken\.jpg does not hold a JPEG, PNG or WebP image"):
+        loaded()
+    with pytest.raises(StepFailed, match="The hyperparameter max-unusable-share is 'many'"):
+        loaded("max-unusable-share=many")
