@@ -31,6 +31,8 @@ signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
 print("environment", json.dumps({k: v for k, v in os.environ.items() if k.startswith(("AWS_", "TRAINING_"))}))
 print("data", sorted(p.relative_to(base).as_posix() for p in (base / "input/data").rglob("*") if p.is_file()))
 print("accuracy=0.5 \\xe9t\\xe9", flush=True)
+if "flood" in wishes:
+    os.execvp("yes", ["yes", wishes["flood"]])
 if "failure" in wishes:
     (base / "output/failure").write_text(wishes["failure"])
     sys.exit(3)
@@ -54,6 +56,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if body == b"broken":
             return self.answer(500, b"it broke")
+        if body.startswith(b"tell"):
+            told = "|".join(self.headers.get(name, "") for name in ("Content-Type", "Accept"))
+            return self.answer(200, told.encode() + b"|" + body)
         self.answer(200, weights + b" " + body)
     def answer(self, status, body):
         self.send_response(status)
@@ -122,11 +127,12 @@ def until(read: Callable[[], Any], condition: Callable[[Any], bool]) -> Any:
     return value
 
 
-def make_role(gateway: Gateway, name: str, service: str = "sagemaker.amazonaws.com") -> str:
-    """A role that trusts the service; its ARN."""
+def make_role(gateway: Gateway, name: str, service: str = "sagemaker.amazonaws.com", *, client: Any = None) -> str:
+    """A role that trusts the service; its ARN. `client` is of IAM, else the gateway's own."""
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    arn: str = gateway.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam = client or gateway.client("iam")
+    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     return arn
 
 

@@ -51,7 +51,7 @@ def start() -> None:
     app = App(settings, _make_runtime(settings), address=address, other_tags=[MotoTags()])
     running.begin(app)
     patches.apply(app)
-    requests.install(app)
+    requests.install()
     # All are announced before the first is added. LocalStack remembers which services there are from the first time
     # that anybody asks: perhaps a hook that came before this one.
     SERVICE_PLUGINS.api_provider_specs.update({name: ["default"] for name in app.services})

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from localstack.aws import handlers
-from localstack.aws.api import RequestContext
+from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.aws.api.lambda_ import InvocationType
 from localstack.aws.handlers.region import DefaultRegionRewriterStrategy
 from localstack.aws.handlers.service import ServiceRequestParser
@@ -33,7 +33,7 @@ from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_executor import StagemakerRuntimeExecutor
 from stagemaker.adapters.lambda_images import pin_image
-from stagemaker.adapters.requests import check_form, keep_region, unreadable
+from stagemaker.adapters.requests import answer_as_json, check_caller, check_form, keep_region, unreadable
 from stagemaker.adapters.tagging import WithoutSageMaker, change, matching
 from stagemaker.adapters.unknown import stand_in, unknown_operation
 from stagemaker.api.unsupported import not_supported
@@ -134,15 +134,20 @@ def _parse(app: App, original: Any) -> Any:
         if service is None or service.service_name not in app.services:
             original(self, context)
             return
-        check_form(context)
         try:
+            check_caller(context)
+            check_form(context)
             original(self, context)
+        except CommonServiceException:
+            raise
         except Exception as error:
             name = unknown_operation(service, request.method, request.path, dict(request.headers))
             if name is None:
-                raise (unreadable(error) if context.operation else error) from error
+                raise unreadable(app, context, error) from error
             context.operation = stand_in(service, name)
             raise exception(not_supported(f"the operation {name} of {service.service_name}")) from None
+        finally:
+            answer_as_json(context)
 
     return parse_and_enrich
 

@@ -12,10 +12,12 @@ from typing import Any
 from botocore.loaders import create_loader
 from localstack.aws import handlers
 from localstack.aws.api import RequestContext
+from localstack.aws.protocol.op_router import RestServiceOperationRouter
 from localstack.aws.spec import load_service
 
 from stagemaker.adapters.errors import exception
 from stagemaker.api.serialization import check_body, refused
+from stagemaker.api.unsupported import not_supported
 from stagemaker.app import App
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import partition_of
@@ -24,10 +26,9 @@ _INVOCATION = re.compile("/endpoints/[^/]+/(invocations|async-invocations|invoca
 _INJECTED = "Credential=injectedaccesskey/"  # by LocalStack, into a request without a signature
 
 
-def install(app: App) -> None:
-    """Have LocalStack's gateway ask us, once."""
+def install() -> None:
+    """Have LocalStack's gateway ask us, once; `patches.py` does the rest."""
     handlers.preprocess_request.append(recognise_invocation)
-    handlers.serve_custom_service_request_handlers.append(check_caller(app))
 
 
 def recognise_invocation(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as it is called
@@ -57,29 +58,39 @@ def check_form(context: RequestContext) -> None:
         raise exception(error) from error
 
 
-def unreadable(error: Exception) -> Exception:
-    """The answer to a request whose operation is known, and that LocalStack's parser cannot read."""
+def check_caller(context: RequestContext) -> None:
+    """Raise what AWS answers to a request without a signature, or for a region that there is not. Before the request is
+    parsed: what it asks for may be anything."""
+    if _INJECTED in context.request.headers.get("Authorization", ""):
+        raise _denied(context, "MissingAuthenticationTokenException", "Missing Authentication Token")
+    if context.region not in regions():
+        sentence = f"Credential should be scoped to a valid region, not '{context.region}'."
+        raise _denied(context, "InvalidSignatureException", sentence)
+
+
+def unreadable(app: App, context: RequestContext, error: Exception) -> Exception:
+    """The answer to a request that LocalStack's parser cannot read, though the model has its operation."""
+    service = context.service
+    if service is None:
+        return error
+    if context.operation is None:
+        context.operation, _ = RestServiceOperationRouter(service).match(context.request)
+    if context.operation.name not in app.services[service.service_name].operations:
+        return exception(not_supported(f"the operation {context.operation.name} of {service.service_name}"))
     return exception(refused(str(error)))
 
 
-def check_caller(app: App) -> Any:
-    """A handler that refuses requests to our services without a signature, or for a region that AWS does not have.
+def answer_as_json(context: RequestContext) -> None:
+    """Have the errors of invocations answered as JSON: Accept and Content-Type speak to the container only."""
+    if context.service is not None and context.service.service_name == "sagemaker-runtime":
+        context.request.headers["Accept"] = "application/json"
 
-    It also has the errors of invocations answered as JSON: Accept and Content-Type speak to the container only."""
 
-    def check(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
-        service = context.service
-        if service is None or context.operation is None or service.service_name not in app.services:
-            return
-        if service.service_name == "sagemaker-runtime":
-            context.request.headers["Accept"] = "application/json"
-        if _INJECTED in context.request.headers.get("Authorization", ""):
-            raise exception(ApiError("MissingAuthenticationTokenException", "Missing Authentication Token", 403))
-        if context.region not in regions():
-            sentence = f"Credential should be scoped to a valid region, not '{context.region}'."
-            raise exception(ApiError("InvalidSignatureException", sentence, 403))
-
-    return check
+def _denied(context: RequestContext, code: str, message: str) -> Exception:
+    service = context.service
+    if service is not None:  # the serializer needs an operation
+        context.operation = service.operation_model(service.operation_names[0])
+    return exception(ApiError(code, message, 403))
 
 
 def keep_region(app: App, original: Callable[[Any, RequestContext], None]) -> Callable[[Any, RequestContext], None]:
