@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from stagemaker.api import events
 from stagemaker.api.operation import Request, Service, by_arn, every, named, service
 from stagemaker.api.tags import TagHolder, Tags
 from stagemaker.aws.account import Account
 from stagemaker.aws.clients import Clients
 from stagemaker.aws.cloudwatch import Logs
+from stagemaker.aws.events import EventBus
 from stagemaker.aws.policies import PolicySimulator
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY
 from stagemaker.core.refs import Ref, Scope
-from stagemaker.core.store import MemoryStore
+from stagemaker.core.store import Change, MemoryStore, Store
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.hosting.configs import EndpointConfigs
 from stagemaker.hosting.endpoints import Endpoints
@@ -76,6 +78,7 @@ class App:
         clients = Clients(settings.gateway_url)
         account, logs = Account(clients), Logs(clients, clock, self.supervisor)
         context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
+        _send_events(store, EventBus(clients, clock, self.supervisor))
         jobs = [Jobs(kind, context) for kind in JOB_KINDS]
         self.tags = Tags(store, other_tags)
         endpoints = Endpoints(
@@ -97,6 +100,17 @@ class App:
         }
         # Of these services LocalStack answers the rest.
         self.shared_services: dict[str, Service] = {each.name: each for each in (_iam(PolicySimulator(clients)),)}
+
+
+def _send_events(store: Store, bus: EventBus) -> None:
+    """Have every change of state of a record sent to EventBridge."""
+
+    def tell(change: Change) -> None:
+        if event := events.event_of(change):
+            bus.put(event.scope, events.SOURCE, event.detail_type, event.resource, event.detail)
+
+    for kind in events.KINDS:
+        store.watch(kind, tell)
 
 
 def _sagemaker(

@@ -1,0 +1,88 @@
+"""Which changes of a record are events, and what the events say."""
+
+from typing import Any
+
+import pytest
+
+from stagemaker.api.events import event_of
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB
+from stagemaker.core.refs import Kind, Ref
+from stagemaker.core.store import Change
+from tests.unit.plugin.fakes import SCOPE
+
+JOB: dict[str, Any] = {
+    "TrainingJobName": "a",
+    "TrainingJobStatus": "InProgress",
+    "SecondaryStatus": "Training",
+    "CreationTime": 1.5,
+    "SecondaryStatusTransitions": [{"Status": "Starting", "StartTime": 1.5, "StatusMessage": "Preparing"}],
+    "Tags": [{"Key": "team", "Value": "dogs"}],
+    "Stagemaker": {"Steps": ["Starting"]},
+}
+SERVING: dict[str, Any] = {
+    "EndpointName": "a",
+    "EndpointStatus": "InService",
+    "CreationTime": 1.5,
+    "Stagemaker": {"Targets": {"all": {"Count": 2, "Weight": 1.0}}},
+}
+MADE = {"ModelName": "a", "CreationTime": 1.5}
+
+
+def detail(kind: Kind, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Any:
+    event = event_of(Change(Ref(SCOPE, kind, "a"), before, after))
+    return None if event is None else event.detail
+
+
+def test_a_job_s_event_has_its_times_in_milliseconds_as_text_and_nothing_of_the_stage() -> None:
+    event = event_of(Change(Ref(SCOPE, TRAINING_JOB, "a"), {**JOB, "SecondaryStatus": "Downloading"}, JOB))
+    assert event
+    assert (event.detail_type, event.resource) == (
+        "SageMaker Training Job State Change",
+        Ref(SCOPE, TRAINING_JOB, "a").arn,
+    )
+    assert event.detail == {
+        "TrainingJobName": "a",
+        "TrainingJobStatus": "InProgress",
+        "SecondaryStatus": "Training",
+        "CreationTime": "1500",
+        "SecondaryStatusTransitions": [{"Status": "Starting", "StartTime": "1500", "StatusMessage": "Preparing"}],
+        "Tags": {"team": "dogs"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        (TRAINING_JOB, JOB, {**JOB, "FinalMetricDataList": []}),
+        (TRAINING_JOB, JOB, {**JOB, "Tags": []}),
+        (TRAINING_JOB, {**JOB, "TrainingJobStatus": "Completed"}, None),
+        (ENDPOINT, SERVING, {**SERVING, "Tags": []}),
+        (ENDPOINT, {**SERVING, "EndpointStatus": "Deleting"}, None),
+        (MODEL, MADE, {**MADE, "Tags": []}),
+        (REPOSITORY, None, {"repositoryName": "a"}),
+    ],
+)
+def test_what_changes_no_state_is_no_event(kind: Kind, before: Any, after: Any) -> None:
+    assert detail(kind, before, after) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "written"),
+    [("InService", "IN_SERVICE"), ("Updating", "UPDATING"), ("UpdateRollbackFailed", "UPDATE_ROLLBACK_FAILED")],
+)
+def test_the_status_of_an_endpoint_is_in_capitals(status: str, written: str) -> None:
+    said = detail(ENDPOINT, {**SERVING, "EndpointStatus": "Creating"}, {**SERVING, "EndpointStatus": status})
+    assert said == {
+        "EndpointName": "a",
+        "EndpointStatus": written,
+        "CreationTime": 1500,
+        "ProductionVariants": [{"VariantName": "all", "DesiredWeight": 1.0, "DesiredInstanceCount": 2}],
+        "Tags": {},
+    }
+
+
+@pytest.mark.parametrize("kind", [MODEL, ENDPOINT_CONFIG])
+def test_what_has_no_status_has_an_event_when_it_is_made_and_when_it_is_deleted(kind: Kind) -> None:
+    record = {**MADE, f"{kind.noun}Name": "a"}
+    assert detail(kind, None, record) == detail(kind, record, None)
+    assert detail(kind, None, record)[f"{kind.noun}Name"] == "a"
