@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.model import OperationModel, ServiceModel
 
-TARGET = "X-Amz-Target"  # as Werkzeug spells the name of the header
+TARGET = "x-amz-target"
 
 
 def unknown_operation(service: ServiceModel, method: str, path: str, headers: Mapping[str, str]) -> str | None:
@@ -19,7 +19,8 @@ def unknown_operation(service: ServiceModel, method: str, path: str, headers: Ma
     The caller knows already that LocalStack could not parse the request.
     """
     if service.metadata.get("targetPrefix"):
-        name = headers.get(TARGET, "").rpartition(".")[2]
+        target = next((value for header, value in headers.items() if header.lower() == TARGET), "")
+        name = target.rpartition(".")[2]
         return name if name and name not in service.operation_names else None
     return None if _routed(service, method, path) else f"{method} {path}"
 
