@@ -118,10 +118,11 @@ def test_only_the_supervisor_starts_threads() -> None:
 # What only decides: it imports none of IMPURE. A new module of this sort gets a line.
 PURE = [
     "access/conditions.py", "access/evaluate.py", "access/match.py", "access/policy.py", "access/positions.py",
-    "access/request.py", "access/simulate.py", "api/events.py", "api/listing.py", "api/moto.py", "api/serialization.py", "api/unsupported.py",
+    "access/request.py", "access/simulate.py", "api/events.py", "api/listing.py", "api/moto.py",
+    "api/serialization.py", "api/unsupported.py",
     "api/validation.py", "aws/log_stream.py", "core/errors.py", "core/kinds.py", "core/numbers.py", "core/patterns.py",
-    "core/refs.py", "core/text.py",
-    "functions/image_rules.py", "functions/invoke_rules.py", "hosting/health.py", "hosting/layout.py", "hosting/rollout.py", "hosting/targets.py",
+    "core/refs.py", "core/strict_json.py", "core/text.py", "functions/image_rules.py", "functions/invoke_rules.py",
+    "hosting/health.py", "hosting/layout.py", "hosting/rollout.py", "hosting/targets.py",
     "jobs/kind.py", "jobs/statuses.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
     "training/config_files.py", "training/metrics.py", "training/plan.py", "training/statuses.py",
     "training/unsupported.py", "runtime/variables.py",

@@ -4,12 +4,12 @@ LocalStack's parser takes `"10"` for a number, and answers 500 for what it canno
 public reports quote one. Null stands for what was not sent.
 """
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 from botocore.model import Shape
 
 from stagemaker.core.errors import ApiError
+from stagemaker.core.strict_json import read_json
 
 _NUMBERS = {"integer": "an Integer", "long": "a Long", "float": "a Float", "double": "a Double", "timestamp": "a Date"}
 _WORDS = {"string": "a String", "boolean": "a Boolean", "blob": "a Blob", **_NUMBERS}
@@ -28,18 +28,6 @@ def check_body(body: bytes, shape: Shape | None) -> None:
         raise refused(_message("structure", value))
     if shape is not None:
         _check(shape, value)
-
-
-def read_json(text: bytes) -> Any:
-    """The value of JSON, without the NaN and Infinity that Python takes. ValueError for anything else."""
-
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(f"{name} is no number")
-
-    try:
-        return json.loads(text.decode(), parse_constant=refuse)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
 
 
 def refused(message: str) -> ApiError:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 
-from stagemaker.api.serialization import read_json
+from stagemaker.core.strict_json import read_json
 
 BAD_CONTEXT = "Client context must be a valid Base64-encoded JSON object."
 _TEXT = ("text", "json", "xml", "javascript")  # in a content type

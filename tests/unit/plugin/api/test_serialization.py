@@ -3,8 +3,9 @@
 import botocore.session
 import pytest
 
-from stagemaker.api.serialization import check_body, read_json
+from stagemaker.api.serialization import check_body
 from stagemaker.core.errors import ApiError
+from stagemaker.core.strict_json import read_json
 
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
 
