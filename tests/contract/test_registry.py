@@ -287,7 +287,7 @@ def test_a_job_takes_an_image_only_when_it_was_pushed(stack: RegistryStack, ecr:
         request = {"ModelName": "not-pushed", "PrimaryContainer": {"Image": image}, **role}
         assert refused(sagemaker.create_model, **request) == (
             "ValidationException",
-            f"Requested image {image} not found. Push it first (`make push`).",
+            f"Requested image {image} not found. Stagemaker: push it to its repository first.",
         )
 
 
