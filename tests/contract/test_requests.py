@@ -123,11 +123,12 @@ def test_types_and_bodies_reach_the_container_as_they_are(
         assert json.loads(content)["Message"]
 
 
-def test_a_region_that_aws_does_not_have(gateway: Gateway) -> None:
-    assert call(gateway, "SageMaker.ListModels", b"{}", "eu-nowhere-1") == (
+@pytest.mark.parametrize("region", ["eu-nowhere-1", "aws-global"])
+def test_a_region_that_aws_does_not_have(gateway: Gateway, region: str) -> None:
+    assert call(gateway, "SageMaker.ListModels", b"{}", region) == (
         403,
         "InvalidSignatureException",
-        "Credential should be scoped to a valid region, not 'eu-nowhere-1'.",
+        f"Credential should be scoped to a valid region, not '{region}'.",
     )
 
 

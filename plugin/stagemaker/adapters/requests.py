@@ -108,6 +108,7 @@ def keep_region(app: App, original: Callable[[Any, RequestContext], None]) -> Ca
 
 @cache
 def regions() -> frozenset[str]:
-    """The regions of all partitions of AWS."""
+    """The regions of all partitions of AWS, without `aws-global` and its like, which are none."""
     found = create_loader().load_data("partitions")["partitions"]
-    return frozenset(region for partition in found for region in partition["regions"])
+    names = (region for partition in found for region in partition["regions"])
+    return frozenset(name for name in names if not name.endswith("-global"))
