@@ -167,8 +167,8 @@ def _split(name: str, folders: Mapping[str, Sequence[Path]], classes: tuple[str,
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+    first = ", ".join(f"'{name}'" for name in names[:3])
+    return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"
 
 
 def _digest(splits: Mapping[str, Split]) -> str:
