@@ -21,6 +21,8 @@ from localstack.aws.api.lambda_ import InvocationType
 from localstack.aws.handlers.region import DefaultRegionRewriterStrategy
 from localstack.aws.handlers.service import ServiceRequestParser
 from localstack.http import Request
+from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
+from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
 from localstack.services.lambda_ import provider as lambda_provider
 from localstack.services.lambda_ import urlrouter
 from localstack.services.lambda_.invocation import lambda_models
@@ -30,10 +32,12 @@ from localstack.services.lambda_.invocation.lambda_models import ImageCode, Invo
 from localstack.services.s3 import provider as s3_provider
 from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 
+from stagemaker.adapters.cloudformation import provider_of
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_executor import StagemakerRuntimeExecutor
 from stagemaker.adapters.lambda_images import pin_image
 from stagemaker.adapters.requests import answer_as_json, check_caller, check_form, keep_region, unreadable
+from stagemaker.adapters.rollback import defer_rollback
 from stagemaker.adapters.tagging import WithoutSageMaker, change, matching
 from stagemaker.adapters.unknown import stand_in, unknown_operation
 from stagemaker.api.unsupported import not_supported
@@ -200,6 +204,24 @@ def _untag_resources(app: App, original: Any) -> Any:
     return untag_resources
 
 
+def _providers(_app: App, original: Any) -> Any:
+    def try_load_resource_provider(resource_type: str) -> Any:
+        return provider_of(resource_type or "") or original(resource_type)
+
+    return staticmethod(try_load_resource_provider)
+
+
+def _process(_app: App, original: Any) -> Any:
+    def process(self: ChangeSetModelExecutor) -> None:
+        try:
+            original(self)
+        except Exception:
+            defer_rollback(self)
+            raise
+
+    return process
+
+
 PATCHES: tuple[Patch, ...] = (
     Patch(
         s3_provider,
@@ -280,6 +302,22 @@ PATCHES: tuple[Patch, ...] = (
         keep_region,
         why="A region of another partition than `aws`, and one that there is not, become us-east-1.",
         without="Who works in China or GovCloud, or misspells a region, shares the resources of us-east-1.",
+    ),
+    Patch(
+        ResourceProviderExecutor,
+        "try_load_resource_provider",
+        ("resource_type",),
+        _providers,
+        why="CloudFormation finds a type's provider by entry points, and has one for AWS::ECR::Repository.",
+        without="CloudFormation says CREATE_COMPLETE for resources of SageMaker and ECR that were never made.",
+    ),
+    Patch(
+        ChangeSetModelExecutor,
+        "process",
+        ("self",),
+        _process,
+        why="A stack that fails keeps what it had made; an update that fails deletes what it was to replace.",
+        without="Endpoints of a failed stack run on, and nobody knows of them.",
     ),
     Patch(
         ResourceGroupsTaggingAPIBackend,
