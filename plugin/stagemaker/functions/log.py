@@ -8,6 +8,9 @@ import threading
 import time
 
 MAX_LINES, MAX_CHARACTERS = 9_000, 400_000  # PutLogEvents takes 10,000 events and 1 MiB, of up to 4 bytes a character
+# (Ours) LocalStack keeps every event in memory: when an environment has written so much, an invocation gets fewer.
+ALL_LINES, ALL_CHARACTERS = 200_000, 32 << 20
+LATER_LINES, LATER_CHARACTERS = 100, 64 << 10
 
 
 class FunctionLog:
@@ -17,6 +20,7 @@ class FunctionLog:
         self._lock = threading.Lock()
         self._lines: list[str] = []
         self._characters = self._left_out = 0
+        self._all_lines = self._all_characters = 0
 
     def add(self, line: str) -> None:
         """A line of the function's output. awslambdaric joins those of a stack trace with `\\r`: it is cut there."""
@@ -39,12 +43,17 @@ class FunctionLog:
         return "".join(f"{line}\n" for line in lines)
 
     def _add(self, line: str) -> None:
-        fits = len(self._lines) < MAX_LINES and self._characters + len(line) < MAX_CHARACTERS
+        lines, characters = MAX_LINES, MAX_CHARACTERS
+        if self._all_lines >= ALL_LINES or self._all_characters >= ALL_CHARACTERS:
+            lines, characters = LATER_LINES, LATER_CHARACTERS
+        fits = len(self._lines) < lines and self._characters + len(line) < characters
         if self._left_out or not fits:
             self._left_out += 1
-        else:
-            self._lines.append(line)
-            self._characters += len(line)
+            return
+        self._lines.append(line)
+        self._characters += len(line)
+        self._all_lines += 1
+        self._all_characters += len(line)
 
 
 def start_line(request_id: str, version: str) -> str:

@@ -1,6 +1,15 @@
 """A function's log: AWS's lines, and no flood that CloudWatch Logs would refuse."""
 
-from stagemaker.functions.log import MAX_LINES, FunctionLog, end_line, report_line, start_line, timeout_line
+from stagemaker.functions.log import (
+    ALL_LINES,
+    LATER_LINES,
+    MAX_LINES,
+    FunctionLog,
+    end_line,
+    report_line,
+    start_line,
+    timeout_line,
+)
 
 
 def test_the_lines_of_aws() -> None:
@@ -38,3 +47,19 @@ def test_a_flood_is_bounded_and_said() -> None:
     log.add("x" * 1_000_000)
     log.add_always("END")
     assert log.take().startswith("[1 lines were left out")
+
+
+def test_an_environment_that_wrote_very_much_gets_fewer_lines_an_invocation() -> None:
+    log = FunctionLog()
+    for _ in range(ALL_LINES // MAX_LINES + 1):
+        for _ in range(MAX_LINES):
+            log.add("line")
+        log.add_always("END")
+        log.take()
+    for _ in range(LATER_LINES + 7):
+        log.add("line")
+    log.add_always("END")
+    *lines, told, end = log.take().splitlines()
+    assert lines == ["line"] * LATER_LINES
+    assert told.startswith("[7 lines were left out")
+    assert end == "END"
