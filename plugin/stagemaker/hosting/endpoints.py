@@ -133,12 +133,15 @@ class Endpoints:
         return {"EndpointArn": ref.arn}
 
     def describe_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
-        """The state now; the instance counts are those of containers that are healthy now."""
+        """The state now; the instance counts are those of containers that are healthy now. PendingDeploymentSummary is
+        what is on its way to serve, while the endpoint is created or moves to another configuration."""
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         with self._store.lock:
-            record, fleet = existing(self._store, ref), self._fleets.serving(ref)
-        variants = {"ProductionVariants": _variants(fleet, Desired.of(record).serving)} if fleet else {}
-        return {**described(record), **variants}
+            record, fleet, coming = existing(self._store, ref), self._fleets.serving(ref), self._fleets.coming(ref)
+        desired = Desired.of(record)
+        variants = {"ProductionVariants": _variants(fleet, desired.serving)} if fleet else {}
+        pending = {"PendingDeploymentSummary": _pending(coming, desired.coming or desired.serving)} if coming else {}
+        return {**described(record), **variants, **pending}
 
     def list_endpoints(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Newest first unless asked otherwise."""
@@ -222,3 +225,13 @@ def _variants(fleet: Fleet, desired: Targets) -> list[dict[str, Any]]:
         }
         for variant in fleet.layout.variants
     ]
+
+
+def _pending(fleet: Fleet, desired: Targets) -> dict[str, Any]:
+    """A fleet that does not serve yet: AWS tells how far each of its variants is."""
+    shown = []
+    for variant, layout in zip(_variants(fleet, desired), fleet.layout.variants, strict=True):
+        message = f"Launching {variant['DesiredInstanceCount']} instance(s)."
+        status = {"Status": "Creating", "StatusMessage": message, "StartTime": fleet.created_s}
+        shown.append({**variant, "InstanceType": layout.instance_type, "VariantStatus": [status]})
+    return {"EndpointConfigName": fleet.layout.config, "StartTime": fleet.created_s, "ProductionVariants": shown}

@@ -62,6 +62,11 @@ class Fleets:
         endpoint = self._endpoints.get(ref)
         return endpoint.serving if endpoint else None
 
+    def coming(self, ref: Ref) -> Fleet | None:
+        """The fleet that is to serve when it is healthy, if there is one."""
+        endpoint = self._endpoints.get(ref)
+        return endpoint.coming if endpoint else None
+
     def cancel(self, ref: Ref) -> bool:
         """Make every fleet of the endpoint answer what it has and stop; whether there is one. The last one forgets a
         Deleting endpoint."""
