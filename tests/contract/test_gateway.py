@@ -189,3 +189,16 @@ def test_a_shutdown_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout
     assert left == ""
     assert not list(tmp_path.rglob("stagemaker"))
+
+
+def test_a_description_has_what_aws_answers_where_nothing_was_given(sagemaker: Any, role: str) -> None:
+    """SDK 2's Estimator.attach reads them without asking whether they are there."""
+    request = training_request("defaults", role, DebugHookConfig={"S3OutputPath": "s3://data/debug"})
+    sagemaker.create_training_job(**request)
+    job = sagemaker.describe_training_job(TrainingJobName="defaults")
+    assert job["OutputDataConfig"]["KmsKeyId"] == ""
+    assert [(c["CompressionType"], c["RecordWrapperType"]) for c in job["InputDataConfig"]] == [("None", "None")]
+    assert job["DebugHookConfig"]["CollectionConfigurations"] == []
+    assert job["ProfilingStatus"] == "Disabled"
+    flags = ("EnableNetworkIsolation", "EnableManagedSpotTraining", "EnableInterContainerTrafficEncryption")
+    assert [job[flag] for flag in flags] == [False] * 3

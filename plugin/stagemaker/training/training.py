@@ -57,8 +57,14 @@ class Training:
             checks.output(plan.checkpoints.uri)
 
     def record(self, plan: TrainingPlan, request: Mapping[str, Any]) -> dict[str, Any]:
-        """What DescribeTrainingJob answers also where the request does not say it."""
+        """What DescribeTrainingJob answers also where the request does not say it: clients of AWS rely on it."""
+        defaults = {"CompressionType": "None", "RecordWrapperType": "None"}
+        channels = [{**defaults, **channel} for channel in request.get("InputDataConfig", [])]
         return {
+            **({"InputDataConfig": channels} if channels else {}),
+            **_debug_hook(request),
+            "OutputDataConfig": {"KmsKeyId": "", **request["OutputDataConfig"]},
+            "ProfilingStatus": "Disabled",
             "ModelArtifacts": {"S3ModelArtifacts": plan.model_uri},
             "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_S, **request.get("StoppingCondition", {})},
             "EnableNetworkIsolation": False,
@@ -93,6 +99,12 @@ class Training:
         job.enter("Uploading")
         transfers.save_results(model=True)
         return Outcome(_LAST_STEPS[end.reason])
+
+
+def _debug_hook(request: Mapping[str, Any]) -> dict[str, Any]:
+    """DebugHookConfig with its list of collections, where the request has one."""
+    hook = request.get("DebugHookConfig")
+    return {"DebugHookConfig": {"CollectionConfigurations": [], **hook}} if hook else {}
 
 
 _LAST_STEPS = {
