@@ -34,9 +34,9 @@ def events(gateway: Gateway) -> Iterator[Any]:
 
 def test_each_step_of_a_training_job_is_one_event(gateway: Gateway, role: str, events: Any) -> None:
     sagemaker = gateway.client("sagemaker")
-    request = training_request("told", role, Tags=[{"Key": "team", "Value": "dogs"}])
+    request = training_request("event", role, Tags=[{"Key": "team", "Value": "dogs"}])
     arn = sagemaker.create_training_job(**request)["TrainingJobArn"]
-    job = ended(sagemaker, "told")
+    job = ended(sagemaker, "event")
     steps = [step["Status"] for step in job["SecondaryStatusTransitions"]]
     found = until(lambda: events(arn), lambda seen: len(seen) >= len(steps))
     found.sort(key=lambda event: len(event["detail"]["SecondaryStatusTransitions"]))
@@ -51,20 +51,21 @@ def test_each_step_of_a_training_job_is_one_event(gateway: Gateway, role: str, e
 
 def test_a_model_a_configuration_and_an_endpoint_tell_of_their_states(gateway: Gateway, role: str, events: Any) -> None:
     sagemaker = gateway.client("sagemaker")
-    sagemaker.create_training_job(**training_request("told-model", role))
-    data = ended(sagemaker, "told-model")["ModelArtifacts"]["S3ModelArtifacts"]
+    sagemaker.create_training_job(**training_request("event-model", role))
+    data = ended(sagemaker, "event-model")["ModelArtifacts"]["S3ModelArtifacts"]
     container = {"Image": SERVER, "ModelDataUrl": data}
-    variant = {"VariantName": "all", "ModelName": "told", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    model = sagemaker.create_model(ModelName="told", PrimaryContainer=container, ExecutionRoleArn=role)["ModelArn"]
-    config = sagemaker.create_endpoint_config(EndpointConfigName="told", ProductionVariants=[variant])
-    endpoint = sagemaker.create_endpoint(EndpointName="told", EndpointConfigName="told")["EndpointArn"]
+    variant = {"VariantName": "all", "ModelName": "event", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    model = sagemaker.create_model(ModelName="event", PrimaryContainer=container, ExecutionRoleArn=role)["ModelArn"]
+    config = sagemaker.create_endpoint_config(EndpointConfigName="event", ProductionVariants=[variant])
+    endpoint = sagemaker.create_endpoint(EndpointName="event", EndpointConfigName="event")["EndpointArn"]
     until(
-        lambda: sagemaker.describe_endpoint(EndpointName="told")["EndpointStatus"], lambda status: status == "InService"
+        lambda: sagemaker.describe_endpoint(EndpointName="event")["EndpointStatus"],
+        lambda status: status == "InService",
     )
-    sagemaker.delete_endpoint(EndpointName="told")
+    sagemaker.delete_endpoint(EndpointName="event")
     until(sagemaker.list_endpoints, lambda answer: not answer["Endpoints"])
-    sagemaker.delete_endpoint_config(EndpointConfigName="told")
-    sagemaker.delete_model(ModelName="told")
+    sagemaker.delete_endpoint_config(EndpointConfigName="event")
+    sagemaker.delete_model(ModelName="event")
     found = until(lambda: events(model), lambda seen: len(seen) == 2)
     assert {event["detail-type"] for event in found} == {"SageMaker Model State Change"}
     assert found[0]["detail"]["PrimaryContainer"]["Image"] == SERVER
@@ -75,4 +76,4 @@ def test_a_model_a_configuration_and_an_endpoint_tell_of_their_states(gateway: G
     assert states["IN_SERVICE"]["ProductionVariants"] == [
         {"VariantName": "all", "DesiredWeight": 1.0, "DesiredInstanceCount": 1}
     ]
-    assert [event["detail"]["EndpointConfigName"] for event in events(config["EndpointConfigArn"])] == ["told"] * 2
+    assert [event["detail"]["EndpointConfigName"] for event in events(config["EndpointConfigArn"])] == ["event"] * 2
