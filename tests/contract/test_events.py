@@ -34,9 +34,9 @@ def events(gateway: Gateway) -> Iterator[Any]:
 
 def test_each_step_of_a_training_job_is_one_event(gateway: Gateway, role: str, events: Any) -> None:
     sagemaker = gateway.client("sagemaker")
-    request = training_request("event", role, Tags=[{"Key": "team", "Value": "dogs"}])
+    request = training_request("rule", role, Tags=[{"Key": "team", "Value": "dogs"}])
     arn = sagemaker.create_training_job(**request)["TrainingJobArn"]
-    job = ended(sagemaker, "event")
+    job = ended(sagemaker, "rule")
     steps = [step["Status"] for step in job["SecondaryStatusTransitions"]]
     found = until(lambda: events(arn), lambda seen: len(seen) >= len(steps))
     found.sort(key=lambda event: len(event["detail"]["SecondaryStatusTransitions"]))
@@ -51,21 +51,21 @@ def test_each_step_of_a_training_job_is_one_event(gateway: Gateway, role: str, e
 
 def test_a_model_a_configuration_and_an_endpoint_tell_of_their_states(gateway: Gateway, role: str, events: Any) -> None:
     sagemaker = gateway.client("sagemaker")
-    sagemaker.create_training_job(**training_request("event-model", role))
-    data = ended(sagemaker, "event-model")["ModelArtifacts"]["S3ModelArtifacts"]
+    sagemaker.create_training_job(**training_request("rule-model", role))
+    data = ended(sagemaker, "rule-model")["ModelArtifacts"]["S3ModelArtifacts"]
     container = {"Image": SERVER, "ModelDataUrl": data}
-    variant = {"VariantName": "all", "ModelName": "event", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    model = sagemaker.create_model(ModelName="event", PrimaryContainer=container, ExecutionRoleArn=role)["ModelArn"]
-    config = sagemaker.create_endpoint_config(EndpointConfigName="event", ProductionVariants=[variant])
-    endpoint = sagemaker.create_endpoint(EndpointName="event", EndpointConfigName="event")["EndpointArn"]
+    variant = {"VariantName": "all", "ModelName": "rule", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    model = sagemaker.create_model(ModelName="rule", PrimaryContainer=container, ExecutionRoleArn=role)["ModelArn"]
+    config = sagemaker.create_endpoint_config(EndpointConfigName="rule", ProductionVariants=[variant])
+    endpoint = sagemaker.create_endpoint(EndpointName="rule", EndpointConfigName="rule")["EndpointArn"]
     until(
-        lambda: sagemaker.describe_endpoint(EndpointName="event")["EndpointStatus"],
+        lambda: sagemaker.describe_endpoint(EndpointName="rule")["EndpointStatus"],
         lambda status: status == "InService",
     )
-    sagemaker.delete_endpoint(EndpointName="event")
+    sagemaker.delete_endpoint(EndpointName="rule")
     until(sagemaker.list_endpoints, lambda answer: not answer["Endpoints"])
-    sagemaker.delete_endpoint_config(EndpointConfigName="event")
-    sagemaker.delete_model(ModelName="event")
+    sagemaker.delete_endpoint_config(EndpointConfigName="rule")
+    sagemaker.delete_model(ModelName="rule")
     found = until(lambda: events(model), lambda seen: len(seen) == 2)
     assert {event["detail-type"] for event in found} == {"SageMaker Model State Change"}
     assert found[0]["detail"]["PrimaryContainer"]["Image"] == SERVER
@@ -76,4 +76,4 @@ def test_a_model_a_configuration_and_an_endpoint_tell_of_their_states(gateway: G
     assert states["IN_SERVICE"]["ProductionVariants"] == [
         {"VariantName": "all", "DesiredWeight": 1.0, "DesiredInstanceCount": 1}
     ]
-    assert [event["detail"]["EndpointConfigName"] for event in events(config["EndpointConfigArn"])] == ["event"] * 2
+    assert [event["detail"]["EndpointConfigName"] for event in events(config["EndpointConfigArn"])] == ["rule"] * 2
