@@ -118,9 +118,9 @@ lint: ## ruff and mypy --strict
 setup: ## Only install the demo's environments
 	@scripts/setup
 
-data: ## Fetch the 133-breed dogImages.zip (1.1 GB, from the internet) into .stagemaker/data
+data: ## Fetch the 133-breed dogImages.zip (1.1 GB, from the internet, or from URL=<mirror>) into .stagemaker/data
 	@scripts/setup client
-	@exec $(infra) data fetch
+	@exec $(infra) data fetch $(if $(URL),--url $(URL))
 
 format: ## Let ruff format the code and mend what it can
 	@scripts/setup dev

@@ -56,20 +56,24 @@ class ContainerStack:
         """What AWS_ENDPOINT_URL must be."""
         return f"http://127.0.0.1:{self.port}"
 
-    def run(self, *arguments: str, **more: str) -> tuple[int, str]:
-        """Runs a verb of infra as the Makefile does; `more` are further variables. Returns exit code and output."""
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of every command."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "DOCKER_HOST") if name in os.environ}
-        variables = kept | {
+        return kept | {
             "STAGEMAKER_PROJECT": self.project,
             "PORT": str(self.port),
             "REGISTRY_PORT": str(self.registry_port),
             "DATA": str(self.data),
             "COLUMNS": "200",
         }
+
+    def run(self, *arguments: str, **more: str) -> tuple[int, str]:
+        """Runs a verb of infra as the Makefile does; `more` are further variables. Returns exit code and output."""
         done = subprocess.run(
             [str(CLIENT), "-m", "infra", *arguments],
             cwd=CHECKOUT,
-            env=variables | more,
+            env=self.variables | more,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

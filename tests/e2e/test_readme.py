@@ -1,0 +1,89 @@
+"""Every command block of README.md runs, without Docker. tests/containers/test_readme.py runs those for containers."""
+
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from infra.data import digits
+from infra.paths import CHECKOUT, paths
+from tests.e2e import readme
+from tests.e2e.environment import Environment, free_port, leftovers
+
+# A new block must be added here, and to a test.
+BLOCKS = [
+    "make demo",
+    "DATA=<folder> make demo",
+    "DOCKER=1 make demo",
+    "make up",
+    "export AWS_ENDPOINT_URL",
+    "KEEP=1 make demo",
+    "export AWS_ENDPOINT_URL",
+    "make start",
+]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of this checkout, with its environments but nothing else that was made in it."""
+    copy = tmp_path / "checkout"
+    left_out = shutil.ignore_patterns(".git", ".stagemaker", "__pycache__", ".*_cache")
+    shutil.copytree(CHECKOUT, copy, ignore=left_out)
+    (copy / ".stagemaker").mkdir()
+    (copy / ".stagemaker" / "env").symlink_to(paths({}).environments)
+    return copy
+
+
+@pytest.fixture
+def here(checkout: Path, tmp_path: Path) -> Iterator[Environment]:
+    """The environment of the copy's stack, with 200 pictures, since this is not about what a model learns."""
+    data = digits.make(tmp_path / "data" / "digits", per_class=20)
+    one = Environment(paths({}, checkout), free_port(), data)
+    yield one
+    one.host.stop()
+    assert leftovers(checkout) == []
+
+
+def test_every_block_is_known() -> None:
+    found = readme.blocks()
+    assert [block.text.startswith(begin) for block, begin in zip(found, BLOCKS, strict=True)] == [True] * len(found)
+
+
+def test_the_blocks_run_as_processes(here: Environment, checkout: Path, tmp_path: Path) -> None:
+    variables = here.variables | {"PATH": readme.path_with_aws(tmp_path)}
+    replaced = {"4566": str(here.port), ".stagemaker/data/digits": str(here.digits), "epochs=5": "epochs=1"}
+    run = partial(readme.run, checkout=checkout, environment=variables, replaced=replaced)
+    start, *commands, stop = readme.block("make start").splitlines()
+    said = run("\n".join([readme.block("KEEP=1 make demo"), readme.by_hand(), *commands, stop, start, stop]))
+    assert "Completed" in said
+    assert '"statusCode": 200' in said
+    assert "Nothing changed: all is as planned." in said, "by hand is beside the demo's own, which bootstrap finds"
+    assert "Deleted " in said
+    assert said.count("Stopped.\n") == 2
+
+
+def test_the_data_set_is_fetched(here: Environment, checkout: Path, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    with zipfile.ZipFile(served / "dogImages.zip", "w") as archive:
+        for path in here.digits.rglob("*.png"):
+            archive.write(path, Path("dogImages") / path.relative_to(here.digits))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/dogImages.zip"
+            (line,) = [one for one in readme.block("DATA=<folder>").splitlines() if one.startswith("make data")]
+            said = readme.run(line, checkout, here.variables | {"URL": url}, {})
+        finally:
+            server.shutdown()
+            thread.join()
+    folder = checkout / ".stagemaker" / "data" / "dogImages"
+    assert f"Use it: DATA={folder}" in said.replace("\n", "")
+    assert (folder / "test" / "digit-0").is_dir()
