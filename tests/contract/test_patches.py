@@ -1,7 +1,7 @@
 """What we change in LocalStack is there, in the installed version, with the parameters that the changes rely on."""
 
 import logging
-from importlib import metadata
+from importlib import import_module, metadata
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +9,10 @@ import pytest
 from localstack.aws.api import CommonServiceException
 
 from stagemaker.adapters import patches
-from stagemaker.adapters.patches import ANY_VERSION, PATCHES, VERSION, Patch, check_version, mismatch
+from stagemaker.adapters.patches import ANY_VERSION, LATE, PATCHES, VERSION, Patch, check_version, mismatch
 from stagemaker.core.supervisor import Supervisor
+
+ALL: list[Patch] = [*PATCHES, *(patch for module in LATE.values() for patch in import_module(module).PATCHES)]
 
 
 class Target:
@@ -25,7 +27,7 @@ def patch(name: str, parameters: tuple[str, ...] | None) -> Patch:
     return Patch(Target, name, parameters, lambda _app, original: original, why="", without="It would break.")
 
 
-@pytest.mark.parametrize("each", PATCHES, ids=lambda each: each.name)
+@pytest.mark.parametrize("each", ALL, ids=lambda each: each.name)
 def test_every_patch_fits_the_installed_localstack(each: Patch) -> None:
     assert mismatch(each) is None
     assert each.why.endswith(".")
@@ -33,7 +35,7 @@ def test_every_patch_fits_the_installed_localstack(each: Patch) -> None:
 
 
 def test_each_is_there_once() -> None:
-    assert len({(each.owner, each.name) for each in PATCHES}) == len(PATCHES)
+    assert len({(each.owner, each.name) for each in ALL}) == len(ALL)
 
 
 @pytest.mark.parametrize(

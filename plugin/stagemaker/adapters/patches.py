@@ -1,15 +1,17 @@
 """Every change that we make to LocalStack while it runs: what it replaces, why, and what happens without it.
 
 They are written for one version, whose source was read for them: another one is refused. Each names the parameters of
-what it replaces; `tests/contract/test_patches.py` compares them with the installed LocalStack. One more change must
-come before LocalStack is imported, and is in `__init__.py` of this folder.
+what it replaces; `tests/contract/test_patches.py` compares them with the installed LocalStack. Services in LATE
+have theirs in modules of their own. One more change comes before LocalStack is imported: `__init__.py` of this folder.
 """
 
+import importlib
 import inspect
 import io
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,8 +23,6 @@ from localstack.aws.api.lambda_ import InvocationType
 from localstack.aws.handlers.region import DefaultRegionRewriterStrategy
 from localstack.aws.handlers.service import ServiceRequestParser
 from localstack.http import Request
-from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
-from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
 from localstack.services.lambda_ import provider as lambda_provider
 from localstack.services.lambda_ import urlrouter
 from localstack.services.lambda_.invocation import lambda_models
@@ -30,20 +30,15 @@ from localstack.services.lambda_.invocation.assignment import AssignmentService
 from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
 from localstack.services.lambda_.invocation.lambda_models import ImageCode, Invocation, S3Code
 from localstack.services.s3 import provider as s3_provider
-from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 
-from stagemaker.adapters.cloudformation import provider_of
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_executor import StagemakerRuntimeExecutor
 from stagemaker.adapters.lambda_images import pin_image
 from stagemaker.adapters.requests import answer_as_json, check_caller, check_form, keep_region, unreadable
-from stagemaker.adapters.rollback import defer_rollback
-from stagemaker.adapters.tagging import WithoutSageMaker, change, matching
 from stagemaker.adapters.unknown import stand_in, unknown_operation
 from stagemaker.api.unsupported import not_supported
 from stagemaker.app import App
 from stagemaker.core.errors import ApiError
-from stagemaker.core.refs import Scope
 from stagemaker.functions.code import unzip_code
 from stagemaker.functions.image_rules import create_refusal
 from stagemaker.functions.invoke_rules import client_context, payload_refusal, text_body
@@ -156,72 +151,6 @@ def _parse(app: App, original: Any) -> Any:
     return parse_and_enrich
 
 
-def _scope(backend: ResourceGroupsTaggingAPIBackend) -> Scope:
-    return Scope(backend.account_id, backend.region_name)
-
-
-def _tagged(app: App, original: Any) -> Any:
-    def _get_resources_generator(
-        self: ResourceGroupsTaggingAPIBackend, tag_filters: Any = None, resource_type_filters: Any = None
-    ) -> Iterator[dict[str, Any]]:
-        yield from original(WithoutSageMaker(self), tag_filters, resource_type_filters)
-        yield from matching(app.tags.all(_scope(self)), tag_filters, resource_type_filters)
-
-    return _get_resources_generator
-
-
-def _tag_keys(app: App, original: Any) -> Any:
-    def _get_tag_keys_generator(self: ResourceGroupsTaggingAPIBackend) -> Iterator[str]:
-        found = {tag["Key"] for _, tags in app.tags.all(_scope(self)) for tag in tags}
-        yield from sorted({*found, *original(self)})
-
-    return _get_tag_keys_generator
-
-
-def _tag_values(app: App, original: Any) -> Any:
-    def _get_tag_values_generator(self: ResourceGroupsTaggingAPIBackend, tag_key: str) -> Iterator[str]:
-        ours = [tag for _, tags in app.tags.all(_scope(self)) for tag in tags]
-        yield from sorted({*(tag["Value"] for tag in ours if tag["Key"] == tag_key), *original(self, tag_key)})
-
-    return _get_tag_values_generator
-
-
-def _tag_resources(app: App, original: Any) -> Any:
-    def tag_resources(self: ResourceGroupsTaggingAPIBackend, resource_arns: Any, tags: dict[str, str]) -> Any:
-        scope = _scope(self)
-        others, failed = change(app.tags, scope, resource_arns, lambda arn: app.tags.tag(scope, arn, tags))
-        return {**failed, **original(self, others, tags)}
-
-    return tag_resources
-
-
-def _untag_resources(app: App, original: Any) -> Any:
-    def untag_resources(self: ResourceGroupsTaggingAPIBackend, resource_arn_list: Any, tag_keys: list[str]) -> Any:
-        scope = _scope(self)
-        others, failed = change(app.tags, scope, resource_arn_list, lambda arn: app.tags.untag(scope, arn, tag_keys))
-        return {**failed, **original(self, others, tag_keys)}
-
-    return untag_resources
-
-
-def _providers(_app: App, original: Any) -> Any:
-    def try_load_resource_provider(resource_type: str) -> Any:
-        return provider_of(resource_type or "") or original(resource_type)
-
-    return staticmethod(try_load_resource_provider)
-
-
-def _process(_app: App, original: Any) -> Any:
-    def process(self: ChangeSetModelExecutor) -> None:
-        try:
-            original(self)
-        except Exception:
-            defer_rollback(self)
-            raise
-
-    return process
-
-
 PATCHES: tuple[Patch, ...] = (
     Patch(
         s3_provider,
@@ -303,71 +232,40 @@ PATCHES: tuple[Patch, ...] = (
         why="A region of another partition than `aws`, and one that there is not, become us-east-1.",
         without="Who works in China or GovCloud, or misspells a region, shares the resources of us-east-1.",
     ),
-    Patch(
-        ResourceProviderExecutor,
-        "try_load_resource_provider",
-        ("resource_type",),
-        _providers,
-        why="CloudFormation finds a type's provider by entry points, and has one for AWS::ECR::Repository.",
-        without="CloudFormation says CREATE_COMPLETE for resources of SageMaker and ECR that were never made.",
-    ),
-    Patch(
-        ChangeSetModelExecutor,
-        "process",
-        ("self",),
-        _process,
-        why="A stack that fails keeps what it had made; an update that fails deletes what it was to replace.",
-        without="Endpoints of a failed stack run on, and nobody knows of them.",
-    ),
-    Patch(
-        ResourceGroupsTaggingAPIBackend,
-        "_get_resources_generator",
-        ("self", "tag_filters", "resource_type_filters"),
-        _tagged,
-        why="GetResources lists what moto keeps, and moto keeps none of what we run.",
-        without="Our resources are not listed, and a model card in moto's SageMaker ends every list with 500.",
-    ),
-    Patch(
-        ResourceGroupsTaggingAPIBackend,
-        "_get_tag_keys_generator",
-        ("self",),
-        _tag_keys,
-        why="As GetResources.",
-        without="GetTagKeys names no key of ours.",
-    ),
-    Patch(
-        ResourceGroupsTaggingAPIBackend,
-        "_get_tag_values_generator",
-        ("self", "tag_key"),
-        _tag_values,
-        why="As GetResources.",
-        without="GetTagValues names no value of ours.",
-    ),
-    Patch(
-        ResourceGroupsTaggingAPIBackend,
-        "tag_resources",
-        ("self", "resource_arns", "tags"),
-        _tag_resources,
-        why="As GetResources.",
-        without="TagResources fails with 500 for our resources.",
-    ),
-    Patch(
-        ResourceGroupsTaggingAPIBackend,
-        "untag_resources",
-        ("self", "resource_arn_list", "tag_keys"),
-        _untag_resources,
-        why="As GetResources.",
-        without="UntagResources says that it does not support our services.",
-    ),
 )
+
+# Services that are patched when they are first asked: the module that has their PATCHES.
+LATE = {
+    "cloudformation": "stagemaker.adapters.cloudformation_patches",
+    "resourcegroupstaggingapi": "stagemaker.adapters.tagging",
+}
 
 
 def apply(app: App) -> None:
     """Change the LocalStack of this process, once. ValueError when `check_version` refuses it."""
     check_version(metadata.version("localstack-core"), os.environ)
-    for patch in PATCHES:
-        setattr(patch.owner, patch.name, patch.make(app, getattr(patch.owner, patch.name)))
+    _replace(app, PATCHES)
     handlers.serve_custom_service_request_handlers.append(lambda_check(app))
+    handlers.serve_custom_service_request_handlers.append(late_patches(app))
+
+
+def _replace(app: App, patches: Iterable[Patch]) -> None:
+    for patch in patches:
+        setattr(patch.owner, patch.name, patch.make(app, getattr(patch.owner, patch.name)))
+
+
+def late_patches(app: App) -> Any:
+    """A handler that changes a service of LATE before its first request: to import all of it costs seconds."""
+    waiting, lock = dict(LATE), threading.Lock()
+
+    def load(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
+        if context.service is not None and context.service.service_name in waiting:
+            with lock:
+                if module := waiting.get(context.service.service_name):
+                    _replace(app, importlib.import_module(module).PATCHES)
+                    del waiting[context.service.service_name]
+
+    return load
 
 
 def mismatch(patch: Patch) -> str | None:

@@ -7,7 +7,11 @@ SageMaker instead, and after its other resources come all that the stage has.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
+
+from stagemaker.adapters.patches import Patch
 from stagemaker.api.tags import Tags
+from stagemaker.app import App
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 
@@ -68,3 +72,95 @@ def change(
                 "ErrorMessage": error.message,
             }
     return others, failed
+
+
+def _scope(backend: ResourceGroupsTaggingAPIBackend) -> Scope:
+    return Scope(backend.account_id, backend.region_name)
+
+
+def _tagged(app: App, original: Any) -> Any:
+    def _get_resources_generator(
+        self: ResourceGroupsTaggingAPIBackend, tag_filters: Any = None, resource_type_filters: Any = None
+    ) -> Iterator[dict[str, Any]]:
+        yield from original(WithoutSageMaker(self), tag_filters, resource_type_filters)
+        yield from matching(app.tags.all(_scope(self)), tag_filters, resource_type_filters)
+
+    return _get_resources_generator
+
+
+def _tag_keys(app: App, original: Any) -> Any:
+    def _get_tag_keys_generator(self: ResourceGroupsTaggingAPIBackend) -> Iterator[str]:
+        found = {tag["Key"] for _, tags in app.tags.all(_scope(self)) for tag in tags}
+        yield from sorted({*found, *original(self)})
+
+    return _get_tag_keys_generator
+
+
+def _tag_values(app: App, original: Any) -> Any:
+    def _get_tag_values_generator(self: ResourceGroupsTaggingAPIBackend, tag_key: str) -> Iterator[str]:
+        ours = [tag for _, tags in app.tags.all(_scope(self)) for tag in tags]
+        yield from sorted({*(tag["Value"] for tag in ours if tag["Key"] == tag_key), *original(self, tag_key)})
+
+    return _get_tag_values_generator
+
+
+def _tag_resources(app: App, original: Any) -> Any:
+    def tag_resources(self: ResourceGroupsTaggingAPIBackend, resource_arns: Any, tags: dict[str, str]) -> Any:
+        scope = _scope(self)
+        others, failed = change(app.tags, scope, resource_arns, lambda arn: app.tags.tag(scope, arn, tags))
+        return {**failed, **original(self, others, tags)}
+
+    return tag_resources
+
+
+def _untag_resources(app: App, original: Any) -> Any:
+    def untag_resources(self: ResourceGroupsTaggingAPIBackend, resource_arn_list: Any, tag_keys: list[str]) -> Any:
+        scope = _scope(self)
+        others, failed = change(app.tags, scope, resource_arn_list, lambda arn: app.tags.untag(scope, arn, tag_keys))
+        return {**failed, **original(self, others, tag_keys)}
+
+    return untag_resources
+
+
+PATCHES = (
+    Patch(
+        ResourceGroupsTaggingAPIBackend,
+        "_get_resources_generator",
+        ("self", "tag_filters", "resource_type_filters"),
+        _tagged,
+        why="GetResources lists what moto keeps, and moto keeps none of what we run.",
+        without="Our resources are not listed, and a model card in moto's SageMaker ends every list with 500.",
+    ),
+    Patch(
+        ResourceGroupsTaggingAPIBackend,
+        "_get_tag_keys_generator",
+        ("self",),
+        _tag_keys,
+        why="As GetResources.",
+        without="GetTagKeys names no key of ours.",
+    ),
+    Patch(
+        ResourceGroupsTaggingAPIBackend,
+        "_get_tag_values_generator",
+        ("self", "tag_key"),
+        _tag_values,
+        why="As GetResources.",
+        without="GetTagValues names no value of ours.",
+    ),
+    Patch(
+        ResourceGroupsTaggingAPIBackend,
+        "tag_resources",
+        ("self", "resource_arns", "tags"),
+        _tag_resources,
+        why="As GetResources.",
+        without="TagResources fails with 500 for our resources.",
+    ),
+    Patch(
+        ResourceGroupsTaggingAPIBackend,
+        "untag_resources",
+        ("self", "resource_arn_list", "tag_keys"),
+        _untag_resources,
+        why="As GetResources.",
+        without="UntagResources says that it does not support our services.",
+    ),
+)
