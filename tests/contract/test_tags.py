@@ -15,9 +15,21 @@ ADDED = [{"Key": "cost", "Value": "1"}]
 VPC = {"VpcId": "vpc-1", "SubnetIds": ["subnet-1"], "AuthMode": "IAM"}
 
 
+ACCOUNT = "222222222222"  # of this module alone: moto cannot delete all that it makes
+
+
 @pytest.fixture(scope="module")
 def sagemaker(gateway: Gateway) -> Any:
-    return gateway.client("sagemaker")
+    return gateway.client("sagemaker", ACCOUNT)
+
+
+@pytest.fixture(scope="module")
+def role(gateway: Gateway) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam = gateway.client("iam", ACCOUNT)
+    arn: str = iam.create_role(RoleName="tagged", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    return arn
 
 
 def make_model(sagemaker: Any, role: str) -> str:
@@ -103,8 +115,10 @@ def test_what_is_not_there_has_no_tags(sagemaker: Any, arns: dict[str, str]) -> 
 
 
 def test_get_resources_lists_all_of_them_and_what_others_have(gateway: Gateway, arns: dict[str, str]) -> None:
-    tagging = gateway.client("resourcegroupstaggingapi")
-    ecr = gateway.client("ecr").create_repository(repositoryName="tagged", tags=GIVEN)["repository"]["repositoryArn"]
+    tagging = gateway.client("resourcegroupstaggingapi", ACCOUNT)
+    ecr = gateway.client("ecr", ACCOUNT).create_repository(repositoryName="tagged", tags=GIVEN)["repository"][
+        "repositoryArn"
+    ]
     expected = {*arns.values(), ecr}
     pages = tagging.get_paginator("get_resources").paginate(TagFilters=[{"Key": "team", "Values": ["dogs"]}],
                                                             ResourcesPerPage=4)  # fmt: skip
@@ -119,7 +133,7 @@ def test_get_resources_lists_all_of_them_and_what_others_have(gateway: Gateway, 
 
 
 def test_tag_resources_changes_ours(gateway: Gateway, sagemaker: Any, arns: dict[str, str]) -> None:
-    tagging = gateway.client("resourcegroupstaggingapi")
+    tagging = gateway.client("resourcegroupstaggingapi", ACCOUNT)
     model, group = arns["CreateModel"], arns["CreateModelPackageGroup"]
     answer = tagging.tag_resources(ResourceARNList=[model, group], Tags={"cost": "1"})
     assert answer["FailedResourcesMap"] == {}
@@ -130,7 +144,7 @@ def test_tag_resources_changes_ours(gateway: Gateway, sagemaker: Any, arns: dict
 
 
 def test_what_cannot_be_tagged_is_a_failed_resource(gateway: Gateway, arns: dict[str, str]) -> None:
-    tagging = gateway.client("resourcegroupstaggingapi")
+    tagging = gateway.client("resourcegroupstaggingapi", ACCOUNT)
     many = {f"key-{number}": json.dumps(number) for number in range(50)}
     failed = tagging.tag_resources(ResourceARNList=[arns["CreateModel"]], Tags=many)["FailedResourcesMap"]
     assert failed[arns["CreateModel"]]["StatusCode"] == 400
