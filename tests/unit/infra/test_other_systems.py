@@ -53,7 +53,8 @@ def asker():
         frame = frame.f_back
     return frame.f_code.co_filename if frame else ""
 def audit(event, arguments):
-    if "/proc" in str(arguments[:1]) or event == "ctypes.dlsym" and "prctl" in str(arguments):
+    path = str(arguments[0]) if arguments and event not in ("compile", "exec", "import") else ""
+    if path.startswith("/proc/") or event == "ctypes.dlsym" and "prctl" in str(arguments):
         if "site-packages" not in asker():
             raise RuntimeError(f"{event} {arguments}")
 sys.addaudithook(audit)
