@@ -467,19 +467,5 @@ def test_close_waits_once_for_all_jobs(environment: Environment, monkeypatch: py
     environment.runtime.close()
 
 
-def test_a_machine_without_a_thread_to_spare_creates_no_job(
-    environment: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def start(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", start)
-        with pytest.raises(RuntimeError):
-            environment.create()
-    environment.create()
-    assert environment.ended()["TrainingJobStatus"] == "Completed"
-
-
 def test_the_role_of_the_tests_is_the_one_that_exists() -> None:
     assert request()["RoleArn"] == ROLE
