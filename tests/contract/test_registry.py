@@ -287,7 +287,8 @@ def test_a_job_takes_an_image_only_when_it_was_pushed(stack: RegistryStack, ecr:
         request = {"ModelName": "not-pushed", "PrimaryContainer": {"Image": image}, **role}
         assert refused(sagemaker.create_model, **request) == (
             "ValidationException",
-            f"Requested image {image} not found. Stagemaker: push it to its repository first.",
+            f"Requested image {image} not found. Stagemaker: push the image to {uri} (docker push to a name of "
+            "amazonaws.com goes to AWS) first.",
         )
 
 

@@ -38,15 +38,16 @@ class RegistryLookup:
             raise ImageRefused(f"Invalid image name {image}: '{name}' is not the name of a repository.")
         image_id = {**({"imageTag": tag} if tag else {}), **({"imageDigest": digest} if digest else {})}
         scope = named or self._scope_of(name)
+        push = f"push the image to {self._host}/{name} (docker push to a name of amazonaws.com goes to AWS)"
         record = self._catalog.store.get(repository_ref(scope, name))
         if record is None:
             sentence = f"Cannot find repository: {name} in registry ID: {scope.account} ({scope.region})."
             wanted = "Please check if your ECR repository exists."
-            raise ImageRefused(hinted(f"{sentence} {wanted}", "create it with CreateRepository, and push the image."))
+            raise ImageRefused(hinted(f"{sentence} {wanted}", f"create it with CreateRepository, and {push}."))
         found = find_image(record, image_id or {"imageTag": "latest"})
         if isinstance(found, Failure):
             why = "" if found.code == "ImageNotFound" else f" ({found.reason})"
-            raise ImageRefused(hinted(f"Requested image {image} not found{why}.", "push it to its repository first."))
+            raise ImageRefused(hinted(f"Requested image {image} not found{why}.", f"{push} first."))
         password, _ = self._tokens.issue(scope)
         return Pull(f"{self._host}/{name}@{found.digest}", USER, password)
 

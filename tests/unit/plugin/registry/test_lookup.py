@@ -55,7 +55,8 @@ def test_the_default_account_has_the_registry_s_names_before_it_has_a_repository
         environment.ecr.registry.find(name)
     assert caught.value.message == (
         "Cannot find repository: dogs in registry ID: 000000000000 (us-east-1). Please check if your ECR repository "
-        "exists. Stagemaker: create it with CreateRepository, and push the image."
+        "exists. Stagemaker: create it with CreateRepository, and push the image to localhost:0/dogs (docker push "
+        "to a name of amazonaws.com goes to AWS)."
     )
 
 
