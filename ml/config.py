@@ -117,6 +117,8 @@ def _within(value: Any, limits: Mapping[str, Any]) -> bool:
 def _convert(text: str, kind: Any) -> Any:
     if kind is bool:
         return {"true": True, "false": False}.get(text.lower())
+    if kind in (int, float) and ("_" in text or not text.isascii()):  # Python reads 1_000 and other digits than 0 to 9
+        raise ValueError(text)
     if kind is float and not math.isfinite(float(text)):
         raise ValueError(text)
     return kind(text)
