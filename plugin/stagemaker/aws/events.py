@@ -5,13 +5,17 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import batched, groupby
 from typing import Any
 
 from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
+GATHER_S = 0.5  # (ours) what comes within it leaves together: a call costs LocalStack milliseconds
+MAX_ENTRIES = 10  # of PutEvents
 
 
 class EventBus:
@@ -44,12 +48,23 @@ class EventBus:
         self._waiting.put(None)
 
     def _run(self) -> None:
-        while (item := self._waiting.get()) is not None and not self._closed.is_set():
-            scope, entry = item
-            try:
-                answer = self._clients("events", scope).put_events(Entries=[entry])
-                if answer["FailedEntryCount"]:
-                    LOG.warning("EventBridge did not take %s: %s", entry["DetailType"], answer["Entries"])
-            except Exception:
-                if not self._closed.is_set():
-                    LOG.exception("EventBridge did not take %s; it is dropped", entry["DetailType"])
+        while (first := self._waiting.get()) is not None:
+            if self._closed.wait(GATHER_S):
+                return
+            gathered = [first]
+            with suppress(queue.Empty):
+                while (more := self._waiting.get_nowait()) is not None:
+                    gathered.append(more)
+            for scope, items in groupby(gathered, key=lambda item: item[0]):
+                for entries in batched((entry for _, entry in items), MAX_ENTRIES):
+                    self._send(scope, list(entries))
+
+    def _send(self, scope: Scope, entries: list[dict[str, Any]]) -> None:
+        kinds = ", ".join(sorted({entry["DetailType"] for entry in entries}))
+        try:
+            answer = self._clients("events", scope).put_events(Entries=entries)
+            if answer["FailedEntryCount"]:
+                LOG.warning("EventBridge did not take some of %s: %s", kinds, answer["Entries"])
+        except Exception:
+            if not self._closed.is_set():
+                LOG.exception("EventBridge did not take %s; they are dropped", kinds)
