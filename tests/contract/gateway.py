@@ -127,6 +127,14 @@ def until(read: Callable[[], Any], condition: Callable[[Any], bool]) -> Any:
     return value
 
 
+def endpoint_gone(sagemaker: Any, name: str) -> None:
+    """Wait until the endpoint is deleted. Others of the shared gateway stay as they are."""
+    until(
+        lambda: sagemaker.list_endpoints(NameContains=name)["Endpoints"],
+        lambda endpoints: name not in [endpoint["EndpointName"] for endpoint in endpoints],
+    )
+
+
 def make_role(gateway: Gateway, name: str, service: str = "sagemaker.amazonaws.com", *, client: Any = None) -> str:
     """A role that trusts the service; its ARN. `client` is of IAM, else the gateway's own."""
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.gateway import SERVER, Gateway, ended, training_request, until
+from tests.contract.gateway import SERVER, Gateway, ended, endpoint_gone, training_request, until
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_model_a_configuration_and_an_endpoint_tell_of_their_states(gateway: G
         lambda status: status == "InService",
     )
     sagemaker.delete_endpoint(EndpointName="rule")
-    until(sagemaker.list_endpoints, lambda answer: not answer["Endpoints"])
+    endpoint_gone(sagemaker, "rule")
     sagemaker.delete_endpoint_config(EndpointConfigName="rule")
     sagemaker.delete_model(ModelName="rule")
     found = until(lambda: events(model), lambda seen: len(seen) == 2)
@@ -76,4 +76,5 @@ def test_a_model_a_configuration_and_an_endpoint_tell_of_their_states(gateway: G
     assert states["IN_SERVICE"]["ProductionVariants"] == [
         {"VariantName": "all", "DesiredWeight": 1.0, "DesiredInstanceCount": 1}
     ]
-    assert [event["detail"]["EndpointConfigName"] for event in events(config["EndpointConfigArn"])] == ["rule"] * 2
+    of_config = until(lambda: events(config["EndpointConfigArn"]), lambda seen: len(seen) >= 2)
+    assert [event["detail"]["EndpointConfigName"] for event in of_config] == ["rule"] * 2

@@ -10,7 +10,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from stagemaker.api.validation import violations
-from tests.contract.gateway import SERVER, Gateway, ended, training_request, until
+from tests.contract.gateway import SERVER, Gateway, ended, endpoint_gone, training_request, until
 from tests.contract.own_operations import own_operations
 
 SERVICES = ("sagemaker", "sagemaker-runtime")  # ECR's answers: test_registry.py
@@ -113,7 +113,7 @@ def _tag_list_and_delete(sagemaker: Any) -> None:
     sagemaker.list_endpoint_configs()
     sagemaker.list_endpoints()
     sagemaker.delete_endpoint(EndpointName="walk")
-    until(sagemaker.list_endpoints, lambda answer: not answer["Endpoints"])
+    endpoint_gone(sagemaker, "walk")
     for name in ("walk", "walk-2"):
         sagemaker.delete_endpoint_config(EndpointConfigName=name)
     sagemaker.delete_model(ModelName="walk")
