@@ -60,7 +60,7 @@ class Jobs[Plan]:
             request,
             self._kind.kind,
             items=f"{self._kind.kind.noun}Summaries",
-            members=("LastModifiedTime", table.status_member, table.end_member),
+            members=("LastModifiedTime", table.status_member, table.end_member, *self._kind.summary_members),
             status=table.status_member,
             status_last=self._kind.filters_status_last,
             order=self._kind.list_order,

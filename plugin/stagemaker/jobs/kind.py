@@ -47,6 +47,10 @@ class JobKind[Plan](Protocol):
         """The default SortOrder of its List operation, as AWS documents it."""
 
     @property
+    def summary_members(self) -> tuple[str, ...]:
+        """What of a record its List operation shows besides name, ARN, times and status, where the record has it."""
+
+    @property
     def filters_status_last(self) -> bool:
         """Whether its List operation makes pages before it looks at StatusEquals, as AWS documents of training jobs."""
 

@@ -37,6 +37,7 @@ class Training:
     statuses: StatusTable = STATUSES
     log_group = LOG_GROUP
     list_order = "Ascending"
+    summary_members = ()
     filters_status_last = True
 
     def plan(self, ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:

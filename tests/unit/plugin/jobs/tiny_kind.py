@@ -37,6 +37,7 @@ class Tiny:
     kind = TINY_JOB
     log_group = "/aws/sagemaker/TinyJobs"
     list_order = "Ascending"
+    summary_members = ()
     filters_status_last = False
     statuses = StatusTable(
         noun=TINY_JOB.noun,
