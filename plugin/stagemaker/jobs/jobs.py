@@ -160,7 +160,7 @@ class Jobs[Plan]:
     def _get(self, ref: Ref) -> Record:
         record = self._store.get(ref)
         if record is None:
-            raise validation_error("Requested resource not found.")
+            raise validation_error(self._kind.missing.format(name=ref.name))
         return record
 
     def _refuse_taken(self, ref: Ref) -> None:

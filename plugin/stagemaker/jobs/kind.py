@@ -47,6 +47,10 @@ class JobKind[Plan](Protocol):
         """The default SortOrder of its List operation, as AWS documents it."""
 
     @property
+    def missing(self) -> str:
+        """AWS's sentence about a job that is not there; `{name}` stands for its name."""
+
+    @property
     def summary_members(self) -> tuple[str, ...]:
         """What of a record its List operation shows besides name, ARN, times and status, where the record has it."""
 

@@ -37,6 +37,7 @@ class Training:
     statuses: StatusTable = STATUSES
     log_group = LOG_GROUP
     list_order = "Ascending"
+    missing = "Requested resource not found."
     summary_members = ()
     filters_status_last = True
 

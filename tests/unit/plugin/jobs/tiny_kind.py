@@ -37,6 +37,7 @@ class Tiny:
     kind = TINY_JOB
     log_group = "/aws/sagemaker/TinyJobs"
     list_order = "Ascending"
+    missing = "Requested resource not found."
     summary_members = ()
     filters_status_last = False
     statuses = StatusTable(
