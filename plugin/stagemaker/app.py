@@ -28,12 +28,13 @@ from stagemaker.hosting.models import Models
 from stagemaker.jobs.job import JobContext
 from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.kind import JobKind
+from stagemaker.processing.processing import Processing
 from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.settings import Settings
 from stagemaker.training.training import Training
 
-JOB_KINDS: tuple[JobKind[Any], ...] = (Training(),)
+JOB_KINDS: tuple[JobKind[Any], ...] = (Training(), Processing())
 
 
 class App:

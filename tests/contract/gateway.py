@@ -25,6 +25,11 @@ SERVER = "stagemaker/serve:test"
 TRAIN = """
 import json, os, pathlib, signal, sys, time
 base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+if (base / "config/processingjobconfig.json").exists():
+    (base / "output/message").write_text("processed")
+    (base / "processing/output/report.txt").write_text(" ".join(os.listdir(base / "processing/input")))
+    time.sleep(60 if "wait" in os.environ else 0)
+    sys.exit(0)
 wishes = json.loads((base / "input/config/hyperparameters.json").read_text())
 stopped = []
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
@@ -142,6 +147,23 @@ def make_role(gateway: Gateway, name: str, service: str = "sagemaker.amazonaws.c
     iam = client or gateway.client("iam")
     arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     return arn
+
+
+def processing_request(name: str, role: str, **more: Any) -> dict[str, Any]:
+    """A CreateProcessingJob request for the small images' program: it writes report.txt to s3://data/out/<name>/."""
+    places = {kind: f"/opt/ml/processing/{kind}" for kind in ("input", "output")}
+    source = {"S3Uri": "s3://data/train", "LocalPath": places["input"], "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    target = {"S3Uri": f"s3://data/out/{name}", "LocalPath": places["output"], "S3UploadMode": "EndOfJob"}
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    return {
+        "ProcessingJobName": name,
+        "RoleArn": role,
+        "AppSpecification": {"ImageUri": TRAINER, "ContainerArguments": ["train"]},
+        "ProcessingInputs": [{"InputName": "data", "S3Input": source}],
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": target}]},
+        "ProcessingResources": {"ClusterConfig": cluster},
+        **more,
+    }
 
 
 def make_bucket(gateway: Gateway, name: str, objects: dict[str, bytes]) -> None:

@@ -10,7 +10,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from stagemaker.api.validation import violations
-from tests.contract.gateway import SERVER, Gateway, ended, endpoint_gone, training_request, until
+from tests.contract.gateway import SERVER, Gateway, ended, endpoint_gone, processing_request, training_request, until
 from tests.contract.own_operations import own_operations
 
 SERVICES = ("sagemaker", "sagemaker-runtime")  # ECR's answers: test_registry.py
@@ -32,6 +32,7 @@ def answers(gateway: Gateway, role: str) -> Answers:
     for client, name in zip(clients, SERVICES, strict=True):
         client.meta.events.register(f"after-call.{name}", record)
     model = _train(clients[0], role)
+    _process(clients[0], role)
     _host(clients[0], clients[1], role, model)
     _tag_list_and_delete(clients[0])
     return seen
@@ -62,6 +63,29 @@ def _train(sagemaker: Any, role: str) -> str:
     assert states == ["Completed", "Failed", "Stopped"]
     uri: str = sagemaker.describe_training_job(TrainingJobName="walk")["ModelArtifacts"]["S3ModelArtifacts"]
     return uri
+
+
+def _process(sagemaker: Any, role: str) -> None:
+    """A job that completes, and one that is stopped."""
+    sagemaker.create_processing_job(**processing_request("walk", role, Tags=[{"Key": "project", "Value": "walk"}]))
+    network = {"EnableNetworkIsolation": False}
+    stopped = processing_request("walk-stops", role, Environment={"wait": "1"}, NetworkConfig=network)
+    sagemaker.create_processing_job(**stopped)
+    until(
+        lambda: sagemaker.describe_processing_job(ProcessingJobName="walk-stops"),
+        lambda job: "ProcessingStartTime" in job,
+    )
+    sagemaker.stop_processing_job(ProcessingJobName="walk-stops")
+    for name, status in (("walk", "Completed"), ("walk-stops", "Stopped")):
+        job = until(
+            lambda name=name: sagemaker.describe_processing_job(ProcessingJobName=name),  # type: ignore[misc]
+            lambda job: job["ProcessingJobStatus"] not in ("InProgress", "Stopping"),
+        )
+        assert job["ProcessingJobStatus"] == status, job
+    assert sagemaker.describe_processing_job(ProcessingJobName="walk")["ExitMessage"] == "processed"
+    assert len(sagemaker.list_processing_jobs(NameContains="walk")["ProcessingJobSummaries"]) == 2
+    for name in ("walk", "walk-stops"):
+        sagemaker.delete_processing_job(ProcessingJobName=name)
 
 
 def _host(sagemaker: Any, runtime: Any, role: str, model: str) -> None:
@@ -152,9 +176,9 @@ def test_no_service_goes_without_such_a_test() -> None:
 
 def test_the_operations_of_the_issue_are_ours() -> None:
     verbs = ("Create", "Describe", "Delete")
-    kinds = ("TrainingJob", "Model", "EndpointConfig", "Endpoint")
+    kinds = ("TrainingJob", "ProcessingJob", "Model", "EndpointConfig", "Endpoint")
     assert {f"{verb}{kind}" for verb in verbs for kind in kinds} <= set(OWN)
-    assert {*(f"List{kind}s" for kind in kinds), "StopTrainingJob", "InvokeEndpoint"} <= set(OWN)
+    assert {*(f"List{kind}s" for kind in kinds), "StopTrainingJob", "StopProcessingJob", "InvokeEndpoint"} <= set(OWN)
 
 
 def _empty(shape: Shape, value: Any, path: str = "") -> Iterator[str]:

@@ -83,10 +83,11 @@ DIRECTIONS = {
     "api": ("core",),
     "jobs": ("core", "api", "runtime"),
     "training": ("core", "api", "runtime", "jobs"),
+    "processing": ("core", "api", "runtime", "jobs"),
     "hosting": ("core", "api", "runtime"),
     "functions": ("core", "api", "runtime", "settings"),
     "registry": ("core", "api", "runtime", "settings"),
-    "app": ("core", "api", "aws", "runtime", "jobs", "training", "hosting", "registry", "settings"),
+    "app": ("core", "api", "aws", "runtime", "jobs", "training", "processing", "hosting", "registry", "settings"),
     "adapters": ("core", "access", "api", "aws", "runtime", "functions", "registry", "app", "settings"),
 }
 
@@ -123,7 +124,8 @@ PURE = [
     "api/validation.py", "aws/log_stream.py", "core/errors.py", "core/kinds.py", "core/numbers.py", "core/patterns.py",
     "core/refs.py", "core/strict_json.py", "core/text.py", "functions/image_rules.py", "functions/invoke_rules.py",
     "hosting/health.py", "hosting/layout.py", "hosting/rollout.py", "hosting/targets.py",
-    "jobs/kind.py", "jobs/statuses.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
+    "jobs/failures.py", "jobs/kind.py", "jobs/statuses.py", "processing/plan.py", "processing/statuses.py",
+    "processing/unsupported.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
     "training/config_files.py", "training/metrics.py", "training/plan.py", "training/statuses.py",
     "training/unsupported.py", "runtime/variables.py",
 ]  # fmt: skip

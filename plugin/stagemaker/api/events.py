@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagemaker.api.operation import OWN
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRAINING_JOB
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, PROCESSING_JOB, TRAINING_JOB
 from stagemaker.core.refs import Kind, Scope
 from stagemaker.core.store import Change, Record
 
 SOURCE = "aws.sagemaker"
-_STATUSES = ("TrainingJobStatus", "SecondaryStatus", "EndpointStatus")  # a kind without one has no state but to exist
+_STATUSES = (
+    "TrainingJobStatus",
+    "SecondaryStatus",
+    "ProcessingJobStatus",
+    "EndpointStatus",
+)  # a kind without one has no state but to exist
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,16 @@ _FORMS: Mapping[Kind, _Form] = {
             "LastModifiedTime", "SecondaryStatusTransitions", "ModelArtifacts", "Environment", "CheckpointConfig",
         ),
         lambda time_s: str(_milliseconds(time_s)),
+    ),
+    PROCESSING_JOB: _Form(
+        "SageMaker Processing Job State Change",
+        (
+            "ProcessingInputs", "ProcessingOutputConfig", "ProcessingJobName", "ProcessingResources",
+            "StoppingCondition", "AppSpecification", "Environment", "NetworkConfig", "RoleArn", "ProcessingJobArn",
+            "ProcessingJobStatus", "ExitMessage", "FailureReason", "ProcessingStartTime", "ProcessingEndTime",
+            "LastModifiedTime", "CreationTime",
+        ),
+        _milliseconds,
     ),
     ENDPOINT: _Form(
         "SageMaker Endpoint State Change",

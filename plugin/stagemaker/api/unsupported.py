@@ -1,6 +1,6 @@
 """Members of a request that AWS takes and we do not yet: each is refused by its name, never quietly dropped."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stagemaker.core.errors import ApiError
@@ -16,3 +16,14 @@ def refuse(request: Mapping[str, Any], members: Mapping[str, str]) -> None:
     for member, what in members.items():
         if request.get(member):
             raise not_supported(f"{what} ({member})")
+
+
+def refused_members(request: Mapping[str, Any], rules: Mapping[str, tuple[Any, ...]]) -> Iterator[str]:
+    """The members that the request sets to another value than those accepted, as a sentence names them. `rules`: the
+    path of a member -> its accepted values."""
+    for path, accepted in rules.items():
+        value: Any = request
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if value is not None and value not in accepted:
+            yield f"{path}={value}" if isinstance(value, str | int) else path

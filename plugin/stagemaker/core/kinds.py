@@ -3,9 +3,10 @@
 from stagemaker.core.refs import Kind
 
 TRAINING_JOB = Kind("training-job", "TrainingJob")
+PROCESSING_JOB = Kind("processing-job", "ProcessingJob")
 MODEL = Kind("model", "Model")
 ENDPOINT_CONFIG = Kind("endpoint-config", "EndpointConfig")
 ENDPOINT = Kind("endpoint", "Endpoint")
 REPOSITORY = Kind("repository", "repository", service="ecr", lowers=False)
 
-KINDS: tuple[Kind, ...] = (TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, REPOSITORY)
+KINDS: tuple[Kind, ...] = (TRAINING_JOB, PROCESSING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, REPOSITORY)

@@ -61,7 +61,7 @@ class FakeAws:
         self.go_on.wait(30)
         names = [name for name in self.objects if name.startswith(uri)]
         for name in names:
-            path = folder / name.removeprefix(uri).strip("/")
+            path = folder / (name.removeprefix(uri).strip("/") or name.rpartition("/")[2])
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self.objects[name])
         return len(names)

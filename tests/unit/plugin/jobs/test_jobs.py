@@ -15,6 +15,7 @@ from stagemaker.jobs.job import Handle
 from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.kind import JobKind
 from stagemaker.jobs.statuses import ENDED
+from stagemaker.processing.processing import Processing
 from stagemaker.runtime.contract import Exit
 from stagemaker.runtime.fake import FakeProgram
 from stagemaker.training.training import Training
@@ -22,6 +23,7 @@ from tests.unit.plugin.fakes import ROLE, SCOPE
 from tests.unit.plugin.jobs.jobs_environment import JobsEnvironment
 from tests.unit.plugin.jobs.tiny_kind import TINY_JOB, Tiny
 from tests.unit.plugin.polling import until
+from tests.unit.plugin.processing.processing_requests import request as processing_request
 from tests.unit.plugin.training.training_requests import request as training_request
 
 OBJECTS = {"s3://bucket/train/cat/1.jpg": b"cat"}
@@ -37,6 +39,11 @@ class Case:
     result: str
     output: str
 
+    @property
+    def measures(self) -> bool:
+        """Whether its jobs have metrics."""
+        return not isinstance(self.kind, Processing)
+
 
 def training(name: str) -> dict[str, Any]:
     metric = {"Name": "lines", "Regex": r"length (\d+)"}
@@ -48,9 +55,14 @@ def tiny(name: str) -> dict[str, Any]:
     return {"TinyJobName": name, "Image": "stagemaker/program:1", "RoleArn": ROLE, "OutputUri": "s3://bucket/result"}
 
 
+def processing(name: str) -> dict[str, Any]:
+    return {**processing_request(), "ProcessingJobName": name}
+
+
 CASES = [
     Case(Training(), training, "model/result", "s3://bucket/out/job/output/model.tar.gz"),
     Case(Tiny(), tiny, "result", "s3://bucket/result"),
+    Case(Processing(), processing, "processing/output/result", "s3://bucket/out/result"),
 ]
 
 
@@ -154,6 +166,8 @@ def test_a_metric_has_its_history_and_goes_to_cloudwatch(environment: Environmen
         program.say("length 42")
         return environment.succeed(program)
 
+    if not environment.case.measures:
+        pytest.skip("jobs of this kind have no metrics")
     environment.runs(measures)
     handle = environment.submit()
     environment.ended()
@@ -247,7 +261,7 @@ def test_only_an_ended_job_can_be_deleted(environment: Environment) -> None:
 def test_a_job_that_is_not_there(environment: Environment, operation: str) -> None:
     error = environment.refusal(lambda: getattr(environment.jobs, operation)(SCOPE, environment.named("none")))
     assert error.code == "ValidationException"
-    assert error.message == "Requested resource not found."
+    assert error.message == environment.case.kind.missing.format(name="none")
 
 
 def test_a_name_is_used_once_in_a_scope_whatever_its_case(environment: Environment) -> None:

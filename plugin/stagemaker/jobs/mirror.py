@@ -1,0 +1,84 @@
+"""Folders of a job's hosts whose files go to S3: again and again while they are written, or once at the end."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from stagemaker.core.disk import explain
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Scope
+from stagemaker.core.text import printable
+from stagemaker.jobs.artifacts import Changes, inside
+from stagemaker.jobs.checks import JobAccount
+
+PERIOD_S = 10.0  # ours: AWS says "continuously"
+KEY_BYTES = 1024  # S3's limit of a key
+
+
+class Mirror:
+    """Sends files of one folder of each host under the prefix `uri`: what is new or changed since the mirror was made.
+
+    For one thread. `link` is a path of ours, on the folders' disk, that is used while a file is sent; `say` writes a
+    sentence into the log of a host; `what` is the word for a file in it. Links inside a folder are followed, or left
+    out without `links`; those that lead out of it never are followed."""
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        uri: str,
+        *,
+        scope: Scope,
+        account: JobAccount,
+        say: Callable[[str, str], None],
+        link: Path,
+        what: str,
+        links: bool = True,
+    ) -> None:
+        self._uri, self._scope, self._account, self._say = uri.rstrip("/"), scope, account, say
+        self._link, self._what, self._links = link, what, links
+        self._changes = {host: Changes(folder) for host, folder in folders.items()}
+
+    def send(self, *, last: bool = False) -> list[str]:
+        """Of the same path on several hosts the first host's stays. What fails is a line in its host's log, and is
+        tried again with the next call, unless this is the `last`. Answers what went wrong, a sentence each."""
+        failed = []
+        for host, changes in reversed(self._changes.items()):
+            for name in changes.take():
+                if not self._links and (changes.folder / name).is_symlink():
+                    continue
+                if problem := self._send(changes, name):
+                    outcome = "is not saved" if last else "is not saved yet, and is tried again"
+                    self._say(host, f"the {self._what} '{printable(name)}' {outcome}: {problem}")
+                    failed.append(problem)
+        return failed
+
+    def _send(self, changes: Changes, name: str) -> str:
+        """What went wrong, or nothing. By a link of our own: the program may rename or delete the file meanwhile."""
+        uri = f"{self._uri}/{name}"
+        if problem := key_problem(uri):
+            return problem
+        try:
+            found = inside(changes.folder, name)
+            if found is None:
+                return ""
+            try:
+                os.link(found, self._link)
+            except FileNotFoundError:
+                return ""
+            try:
+                self._account.upload_file(self._scope, self._link, uri)
+            finally:
+                self._link.unlink()
+        except (ApiError, OSError) as error:
+            changes.put_back(name)
+            return error.message if isinstance(error, ApiError) else explain(error)
+        return ""
+
+
+def key_problem(uri: str) -> str:
+    """Why S3 takes no key of this name, or nothing."""
+    try:
+        size = len(uri.partition("://")[2].partition("/")[2].encode())
+    except UnicodeEncodeError:
+        return "its name is not UTF-8, which S3 asks for"
+    return f"its key would have {size:,} bytes, and S3 takes {KEY_BYTES:,}" if size > KEY_BYTES else ""

@@ -1,0 +1,1 @@
+"""Processing jobs: what is decided before one runs, and its run."""
