@@ -6,6 +6,7 @@ import pytest
 
 from stagemaker.aws.account import Account
 from stagemaker.aws.clients import Clients
+from stagemaker.aws.s3 import CHUNK_BYTES
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from tests.contract.gateway import Gateway, make_bucket
@@ -51,6 +52,32 @@ def test_a_cancelled_download_leaves_the_rest(account: Account, tmp_path: Path) 
 def test_one_object(account: Account, tmp_path: Path) -> None:
     assert account.download_prefix(SCOPE, "s3://files/train/cat/1.txt", tmp_path) == 1
     assert files(tmp_path) == {"1.txt": b"1"}
+
+
+def test_keys_in_their_order(account: Account, tmp_path: Path) -> None:
+    keys = ["train/dog/2 +é%.txt", "train/cat/1.txt", "train/cat/1.txt"]
+    assert account.download_keys(SCOPE, "s3://files/train/", keys, tmp_path) == [
+        "dog/2 +é%.txt",
+        "cat/1.txt",
+        "cat/1.txt",
+    ]
+    assert files(tmp_path) == {"cat/1.txt": b"1", "dog/2 +é%.txt": b"2"}
+
+
+def test_the_first_error_ends_a_download(account: Account, tmp_path: Path) -> None:
+    keys = ["train/none", *(f"train/none-{number}" for number in range(10_000))]
+    with pytest.raises(ApiError) as caught:
+        account.download_keys(SCOPE, "s3://files/train/", keys, tmp_path)
+    assert caught.value.message.endswith("could not be downloaded: The specified key does not exist.")
+    assert caught.value.message.startswith("S3 key: s3://files/train/none")
+    assert files(tmp_path) == {}
+
+
+def test_an_object_is_read_in_pieces(account: Account) -> None:
+    size, chunks = account.open_object(SCOPE, "s3://files/train/dog/2 +é%.txt")
+    assert (size, list(chunks)) == (1, [b"2"])
+    with pytest.raises(ApiError, match="S3 key: s3://files/none could not be read: The specified key does not exist"):
+        account.open_object(SCOPE, "s3://files/none")
 
 
 def test_nothing_there(account: Account, tmp_path: Path) -> None:
@@ -103,6 +130,13 @@ def test_a_large_file_there_and_back(account: Account, tmp_path: Path) -> None:
     assert account.list_prefix(SCOPE, "s3://files/large") == [("large", MULTIPART_BYTES)]
     account.download_file(SCOPE, "s3://files/large", tmp_path / "back")
     assert (tmp_path / "back").stat().st_size == MULTIPART_BYTES
+    size, chunks = account.open_object(SCOPE, "s3://files/large")
+    pieces = [len(chunk) for chunk in chunks]
+    assert size == sum(pieces) == MULTIPART_BYTES
+    assert max(pieces) == CHUNK_BYTES
+    _, chunks = account.open_object(SCOPE, "s3://files/large")
+    assert len(next(chunks)) == CHUNK_BYTES
+    chunks.close()
     with (tmp_path / "back").open("rb") as file:
         assert file.read(5) == b"start"
 

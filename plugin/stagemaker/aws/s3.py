@@ -1,9 +1,9 @@
 """S3 as a job or an endpoint needs it, through the gateway."""
 
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,6 +12,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stagemaker.aws.clients import Clients
+from stagemaker.aws.objects import Objects
 from stagemaker.core.disk import explain, is_full
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
@@ -19,6 +20,7 @@ from stagemaker.core.text import printable
 
 NAME_BYTES = 255  # of a file or a folder, on the file systems of Linux
 PARALLEL_DOWNLOADS = 4  # LocalStack answers from one process: more only wait for each other
+CHUNK_BYTES = 1 << 20
 _TRANSFER = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2)
 
 
@@ -26,7 +28,7 @@ class S3:
     """Objects and buckets of the caller's account. Thread-safe. All methods raise ApiError with one clear sentence."""
 
     def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+        self._clients, self._of_s3 = clients, Objects(clients)
 
     def list_prefix(self, scope: Scope, uri: str) -> list[tuple[str, int]]:
         """Key and size in bytes of every object under S3's plain prefix; "folders" made by a console are left out."""
@@ -39,39 +41,55 @@ class S3:
     def download_prefix(
         self, scope: Scope, uri: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
     ) -> int:
-        """S3Prefix: every object under `uri` into `folder`, keeping the paths below it; how many there are.
+        """S3Prefix: every object under `uri` into `folder`, as `download_keys` does it; how many there are."""
+        return len(self.download_keys(scope, uri, [key for key, _ in self.list_prefix(scope, uri)], folder, cancelled))
+
+    def download_keys(
+        self, scope: Scope, uri: str, keys: Sequence[str], folder: Path, cancelled: Callable[[], bool] = lambda: False
+    ) -> list[str]:
+        """The objects `keys` of the bucket of `uri` into `folder`, keeping the paths below the prefix of `uri`; these
+        paths, in the order of `keys`. The first error ends it all.
 
         A prefix that ends inside a name (s3://b/da for da-1/x) keeps the paths below the folder that it is in. Keys
         that cannot be files beside each other are refused before anything is written (`paths_below`). Once `cancelled`,
-        the rest is left out.
+        the rest is left out, and a file may be incomplete.
         """
         bucket, prefix = split_uri(uri)
-        names = paths_below(prefix, [key for key, _ in self.list_prefix(scope, uri)])
-        s3 = self._clients("s3", scope)
+        names = paths_below(prefix, keys)
 
         def fetch(key: str) -> None:
-            if cancelled():
-                return
             path = folder / names[key]
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-                with body, path.open("xb") as file:
-                    shutil.copyfileobj(body, file, 1 << 20)
+                _, body = self._of_s3.open(scope, bucket, key)
+                with closing(body), path.open("xb") as file:
+                    while not cancelled() and (chunk := body.read(CHUNK_BYTES)):
+                        file.write(chunk)
             except (ClientError, BotoCoreError, OSError) as error:
                 if is_full(error):  # which is not the object's fault
                     raise
                 sentence = f"S3 key: s3://{bucket}/{printable(key)} could not be downloaded"
                 raise validation_error(f"{sentence}: {_told(error)}") from error
 
-        with (
-            _translate_errors(f"S3 key: {uri} could not be downloaded"),
-            ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool,
-        ):
+        with _translate_errors(f"S3 key: {uri} could not be downloaded"):
             folder.mkdir(parents=True, exist_ok=True)
-            for _ in pool.map(fetch, names):
-                pass
-        return len(names)
+            _in_parallel(fetch, names, cancelled)
+        return [names[key] for key in keys]
+
+    def open_object(self, scope: Scope, uri: str) -> tuple[int, Generator[bytes]]:
+        """The size of one object in bytes, and what it holds, in pieces of at most CHUNK_BYTES. The generator raises
+        ApiError too, and can be closed early."""
+        bucket, key = split_uri(uri)
+        sentence = f"S3 key: s3://{bucket}/{printable(key)} could not be read"
+        with _translate_errors(sentence):
+            size, body = self._of_s3.open(scope, bucket, key)
+
+        def chunks() -> Generator[bytes]:
+            with closing(body), _translate_errors(sentence):
+                while chunk := body.read(CHUNK_BYTES):
+                    yield chunk
+
+        return size, chunks()
 
     def download_file(self, scope: Scope, uri: str, path: Path) -> None:
         """One object; the file appears whole or not at all."""
@@ -111,6 +129,27 @@ class S3:
                     return None
                 raise
             return head
+
+
+def _in_parallel(work: Callable[[str], None], items: Iterable[str], cancelled: Callable[[], bool]) -> None:
+    """Do `work` for each item, in PARALLEL_DOWNLOADS threads. Its first error ends all, and is raised."""
+    todo, lock, failed = iter(items), threading.Lock(), threading.Event()
+
+    def run() -> None:
+        while not (failed.is_set() or cancelled()):
+            with lock:
+                item = next(todo, None)
+            if item is None:
+                return
+            try:
+                work(item)
+            except BaseException:
+                failed.set()
+                raise
+
+    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+        for thread in [pool.submit(run) for _ in range(PARALLEL_DOWNLOADS)]:
+            thread.result()
 
 
 @contextmanager
@@ -161,7 +200,7 @@ def paths_below(prefix: str, keys: Iterable[str]) -> dict[str, str]:
 
 
 def path_below(prefix: str, key: str) -> str:
-    """The path of `key` below `prefix`, by the rules of `download_prefix`. ValidationException for a key that is no
+    """The path of `key` below `prefix`, by the rules of `download_keys`. ValidationException for a key that is no
     clean relative path (`..`, `//`): it would be written elsewhere, and for names that no file can have."""
     inside = prefix if key.startswith(f"{prefix.rstrip('/')}/") else prefix[: prefix.rfind("/") + 1]
     name = key[len(inside) :].removeprefix("/")
