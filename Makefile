@@ -126,9 +126,10 @@ format: ## Let ruff format the code and mend what it can
 	@scripts/setup dev
 	@$(env)/dev/bin/ruff check --fix . && $(env)/dev/bin/ruff format .
 
-lock: ## Resolve requirements/*.in into the hashed requirements/*.txt
+lock: ## Resolve requirements/*.in into the hashed requirements/*.txt, and take AWS's service models from the client's
 	@scripts/setup uv
 	@scripts/lock
+	@scripts/setup client && $(env)/client/bin/python plugin/make_service_models.py
 
 clean: ## Stop the stack, and delete .stagemaker (environments, data and state), and all that we made in Docker
 	@! [ -d $(env)/client ] || $(infra) clean

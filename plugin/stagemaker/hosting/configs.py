@@ -19,6 +19,7 @@ NOT_YET = {
     "ExplainerConfig": "explainers",
     "EnableNetworkIsolation": "network isolation",
     "ExecutionRoleArn": "inference components",
+    "CrossRegionTrafficConfig": "traffic across regions",
 }
 VARIANT_NOT_YET = {
     "ServerlessConfig": "serverless inference",
@@ -26,7 +27,10 @@ VARIANT_NOT_YET = {
     "CapacityReservationConfig": "capacity reservations",
     "AcceleratorType": "Elastic Inference",
     "CoreDumpConfig": "core dumps",
+    "InstancePools": "pools of instance types",
+    "AcceleratorPartitionLayouts": "partitions of accelerators",
 }
+STRATEGIES = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
 
 
 class EndpointConfigs:
@@ -82,6 +86,8 @@ def _refuse_unsupported(request: Mapping[str, Any]) -> None:
         raise not_supported("enhanced metrics (MetricsConfig)")
     for variant in request["ProductionVariants"]:
         refuse(variant, VARIANT_NOT_YET)
+        if (strategy := variant.get("RoutingConfig", {}).get("RoutingStrategy", STRATEGIES[0])) not in STRATEGIES:
+            raise not_supported(f"the routing strategy {strategy}")
         if "ModelName" not in variant:
             raise not_supported("inference components (a production variant without ModelName)")
 

@@ -32,6 +32,7 @@ OTHER_KINDS = {
     "InferenceComponentName": "endpoint with inference components",
     "EnableExplanations": "endpoint with an explainer",
     "SessionId": "endpoint with stateful sessions",
+    "PrefixAwareId": "endpoint with prefix-aware routing",
 }
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "

@@ -24,6 +24,7 @@ CONTAINER_NOT_YET = {
     "InferenceSpecificationName": "model packages",
     "MultiModelConfig": "multi-model endpoints",
     "AdditionalModelDataSources": "additional model data",
+    "ContainerMetricsConfig": "metrics of containers",
 }
 
 

@@ -18,7 +18,8 @@ METHODS: Mapping[RouteKind, tuple[str, ...]] = {
     "uploads": ("POST",),
     "upload": ("GET", "PATCH", "PUT", "DELETE"),
 }
-NAME = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")  # ECR's pattern
+_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+NAME = re.compile(rf"{_PART}(/{_PART})*")  # ECR's pattern
 _NAME_LIMIT = 256
 _UPLOAD = re.compile(r"[A-Za-z0-9_=-]{1,128}")
 _PATHS: tuple[tuple[RouteKind, re.Pattern[str]], ...] = (

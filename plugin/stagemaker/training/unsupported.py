@@ -24,6 +24,7 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "RemoteDebugConfig.EnableRemoteDebug": (False,),
     "ResourceConfig.InstanceGroups": ([],),
     "ResourceConfig.InstancePlacementConfig": (),
+    "ResourceConfig.InstancePreferences": ([],),
     "ResourceConfig.KeepAlivePeriodInSeconds": (0,),
     "ResourceConfig.TrainingPlanArn": (),
     "ServerlessJobConfig": (),

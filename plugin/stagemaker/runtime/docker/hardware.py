@@ -15,13 +15,17 @@ _USUAL = ("xlarge", "2xlarge", "4xlarge", "8xlarge", "16xlarge")
 ONE_GPU: Mapping[str, tuple[str, ...]] = {
     "p2": ("xlarge",), "p3": ("2xlarge",), "p3dn": (), "p4d": (), "p4de": (), "p5": ("4xlarge",), "p5e": (), "p5en": (),
     "p6-b200": (), "p6-b300": (), "p6e-gb200": (), "g4dn": _USUAL, "g5": _USUAL, "g6": _USUAL, "g6e": _USUAL,
-    "g7e": ("2xlarge", "4xlarge", "8xlarge"),
+    "g7": ("2xlarge", "4xlarge", "8xlarge"), "g7e": ("2xlarge", "4xlarge", "8xlarge"),
 }  # fmt: skip
 # The families whose sizes all have so many GiB for each vCPU.
 _GIB_PER_CPU: Mapping[str, int] = {
-    **dict.fromkeys(("c5", "c5d", "c6g", "c6gd", "c6gn", "c6i", "c6in", "c7g", "c7i", "c8g"), 2),
-    **dict.fromkeys(("m4", "m5", "m5d", "m6g", "m6gd", "m6i", "m7i", "m8g", "g4dn", "g5", "g6"), 4),
-    **dict.fromkeys(("r5", "r5d", "r6g", "r6gd", "r6i", "r7gd", "r7i", "r8g", "g6e"), 8),
+    **dict.fromkeys(
+        ("c5", "c5d", "c6g", "c6gd", "c6gn", "c6i", "c6in", "c7g", "c7i", "c7i-flex", "c8g", "c8i", "c8i-flex"), 2
+    ),
+    **dict.fromkeys(
+        ("m4", "m5", "m5d", "m6g", "m6gd", "m6i", "m7i", "m7i-flex", "m8g", "m8i", "m8i-flex", "g4dn", "g5", "g6"), 4
+    ),
+    **dict.fromkeys(("r5", "r5d", "r6g", "r6gd", "r6i", "r7gd", "r7i", "r8g", "r8i", "r8i-flex", "g6e"), 8),
 }
 _BURSTABLE: Mapping[str, tuple[int, int]] = {"medium": (2, 4), "large": (2, 8), "xlarge": (4, 16), "2xlarge": (8, 32)}
 

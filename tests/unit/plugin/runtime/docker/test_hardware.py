@@ -1,8 +1,9 @@
 """What an instance type means on a machine."""
 
-import botocore.session
 import pytest
+from localstack.aws.spec import load_service
 
+from stagemaker.adapters import service_models
 from stagemaker.runtime.docker.hardware import GIB, ONE_GPU, Gpus, Limits, Machine, gpus, lacks_gpu, limits, machine
 
 CPU_ONLY = Machine(cpus=4, memory_bytes=16 * GIB)
@@ -10,8 +11,9 @@ NVIDIA = Machine(cpus=4, memory_bytes=16 * GIB, nvidia=True)
 CDI = Machine(cpus=4, memory_bytes=16 * GIB, cdi_gpus=("nvidia.com/gpu=0", "nvidia.com/gpu=1"))
 
 
-def test_every_gpu_family_of_botocore_is_known() -> None:
-    model = botocore.session.get_session().get_service_model("sagemaker")
+def test_every_gpu_family_of_aws_is_known() -> None:
+    service_models.install()
+    model = load_service("sagemaker")
     types = {*model.shape_for("TrainingInstanceType").enum, *model.shape_for("ProductionVariantInstanceType").enum}
     families = {name.split(".")[1] for name in types}
     assert {family for family in families if family[0] in "pg"} == set(ONE_GPU)
