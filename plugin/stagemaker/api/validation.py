@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import regex  # type: ignore[import-untyped]  # AWS's patterns are Java's: \p{L}
+import regex  # type: ignore[import-untyped]  # AWS's patterns are Java's: \p{L}, and sets within sets
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
@@ -17,6 +17,18 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.patterns import matches
 
 _SURROGATES = r"\uD800\uDC00-\uDBFF\uDFFF"
+_ESCAPE = regex.compile(r"\\([pP]\{\w+\}|.)")
+# What an escape of Java's means, where the `regex` package takes it for more than ASCII, or does not know it.
+_JAVA_ESCAPES: Mapping[str, str] = {
+    "d": "[0-9]",
+    "w": "[a-zA-Z0-9_]",
+    "s": r"[ \t\n\x0b\f\r]",
+    "S": r"[^ \t\n\x0b\f\r]",
+    "z": r"\Z",
+    "p{Alnum}": "[a-zA-Z0-9]",
+    "p{ASCII}": r"[\x00-\x7f]",
+    "p{Print}": r"[\x20-\x7e]",
+}
 MATCH_S = 0.5
 SHOWN_CHARS = 200  # of a bad value that goes into the message
 ECR_CODE = "InvalidParameterException"
@@ -104,11 +116,11 @@ def _broken(shape: Shape, value: Any) -> Iterator[str]:
 
 @cache
 def compiled(pattern: str) -> Any:
-    """A pattern of AWS's models, which are Java's: the `regex` package knows their `\\p{...}` classes. Java's surrogate
-    pairs and `\\z` are rewritten, and a tail that is broken in the model itself (`*${1,128}`) is left out."""
-    for java, python in ((_SURROGATES, r"\U00010000-\U0010FFFF"), (r"\z", r"\Z")):
-        pattern = pattern.replace(java, python)
-    return regex.compile(regex.sub(r"\$\{\d+,\d+\}$", "", pattern))
+    r"""A pattern of AWS's models, which are Java's: `\d`, `\w` and `\s` mean ASCII, `\p{L}` and its like Unicode.
+    Surrogate pairs are rewritten too, and a tail that is broken in the model itself (`*${1,128}`) is left out."""
+    pattern = regex.sub(r"\$\{\d+,\d+\}$", "", pattern.replace(_SURROGATES, r"\U00010000-\U0010FFFF"))
+    pattern = _ESCAPE.sub(lambda found: _JAVA_ESCAPES.get(found[1], found[0]), pattern)
+    return regex.compile(pattern, regex.VERSION1)
 
 
 def _subject(shape: Shape, value: Any, path: str) -> str:

@@ -3,15 +3,15 @@
 import time
 from typing import Any
 
-import botocore.session
 import pytest
+from localstack.aws.spec import load_service
 
+from stagemaker.adapters import service_models
 from stagemaker.api.validation import compiled, validate, violations
 from stagemaker.core.errors import ApiError
 
-SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
-ECR = botocore.session.get_session().get_service_model("ecr")
-RUNTIME = botocore.session.get_session().get_service_model("sagemaker-runtime")
+service_models.install()
+SAGEMAKER, ECR, RUNTIME = load_service("sagemaker"), load_service("ecr"), load_service("sagemaker-runtime")
 TRAINING = SAGEMAKER.operation_model("CreateTrainingJob").input_shape
 
 
@@ -94,7 +94,7 @@ def test_the_message_is_that_of_aws() -> None:
             "CreateRepository",
             {"repositoryName": "Dogs"},
             "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression "
-            "'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''",
+            r"'[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*''",
         ),
         (
             "CreateRepository",
@@ -147,7 +147,7 @@ def test_the_longest_body_of_an_invocation_is_aws_s() -> None:
     assert "xx" not in caught.value.message
 
 
-@pytest.mark.parametrize("service", [SAGEMAKER, RUNTIME], ids=["sagemaker", "sagemaker-runtime"])
+@pytest.mark.parametrize("service", [SAGEMAKER, RUNTIME, ECR], ids=["sagemaker", "sagemaker-runtime", "ecr"])
 def test_every_pattern_of_the_models_can_be_read(service: Any) -> None:
     patterns = {service.shape_for(name).metadata.get("pattern") for name in service.shape_names} - {None}
     assert patterns
@@ -159,3 +159,25 @@ def test_unicode_classes_are_java_s() -> None:
     tag = SAGEMAKER.shape_for("TagKey")
     assert not list(violations(tag, "Größe: 犬"))
     assert list(violations(tag, "a#b"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "taken", "refused"),
+    [
+        (r"\d+", "12", "\u0661\u0662"),  # Arabic digits
+        (r"[\w-]+", "a-1_", "\u00e9"),
+        (r"[\S]+", "a\u00a0b", "a b"),  # a no-break space is no space of Java's
+        (r"\p{Alnum}+", "a1", "\u00e9"),
+        (r"\\d", "\\d", "1"),
+        (r"[^\d]", "\u0661", "1"),
+        (r"a{1,2}\z", "aa", "aa\n"),
+    ],
+)
+def test_digits_letters_and_spaces_of_a_pattern_are_those_of_ascii(pattern: str, taken: str, refused: str) -> None:
+    assert compiled(pattern).fullmatch(taken)
+    assert not compiled(pattern).fullmatch(refused)
+
+
+def test_an_account_of_other_digits_is_refused() -> None:
+    arn = "arn:aws:iam::\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669\u0660\u0661\u0662:role/stage"
+    assert "at 'roleArn' failed to satisfy constraint" in refusal(RoleArn=arn)
