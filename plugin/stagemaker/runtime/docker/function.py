@@ -19,6 +19,7 @@ def function_config(config: Mapping[str, Any], image: Mapping[str, Any]) -> dict
         **config["HostConfig"],
         "ReadonlyRootfs": True,
         "CapDrop": ["ALL"],
+        "CapAdd": [],
         "PidsLimit": _PROCESSES,
         "LogConfig": {"Type": "none", "Config": {}},  # it is in CloudWatch
         "Mounts": [*config["HostConfig"]["Mounts"], temporary],

@@ -34,6 +34,8 @@ def test_a_plain_container() -> None:
     host = found["HostConfig"]
     assert host["Init"] is False
     assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["CapDrop"] == ["ALL"]
+    assert not {"NET_RAW", "MKNOD", "AUDIT_WRITE", "SETFCAP", "SYS_CHROOT"} & set(host["CapAdd"])
     assert host["PidsLimit"] == 4096
     assert (host["Memory"], host["NanoCpus"], host["ShmSize"]) == (0, 0, GIB // 2)
     assert (host["Mounts"], host["DeviceRequests"]) == ([{"Type": "bind"}], [{"Count": 1}])

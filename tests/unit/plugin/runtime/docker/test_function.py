@@ -8,7 +8,7 @@ from stagemaker.runtime.docker.function import function_config, peak_memory_byte
 
 CONFIG: dict[str, Any] = {
     "Image": "i", "Cmd": [], "Env": ["A=1"], "Labels": {"com.stagemaker": "1"},
-    "HostConfig": {"Memory": 5, "Mounts": [{"Target": "/var/task"}]},
+    "HostConfig": {"Memory": 5, "CapAdd": ["CHOWN"], "Mounts": [{"Target": "/var/task"}]},
 }  # fmt: skip
 
 
@@ -17,6 +17,7 @@ def test_it_has_no_rights_and_writes_only_in_tmp() -> None:
     host = config["HostConfig"]
     assert (config["User"], config["Tty"], config["OpenStdin"]) == ("993:990", True, True)
     assert (host["ReadonlyRootfs"], host["CapDrop"], host["Memory"]) == (True, ["ALL"], 5)
+    assert host["CapAdd"] == []
     assert [mount["Target"] for mount in host["Mounts"]] == ["/var/task", "/tmp"]
     assert host["Mounts"][1]["VolumeOptions"]["Labels"] == {"com.stagemaker": "1"}
     assert config["Env"] == ["A=1", "TERM=dumb"]
