@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from stagemaker.core.errors import validation_error
-from stagemaker.core.refs import Scope
+from stagemaker.core.refs import Kind, Ref, Scope
+from stagemaker.core.store import Record, Store
 from stagemaker.runtime.contract import Runtime
 
 
@@ -18,6 +19,8 @@ class JobAccount(Protocol):
     def download_prefix(
         self, scope: Scope, uri: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
     ) -> int: ...
+    def list_prefix(self, scope: Scope, uri: str) -> list[tuple[str, int]]: ...
+    def download_file(self, scope: Scope, uri: str, path: Path) -> None: ...
     def upload_file(self, scope: Scope, path: Path, uri: str) -> None: ...
 
 
@@ -25,8 +28,8 @@ class Checks:
     """Of one job. All methods raise ApiError in AWS's words. `credentials` are those of the role, once it was checked:
     the environment of the job's containers."""
 
-    def __init__(self, scope: Scope, runtime: Runtime, account: JobAccount) -> None:
-        self._scope, self._runtime, self._account = scope, runtime, account
+    def __init__(self, scope: Scope, runtime: Runtime, account: JobAccount, store: Store) -> None:
+        self._scope, self._runtime, self._account, self._store = scope, runtime, account, store
         self.credentials: Mapping[str, str] = {}
 
     def image(self, image: str, entrypoint: tuple[str, ...] | None, command: tuple[str, ...]) -> None:
@@ -44,6 +47,14 @@ class Checks:
     def role(self, role_arn: str) -> None:
         """It exists and trusts SageMaker."""
         self.credentials = self._account.role_environment(self._scope, role_arn)
+
+    def record(self, kind: Kind, name: str) -> Record:
+        """That of the model, or of another thing that the job is made of, of this name."""
+        ref = Ref(self._scope, kind, name)
+        record = self._store.get(ref)
+        if record is None:
+            raise validation_error(f'Could not find {kind.words} "{ref.arn}".')
+        return record
 
     def input(self, uri: str, role_arn: str) -> None:
         """There are objects under the prefix, in a bucket of this region."""

@@ -110,6 +110,10 @@ class Job[Plan]:
         attempt.signals.interrupt()
         return True
 
+    def find(self, kind: Kind, name: str) -> Record | None:
+        """The record of another thing in the same account and region."""
+        return self._context.store.get(Ref(self.ref.scope, kind, name))
+
     def submit(self, kind: Kind, request: Mapping[str, Any]) -> "Handle":
         """Create a job of this or another kind in the same account and region. ApiError as its operation raises it."""
         return self._context.kinds[kind].submit(self.ref.scope, request)

@@ -35,13 +35,14 @@ class Jobs[Plan]:
     def rows(self) -> tuple[tuple[str, Call, Resource], ...]:
         """The kind's rows in the table of operations."""
         noun, resource = self._kind.kind.noun, named(self._kind.kind)
-        return (
+        rows = (
             (f"Create{noun}", self.create, resource),
             (f"Describe{noun}", self.describe, resource),
             (f"List{noun}s", self.list, every),
             (f"Stop{noun}", self.stop, resource),
             (f"Delete{noun}", self.delete, resource),
         )
+        return rows if self._kind.can_be_deleted else rows[:-1]
 
     def create(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Check all that can be checked before, start the job, and answer its ARN."""
@@ -49,7 +50,7 @@ class Jobs[Plan]:
 
     def describe(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Everything about the job as it is now."""
-        return described(self._get(self._ref(scope, request)))
+        return described(self._get(self._ref(scope, request)), self._kind.undescribed)
 
     def list(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Summaries, one page of them."""
@@ -95,7 +96,7 @@ class Jobs[Plan]:
         ref, context = self._ref(scope, request), self._context
         plan, tags = self._kind.plan(ref, request), tag_list(request)
         self._refuse_taken(ref)
-        checks = Checks(scope, context.runtime, context.account)
+        checks = Checks(scope, context.runtime, context.account, self._store)
         self._kind.check(plan, checks)
         folder = self._folder / f"{ref.name}-{uuid.uuid4().hex[:8]}"
         job = Job(ref, plan, self._kind, context, folder, checks.credentials)

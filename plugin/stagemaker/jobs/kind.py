@@ -55,6 +55,14 @@ class JobKind[Plan](Protocol):
         """What of a record its List operation shows besides name, ARN, times and status, where the record has it."""
 
     @property
+    def undescribed(self) -> tuple[str, ...]:
+        """What of a record its Describe operation does not show, though other kinds' do."""
+
+    @property
+    def can_be_deleted(self) -> bool:
+        """Whether there is a Delete operation."""
+
+    @property
     def filters_status_last(self) -> bool:
         """Whether its List operation makes pages before it looks at StatusEquals, as AWS documents of training jobs."""
 

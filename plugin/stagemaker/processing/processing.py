@@ -31,6 +31,8 @@ class Processing:
     list_order = "Ascending"
     missing = "Could not find requested job with name: {name}"
     summary_members = ("FailureReason", "ExitMessage")
+    undescribed = ()
+    can_be_deleted = True
     filters_status_last = False
 
     def plan(self, ref: Ref, request: Mapping[str, Any]) -> ProcessingPlan:

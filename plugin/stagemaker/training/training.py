@@ -39,6 +39,8 @@ class Training:
     list_order = "Ascending"
     missing = "Requested resource not found."
     summary_members = ()
+    undescribed = ()
+    can_be_deleted = True
     filters_status_last = True
 
     def plan(self, ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:

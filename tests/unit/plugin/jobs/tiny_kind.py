@@ -39,6 +39,8 @@ class Tiny:
     list_order = "Ascending"
     missing = "Requested resource not found."
     summary_members = ()
+    undescribed = ()
+    can_be_deleted = True
     filters_status_last = False
     statuses = StatusTable(
         noun=TINY_JOB.noun,
