@@ -130,7 +130,9 @@ class _Endpoint(_SageMaker):
         model = _merged(request, "EndpointName", "Id")
         if not request.custom_context.get("updating"):
             _change_tags(request.aws_client_factory.sagemaker, model["Id"], old, model)
-            if model["EndpointConfigName"] == old.get("EndpointConfigName"):
+            if model["EndpointConfigName"] == (self._describe(request, model["EndpointName"]) or {}).get(
+                "EndpointConfigName"
+            ):  # as it is, or as it stayed after an update that failed
                 return _done(model)
             self._call(request, "update", fitted(self.kind.shape("Update"), model))
             return _again(model, updating=True)
