@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagemaker.api.operation import OWN
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, PROCESSING_JOB, TRAINING_JOB
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, PROCESSING_JOB, TRAINING_JOB, TRANSFORM_JOB
 from stagemaker.core.refs import Kind, Scope
 from stagemaker.core.store import Change, Record
 
@@ -19,6 +19,7 @@ _STATUSES = (
     "TrainingJobStatus",
     "SecondaryStatus",
     "ProcessingJobStatus",
+    "TransformJobStatus",
     "EndpointStatus",
 )  # a kind without one has no state but to exist
 
@@ -64,6 +65,16 @@ _FORMS: Mapping[Kind, _Form] = {
             "StoppingCondition", "AppSpecification", "Environment", "NetworkConfig", "RoleArn", "ProcessingJobArn",
             "ProcessingJobStatus", "ExitMessage", "FailureReason", "ProcessingStartTime", "ProcessingEndTime",
             "LastModifiedTime", "CreationTime",
+        ),
+        _milliseconds,
+    ),
+    TRANSFORM_JOB: _Form(
+        "SageMaker Transform Job State Change",
+        (
+            "TransformJobName", "TransformJobArn", "TransformJobStatus", "FailureReason", "ModelName",
+            "MaxConcurrentTransforms", "MaxPayloadInMB", "BatchStrategy", "Environment", "TransformInput",
+            "TransformOutput", "TransformResources", "CreationTime", "TransformStartTime", "TransformEndTime",
+            "DataProcessing",
         ),
         _milliseconds,
     ),

@@ -3,10 +3,14 @@
 from stagemaker.core.refs import Kind
 
 TRAINING_JOB = Kind("training-job", "TrainingJob")
+TUNING_JOB = Kind("hyper-parameter-tuning-job", "HyperParameterTuningJob")
 PROCESSING_JOB = Kind("processing-job", "ProcessingJob")
+TRANSFORM_JOB = Kind("transform-job", "TransformJob")
 MODEL = Kind("model", "Model")
 ENDPOINT_CONFIG = Kind("endpoint-config", "EndpointConfig")
 ENDPOINT = Kind("endpoint", "Endpoint")
 REPOSITORY = Kind("repository", "repository", service="ecr", lowers=False)
 
-KINDS: tuple[Kind, ...] = (TRAINING_JOB, PROCESSING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, REPOSITORY)
+KINDS: tuple[Kind, ...] = (
+    TRAINING_JOB, TUNING_JOB, PROCESSING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, REPOSITORY,
+)  # fmt: skip

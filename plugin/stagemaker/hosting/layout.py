@@ -65,6 +65,7 @@ class FleetLayout:
     folder: Path
     log_group: str
     variants: tuple[VariantLayout, ...]
+    log_suffix: str = ""  # of the log stream of each instance
 
     def variant(self, name: str | None) -> VariantLayout | None:
         """The variant of this name, or None."""
@@ -85,7 +86,8 @@ class FleetLayout:
             serves=True,
             instance_type=variant.instance_type,
         )
-        return InstanceLayout(identity, base_dir, spec, f"{variant.name}/{identity}", variant.health_timeout_s)
+        stream = f"{variant.name}/{identity}{self.log_suffix}"
+        return InstanceLayout(identity, base_dir, spec, stream, variant.health_timeout_s)
 
 
 def model_source(container: Mapping[str, Any]) -> ModelSource | None:

@@ -55,6 +55,7 @@ class Job[Plan]:
         self.ref, self.plan, self.folder, self.credentials = ref, plan, folder, credentials
         self.signals, self.ended = Signals(), threading.Event()
         self.account, self.clock, self.supervisor = context.account, context.clock, context.supervisor
+        self.runtime, self.logs = context.runtime, context.logs
         self._kind, self._context = kind, context
         self._attempt: Attempt | None = None
         self._host_logs: _HostLogs | None = None
