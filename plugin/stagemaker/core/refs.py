@@ -7,21 +7,23 @@ SAGEMAKER = "sagemaker"
 
 @dataclass(frozen=True)
 class Partition:
-    """A part of AWS with ARNs, names and accounts of its own. `name` is what its ARNs say, `dns` ends its hosts."""
+    """A part of AWS with ARNs, names and accounts of its own. `name` is what its ARNs say, `dns` ends its hosts, `console`
+    those of its web console."""
 
     name: str
     dns: str
+    console: str
 
 
-_AWS = Partition("aws", "amazonaws.com")
+_AWS = Partition("aws", "amazonaws.com", "console.aws.amazon.com")
 _OTHERS = {  # by how their regions begin, and no region of `aws` does
-    "cn-": Partition("aws-cn", "amazonaws.com.cn"),
-    "us-gov-": Partition("aws-us-gov", "amazonaws.com"),
-    "eusc-": Partition("aws-eusc", "amazonaws.eu"),
-    "us-iso-": Partition("aws-iso", "c2s.ic.gov"),
-    "us-isob-": Partition("aws-iso-b", "sc2s.sgov.gov"),
-    "eu-isoe-": Partition("aws-iso-e", "cloud.adc-e.uk"),
-    "us-isof-": Partition("aws-iso-f", "csp.hci.ic.gov"),
+    "cn-": Partition("aws-cn", "amazonaws.com.cn", "console.amazonaws.cn"),
+    "us-gov-": Partition("aws-us-gov", "amazonaws.com", "console.amazonaws-us-gov.com"),
+    "eusc-": Partition("aws-eusc", "amazonaws.eu", "console.amazonaws-eusc.eu"),
+    "us-iso-": Partition("aws-iso", "c2s.ic.gov", "console.c2shome.ic.gov"),
+    "us-isob-": Partition("aws-iso-b", "sc2s.sgov.gov", "console.sc2shome.sgov.gov"),
+    "eu-isoe-": Partition("aws-iso-e", "cloud.adc-e.uk", "console.csphome.adc-e.uk"),
+    "us-isof-": Partition("aws-iso-f", "csp.hci.ic.gov", "console.csphome.hci.ic.gov"),
 }
 
 
@@ -45,6 +47,11 @@ class Scope:
     def registry(self) -> str:
         """The host of ECR's images on AWS."""
         return f"{self.account}.dkr.ecr.{self.region}.{partition_of(self.region).dns}"
+
+    @property
+    def console(self) -> str:
+        """The host of the region's web console."""
+        return f"{self.region}.{partition_of(self.region).console}"
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ def _model_error(scope: Scope, fleet: Fleet, reply: Reply) -> ApiError:
     side = "client" if 400 <= reply.status < 500 else "server"
     text = reply.body[: 4 * MAX_MESSAGE_CHARS].decode(errors="replace")[:MAX_MESSAGE_CHARS]
     group = fleet.layout.log_group
-    page = f"https://{scope.region}.console.aws.amazon.com/cloudwatch/home?region={scope.region}#logEventViewer:group="
+    page = f"https://{scope.console}/cloudwatch/home?region={scope.region}#logEventViewer:group="
     return ApiError(
         "ModelError",
         f'Received {side} error ({reply.status}) from primary with message "{text}". See {page}{group} '

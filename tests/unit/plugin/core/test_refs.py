@@ -27,3 +27,9 @@ def test_arns_and_hosts_are_those_of_the_region_s_partition() -> None:
     assert scope.registry == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
     assert Scope("1", "us-gov-west-1").arn("ecr", "x") == "arn:aws-us-gov:ecr:us-gov-west-1:1:x"
     assert Scope("1", "eu-west-1").arn("ecr", "x") == "arn:aws:ecr:eu-west-1:1:x"
+
+
+def test_the_web_console_is_that_of_the_region_s_partition() -> None:
+    assert Scope("1", "eu-west-1").console == "eu-west-1.console.aws.amazon.com"
+    assert Scope("1", "cn-north-1").console == "cn-north-1.console.amazonaws.cn"
+    assert Scope("1", "us-gov-west-1").console == "us-gov-west-1.console.amazonaws-us-gov.com"

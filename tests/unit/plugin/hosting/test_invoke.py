@@ -111,6 +111,8 @@ def test_a_container_s_error_is_passed_on(hosting: HostingEnvironment, status: i
     hosting.deploy()
     error = refused(hosting, f"status {status}".encode())
     assert (error.code, error.status) == ("ModelError", 424)
+    page = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logEventViewer:group="
+    assert f"See {page}/aws/sagemaker/Endpoints/end in account 123456789012" in error.message
     assert error.message.startswith(f"Received {side} error ({status}) from primary with message \"the container's")
     assert error.members == {
         "OriginalStatusCode": status,
