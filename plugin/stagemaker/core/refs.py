@@ -7,8 +7,8 @@ SAGEMAKER = "sagemaker"
 
 @dataclass(frozen=True)
 class Partition:
-    """A part of AWS with ARNs, names and accounts of its own. `name` is what its ARNs say, `dns` ends its hosts, `console`
-    those of its web console."""
+    """A part of AWS with ARNs, names and accounts of its own. `name` is what its ARNs say, `dns` ends its hosts,
+    `console` those of its web console."""
 
     name: str
     dns: str
