@@ -166,6 +166,19 @@ def processing_request(name: str, role: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def transform_request(name: str, model: str, **more: Any) -> dict[str, Any]:
+    """A CreateTransformJob request: every object of s3://data/train/ to one below s3://data/out/<name>/."""
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://data/train/"}}
+    return {
+        "TransformJobName": name,
+        "ModelName": model,
+        "TransformInput": {"DataSource": source, "ContentType": "text/plain"},
+        "TransformOutput": {"S3OutputPath": f"s3://data/out/{name}"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+        **more,
+    }
+
+
 def make_bucket(gateway: Gateway, name: str, objects: dict[str, bytes]) -> None:
     """A bucket with these objects."""
     s3 = gateway.client("s3")

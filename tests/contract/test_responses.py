@@ -10,7 +10,16 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from stagemaker.api.validation import violations
-from tests.contract.gateway import SERVER, Gateway, ended, endpoint_gone, processing_request, training_request, until
+from tests.contract.gateway import (
+    SERVER,
+    Gateway,
+    ended,
+    endpoint_gone,
+    processing_request,
+    training_request,
+    transform_request,
+    until,
+)
 from tests.contract.own_operations import own_operations
 
 SERVICES = ("sagemaker", "sagemaker-runtime")  # ECR's answers: test_registry.py
@@ -34,6 +43,7 @@ def answers(gateway: Gateway, role: str) -> Answers:
     model = _train(clients[0], role)
     _process(clients[0], role)
     _host(clients[0], clients[1], role, model)
+    _transform(clients[0], gateway)
     _tag_list_and_delete(clients[0])
     return seen
 
@@ -119,6 +129,26 @@ def _host(sagemaker: Any, runtime: Any, role: str, model: str) -> None:
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 424
 
 
+def _transform(sagemaker: Any, gateway: Gateway) -> None:
+    """A job that completes, and one that is stopped, of the model that is hosted."""
+    tags = [{"Key": "project", "Value": "walk"}]
+    sagemaker.create_transform_job(**transform_request("walk", "walk", Tags=tags, Environment={"A": "1"}))
+    sagemaker.create_transform_job(**transform_request("walk-stops", "walk", MaxPayloadInMB=1))
+    sagemaker.stop_transform_job(TransformJobName="walk-stops")
+    for name, status in (("walk", "Completed"), ("walk-stops", "Stopped")):
+        job = until(
+            lambda name=name: sagemaker.describe_transform_job(TransformJobName=name),  # type: ignore[misc]
+            lambda job: job["TransformJobStatus"] not in ("InProgress", "Stopping"),
+        )
+        assert job["TransformJobStatus"] == status, job
+    s3 = gateway.client("s3")
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket="data", Prefix="out/walk/")["Contents"]]
+    answers = sorted(key for key in keys if key.endswith(".txt.out"))
+    assert answers == ["out/walk/cat/1.txt.out", "out/walk/dog/2.txt.out"]
+    assert s3.get_object(Bucket="data", Key=answers[0])["Body"].read().startswith(b"trained ")
+    assert len(sagemaker.list_transform_jobs(NameContains="walk")["TransformJobSummaries"]) == 2
+
+
 def _in_service(sagemaker: Any) -> None:
     done = until(
         lambda: sagemaker.describe_endpoint(EndpointName="walk"),
@@ -178,7 +208,16 @@ def test_the_operations_of_the_issue_are_ours() -> None:
     verbs = ("Create", "Describe", "Delete")
     kinds = ("TrainingJob", "ProcessingJob", "Model", "EndpointConfig", "Endpoint")
     assert {f"{verb}{kind}" for verb in verbs for kind in kinds} <= set(OWN)
-    assert {*(f"List{kind}s" for kind in kinds), "StopTrainingJob", "StopProcessingJob", "InvokeEndpoint"} <= set(OWN)
+    assert {
+        *(f"List{kind}s" for kind in kinds),
+        "StopTrainingJob",
+        "StopProcessingJob",
+        "CreateTransformJob",
+        "DescribeTransformJob",
+        "ListTransformJobs",
+        "StopTransformJob",
+        "InvokeEndpoint",
+    } <= set(OWN)
 
 
 def _empty(shape: Shape, value: Any, path: str = "") -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.contract.gateway import SERVER, Gateway, ended, training_request
+from tests.contract.gateway import SERVER, Gateway, ended, processing_request, training_request, transform_request
 from tests.contract.own_operations import own_operations
 
 QUICKLY = {"Delay": 0.1, "MaxAttempts": 300}
@@ -15,6 +15,11 @@ QUICKLY = {"Delay": 0.1, "MaxAttempts": 300}
 def training(gateway: Gateway, role: str) -> dict[str, Any]:
     gateway.client("sagemaker").create_training_job(**training_request("waited", role))
     return {"TrainingJobName": "waited"}
+
+
+def processing(gateway: Gateway, role: str) -> dict[str, Any]:
+    gateway.client("sagemaker").create_processing_job(**processing_request("waited", role))
+    return {"ProcessingJobName": "waited"}
 
 
 def endpoint(gateway: Gateway, role: str) -> dict[str, Any]:
@@ -33,6 +38,13 @@ def endpoint(gateway: Gateway, role: str) -> dict[str, Any]:
     assert (shown["VariantName"], shown["DesiredInstanceCount"], shown["InstanceType"]) == ("all", 1, "ml.m5.large")
     assert shown["VariantStatus"][0]["StatusMessage"] == "Launching 1 instance(s)."
     return {"EndpointName": "waited"}
+
+
+def transform(gateway: Gateway, role: str) -> dict[str, Any]:
+    """Of the endpoint's model."""
+    assert role
+    gateway.client("sagemaker").create_transform_job(**transform_request("waited", "waited"))
+    return {"TransformJobName": "waited"}
 
 
 def deleted(gateway: Gateway, role: str) -> dict[str, Any]:
@@ -56,7 +68,9 @@ def preview(gateway: Gateway, role: str) -> dict[str, Any]:
 
 CASES: dict[tuple[str, str], Callable[[Gateway, str], dict[str, Any]]] = {
     ("sagemaker", "training_job_completed_or_stopped"): training,
+    ("sagemaker", "processing_job_completed_or_stopped"): processing,
     ("sagemaker", "endpoint_in_service"): endpoint,
+    ("sagemaker", "transform_job_completed_or_stopped"): transform,
     ("sagemaker", "endpoint_deleted"): deleted,
     ("ecr", "lifecycle_policy_preview_complete"): preview,
 }
