@@ -163,6 +163,7 @@ def _tag_list_and_delete(sagemaker: Any) -> None:
     assert {tag["Key"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]} == {"project", "more"}
     sagemaker.delete_tags(ResourceArn=arn, TagKeys=["more"])
     assert len(sagemaker.list_training_jobs(MaxResults=2, NameContains="walk")["TrainingJobSummaries"]) == 2
+    _search(sagemaker)
     sagemaker.list_models()
     sagemaker.list_endpoint_configs()
     sagemaker.list_endpoints()
@@ -174,6 +175,19 @@ def _tag_list_and_delete(sagemaker: Any) -> None:
     for name in ("walk", "walk-fails", "walk-stops"):
         sagemaker.delete_training_job(TrainingJobName=name)
     assert sagemaker.list_training_jobs(NameContains="walk")["TrainingJobSummaries"] == []
+
+
+def _search(sagemaker: Any) -> None:
+    """For each kind of resource that there is by now."""
+    named = {"Name": "TrainingJobName", "Operator": "Contains", "Value": "walk"}
+    known = {"Name": "Metrics.accuracy", "Operator": "GreaterThan", "Value": "0.5"}
+    answer = sagemaker.search(Resource="TrainingJob", SearchExpression={"Filters": [named, known]}, MaxResults=1)
+    assert answer["TotalHits"]["Value"] >= 1
+    for resource in ("Endpoint", "Model", "HyperParameterTuningJob"):
+        sagemaker.search(Resource=resource)
+    hint = {"PropertyNameQuery": {"PropertyNameHint": "metrics."}}
+    names = sagemaker.get_search_suggestions(Resource="TrainingJob", SuggestionQuery=hint)["PropertyNameSuggestions"]
+    assert {"PropertyName": "Metrics.accuracy"} in names
 
 
 def _read(members: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from stagemaker.api.operation import Call, Resource, Response, described, every,
 from stagemaker.api.tags import tag_list
 from stagemaker.core.disk import explain
 from stagemaker.core.errors import ApiError, in_use, validation_error
-from stagemaker.core.refs import Ref, Scope
+from stagemaker.core.refs import Kind, Ref, Scope
 from stagemaker.core.store import Record
 from stagemaker.jobs.checks import Checks
 from stagemaker.jobs.job import Handle, Job, JobContext
@@ -31,6 +31,11 @@ class Jobs[Plan]:
         self._folder = context.work_dir / kind.kind.segment
         self._running: dict[Ref, Job[Plan]] = {}  # under the store's lock
         context.kinds[kind.kind] = self
+
+    @property
+    def kind(self) -> Kind:
+        """Of the jobs' records."""
+        return self._kind.kind
 
     def rows(self) -> tuple[tuple[str, Call, Resource], ...]:
         """The kind's rows in the table of operations."""
