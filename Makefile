@@ -6,10 +6,10 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export DATA DOCKER IMAGE KEEP PORT PYTHON REGISTRY_PORT TARGET
+export DATA DOCKER IMAGE KEEP MINUTES ONLY PORT PYTHON REGISTRY_PORT SEED TARGET
 
 .PHONY: help demo data start stop up down status logs plan bootstrap destroy build train deploy-local invoke push \
-	test test-unit test-contract test-clients test-moto test-e2e test-containers bench lint format lock setup clean
+	test test-unit test-contract test-clients test-moto test-e2e test-containers chaos bench lint format lock setup clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ test-e2e: ## End-to-end tests: the demo, its interruption, and plain AWS clients
 
 test-containers: ## The images, and the whole path in them (left out where no Docker engine answers)
 	@scripts/test-containers
+
+chaos: ## Break the stack part by part under load, and write a page (SEED=1, ONLY=<names> or quick, MINUTES=20)
+	@scripts/chaos
 
 bench: ## Measure against `docker run` and sagemaker's local mode, into benchmarks/results (SCENARIO=<name>, needs Docker)
 	@scripts/setup bench
