@@ -124,8 +124,10 @@ PURE = [
     "api/validation.py", "aws/log_stream.py", "core/errors.py", "core/kinds.py", "core/numbers.py", "core/patterns.py",
     "core/refs.py", "core/strict_json.py", "core/text.py", "functions/image_rules.py", "functions/invoke_rules.py",
     "hosting/health.py", "hosting/layout.py", "hosting/rollout.py", "hosting/targets.py",
-    "jobs/failures.py", "jobs/kind.py", "jobs/statuses.py", "processing/plan.py", "processing/statuses.py",
+    "jobs/failures.py", "jobs/kind.py", "jobs/manifests.py", "jobs/recordio.py", "jobs/sources.py",
+    "jobs/statuses.py", "processing/plan.py", "processing/statuses.py",
     "processing/unsupported.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
+    "training/channels.py", "training/instance_groups.py",
     "training/config_files.py", "training/metrics.py", "training/plan.py", "training/statuses.py",
     "training/unsupported.py", "runtime/variables.py",
 ]  # fmt: skip

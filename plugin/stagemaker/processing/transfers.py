@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from stagemaker.core.errors import validation_error
 from stagemaker.jobs.artifacts import inside
-from stagemaker.jobs.inputs import spread
+from stagemaker.jobs.inputs import fetch
 from stagemaker.jobs.job import Job
 from stagemaker.jobs.kind import JobFailed
 from stagemaker.jobs.mirror import PERIOD_S, Mirror
+from stagemaker.jobs.sources import Source
 from stagemaker.processing.plan import Input, Output, ProcessingPlan, folder
 
 MESSAGE_BYTES = 1024  # of /opt/ml/output/message, which becomes ExitMessage
@@ -89,10 +89,6 @@ class Transfers:
         )
 
     def _fetch(self, given: Input, cancelled: Callable[[], bool]) -> None:
-        folders = [folder(base, given.path) for base in self.bases]
-        target = folders[0] if len(folders) == 1 else self._job.folder / "fetched"
-        scope = self._job.ref.scope
-        if not self._job.account.download_prefix(scope, given.uri, target, cancelled=cancelled):
-            raise validation_error(f"Data download failed: S3 key: {given.uri} matched no files on s3")
-        if len(folders) > 1:
-            spread(target, folders, sharded=given.sharded)
+        source, folders = Source(given.uri, given.sharded), [folder(base, given.path) for base in self.bases]
+        job = self._job
+        fetch(job.account, job.ref.scope, source, folders, job.folder / "fetched", cancelled)

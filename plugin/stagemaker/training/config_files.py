@@ -1,41 +1,32 @@
-"""The hosts of a training job, and the files of /opt/ml/input/config that each of them finds. Pure.
+"""The files of /opt/ml/input/config that each host of a training job finds. Pure.
 
 AWS source: "How Amazon SageMaker AI Provides Training Information" in the developer guide. The three files for a
 checkpoint, debugger or TensorBoard configuration are as jobs on AWS have kept them, and as AWS's smdebug reads them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.runtime.contract import BASE
+from stagemaker.training.channels import Channel, input_mode
+from stagemaker.training.instance_groups import InstanceGroup
 
-GROUP = "homogeneousCluster"  # what AWS calls the instance group of a job without InstanceGroups
-MAX_HOSTS = 20  # (ours) of one job: one machine runs them all
 CHECKPOINTS = f"{BASE}/checkpoints"  # unless CheckpointConfig.LocalPath is given
 _TENSORS, _TENSORBOARD = f"{BASE}/output/tensors", f"{BASE}/output/tensorboard"  # AWS's defaults, as the one above
 _CHANNEL_CONFIG = ("ContentType", "RecordWrapperType")
 
 
-def hosts(request: Mapping[str, Any]) -> tuple[str, ...]:
-    """Their names, by number. ValidationException without any, ResourceLimitExceeded above MAX_HOSTS."""
-    resources = request.get("ResourceConfig", {})
-    count = resources.get("InstanceCount", 0)
-    if "InstanceType" not in resources or count < 1:
-        raise validation_error("ResourceConfig needs an InstanceType and an InstanceCount of at least 1.")
-    if count > MAX_HOSTS:
-        sentence = f"A training job runs at most {MAX_HOSTS} instances on one machine; {count} are asked for."
-        raise ApiError("ResourceLimitExceeded", sentence)
-    return tuple(f"algo-{number}" for number in range(1, count + 1))
-
-
-def config_files(request: Mapping[str, Any], host: str) -> dict[str, str]:
-    """Path below /opt/ml -> text, for one of the `hosts`."""
+def config_files(
+    request: Mapping[str, Any], groups: Sequence[InstanceGroup], channels: Sequence[Channel], host: str
+) -> dict[str, str]:
+    """Path below /opt/ml -> text, for one host of the `groups`. It is told of the `channels` that it gets."""
+    (group,) = (group for group in groups if host in group.hosts)
+    given = {channel["ChannelName"]: channel for channel in request.get("InputDataConfig", [])}
     contents = {
         "hyperparameters": request.get("HyperParameters", {}),
-        "inputdataconfig": {c["ChannelName"]: _channel(request, c) for c in request.get("InputDataConfig", [])},
-        "resourceconfig": _resources(request, host),
+        "inputdataconfig": {c.name: _channel(request, given[c.name]) for c in channels if c.is_for(group.name)},
+        "resourceconfig": _resources(groups, group, host),
         **_of_configs(request),
     }
     return {f"input/config/{name}.json": json.dumps(content) for name, content in contents.items()}
@@ -54,15 +45,17 @@ def _of_configs(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return contents
 
 
-def _resources(request: Mapping[str, Any], host: str) -> dict[str, Any]:
+def _resources(groups: Sequence[InstanceGroup], group: InstanceGroup, host: str) -> dict[str, Any]:
     """AWS sorts the hosts as text: algo-10 stands before algo-2."""
-    kind, names = request["ResourceConfig"]["InstanceType"], sorted(hosts(request))
     return {
         "current_host": host,
-        "current_instance_type": kind,
-        "current_group_name": GROUP,
-        "hosts": names,
-        "instance_groups": [{"instance_group_name": GROUP, "instance_type": kind, "hosts": names}],
+        "current_instance_type": group.instance_type,
+        "current_group_name": group.name,
+        "hosts": sorted(name for each in groups for name in each.hosts),
+        "instance_groups": [
+            {"instance_group_name": each.name, "instance_type": each.instance_type, "hosts": sorted(each.hosts)}
+            for each in groups
+        ],
         "network_interface_name": "eth0",
     }
 
@@ -70,7 +63,7 @@ def _resources(request: Mapping[str, Any], host: str) -> dict[str, Any]:
 def _channel(request: Mapping[str, Any], channel: Mapping[str, Any]) -> dict[str, str]:
     source = channel["DataSource"].get("S3DataSource", {})
     return {
-        "TrainingInputMode": channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"]),
+        "TrainingInputMode": input_mode(request, channel),
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         **{"RecordWrapperType": "None", **{key: channel[key] for key in _CHANNEL_CONFIG if key in channel}},
     }

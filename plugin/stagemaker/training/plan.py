@@ -3,7 +3,6 @@
 AWS source: "How Amazon SageMaker AI Provides Training Information" and the pages around it in the developer guide.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,23 +10,17 @@ from typing import Any
 
 from stagemaker.core.errors import validation_error
 from stagemaker.core.refs import Ref
+from stagemaker.jobs.sources import s3_uri
 from stagemaker.runtime.contract import BASE, Mount, mounts_below_base
 from stagemaker.runtime.variables import replaced
-from stagemaker.training.config_files import CHECKPOINTS, config_files, hosts
+from stagemaker.training.channels import Channel, channels
+from stagemaker.training.config_files import CHECKPOINTS, config_files
+from stagemaker.training.instance_groups import InstanceGroup, instance_groups
 from stagemaker.training.metrics import Metric, metric
 
 DEFAULT_RUNTIME_S = 86_400  # AWS's default of MaxRuntimeInSeconds
 FOLDERS = ("input/config", "input/data", "model", "output/data")
 MOUNTED = ("input", "model", "output")  # what of BASE is SageMaker's: the rest is the image's own
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One input channel: objects under `uri` go to `input/data/<name>` of every host, or each to one if `sharded`."""
-
-    name: str
-    uri: str
-    sharded: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,17 +38,18 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The paths of `files` are below BASE. `notes` are sentences for the first lines of each host's log."""
+    """The hosts are those of the `groups`. The paths of `files` are below BASE. `notes` are sentences for the first
+    lines of each host's log."""
 
     name: str
     role_arn: str
     image: str
     entrypoint: tuple[str, ...] | None  # in place of the image's own
     command: tuple[str, ...]
-    instance_type: str
+    groups: tuple[InstanceGroup, ...]
     environment: Mapping[str, str]
     notes: tuple[str, ...]
-    files: Mapping[str, Mapping[str, str]]  # host -> path -> text; the hosts are in the order of their numbers
+    files: Mapping[str, Mapping[str, str]]  # host -> path -> text
     channels: tuple[Channel, ...]
     metrics: tuple[Metric, ...]
     model_uri: str
@@ -66,7 +60,15 @@ class TrainingPlan:
     @property
     def hosts(self) -> tuple[str, ...]:
         """Their names, `algo-1` first."""
-        return tuple(self.files)
+        return tuple(host for group in self.groups for host in group.hosts)
+
+    def hosts_of(self, channel: Channel) -> tuple[str, ...]:
+        """Those that get the channel."""
+        return tuple(host for group in self.groups if channel.is_for(group.name) for host in group.hosts)
+
+    def instance_type(self, host: str) -> str:
+        """What the host is an instance of."""
+        return next(group.instance_type for group in self.groups if host in group.hosts)
 
     def mounts(self, base: Path) -> tuple[Mount, ...]:
         """What the host whose BASE is our folder `base` sees of our folders."""
@@ -84,20 +86,22 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
     algorithm = request.get("AlgorithmSpecification", {})
     if "TrainingImage" not in algorithm:
         raise validation_error("AlgorithmSpecification.TrainingImage is required.")
+    groups = instance_groups(request)
+    inputs = channels(request, groups)
     own = {"TRAINING_JOB_NAME": name, "TRAINING_JOB_ARN": ref.arn}
     given = request.get("Environment", {})
-    output = f"{_s3(request['OutputDataConfig']['S3OutputPath']).rstrip('/')}/{name}/output"
+    output = f"{s3_uri(request['OutputDataConfig']['S3OutputPath']).rstrip('/')}/{name}/output"
     return TrainingPlan(
         name=name,
         role_arn=request["RoleArn"],
         image=algorithm["TrainingImage"],
         entrypoint=tuple(algorithm["ContainerEntrypoint"]) if "ContainerEntrypoint" in algorithm else None,
         command=_command(algorithm),
-        instance_type=request.get("ResourceConfig", {}).get("InstanceType", ""),
+        groups=groups,
         environment={**given, **own},
         notes=replaced(given, own),
-        files={host: config_files(request, host) for host in hosts(request)},
-        channels=_channels(request),
+        files={host: config_files(request, groups, inputs, host) for group in groups for host in group.hosts},
+        channels=inputs,
         metrics=tuple(metric(definition) for definition in algorithm.get("MetricDefinitions", [])),
         model_uri=f"{output}/model.tar.gz",
         output_uri=f"{output}/output.tar.gz",
@@ -112,28 +116,6 @@ def _command(algorithm: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(algorithm.get("ContainerArguments", default))
 
 
-def _channels(request: Mapping[str, Any]) -> tuple[Channel, ...]:
-    given = request.get("InputDataConfig", [])
-    channels = tuple(_channel(c["ChannelName"], _source(c)) for c in given)
-    names = [channel.name for channel in channels]
-    if len(set(names)) < len(names):
-        raise validation_error(f"InputDataConfig names a channel twice: {', '.join(names)}.")
-    if {".", ".."} & set(names):
-        raise validation_error("A channel cannot be called '.' or '..': its name is the name of a folder.")
-    return channels
-
-
-def _channel(name: str, source: Mapping[str, Any]) -> Channel:
-    return Channel(name, _s3(source["S3Uri"]), source.get("S3DataDistributionType") == "ShardedByS3Key")
-
-
-def _source(channel: Mapping[str, Any]) -> Mapping[str, Any]:
-    source: Mapping[str, Any] = channel["DataSource"].get("S3DataSource", {})
-    if not source:
-        raise validation_error(f"Channel '{channel['ChannelName']}' has no DataSource.S3DataSource.")
-    return source
-
-
 def _checkpoints(request: Mapping[str, Any]) -> Checkpoints | None:
     config = request.get("CheckpointConfig")
     if not config:
@@ -142,10 +124,4 @@ def _checkpoints(request: Mapping[str, Any]) -> Checkpoints | None:
     path, base = PurePosixPath(f"/{given.strip('/')}"), PurePosixPath(BASE)
     if not given.startswith("/") or ".." in path.parts or path in (base, *base.parents):
         raise validation_error(f"CheckpointConfig.LocalPath must be a folder such as {CHECKPOINTS}, not '{given}'.")
-    return Checkpoints(_s3(config["S3Uri"]).rstrip("/"), str(path))
-
-
-def _s3(uri: str) -> str:
-    if not re.match(r"s3://[^/]+", uri):
-        raise validation_error(f"'{uri}' must be an S3 URI of the form s3://bucket/prefix.")
-    return uri
+    return Checkpoints(s3_uri(config["S3Uri"]).rstrip("/"), str(path))

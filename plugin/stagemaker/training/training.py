@@ -13,11 +13,12 @@ from stagemaker.core.refs import Kind, Ref
 from stagemaker.core.store import Record
 from stagemaker.jobs.artifacts import read_failure
 from stagemaker.jobs.checks import Checks
+from stagemaker.jobs.failures import failure_reason
 from stagemaker.jobs.follow import End, EndReason
 from stagemaker.jobs.job import Job
-from stagemaker.jobs.kind import FAILURE_CHARS, JobFailed, Outcome
+from stagemaker.jobs.kind import JobFailed, Outcome
 from stagemaker.jobs.statuses import COMPLETED, STOPPED, StatusTable
-from stagemaker.runtime.contract import ContainerSpec, Exit
+from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.hardware import sentence
 from stagemaker.runtime.variables import with_role
 from stagemaker.training.metric_reader import AFTER_S, MetricReader, Values
@@ -51,11 +52,12 @@ class Training:
     def check(self, plan: TrainingPlan, checks: Checks) -> None:
         """Image, hardware, role, the data of each channel, and the buckets that results go to."""
         checks.image(plan.image, plan.entrypoint, plan.command)
-        checks.hardware(plan.instance_type, len(plan.hosts))
+        for group in plan.groups:
+            checks.hardware(group.instance_type, len(plan.hosts))
         checks.mounts(mount.target for mount in plan.mounts(Path(plan.hosts[0])))
         checks.role(plan.role_arn)
         for channel in plan.channels:
-            checks.input(channel.uri, plan.role_arn)
+            checks.input(channel.source.uri, plan.role_arn)
         checks.output(plan.model_uri)
         if plan.checkpoints:
             checks.output(plan.checkpoints.uri)
@@ -93,12 +95,16 @@ class Training:
         transfers.download(lambda: job.signals.any)
         if job.signals.any:
             return Outcome(STOPPED)
-        end = _train(job, transfers)
+        with transfers.streaming():
+            end = _train(job, transfers)
         if job.signals.aborted:
             return Outcome(STOPPED)
+        if end.reason is EndReason.EXITED:
+            transfers.check_streams()
         if end.failed is not None:
             _save_what_failed(job, transfers)
-            raise JobFailed(_reason(job.plan, transfers, end.failed, end.exits[end.failed]))
+            told = read_failure(transfers.bases[end.failed])
+            raise JobFailed(failure_reason(job.plan.hosts, end.failed, end.exits[end.failed], told))
         transfers.save_checkpoints(last=True)
         job.enter("Uploading")
         transfers.save_results(model=True)
@@ -121,13 +127,18 @@ _LAST_STEPS = {
 
 def _train(job: Job[TrainingPlan], transfers: Transfers) -> End:
     """Run the containers to their end."""
+
+    def on_tick() -> None:
+        transfers.check_streams()
+        transfers.save_checkpoints_sometimes()
+
     reader = MetricReader(job.plan.metrics, partial(_record, job), job.clock, job.supervisor)
     try:
         return job.attempt(reader.take).run(
             _specs(job, transfers),
             job.plan.max_runtime_s,
             on_started=lambda hardware: job.enter("Training", sentence(hardware)),
-            on_tick=transfers.save_checkpoints_sometimes,
+            on_tick=on_tick,
         )
     finally:
         for skipped in reader.finish(0 if job.signals.aborted else AFTER_S):
@@ -162,7 +173,7 @@ def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
             entrypoint=plan.entrypoint,
             host=host,
             group=job.folder.name if len(plan.hosts) > 1 else "",  # unique, as the folder is
-            instance_type=plan.instance_type,
+            instance_type=plan.instance_type(host),
         )
         for host, base in zip(plan.hosts, transfers.bases, strict=True)
     ]
@@ -175,14 +186,3 @@ def _save_what_failed(job: Job[TrainingPlan], transfers: Transfers) -> None:
         transfers.save_results(model=False)
     except (ApiError, OSError) as error:
         LOG.warning("training job %s failed, and what it made is not saved: %s", job.ref.name, explain(error))
-
-
-def _reason(plan: TrainingPlan, transfers: Transfers, index: int, end: Exit) -> str:
-    """What the runtime and the host itself say of its end, cut so that the code stays."""
-    told = (end.reason.rstrip("."), read_failure(transfers.bases[index]))
-    text = ". ".join(filter(None, told)) or "See job logs for more information"
-    host = f"{plan.hosts[index]}: " if len(plan.hosts) > 1 else ""
-    if end.lost:
-        return f"InternalServerError: {host}{text}"[:FAILURE_CHARS]
-    ending = f", exit code: {end.code}"
-    return f"AlgorithmError: {host}{text}"[: FAILURE_CHARS - len(ending)] + ending

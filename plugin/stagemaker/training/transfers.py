@@ -1,19 +1,17 @@
 """What comes from S3 into the folders of a training job's hosts, and what goes back."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from stagemaker.core.disk import explain
-from stagemaker.core.errors import ApiError, validation_error
-from stagemaker.core.text import printable
-from stagemaker.jobs.artifacts import Changes, inside, pack
-from stagemaker.jobs.inputs import replicate, spread
+from stagemaker.jobs.artifacts import inside, pack
+from stagemaker.jobs.inputs import fetch, replicate
 from stagemaker.jobs.job import Job
-from stagemaker.training.plan import FOLDERS, Channel, TrainingPlan
-
-CHECKPOINT_PERIOD_S = 10.0  # ours: AWS says "continuously"
-KEY_BYTES = 1024  # S3's limit of a key
+from stagemaker.jobs.mirror import PERIOD_S, Mirror
+from stagemaker.jobs.pipe import Pipe
+from stagemaker.jobs.streams import Stream, items_of
+from stagemaker.training.channels import Channel
+from stagemaker.training.plan import FOLDERS, Checkpoints, TrainingPlan
 
 
 class Transfers:
@@ -24,36 +22,49 @@ class Transfers:
     """
 
     def __init__(self, job: Job[TrainingPlan]) -> None:
-        self._scope, self._plan, self._folder, self._account = job.ref.scope, job.plan, job.folder, job.account
-        self._clock, self._saved_s, self._say = job.clock, job.clock(), job.say
+        self._job, self._plan, self._saved_s = job, job.plan, job.clock()
         self.bases = [job.folder / host for host in job.plan.hosts]
-        self._changes: dict[str, Changes] = {}  # of the checkpoints of each host
+        self._checkpoints: Mirror | None = None
+        self._streams: list[tuple[Path, str, Stream]] = []  # the folder of the FIFOs, and their channel
+        self._pipes: list[Pipe] = []
 
     def download(self, cancelled: Callable[[], bool]) -> None:
         """Make the folders and fill them; every object is fetched once. Once `cancelled`, the rest is left out."""
         for host, base in zip(self._plan.hosts, self.bases, strict=True):
             self._lay_out(host, base)
         for channel in self._plan.channels:
-            self._fetch(channel, cancelled)
+            if channel.is_pipe:
+                self._prepare_stream(channel, cancelled)
+            else:
+                self._fetch(channel, cancelled)
         if self._plan.checkpoints:
-            first, *others = folders = [self._plan.checkpoints.folder(base) for base in self.bases]
-            self._account.download_prefix(self._scope, f"{self._plan.checkpoints.uri}/", first, cancelled=cancelled)
-            replicate(first, others)
-            self._changes = {host: Changes(folder) for host, folder in zip(self._plan.hosts, folders, strict=True)}
+            self._restore(self._plan.checkpoints, cancelled)
+
+    @contextmanager
+    def streaming(self) -> Iterator[None]:
+        """Feed the channels of Pipe mode meanwhile."""
+        with ExitStack() as pipes:
+            for folder, channel, stream in self._streams:
+                pipe = Pipe(folder, channel, stream.epoch, self._job.supervisor)
+                self._pipes.append(pipes.enter_context(closing(pipe)))
+            yield
+
+    def check_streams(self) -> None:
+        """Raise what has ended a channel of Pipe mode before its time."""
+        for pipe in self._pipes:
+            if pipe.problem is not None:
+                raise pipe.problem
 
     def save_checkpoints(self, *, last: bool = False) -> None:
         """What is new or changed on any host goes under the one prefix of all; of the same path, algo-1's stays. What
         fails is tried again with the next call, unless this is the `last`."""
-        if self._plan.checkpoints is None:
-            return
-        for host, changes in reversed(self._changes.items()):
-            for name in changes.take():
-                self._save_checkpoint(host, changes, name, f"{self._plan.checkpoints.uri}/{name}", last=last)
+        if self._checkpoints is not None:
+            self._checkpoints.send(last=last)
 
     def save_checkpoints_sometimes(self) -> None:
-        """As `save_checkpoints`, but not again within CHECKPOINT_PERIOD_S."""
-        if self._clock() - self._saved_s >= CHECKPOINT_PERIOD_S:
-            self._saved_s = self._clock()
+        """As `save_checkpoints`, but not again within PERIOD_S."""
+        if self._job.clock() - self._saved_s >= PERIOD_S:
+            self._saved_s = self._job.clock()
             self.save_checkpoints()
 
     def save_results(self, *, model: bool) -> None:
@@ -62,11 +73,11 @@ class Transfers:
         results = [("model", plan.model_uri)] if model else []
         packed = []
         for name, uri in (*results, ("output/data", plan.output_uri)):
-            archive = self._folder / uri.rpartition("/")[2]
+            archive = self._job.folder / uri.rpartition("/")[2]
             if pack([folder for base in self.bases if (folder := inside(base, name))], archive):
                 packed.append((archive, uri))
         for archive, uri in packed:
-            self._account.upload_file(self._scope, archive, uri)
+            self._job.account.upload_file(self._job.ref.scope, archive, uri)
 
     def _lay_out(self, host: str, base: Path) -> None:
         """Create `base`, the folder of `host`, and everything in it but the data."""
@@ -77,45 +88,36 @@ class Transfers:
         for name, text in self._plan.files[host].items():
             (base / name).write_text(text)
 
-    def _save_checkpoint(self, host: str, changes: Changes, name: str, uri: str, *, last: bool) -> None:
-        if problem := _key_problem(uri):
-            self._say(host, f"the checkpoint '{printable(name)}' is not saved: {problem}")
-            return
-        try:
-            self._send_checkpoint(inside(changes.folder, name), uri)
-        except (ApiError, OSError) as error:
-            changes.put_back(name)
-            told = error.message if isinstance(error, ApiError) else explain(error)
-            outcome = "is not saved" if last else "is not saved yet, and is tried again"
-            self._say(host, f"the checkpoint '{printable(name)}' {outcome}: {told}")
-
-    def _send_checkpoint(self, found: Path | None, uri: str) -> None:
-        """By a link of our own: the trainer may rename or delete the file while it is sent."""
-        link = self._folder / "checkpoint"
-        if found is None:
-            return
-        try:
-            os.link(found, link)
-        except FileNotFoundError:
-            return
-        try:
-            self._account.upload_file(self._scope, link, uri)
-        finally:
-            link.unlink()
+    def _data_folders(self, channel: Channel) -> list[Path]:
+        """Of the hosts that get the channel."""
+        return [self._job.folder / host / "input" / "data" for host in self._plan.hosts_of(channel)]
 
     def _fetch(self, channel: Channel, cancelled: Callable[[], bool]) -> None:
-        folders = [base / "input" / "data" / channel.name for base in self.bases]
-        target = folders[0] if len(folders) == 1 else self._folder / "fetched"
-        if not self._account.download_prefix(self._scope, channel.uri, target, cancelled=cancelled):
-            raise validation_error(f"Data download failed: S3 key: {channel.uri} matched no files on s3")
-        if len(folders) > 1:
-            spread(target, folders, sharded=channel.sharded)
+        job, folders = self._job, [folder / channel.name for folder in self._data_folders(channel)]
+        fetch(job.account, job.ref.scope, channel.source, folders, job.folder / "fetched", cancelled)
 
+    def _prepare_stream(self, channel: Channel, cancelled: Callable[[], bool]) -> None:
+        job, folders = self._job, self._data_folders(channel)
+        scratch = job.folder / f"{channel.name}-manifest"
+        items = items_of(job.account, job.ref.scope, channel.source, scratch, cancelled)
+        if items is None:
+            return
+        for host, folder in enumerate(folders):
+            stream = Stream(job.account, job.ref.scope, channel.source, items, host, len(folders))
+            self._streams.append((folder, channel.name, stream))
 
-def _key_problem(uri: str) -> str:
-    """Why S3 takes no key of this name, or nothing."""
-    try:
-        size = len(uri.partition("://")[2].partition("/")[2].encode())
-    except UnicodeEncodeError:
-        return "its name is not UTF-8, which S3 asks for"
-    return f"its key would have {size:,} bytes, and S3 takes {KEY_BYTES:,}" if size > KEY_BYTES else ""
+    def _restore(self, checkpoints: Checkpoints, cancelled: Callable[[], bool]) -> None:
+        job = self._job
+        folders = {host: checkpoints.folder(base) for host, base in zip(self._plan.hosts, self.bases, strict=True)}
+        first, *others = folders.values()
+        job.account.download_prefix(job.ref.scope, f"{checkpoints.uri}/", first, cancelled=cancelled)
+        replicate(first, others)
+        self._checkpoints = Mirror(
+            folders,
+            checkpoints.uri,
+            scope=job.ref.scope,
+            account=job.account,
+            say=job.say,
+            link=job.folder / "checkpoint",
+            what="checkpoint",
+        )

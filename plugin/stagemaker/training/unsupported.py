@@ -7,7 +7,7 @@ EnableInterContainerTrafficEncryption, DebugHookConfig, TensorBoardOutputConfig,
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stagemaker.api.unsupported import not_supported
+from stagemaker.api.unsupported import not_supported, refused_members
 
 # Members that are refused whenever they are set to anything but what these accepted values say.
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
@@ -22,7 +22,6 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "OutputDataConfig.CompressionType": ("GZIP",),
     "ProfilerRuleConfigurations": ([],),
     "RemoteDebugConfig.EnableRemoteDebug": (False,),
-    "ResourceConfig.InstanceGroups": ([],),
     "ResourceConfig.InstancePlacementConfig": (),
     "ResourceConfig.InstancePreferences": ([],),
     "ResourceConfig.KeepAlivePeriodInSeconds": (0,),
@@ -33,43 +32,23 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "StoppingCondition.MaxWaitTimeInSeconds": (),  # of spot training
 }
 _REFUSED_OF_A_CHANNEL: Mapping[str, tuple[Any, ...]] = {
-    "CompressionType": ("None",),
     "DataSource.DatasetSource": (),
     "DataSource.FileSystemDataSource": (),
-    "DataSource.S3DataSource.AttributeNames": ([],),
     "DataSource.S3DataSource.HubAccessConfig": (),
-    "DataSource.S3DataSource.InstanceGroupNames": ([],),
     "DataSource.S3DataSource.ModelAccessConfig": (),
     "DataSource.S3DataSource.S3DataDistributionType": ("FullyReplicated", "ShardedByS3Key"),
-    "DataSource.S3DataSource.S3DataType": ("S3Prefix",),
-    "InputMode": ("File",),
-    "RecordWrapperType": ("None",),
-    "ShuffleConfig": (),
+    "DataSource.S3DataSource.S3DataType": ("S3Prefix", "ManifestFile", "AugmentedManifestFile"),
 }
 
 
 def refuse_unsupported(request: Mapping[str, Any]) -> None:
     """Raise ApiError 501 that names every member of the request which Stagemaker does not implement yet."""
-    found = sorted([*_refused(request, _REFUSED), *_channel_refusals(request)])
+    found = sorted([*refused_members(request, _REFUSED), *_channel_refusals(request)])
     if found:
         raise not_supported(", ".join(found))
 
 
 def _channel_refusals(request: Mapping[str, Any]) -> Iterator[str]:
-    channels = request.get("InputDataConfig", [])
-    for channel in channels:
-        for name in _refused(channel, _REFUSED_OF_A_CHANNEL):
+    for channel in request.get("InputDataConfig", []):
+        for name in refused_members(channel, _REFUSED_OF_A_CHANNEL):
             yield f"InputDataConfig[{channel['ChannelName']}].{name}"
-    mode = request.get("AlgorithmSpecification", {}).get("TrainingInputMode", "File")
-    if mode != "File" and not (channels and all("InputMode" in channel for channel in channels)):
-        yield f"AlgorithmSpecification.TrainingInputMode={mode}"
-
-
-def _refused(request: Mapping[str, Any], rules: Mapping[str, tuple[Any, ...]]) -> Iterator[str]:
-    for path, accepted in rules.items():
-        value: Any = request
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if value is None or value in accepted:
-            continue
-        yield f"{path}={value}" if isinstance(value, str | int) else path

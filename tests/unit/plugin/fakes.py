@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 from stagemaker.core.errors import validation_error
@@ -39,12 +39,17 @@ class FakeAws:
         return {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": scope.region}
 
     def list_prefix(self, scope: Scope, uri: str) -> list[tuple[str, int]]:
+        self.downloading.set()
+        self.go_on.wait(30)
+        return self._below(uri)
+
+    def _below(self, uri: str) -> list[tuple[str, int]]:
         bucket = uri.split("/")[2]
         found = [name for name in self.objects if name.startswith(uri)]
         return [(name.removeprefix(f"s3://{bucket}/"), len(self.objects[name])) for name in found]
 
     def prefix_has_objects(self, scope: Scope, uri: str) -> bool:
-        return bool(self.list_prefix(scope, uri))
+        return bool(self._below(uri))
 
     def bucket_region(self, scope: Scope, uri: str) -> str | None:
         there = any(name.split("/")[2] == uri.split("/")[2] for name in self.objects)
@@ -56,15 +61,26 @@ class FakeAws:
     def download_prefix(
         self, scope: Scope, uri: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
     ) -> int:
+        return len(self.download_keys(scope, uri, [key for key, _ in self.list_prefix(scope, uri)], folder, cancelled))
+
+    def download_keys(
+        self, scope: Scope, uri: str, keys: Sequence[str], folder: Path, cancelled: Callable[[], bool] = lambda: False
+    ) -> list[str]:
         self.downloaded.append(uri)
-        self.downloading.set()
-        self.go_on.wait(30)
-        names = [name for name in self.objects if name.startswith(uri)]
-        for name in names:
-            path = folder / (name.removeprefix(uri).strip("/") or name.rpartition("/")[2])
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        names = {key: key.removeprefix(prefix).strip("/") or key.rpartition("/")[2] for key in keys}
+        for key, name in names.items():
+            _, chunks = self.open_object(scope, f"s3://{bucket}/{key}")
+            path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.objects[name])
-        return len(names)
+            path.write_bytes(b"".join(chunks))
+        return [names[key] for key in keys]
+
+    def open_object(self, scope: Scope, uri: str) -> tuple[int, Generator[bytes]]:
+        if uri not in self.objects:
+            raise validation_error(f"S3 key: {uri} could not be read: The specified key does not exist.")
+        data = self.objects[uri]
+        return len(data), (chunk for chunk in (data[:2], data[2:]) if chunk)
 
     def download_file(self, scope: Scope, uri: str, path: Path) -> None:
         if uri not in self.objects:

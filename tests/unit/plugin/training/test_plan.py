@@ -9,13 +9,17 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import TRAINING_JOB
 from stagemaker.core.refs import Ref
+from stagemaker.jobs.sources import Source
 from stagemaker.runtime.contract import Mount, mounts_below_base
-from stagemaker.training.config_files import GROUP
-from stagemaker.training.plan import Channel, Checkpoints, TrainingPlan, training_plan
+from stagemaker.training.channels import Channel
+from stagemaker.training.instance_groups import ONLY_GROUP
+from stagemaker.training.plan import Checkpoints, TrainingPlan, training_plan
 from stagemaker.training.unsupported import refuse_unsupported
 from tests.unit.plugin.fakes import ROLE, SCOPE
-from tests.unit.plugin.training.training_requests import algorithm, channel, request, resources
+from tests.unit.plugin.training.training_requests import algorithm, channel, groups, request, resources
 
+AUGMENTED = {"S3DataType": "AugmentedManifestFile", "AttributeNames": ["source-ref", "label"]}
+MANIFEST = {"S3DataType": "ManifestFile"}
 REF = Ref(SCOPE, TRAINING_JOB, "job")
 
 
@@ -32,7 +36,7 @@ def files(given: dict[str, Any], host: str = "algo-1") -> dict[str, Any]:
 def test_a_plan_says_where_everything_goes() -> None:
     plan = plan_of(request())
     assert plan.role_arn == ROLE
-    assert plan.channels == (Channel("train", "s3://bucket/train"),)
+    assert plan.channels == (Channel("train", Source("s3://bucket/train")),)
     assert plan.model_uri == "s3://bucket/out/job/output/model.tar.gz"
     assert plan.output_uri == "s3://bucket/out/job/output/output.tar.gz"
     assert (plan.max_runtime_s, plan.checkpoints, plan.metrics) == (86_400, None, ())
@@ -77,10 +81,10 @@ def test_every_host_has_its_own_name_and_the_names_of_all() -> None:
         assert files(given, host)["resourceconfig"] == {
             "current_host": host,
             "current_instance_type": "ml.g5.xlarge",
-            "current_group_name": GROUP,
+            "current_group_name": ONLY_GROUP,
             "hosts": as_text,
             "instance_groups": [
-                {"instance_group_name": GROUP, "instance_type": "ml.g5.xlarge", "hosts": as_text},
+                {"instance_group_name": ONLY_GROUP, "instance_type": "ml.g5.xlarge", "hosts": as_text},
             ],
             "network_interface_name": "eth0",
         }
@@ -97,8 +101,8 @@ def test_a_channel_may_be_sharded() -> None:
     given = request(InputDataConfig=[channel(source={"S3DataDistributionType": "ShardedByS3Key"}), channel("valid")])
     refuse_unsupported(given)
     assert plan_of(given).channels == (
-        Channel("train", "s3://bucket/train", sharded=True),
-        Channel("valid", "s3://bucket/train", sharded=False),
+        Channel("train", Source("s3://bucket/train", sharded=True)),
+        Channel("valid", Source("s3://bucket/train", sharded=False)),
     )
     modes = {name: of["S3DistributionType"] for name, of in files(given)["inputdataconfig"].items()}
     assert modes == {"train": "ShardedByS3Key", "valid": "FullyReplicated"}
@@ -189,6 +193,38 @@ def test_the_files_of_configurations_are_there_when_they_are_given() -> None:
         ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/opt/ml/../x"}}, "LocalPath must be a folder"),
         ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/opt/ml/"}}, "LocalPath must be a folder"),
         ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "state"}}, "LocalPath must be a folder"),
+        (
+            {"InputDataConfig": [channel(CompressionType="Gzip")]},
+            "CompressionType Gzip needs the input",
+        ),
+        (
+            {"InputDataConfig": [channel(RecordWrapperType="RecordIO")]},
+            "RecordWrapperType RecordIO needs",
+        ),
+        (
+            {"InputDataConfig": [channel(source=AUGMENTED)]},
+            "AugmentedManifestFile needs the input mode Pipe",
+        ),
+        (
+            {"InputDataConfig": [channel(InputMode="FastFile", source=MANIFEST)]},
+            "FastFile takes S3DataType S3Prefix",
+        ),
+        ({"InputDataConfig": [channel(source={"AttributeNames": ["a"]})]}, "AttributeNames belong to S3DataType"),
+        (
+            {"InputDataConfig": [channel(InputMode="Pipe", source={**AUGMENTED, "AttributeNames": []})]},
+            "AttributeNames belong to S3DataType AugmentedManifestFile",
+        ),
+        (
+            {"InputDataConfig": [channel(InputMode="Pipe"), channel("train_12")]},
+            "cannot be called 'train_12': it is the name of a FIFO of 'train'",
+        ),
+        (
+            {"InputDataConfig": [channel(source={"InstanceGroupNames": ["x"]})]},
+            "instance group that there is not: x",
+        ),
+        (groups(("a", 1), ("a", 1)), "InstanceGroups has a name twice: a, a"),
+        (groups(("a", 1), ("b", 0)), "'b' needs an InstanceCount of at least 1"),
+        ({"ResourceConfig": {**groups(("a", 1))["ResourceConfig"], "InstanceCount": 1}}, "either InstanceGroups or"),
         (resources(InstanceCount=0), "InstanceCount of at least 1"),
         ({"ResourceConfig": {}}, "InstanceType"),
     ],
@@ -203,17 +239,11 @@ def test_what_aws_would_not_take(changes: dict[str, Any], sentence: str) -> None
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        (resources(InstanceGroups=[{"InstanceGroupName": "g"}]), "ResourceConfig.InstanceGroups"),
         (resources(KeepAlivePeriodInSeconds=60), "ResourceConfig.KeepAlivePeriodInSeconds=60"),
-        (algorithm(TrainingInputMode="Pipe"), "AlgorithmSpecification.TrainingInputMode=Pipe"),
         ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining=True"),
         ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation=True"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://b", "CompressionType": "NONE"}}, "CompressionType=NONE"),
-        ({"InputDataConfig": [channel(InputMode="FastFile")]}, "InputDataConfig[train].InputMode=FastFile"),
-        ({"InputDataConfig": [channel(source={"S3DataType": "ManifestFile"})]}, "S3DataType=ManifestFile"),
-        ({"InputDataConfig": [channel(source={"InstanceGroupNames": ["g"]})]}, "InstanceGroupNames"),
-        ({"InputDataConfig": [channel(CompressionType="Gzip")]}, "CompressionType=Gzip"),
-        ({"InputDataConfig": [channel(ShuffleConfig={"Seed": 1})]}, "ShuffleConfig"),
+        ({"InputDataConfig": [channel(source={"S3DataType": "Converse"})]}, "InputDataConfig[train].DataSource.S3Data"),
     ],
 )
 def test_what_we_do_not_do_yet_is_refused_by_name(changes: dict[str, Any], name: str) -> None:
@@ -221,6 +251,76 @@ def test_what_we_do_not_do_yet_is_refused_by_name(changes: dict[str, Any], name:
         refuse_unsupported(request(**changes))
     assert caught.value.status == 501
     assert name in caught.value.message
+
+
+def test_channels_of_pipe_mode() -> None:
+    given = request(
+        InputDataConfig=[
+            channel(
+                InputMode="Pipe",
+                CompressionType="Gzip",
+                RecordWrapperType="RecordIO",
+                ShuffleConfig={"Seed": 0},
+                source={**AUGMENTED, "S3DataDistributionType": "ShardedByS3Key"},
+            ),
+            channel("valid", InputMode="FastFile"),
+        ]
+    )
+    refuse_unsupported(given)
+    source = Source(
+        "s3://bucket/train",
+        sharded=True,
+        data_type="AugmentedManifestFile",
+        attributes=("source-ref", "label"),
+        seed=0,
+        gzip=True,
+        record_io=True,
+    )
+    assert plan_of(given).channels == (
+        Channel("train", source, is_pipe=True),
+        Channel("valid", Source("s3://bucket/train")),
+    )
+    assert files(given)["inputdataconfig"] == {
+        "train": {"TrainingInputMode": "Pipe", "S3DistributionType": "ShardedByS3Key", "RecordWrapperType": "RecordIO"},
+        "valid": {
+            "TrainingInputMode": "FastFile",
+            "S3DistributionType": "FullyReplicated",
+            "RecordWrapperType": "None",
+        },
+    }
+
+
+def test_hosts_are_numbered_over_the_instance_groups() -> None:
+    given = request(**groups(("cpu", 2), ("gpu", 1, "ml.g5.xlarge")))
+    given["InputDataConfig"] = [
+        channel("all"),
+        channel("two", source={"InstanceGroupNames": ["cpu"]}),
+        channel("both", source={"InstanceGroupNames": ["gpu", "cpu"]}),
+        channel("one", source={"InstanceGroupNames": ["gpu"]}),
+    ]
+    refuse_unsupported(given)
+    plan = plan_of(given)
+    assert plan.hosts == ("algo-1", "algo-2", "algo-3")
+    assert [plan.instance_type(host) for host in plan.hosts] == ["ml.m5.large", "ml.m5.large", "ml.g5.xlarge"]
+    assert [plan.hosts_of(each) for each in plan.channels] == [plan.hosts, plan.hosts[:2], plan.hosts, plan.hosts[2:]]
+    assert files(given, "algo-3")["resourceconfig"] == {
+        "current_host": "algo-3",
+        "current_instance_type": "ml.g5.xlarge",
+        "current_group_name": "gpu",
+        "hosts": ["algo-1", "algo-2", "algo-3"],
+        "instance_groups": [
+            {"instance_group_name": "cpu", "instance_type": "ml.m5.large", "hosts": ["algo-1", "algo-2"]},
+            {"instance_group_name": "gpu", "instance_type": "ml.g5.xlarge", "hosts": ["algo-3"]},
+        ],
+        "network_interface_name": "eth0",
+    }
+    assert list(files(given, "algo-2")["inputdataconfig"]) == ["all", "two", "both"]
+    assert list(files(given, "algo-3")["inputdataconfig"]) == ["all", "both", "one"]
+
+
+def test_more_hosts_in_groups_than_a_machine_runs() -> None:
+    with pytest.raises(ApiError, match="at most 20 instances on one machine; 21 are asked for"):
+        plan_of(request(**groups(("a", 20), ("b", 1))))
 
 
 def test_what_changes_nothing_on_one_machine_is_taken() -> None:
@@ -237,4 +337,8 @@ def test_what_changes_nothing_on_one_machine_is_taken() -> None:
 
 
 def test_a_channel_may_override_the_mode_of_the_job() -> None:
-    refuse_unsupported(request(**algorithm(TrainingInputMode="Pipe"), InputDataConfig=[channel(InputMode="File")]))
+    given = request(**algorithm(TrainingInputMode="Pipe"), InputDataConfig=[channel(InputMode="File"), channel("b")])
+    refuse_unsupported(given)
+    assert [each.is_pipe for each in plan_of(given).channels] == [False, True]
+    modes = {name: of["TrainingInputMode"] for name, of in files(given)["inputdataconfig"].items()}
+    assert modes == {"train": "File", "b": "Pipe"}

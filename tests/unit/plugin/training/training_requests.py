@@ -34,5 +34,12 @@ def instances(count: int, **changes: Any) -> dict[str, Any]:
     return {**resources(InstanceCount=count), **changes}
 
 
+def groups(*given: tuple[Any, ...]) -> dict[str, Any]:
+    """Each group: name, number of instances, and the instance type if it is another than ml.m5.large."""
+    members = ("InstanceGroupName", "InstanceCount", "InstanceType")
+    found = [dict(zip(members, (*group, "ml.m5.large")[:3], strict=True)) for group in given]
+    return {"ResourceConfig": {"InstanceGroups": found, "VolumeSizeInGB": 10}}
+
+
 def hosts(count: int) -> list[str]:
     return [f"algo-{number}" for number in range(1, count + 1)]
