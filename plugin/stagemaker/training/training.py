@@ -69,6 +69,7 @@ class Training:
         return {
             **({"InputDataConfig": channels} if channels else {}),
             **_debug_hook(request),
+            "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": bool(algorithm.get("MetricDefinitions")), **algorithm},
             "OutputDataConfig": {"KmsKeyId": "", **request["OutputDataConfig"]},
             "ProfilingStatus": "Disabled",
             "ModelArtifacts": {"S3ModelArtifacts": plan.model_uri},
