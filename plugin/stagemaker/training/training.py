@@ -66,10 +66,12 @@ class Training:
         """What DescribeTrainingJob answers also where the request does not say it: clients of AWS rely on it."""
         defaults = {"CompressionType": "None", "RecordWrapperType": "None"}
         channels = [{**defaults, **channel} for channel in request.get("InputDataConfig", [])]
+        algorithm = request["AlgorithmSpecification"]
+        series = bool(algorithm.get("MetricDefinitions"))
         return {
             **({"InputDataConfig": channels} if channels else {}),
             **_debug_hook(request),
-            "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": bool(algorithm.get("MetricDefinitions")), **algorithm},
+            "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": series, **algorithm},
             "OutputDataConfig": {"KmsKeyId": "", **request["OutputDataConfig"]},
             "ProfilingStatus": "Disabled",
             "ModelArtifacts": {"S3ModelArtifacts": plan.model_uri},
