@@ -83,6 +83,7 @@ DIRECTIONS = {
     "api": ("core",),
     "jobs": ("core", "api", "runtime"),
     "training": ("core", "api", "runtime", "jobs"),
+    "tuning": ("core", "api", "runtime", "jobs"),
     "processing": ("core", "api", "runtime", "jobs"),
     "hosting": ("core", "api", "runtime"),
     "functions": ("core", "api", "runtime", "settings"),
@@ -129,7 +130,9 @@ PURE = [
     "processing/unsupported.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
     "training/channels.py", "training/instance_groups.py",
     "training/config_files.py", "training/metrics.py", "training/plan.py", "training/statuses.py",
-    "training/unsupported.py", "runtime/variables.py",
+    "training/unsupported.py", "runtime/variables.py", "tuning/children.py", "tuning/completion.py", "tuning/counters.py",
+    "tuning/early_stopping.py", "tuning/grid.py", "tuning/hyperband.py", "tuning/objective.py", "tuning/plan.py",
+    "tuning/ranges.py", "tuning/refusals.py", "tuning/statuses.py", "tuning/warm_start.py",
 ]  # fmt: skip
 
 

@@ -100,7 +100,7 @@ def _decode(token: str, label: str) -> _Position:
         made_for, value, name = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, TypeError):
         made_for, value, name = None, 0.0, ""
-    kind = float if "Time" in label else str
+    kind = float if "Time" in label or "Value" in label else str
     if made_for != label or not isinstance(name, str) or not isinstance(value, kind):
         raise validation_error("Invalid NextToken: it is not the token of a page of this listing.")
     return value, name
