@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 
 RUNTIMES = ("process", "docker")
 GPU_POLICIES = ("auto", "require", "off")
 LIMITS = ("none", "instance")
+NETWORK_POOL = IPv4Network("10.213.0.0/16")  # 1,024 networks
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class DockerSettings:
     function_image: str  # STAGEMAKER_FUNCTION_IMAGE: what runs the functions that are zip files
     registry_url: str  # STAGEMAKER_REGISTRY_URL: the registry service, as we reach it; empty: there is none
     registry_port: int  # STAGEMAKER_REGISTRY_PORT: of this machine's loopback, where clients and the engine reach ECR
+    network_pool: IPv4Network = NETWORK_POOL  # STAGEMAKER_NETWORK_POOL: each job, endpoint and function has a /26 of it
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def _docker(environment: Mapping[str, str]) -> DockerSettings:
         function_image=environment.get("STAGEMAKER_FUNCTION_IMAGE") or "stagemaker/lambda:latest",
         registry_url=environment.get("STAGEMAKER_REGISTRY_URL", ""),
         registry_port=_port(environment, "STAGEMAKER_REGISTRY_PORT", 5000),
+        network_pool=_pool(environment),
     )
 
 
@@ -71,6 +75,17 @@ def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...])
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)} (it is {value}).")
     return value
+
+
+def _pool(environment: Mapping[str, str]) -> IPv4Network:
+    value = environment.get("STAGEMAKER_NETWORK_POOL") or str(NETWORK_POOL)
+    try:
+        pool = IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"STAGEMAKER_NETWORK_POOL must be a network such as {NETWORK_POOL} ({error}).") from error
+    if not pool.is_private or pool.is_link_local or pool.is_loopback or pool.prefixlen > 24:
+        raise ValueError(f"STAGEMAKER_NETWORK_POOL must be a private network of a /24 or more (it is {value}).")
+    return pool
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -33,6 +33,7 @@ class DockerEnvironment:
         self.lines: list[str] = []
         self.ready = threading.Event()
         self.supervisor = Supervisor()
+        self.runtimes: list[DockerRuntime] = []
         self.runtime = self.new_runtime()
 
     def new_runtime(
@@ -41,6 +42,7 @@ class DockerEnvironment:
         settings = DockerSettings(self.network, gpu, limits, "", "", 5000)
         runtime = DockerRuntime(settings, self.folder / "state", registry, self.supervisor, url or docker_url())
         self.supervisor.own(runtime.close)
+        self.runtimes.append(runtime)
         return runtime
 
     def spec(self, source: str, command: str = "train", **others: Any) -> ContainerSpec:
@@ -63,12 +65,14 @@ class DockerEnvironment:
             self.ready.set()
 
     def left(self) -> list[str]:
-        """The names of our containers and networks that the engine has, the stack's network excepted."""
+        """The names of our containers and networks that the engine has, but for the stack's network and those that are
+        ready for the next job."""
+        spare = [self.network, *(name for runtime in self.runtimes for name in runtime.spare_networks())]
         label = {"label": self.runtime._state_label}
         with closing(client()) as engine:
             containers = [container["Names"][0] for container in engine.containers(all=True, filters=label)]
             networks = [network["Name"] for network in engine.networks(filters=label)]
-        return [*containers, *(name for name in networks if name != self.network)]
+        return [*containers, *(name for name in networks if name not in spare)]
 
     def close(self) -> None:
         self.supervisor.close()

@@ -42,6 +42,5 @@ def containers(state: Path) -> Iterator[tuple[str, Containers]]:
 
 
 def running(network: str) -> list[str]:
-    """The ids of the containers on the network, ended ones too."""
-    found = Engine(docker_url()).containers("com.stagemaker=1")
-    return [container["Id"] for container in found if container["HostConfig"]["NetworkMode"] == network]
+    """The ids of the containers of the stack with this network, ended ones too."""
+    return [container["Id"] for container in Engine(docker_url()).containers(f"com.stagemaker.network={network}")]

@@ -123,6 +123,7 @@ PURE = [
     "access/request.py", "access/simulate.py", "api/events.py", "api/listing.py", "api/moto.py",
     "api/serialization.py", "api/unsupported.py",
     "api/validation.py", "aws/log_stream.py", "core/errors.py", "core/kinds.py", "core/numbers.py", "core/patterns.py",
+    "core/credentials.py", "runtime/docker/subnets.py",
     "core/refs.py", "core/strict_json.py", "core/text.py", "functions/image_rules.py", "functions/invoke_rules.py",
     "hosting/health.py", "hosting/layout.py", "hosting/rollout.py", "hosting/targets.py",
     "jobs/failures.py", "jobs/kind.py", "jobs/manifests.py", "jobs/recordio.py", "jobs/sources.py",

@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stagemaker.aws.clients import Clients
+from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
 
@@ -30,18 +31,28 @@ class Iam:
             role = self._clients("iam", scope).get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
             if role["Arn"] != role_arn or not trusts_sagemaker(role["AssumeRolePolicyDocument"]):
                 raise _no_role(role_arn)
-            sts = self._clients("sts", scope)
-            credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")["Credentials"]
         except (BotoCoreError, ClientError) as error:
             raise _no_role(role_arn) from error
+        credentials = self.role_credentials(scope, role_arn)
         return {
-            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": credentials["SessionToken"],
+            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+            "AWS_SESSION_TOKEN": credentials.token,
             "AWS_REGION": scope.region,
             "AWS_DEFAULT_REGION": scope.region,
             "AWS_ENDPOINT_URL": self._clients.gateway_url,
         }
+
+    def role_credentials(self, scope: Scope, role_arn: str) -> Credentials:
+        """Fresh ones, for an hour. ValidationException when the role is gone."""
+        try:
+            sts = self._clients("sts", scope)
+            made = sts.assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")["Credentials"]
+        except (BotoCoreError, ClientError) as error:
+            raise _no_role(role_arn) from error
+        return Credentials(
+            role_arn, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], made["Expiration"].timestamp()
+        )
 
 
 def trusts_sagemaker(policy: str | Mapping[str, Any]) -> bool:

@@ -38,7 +38,10 @@ class FunctionRuntime(Protocol):
     """A runtime that runs functions."""
 
     def host(self) -> str:
-        """The address of this process that containers reach."""
+        """The address at which this process listens for containers."""
+
+    def host_name(self) -> str:
+        """The name or address by which containers call it."""
 
     def pin(self, image: str) -> str:
         """The name under which `start` runs what `image` means now, for ever: it ends with a digest of 64 hex digits.
@@ -60,7 +63,7 @@ class Containers:
 
     def api(self, exchange: Exchange) -> RuntimeApi:
         """Where the runtime's containers reach this process."""
-        return RuntimeApi(self._runtime.host(), exchange, self._supervisor)
+        return RuntimeApi(self._runtime.host(), exchange, self._supervisor, self._runtime.host_name())
 
     def start(
         self, function: Function, api: RuntimeApi, on_line: Callable[[str], None], on_end: Callable[[], None]

@@ -27,14 +27,15 @@ _PREFIX = "/2018-06-01/runtime/"
 
 
 class RuntimeApi:
-    """Serves one program from its construction to `close`. `address` is for AWS_LAMBDA_RUNTIME_API. Nobody is served
-    but the machine that `admit` names: on a network with other functions a port alone keeps nobody out."""
+    """Serves one program from its construction to `close`, at the address `host`. `address` is for
+    AWS_LAMBDA_RUNTIME_API; `name` is what the program calls us, where that is not `host`. Nobody is served but the
+    machine that `admit` names: on a network with others a port alone keeps nobody out."""
 
-    def __init__(self, host: str, exchange: Exchange, supervisor: Supervisor) -> None:
+    def __init__(self, host: str, exchange: Exchange, supervisor: Supervisor, name: str = "") -> None:
         self.exchange = exchange
         self._peer: Future[str] = Future()
         self._server = _Server((host, 0), self)
-        self.address = f"{host}:{self._server.server_address[1]}"
+        self.address = f"{name or host}:{self._server.server_address[1]}"
         self._server.start(supervisor, f"runtime API {self.address}")
 
     def admit(self, ip: str) -> None:

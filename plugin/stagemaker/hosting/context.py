@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from stagemaker.core.credentials import Credentials
 from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.core.telemetry import Telemetry
@@ -18,6 +19,7 @@ class FleetAccount(Protocol):
     def download_file(self, scope: Scope, uri: str, path: Path) -> None: ...
     def download_prefix(self, scope: Scope, uri: str, folder: Path) -> int: ...
     def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
+    def role_credentials(self, scope: Scope, role_arn: str) -> Credentials: ...
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.layout import FleetLayout, InstanceLayout, VariantLayout
 from stagemaker.hosting.model_data import BadModelData, fetch_model
 from stagemaker.hosting.targets import Targets
+from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.hardware import sentence
+from stagemaker.runtime.variables import run_as
 
 LOOK_AGAIN_S = 1.0  # (ours) should a change not be told
 
@@ -160,11 +162,14 @@ class Fleet:
         return instance.lost is not None and (instance.has_served or instance in self._reported)
 
     def _make(self, variant: VariantLayout, layout: InstanceLayout) -> Instance:
-        def credentials() -> Mapping[str, str]:
-            return self._context.account.role_environment(self._scope, variant.role_arn)
+        account = self._context.account
+
+        def run_as_role(spec: ContainerSpec) -> ContainerSpec:
+            role = account.role_environment(self._scope, variant.role_arn)
+            return run_as(spec, role, partial(account.role_credentials, self._scope, variant.role_arn))
 
         log = self._context.logs.stream(self._scope, self.layout.log_group, layout.log_stream)
-        return Instance(layout, self._context, credentials, log, self._changed.set)
+        return Instance(layout, self._context, run_as_role, log, self._changed.set)
 
     def _fetch_model(self, variant: VariantLayout, layouts: Sequence[InstanceLayout]) -> None:
         """Once for all of them."""

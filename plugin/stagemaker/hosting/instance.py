@@ -4,8 +4,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from http.client import HTTPException
 
 from stagemaker.core.disk import explain
@@ -14,9 +13,8 @@ from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.health import Observed, Ping, Verdict, judge
 from stagemaker.hosting.http_client import HttpClient, Refused
 from stagemaker.hosting.layout import InstanceLayout
-from stagemaker.runtime.contract import Container, Exit
+from stagemaker.runtime.contract import Container, ContainerSpec, Exit
 from stagemaker.runtime.hardware import HardwareLog
-from stagemaker.runtime.variables import with_role
 
 LOG = logging.getLogger(__name__)
 STARTING_POLL_S, SERVING_POLL_S, DRAIN_POLL_S = 0.1, 0.2, 0.05
@@ -62,7 +60,7 @@ class Instance:
         self,
         layout: InstanceLayout,
         context: FleetContext,
-        credentials: Callable[[], Mapping[str, str]],
+        run_as_role: Callable[[ContainerSpec], ContainerSpec],
         log: Callable[[str], None],
         changed: Callable[[], None],
     ) -> None:
@@ -70,7 +68,7 @@ class Instance:
         self.lost: str | None = None
         self.hardware = ""  # of its container, as the runtime words it
         self.ended = threading.Event()  # nothing of it is left
-        self._context, self._credentials, self._log, self._changed = context, credentials, log, changed
+        self._context, self._run_as_role, self._log, self._changed = context, run_as_role, log, changed
         self._runtime, self._clock, self._times = context.runtime, context.clock, context.times
         self._lock = threading.Lock()
         self._leases: set[Lease] = set()
@@ -149,11 +147,9 @@ class Instance:
 
     def _start(self) -> None:
         """Start the container; whether it is healthy is for `_check` to find. A refusal makes the instance lost."""
-        spec, log = self.layout.spec, HardwareLog(self.id, self._log)
+        log = HardwareLog(self.id, self._log)
         try:
-            environment, notes = with_role(spec.environment, self._credentials())
-            spec = replace(spec, environment=environment, notes=notes)
-            self._container = self._runtime.start(spec, log.line)
+            self._container = self._runtime.start(self._run_as_role(self.layout.spec), log.line)
         except ApiError as error:
             self._restart_later(f"it could not be started: {error.message.rstrip('.')}", refused=error.status < 500)
             return

@@ -84,6 +84,7 @@ class FleetLayout:
             mounts=mounts_below_base(base_dir, ("model",) if variant.source else ()),
             environment=variant.environment,
             serves=True,
+            group=self.folder.name,  # unique, as the folder is
             instance_type=variant.instance_type,
         )
         stream = f"{variant.name}/{identity}{self.log_suffix}"

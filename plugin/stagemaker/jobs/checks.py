@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import validation_error
 from stagemaker.core.refs import Kind, Ref, Scope
 from stagemaker.core.store import Record, Store
@@ -14,6 +15,7 @@ class JobAccount(Protocol):
     """The part of `aws.account.Account` that jobs need."""
 
     def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
+    def role_credentials(self, scope: Scope, role_arn: str) -> Credentials: ...
     def bucket_region(self, scope: Scope, uri: str) -> str | None: ...
     def prefix_has_objects(self, scope: Scope, uri: str) -> bool: ...
     def download_prefix(

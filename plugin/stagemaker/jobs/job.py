@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from stagemaker.jobs.attempt import Attempt
 from stagemaker.jobs.checks import JobAccount
 from stagemaker.jobs.hosts import Hosts
 from stagemaker.jobs.kind import JobKind, Outcome
-from stagemaker.runtime.contract import Runtime
+from stagemaker.runtime.contract import ContainerSpec, Runtime
 from stagemaker.runtime.hardware import HardwareLog
+from stagemaker.runtime.variables import run_as
 
 if TYPE_CHECKING:
     from stagemaker.jobs.jobs import Jobs
@@ -114,6 +116,11 @@ class Job[Plan]:
     def find(self, kind: Kind, name: str) -> Record | None:
         """The record of another thing in the same account and region."""
         return self._context.store.get(Ref(self.ref.scope, kind, name))
+
+    def run_as(self, spec: ContainerSpec, role_arn: str) -> ContainerSpec:
+        """The spec with what the job's role gives a container: credentials, region, and the gateway."""
+        renew = partial(self.account.role_credentials, self.ref.scope, role_arn)
+        return run_as(spec, self.credentials, renew)
 
     def submit(self, kind: Kind, request: Mapping[str, Any]) -> "Handle":
         """Create a job of this or another kind in the same account and region. ApiError as its operation raises it."""

@@ -19,7 +19,6 @@ from stagemaker.processing.statuses import STATUSES
 from stagemaker.processing.transfers import Transfers
 from stagemaker.processing.unsupported import refuse_unsupported
 from stagemaker.runtime.contract import ContainerSpec
-from stagemaker.runtime.variables import with_role
 
 
 class Processing:
@@ -104,16 +103,14 @@ def _run(job: Job[ProcessingPlan], transfers: Transfers) -> End:
 
 def _specs(job: Job[ProcessingPlan], transfers: Transfers) -> list[ContainerSpec]:
     plan = job.plan
-    environment, notes = with_role(plan.environment, job.credentials)
-    return [
+    specs = [
         ContainerSpec(
             name=f"{plan.name}-{host}",
             image=plan.image,
             command=plan.command,
             base_dir=base,
-            environment=environment,
+            environment=plan.environment,
             mounts=plan.mounts(base),
-            notes=notes,
             entrypoint=plan.entrypoint,
             host=host,
             group=job.folder.name if len(plan.hosts) > 1 else "",  # unique, as the folder is
@@ -121,3 +118,4 @@ def _specs(job: Job[ProcessingPlan], transfers: Transfers) -> list[ContainerSpec
         )
         for host, base in zip(plan.hosts, transfers.bases, strict=True)
     ]
+    return [job.run_as(spec, plan.role_arn) for spec in specs]

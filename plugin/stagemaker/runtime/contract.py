@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import ApiError
 
 BASE = "/opt/ml"  # where SageMaker's folders are in a container
@@ -61,12 +62,16 @@ class ContainerSpec:
     serves: bool = False  # it listens for HTTP on the port that SAGEMAKER_BIND_TO_PORT, set by the runtime, says
     entrypoint: tuple[str, ...] | None = None  # in place of the image's own
     host: str = ""  # its own name of itself, such as "algo-1"
-    group: str = ""  # containers of one group find each other by `host`, and nobody else finds them so
+    group: str = ""  # containers of one group are on one network, and find each other by `host`; nobody else is on it
+    isolated: bool = False  # it reaches its group and nothing else, and has no credentials
     instance_type: str = ""  # such as "ml.g5.xlarge": whether it gets a GPU, and, where asked, how much CPU and memory
     memory_mb: int = 0  # more than this ends it; 0: as the instance type says
     mounts: tuple[Mount, ...] = ()  # nothing else of the image is hidden; those below BASE lie in `base_dir` just so
     notes: tuple[str, ...] = ()  # sentences for people, such as what of the caller's wishes is not taken
     working_directory: str = ""  # in place of the image's own
+    # Fresh ones of the role whose credentials are in `environment`; None where those there are the caller's own. Where
+    # the runtime can, the container asks for them as on AWS, and has none in its environment.
+    credentials: Callable[[], Credentials] | None = field(default=None, compare=False)
     function: bool = False  # as Lambda runs one: a user without rights, nothing writable but /tmp, output in order
 
 

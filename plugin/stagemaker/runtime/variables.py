@@ -4,9 +4,14 @@ As on AWS: the service's own variables win over the caller's, and the caller's o
 for credentials in variables before they ask for the role's. Nothing is replaced without a sentence in the log. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from stagemaker.core.credentials import Credentials
+from stagemaker.runtime.contract import ContainerSpec
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+ENDPOINT = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"  # the path at 169.254.170.2 where AWS's SDKs ask for the role's
 _KEY = CREDENTIALS[0]
 
 
@@ -29,3 +34,19 @@ def with_role(given: Mapping[str, str], role: Mapping[str, str]) -> tuple[dict[s
         f"not taken from the role, since Environment sets it: {', '.join(left)}" if left else "",
     )
     return {**theirs, **mine}, tuple(filter(None, notes))
+
+
+def run_as(spec: ContainerSpec, role: Mapping[str, str], renew: Callable[[], Credentials]) -> ContainerSpec:
+    """The spec with the role's variables below its own, as `with_role` has it, and with its notes. `renew` gives fresh
+    credentials of the role."""
+    environment, notes = with_role(spec.environment, role)
+    credentials = None if _KEY in spec.environment else renew
+    return replace(spec, environment=environment, notes=(*spec.notes, *notes), credentials=credentials)
+
+
+def without_role(given: Mapping[str, str], path: str | None) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The variables without the role's credentials, with the path where they are given out instead, if there is one;
+    and what of the caller's is not taken."""
+    own = {} if path is None else {ENDPOINT: path}
+    kept = {name: value for name, value in given.items() if name not in CREDENTIALS}
+    return {**kept, **own}, replaced(given, own)

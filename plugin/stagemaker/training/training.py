@@ -20,7 +20,6 @@ from stagemaker.jobs.kind import JobFailed, Outcome
 from stagemaker.jobs.statuses import COMPLETED, STOPPED, StatusTable
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.hardware import sentence
-from stagemaker.runtime.variables import with_role
 from stagemaker.training.metric_reader import AFTER_S, MetricReader, Values
 from stagemaker.training.plan import DEFAULT_RUNTIME_S, TrainingPlan, training_plan
 from stagemaker.training.statuses import STATUSES
@@ -163,16 +162,15 @@ def _record(job: Job[TrainingPlan], values: Values) -> None:
 
 def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
     plan = job.plan
-    environment, notes = with_role(plan.environment, job.credentials)
-    return [
+    specs = [
         ContainerSpec(
             name=f"{plan.name}-{host}",
             image=plan.image,
             command=plan.command,
             base_dir=base,
-            environment=environment,
+            environment=plan.environment,
             mounts=plan.mounts(base),
-            notes=(*plan.notes, *notes),
+            notes=plan.notes,
             entrypoint=plan.entrypoint,
             host=host,
             group=job.folder.name if len(plan.hosts) > 1 else "",  # unique, as the folder is
@@ -180,6 +178,7 @@ def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
         )
         for host, base in zip(plan.hosts, transfers.bases, strict=True)
     ]
+    return [job.run_as(spec, plan.role_arn) for spec in specs]
 
 
 def _save_what_failed(job: Job[TrainingPlan], transfers: Transfers) -> None:

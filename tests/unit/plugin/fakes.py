@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
+from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import validation_error
 from stagemaker.core.refs import Scope
 
@@ -37,6 +38,9 @@ class FakeAws:
         if role_arn != ROLE:
             raise validation_error(f"Could not assume role {role_arn}.")
         return {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": scope.region}
+
+    def role_credentials(self, scope: Scope, role_arn: str) -> Credentials:
+        return Credentials(role_arn, "LSIAFRESH", "secret", "token", 1_800_003_600.0)
 
     def list_prefix(self, scope: Scope, uri: str) -> list[tuple[str, int]]:
         self.downloading.set()

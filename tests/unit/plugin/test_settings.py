@@ -40,6 +40,10 @@ def test_docker_needs_no_folder(tmp_path: Path) -> None:
         ("STAGEMAKER_REGISTRY_PORT", "99999", "must be the number of a port"),
         ("STAGEMAKER_REGISTRY_PORT", "5_000", "must be the number of a port"),
         ("STAGEMAKER_REGISTRY_PORT", "\u0665000", "must be the number of a port"),
+        ("STAGEMAKER_NETWORK_POOL", "10.1.2.3/16", "must be a network such as 10.213.0.0/16"),
+        ("STAGEMAKER_NETWORK_POOL", "8.8.0.0/16", "must be a private network"),
+        ("STAGEMAKER_NETWORK_POOL", "169.254.0.0/16", "must be a private network"),
+        ("STAGEMAKER_NETWORK_POOL", "10.213.0.0/26", "must be a private network of a /24 or more"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str, sentence: str) -> None:

@@ -1,7 +1,7 @@
 """A container as the engine's interface describes it (ContainerCreate). Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stagemaker.runtime.contract import ContainerSpec
@@ -41,15 +41,19 @@ def container_config(
     image: str,
     labels: Mapping[str, str],
     network: str,
+    link_local: Sequence[str] = (),
     mounts: Iterable[Mapping[str, Any]],
     limits: Limits,
     gpus: Gpus,
     machine_memory_bytes: int,
 ) -> dict[str, Any]:
-    """`network` is the only one that it is on, so that its eth0 is there. Other containers of a group find it by its
-    host name. Its first process is the image's own program, without an init, as on AWS."""
+    """`network` is the only one that it is on, so that its eth0 is there, with these `link_local` addresses. Other
+    containers of a group find it by its host name. Its first process is the image's own program, without an init, as on
+    AWS."""
     environment = {**spec.environment, **own_variables(spec)}
-    aliases = [spec.host] if spec.group and spec.host else []
+    endpoint: dict[str, Any] = {"Aliases": [spec.host] if spec.group and spec.host else []}
+    if link_local:
+        endpoint["IPAMConfig"] = {"LinkLocalIPs": list(link_local)}
     return {
         "Image": image,
         "Cmd": list(spec.command),
@@ -73,5 +77,5 @@ def container_config(
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
             "Init": False,
         },
-        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": aliases}}},
+        "NetworkingConfig": {"EndpointsConfig": {network: endpoint}},
     }

@@ -4,13 +4,15 @@ Each call has a client of its own, and with it a connection: the package's clien
 """
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 import urllib3
 from docker.api import APIClient
 from docker.errors import APIError, DockerException
+from docker.types import IPAMConfig, IPAMPool
 
 from stagemaker.runtime.docker.frames import Frames
 from stagemaker.runtime.docker.terminal import Terminal
@@ -140,15 +142,30 @@ class Engine:
         with self._client() as client:
             return dict(client.inspect_network(network))
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """A bridge. Status 409: there is one of that name."""
+    def subnets(self) -> list[IPv4Network]:
+        """Of all networks that the engine has, whoever made them."""
         with self._client() as client:
-            client.create_network(name, driver="bridge", labels=dict(labels))
+            pools = [pool for network in client.networks() for pool in network["IPAM"]["Config"] or ()]
+        found = [ip_network(pool["Subnet"]) for pool in pools if "Subnet" in pool]
+        return [subnet for subnet in found if isinstance(subnet, IPv4Network)]
 
-    def connect(self, network: str, container: str, aliases: list[str]) -> None:
-        """Put a container on one more network, where it is found by these names."""
+    def create_network(
+        self, name: str, labels: Mapping[str, str], subnet: IPv4Network | None = None, *, internal: bool = False
+    ) -> None:
+        """A bridge; without `subnet` the engine chooses one, `internal` leads nowhere. Status 409: there is one of that
+        name; 403: the subnet is another network's."""
+        ipam = IPAMConfig(pool_configs=[IPAMPool(str(subnet))]) if subnet else None
         with self._client() as client:
-            client.connect_container_to_network(container, network, aliases=aliases)
+            client.create_network(name, driver="bridge", labels=dict(labels), ipam=ipam, internal=internal)
+
+    def connect(
+        self, network: str, container: str, aliases: list[str], address: str = "", link_local: Sequence[str] = ()
+    ) -> None:
+        """Put a container on one more network, where it is found by these names and has these addresses."""
+        with self._client() as client:
+            client.connect_container_to_network(
+                container, network, aliases=aliases, ipv4_address=address or None, link_local_ips=list(link_local)
+            )
 
     def remove_network(self, network: str, *, disconnect: bool) -> None:
         """Remove it, after all containers left it where `disconnect`. One that is gone is not an error."""

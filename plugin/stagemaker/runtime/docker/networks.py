@@ -1,71 +1,216 @@
-"""The networks that our containers are on: the stack's, and one for each group, whose hosts find each other by name."""
+"""The networks of our containers: a bridge of its own for each job, endpoint and function, which nobody else is on.
 
+A new one takes the engine 100 ms, and our own container 40 ms to join: one that is not needed any more is kept for the
+next. How link-local addresses and the stage are reached on them: docs/decisions/0015.
+"""
+
+import logging
 import threading
 import uuid
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
 
-from stagemaker.runtime.docker.config import engine_name
-from stagemaker.runtime.docker.engine import Engine, EngineError, suppress_missing
+from stagemaker.core.credentials import Credentials
+from stagemaker.core.errors import ApiError, hinted
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.runtime.docker.credentials import ADDRESS, CredentialsEndpoint, device_of
+from stagemaker.runtime.docker.engine import Engine, EngineError, EngineGone, suppress_missing
 from stagemaker.runtime.docker.mounts import OwnContainer
+from stagemaker.runtime.docker.subnets import free_subnet, routed, stage
 
-_GROUP_LABEL = "com.stagemaker.group"
+LOG = logging.getLogger(__name__)
+STAGE = "stagemaker"  # our own container's name on each network, beside those that it has on the stack's
+METADATA = "169.254.169.254"  # where clouds answer for a machine, with the machine's credentials
+SPARES = 8  # networks that are kept for the next job
+_LABEL = "com.stagemaker.bridge"
+_ROUTES = Path("/proc/net/route")
+
+
+@dataclass(eq=False)
+class Bridge:
+    """A network; `numbers` are those of the containers that are on it or about to be."""
+
+    name: str
+    subnet: IPv4Network
+    isolated: bool
+    group: str = ""
+    numbers: set[int] = field(default_factory=set)
+    credentials: CredentialsEndpoint | None = None  # where our own container is on it
+
+
+@dataclass(frozen=True)
+class Seat:
+    """The place of one container on a network."""
+
+    bridge: Bridge
+    number: int
+
+    @property
+    def network(self) -> str:
+        """Its name."""
+        return self.bridge.name
+
+    @property
+    def link_local(self) -> tuple[str, ...]:
+        """The container's link-local addresses. With the first, all link-local addresses lie on this network, where
+        only we answer, and not behind the machine. With the others it is itself who answers there: nobody."""
+        return f"169.254.171.{self.number}", METADATA
+
+    def credentials(self, issue: Callable[[], Credentials]) -> str | None:
+        """Have the endpoint of this network give out what `issue` returns; the path to ask for it. None where there is
+        none: we are in no container, or the network is isolated."""
+        return self.bridge.credentials.add(issue) if self.bridge.credentials else None
+
+    def forget(self, path: str) -> None:
+        """Give out nothing more at this path."""
+        if endpoint := self.bridge.credentials:
+            endpoint.remove(path)
 
 
 class Networks:
-    """Thread-safe. `main` is the stack's network, made when there is none and then removed by `close`; `labels` are put
-    on what is made; `own` is the container that we run in, which joins each group. Methods raise EngineError."""
+    """Thread-safe. `main` is the stack's network, made when there is none and then removed by `close`; the others take
+    their subnets from `pool`. `labels` are put on what is made; `own` is the container that we run in, which joins
+    each. Methods raise EngineError."""
 
-    def __init__(self, engine: Engine, main: str, labels: Mapping[str, str], own: OwnContainer | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        main: str,
+        labels: Mapping[str, str],
+        own: OwnContainer | None,
+        pool: IPv4Network,
+        supervisor: Supervisor,
+    ) -> None:
         self._engine, self._main, self._labels, self._own = engine, main, labels, own
+        self._pool, self._supervisor = pool, supervisor
         self._lock = threading.Lock()
-        self._groups: dict[str, tuple[str, int]] = {}  # its network, and how many containers are on it or about to be
+        self._bridges: dict[str, Bridge] = {}  # those in use, by name
+        self._spare: list[Bridge] = []
+        self._closed = False
 
-    def join(self, group: str) -> str:
-        """The network for one more container of the group ("": the stack's); `leave` when it has ended."""
+    def join(self, group: str, *, isolated: bool = False) -> Seat:
+        """A place for one more container, on the network of its group ("": it is alone); `leave` when it has ended.
+        ApiError when the pool has no subnet left. From an isolated network nothing but the network itself is reached.
+        """
         with self._lock:
-            if not group:
-                self._make_main()
-                return self._main
-            network, members = self._groups.get(group) or (self._make(group), 0)
-            self._groups[group] = network, members + 1
-            return network
+            bridge = next((bridge for bridge in self._bridges.values() if group and bridge.group == group), None)
+            if bridge is None:
+                bridge = self._take_spare() if not isolated else None
+                bridge = bridge or self._make(isolated)
+                bridge.group = group
+                self._bridges[bridge.name] = bridge
+            number = next(number for number in range(1, 255) if number not in bridge.numbers)
+            bridge.numbers.add(number)
+            return Seat(bridge, number)
 
-    def leave(self, group: str) -> None:
-        """The last one of a group takes its network with it. When that fails, the network is for `sweep`."""
-        if not group:
-            return
+    def leave(self, seat: Seat) -> None:
+        """The last one of a group gives its network back. When that fails, the network is for `sweep`."""
         with self._lock:
-            network, members = self._groups.pop(group)
-            if members > 1:
-                self._groups[group] = network, members - 1
+            bridge = seat.bridge
+            bridge.numbers.discard(seat.number)
+            if bridge.numbers:
+                return
+            self._bridges.pop(bridge.name, None)
+            if bridge.isolated or self._closed or len(self._spare) >= SPARES:
+                self._unmake(bridge)
             else:
-                self._engine.remove_network(network, disconnect=True)
+                self._spare.append(bridge)
+
+    def prepare(self) -> None:
+        """Have a network ready for the first job."""
+        with self._lock:
+            if not self._spare and not self._closed:
+                self._spare.append(self._make(isolated=False))
+
+    def spare(self) -> list[str]:
+        """The names of the networks that are kept for the next job."""
+        with self._lock:
+            return [bridge.name for bridge in self._spare]
 
     def sweep(self, state_label: str) -> None:
         """Remove the networks of earlier runs over the same state, unless others use them, and ours without members."""
         with self._lock:
-            self._remove(state_label, {self._main, *(network for network, _ in self._groups.values())})
+            self._remove(state_label, {self._main, *self._bridges, *(bridge.name for bridge in self._spare)})
 
     def close(self, state_label: str) -> None:
         """Remove the networks that were made over this state, by an earlier run too, unless others use them."""
         with self._lock:
+            self._closed = True
+            for bridge in (*self._bridges.values(), *self._spare):
+                self._hush(bridge)
+            self._spare.clear()
             self._remove(state_label, set())
 
     def host(self) -> str:
-        """The address at which the containers of the stack's network reach us: in our own container its own, else the
-        network's gateway, which is the engine's machine."""
+        """The address at which we listen for containers: in our own container all of its own, else that of the engine's
+        machine on the stack's network, which every network reaches."""
         if self._own:
-            return str(self._engine.inspect(self._own.id)["NetworkSettings"]["Networks"][self._main]["IPAddress"])
+            return "0.0.0.0"  # noqa: S104 - of our container, on networks of the stack
         with self._lock:
             self._make_main()
         return str(self._engine.inspect_network(self._main)["IPAM"]["Config"][0]["Gateway"])
+
+    def host_name(self) -> str:
+        """The name, or the address, by which containers call us."""
+        return STAGE if self._own else self.host()
+
+    def _take_spare(self) -> Bridge | None:
+        """A network that is still there, and on which nobody was left."""
+        while self._spare:
+            bridge = self._spare.pop()
+            try:
+                there = self._engine.inspect_network(bridge.name)["Containers"].keys()
+            except EngineError as error:
+                if error.status != 404:
+                    raise
+                self._hush(bridge)
+                continue
+            if there <= {self._own.id if self._own else ""}:
+                return bridge
+            self._unmake(bridge)
+        return None
+
+    def _make(self, isolated: bool) -> Bridge:
+        name = f"{self._main}-{uuid.uuid4().hex[:8]}"  # which sorts after the stack's: that one keeps our default route
+        bridge = Bridge(name, self._create(name, {**self._labels, _LABEL: "1"}, internal=isolated), isolated)
+        try:
+            if self._own:
+                self._join_ourselves(bridge, self._own)
+        except BaseException:
+            self._unmake(bridge)
+            raise
+        return bridge
+
+    def _join_ourselves(self, bridge: Bridge, own: OwnContainer) -> None:
+        address = str(stage(bridge.subnet))
+        link_local = [] if bridge.isolated else [ADDRESS]
+        self._engine.connect(bridge.name, own.id, [*own.aliases, STAGE], address, link_local)
+        if bridge.isolated:
+            return
+        try:
+            endpoint = CredentialsEndpoint(device_of(address))
+            endpoint.start(self._supervisor, f"credentials on {bridge.name}")
+        except (OSError, LookupError, RuntimeError) as error:
+            raise EngineError(f"the credentials of roles cannot be given out: {error}", 500) from error
+        bridge.credentials = endpoint
+
+    def _unmake(self, bridge: Bridge) -> None:
+        self._hush(bridge)
+        self._engine.remove_network(bridge.name, disconnect=True)
+
+    def _hush(self, bridge: Bridge) -> None:
+        if bridge.credentials:
+            bridge.credentials.close()
+            bridge.credentials = None
 
     def _remove(self, state_label: str, kept: Set[str]) -> None:
         for network in self._engine.networks(state_label):
             if network["Name"] in kept:
                 continue
             try:
-                self._engine.remove_network(network["Id"], disconnect=_GROUP_LABEL in network["Labels"])
+                self._engine.remove_network(network["Id"], disconnect=_LABEL in network["Labels"])
             except EngineError as error:
                 if error.status != 403:  # in use
                     raise
@@ -77,15 +222,26 @@ class Networks:
             if error.status != 404:
                 raise
             with suppress_missing():  # 409: somebody made it in this moment
-                self._engine.create_network(self._main, self._labels)
+                self._create(self._main, self._labels)
 
-    def _make(self, group: str) -> str:
-        name = engine_name(group, uuid.uuid4().hex[:8])
-        self._engine.create_network(name, {**self._labels, _GROUP_LABEL: group})
-        try:
-            if self._own:
-                self._engine.connect(name, self._own.id, list(self._own.aliases))
-        except EngineError:
-            self._engine.remove_network(name, disconnect=True)
-            raise
-        return name
+    def _create(self, name: str, labels: Mapping[str, str], *, internal: bool = False) -> IPv4Network:
+        """A network on the first free subnet of the pool. Another stack may take the same one in this moment."""
+        while True:
+            subnet = free_subnet(self._pool, [*self._engine.subnets(), *routed(_ROUTES.read_text())])
+            if subnet is None:
+                raise ApiError(
+                    "ResourceLimitExceeded",
+                    hinted(
+                        f"There is no free network for it: all of {self._pool} is in use.",
+                        "end jobs or endpoints, or set STAGEMAKER_NETWORK_POOL to a larger range of addresses.",
+                    ),
+                )
+            try:
+                self._engine.create_network(name, labels, subnet, internal=internal)
+            except EngineGone:
+                raise
+            except EngineError:
+                if not any(subnet.overlaps(used) for used in self._engine.subnets()):
+                    raise
+            else:
+                return subnet

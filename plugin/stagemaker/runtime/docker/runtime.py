@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from stagemaker.runtime.docker.function import function_config
 from stagemaker.runtime.docker.hardware import Gpus, gpus, lacks_gpu, limits, machine
 from stagemaker.runtime.docker.image_resolver import ImageResolver
 from stagemaker.runtime.docker.mounts import OwnContainer, Unreachable, identity, mount, own_container
-from stagemaker.runtime.docker.networks import Networks
-from stagemaker.runtime.variables import replaced
+from stagemaker.runtime.docker.networks import Networks, Seat
+from stagemaker.runtime.variables import replaced, without_role
 from stagemaker.settings import DockerSettings
 
 LOG = logging.getLogger(__name__)
@@ -56,7 +57,9 @@ class DockerRuntime:
             "com.stagemaker.network": settings.network,  # by which people find what a stack has started
         }
         self._images = ImageResolver(self._engine, registry)
-        self._networks = Networks(self._engine, settings.network, self._labels, self._own)
+        self._networks = Networks(
+            self._engine, settings.network, self._labels, self._own, settings.network_pool, supervisor
+        )
         self._changed = threading.Condition()
         self._running: dict[str, DockerContainer | None] = {}  # by the engine's name; None: it is being started
         self._closed = False
@@ -104,9 +107,18 @@ class DockerRuntime:
             self._images.obtain(image)
 
     def host(self) -> str:
-        """The address of this process that containers reach."""
+        """The address at which this process listens for containers."""
         with self._engine_errors(f"use the network {self._settings.network!r}"):
             return self._networks.host()
+
+    def host_name(self) -> str:
+        """The name or address by which containers call it."""
+        with self._engine_errors(f"use the network {self._settings.network!r}"):
+            return self._networks.host_name()
+
+    def spare_networks(self) -> list[str]:
+        """The names of the networks that are ready for the next job."""
+        return self._networks.spare()
 
     def sweep(self) -> int:
         """Remove the containers and networks of earlier instances, and what this one could not remove; how many
@@ -143,17 +155,18 @@ class DockerRuntime:
             self._refuse_when_closed()
             self._running[name] = None
         cleanup.callback(self._forget, name)
-        network = self._networks.join(spec.group)
-        cleanup.callback(self._removing, self._networks.leave, spec.group)
+        seat = self._networks.join(spec.group, isolated=spec.isolated)
+        cleanup.callback(self._removing, self._networks.leave, seat)
+        spec, taken = self._with_credentials(spec, seat, cleanup)
         hardware = gpus(spec.instance_type, self._settings.gpu, self._machine)
-        engine_id = self._engine.create(name, self._config(spec, image, network, hardware))
+        engine_id = self._engine.create(name, self._config(spec, image, seat, hardware))
         cleanup.callback(self._removing, self._engine.remove, engine_id)
         output = self._engine.converse(engine_id) if spec.function else self._engine.attach(engine_id)
         cleanup.callback(output.close)
         self._run(spec, engine_id)
         ip = self._ip(engine_id) if spec.serves or spec.function else ""
         address = (ip or name, PORT) if spec.serves else None
-        notes = (*spec.notes, *replaced(spec.environment, own_variables(spec)))
+        notes = (*spec.notes, *taken, *replaced(spec.environment, own_variables(spec)))
         with self._changed:
             self._refuse_when_closed()
             container = self._running[name] = DockerContainer(
@@ -162,7 +175,22 @@ class DockerRuntime:
             )  # fmt: skip
         return container
 
-    def _config(self, spec: ContainerSpec, image: str, network: str, hardware: Gpus) -> dict[str, Any]:
+    def _with_credentials(
+        self, spec: ContainerSpec, seat: Seat, cleanup: ExitStack
+    ) -> tuple[ContainerSpec, tuple[str, ...]]:
+        """The spec with the address of the endpoint that gives out the role's credentials in place of these, where
+        there is one, and what of the caller's variables that takes away."""
+        if spec.credentials is None:
+            return spec, ()
+        path = seat.credentials(spec.credentials)
+        if path is not None:
+            cleanup.callback(seat.forget, path)
+        elif not spec.isolated:
+            return spec, ()
+        environment, notes = without_role(spec.environment, path)
+        return replace(spec, environment=environment), notes
+
+    def _config(self, spec: ContainerSpec, image: str, seat: Seat, hardware: Gpus) -> dict[str, Any]:
         for each in spec.mounts:
             if not each.folder.exists():
                 raise EngineError(f"the folder for {each.target} does not exist", 500)
@@ -170,7 +198,8 @@ class DockerRuntime:
             spec,
             image=image,
             labels=self._labels,
-            network=network,
+            network=seat.network,
+            link_local=seat.link_local,
             mounts=[
                 mount(self._own, self._engine.api, each.folder.resolve(), each.target, read_only=not each.writable)
                 for each in spec.mounts
@@ -209,7 +238,7 @@ class DockerRuntime:
             del self._running[name]
             self._changed.notify_all()
 
-    def _removing(self, remove: Callable[..., None], *arguments: str) -> bool:
+    def _removing(self, remove: Callable[..., None], *arguments: Any) -> bool:
         """Whether it was removed; else it is at the next start or sweep."""
         try:
             remove(*arguments)

@@ -91,8 +91,10 @@ class ProcessRuntime:
         self.check_image(spec.image, spec.entrypoint, spec.command)
         name = image_name(spec.image) or ""
         base, program = spec.base_dir, self._images / name / spec.command[0]
-        if base is None or spec.group or not all(_in_place(mount, base) for mount in spec.mounts):
-            raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: with other folders, or in a group.")
+        alone = not spec.isolated and not (spec.group and spec.host)
+        if base is None or not alone or not all(_in_place(mount, base) for mount in spec.mounts):
+            ways = "with other folders, in a group, or isolated"
+            raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: {ways}.")
         try:
             return self._start(spec, base, name, [str(program), *spec.command[1:]], on_line)
         except (OSError, ValueError) as error:

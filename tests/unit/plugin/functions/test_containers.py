@@ -71,6 +71,9 @@ class FakeFunctionRuntime:
     def host(self) -> str:
         return LOOPBACK
 
+    def host_name(self) -> str:
+        return LOOPBACK
+
     def pin(self, image: str) -> str:
         return image
 

@@ -58,6 +58,7 @@ def test_every_instance_has_its_own_container_folder_and_log() -> None:
         mounts=(Mount("/opt/ml/model", Path("/w/end-7") / instance.id / "model"),),
         environment={"A": "1"},
         serves=True,
+        group="end-7",
         instance_type="ml.g5.xlarge",
     )
     assert instance.log_stream == f"one/{instance.id}"

@@ -1,6 +1,8 @@
 """Whose value of a variable a container gets."""
 
-from stagemaker.runtime.variables import replaced, with_role
+from stagemaker.core.credentials import Credentials
+from stagemaker.runtime.contract import ContainerSpec
+from stagemaker.runtime.variables import replaced, run_as, with_role, without_role
 
 ROLE = {"AWS_ACCESS_KEY_ID": "r", "AWS_SECRET_ACCESS_KEY": "r", "AWS_SESSION_TOKEN": "r", "AWS_REGION": "r"}
 
@@ -28,3 +30,26 @@ def test_what_the_service_sets_itself() -> None:
     assert replaced({"A": "1", "B": "2"}, {"A": "1", "C": "3"}) == ()
     sentence = "not taken from Environment, since the service sets it: A, B"
     assert replaced({"B": "1", "A": "1"}, {"A": "2", "B": "2"}) == (sentence,)
+
+
+def renew() -> Credentials:
+    return Credentials("arn", "key", "secret", "token", 0)
+
+
+def test_a_spec_runs_as_a_role() -> None:
+    spec = run_as(ContainerSpec("job", "x", (), None, {"A": "1"}, notes=("first",)), ROLE, renew)
+    assert (spec.environment, spec.notes, spec.credentials) == ({**ROLE, "A": "1"}, ("first",), renew)
+
+
+def test_a_spec_with_the_caller_s_credentials_gets_no_others() -> None:
+    mine = {"AWS_ACCESS_KEY_ID": "m", "AWS_SECRET_ACCESS_KEY": "m"}
+    spec = run_as(ContainerSpec("job", "x", (), None, mine), ROLE, renew)
+    assert (spec.environment["AWS_ACCESS_KEY_ID"], spec.credentials) == ("m", None)
+
+
+def test_the_path_of_the_endpoint_takes_the_place_of_the_role_s_credentials() -> None:
+    uri = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+    assert without_role({**ROLE, "A": "1"}, "/v2") == ({"AWS_REGION": "r", "A": "1", uri: "/v2"}, ())
+    assert without_role(ROLE, None) == ({"AWS_REGION": "r"}, ())
+    notes = (f"not taken from Environment, since the service sets it: {uri}",)
+    assert without_role({uri: "mine"}, "/v2") == ({uri: "/v2"}, notes)
