@@ -10,7 +10,8 @@ import os
 import signal
 
 PORT = int(os.environ.get("PROXY_PORT", "4577"))
-SLOW_BYTES_PER_S = int(os.environ.get("PROXY_SLOW_BYTES_PER_S", "65536"))
+GATEWAY_PORT = int(os.environ.get("PROXY_GATEWAY_PORT", "4566"))
+SLOW_BYTES_PER_S = 65536
 PIECE_BYTES = 16384
 slow = False
 
@@ -38,7 +39,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection, both directions."""
     try:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", 4566)
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", GATEWAY_PORT)
     except OSError:
         writer.close()
         return
@@ -55,6 +56,7 @@ async def main() -> None:
     loop.add_signal_handler(signal.SIGTERM, end.set)
     server = await asyncio.start_server(serve, "0.0.0.0", PORT)
     async with server:
+        choose(False)
         await end.wait()
 
 
