@@ -34,5 +34,5 @@ def _login(environment: ContainerEnvironment, folder: str) -> str:
     try:
         Engine().run("--config", folder, "login", "--username", user, "--password-stdin", address, given=password)
     except RuntimeError as error:
-        return str(error).splitlines()[-1]
+        return str(error).rpartition("Error response from daemon: ")[2]
     return "Login Succeeded"

@@ -35,7 +35,7 @@ STACK: tuple[Experiment[ContainerEnvironment], ...] = (
     ),
     Experiment(
         "pause-instance", e.pause_an_instance,
-        "An instance that answers nothing is replaced after three late pings; what it held fails as ModelError.",
+        "An instance that answers nothing gets no new calls after three late pings, and is replaced; its calls fail.",
         wears=True,
     ),
     Experiment(
