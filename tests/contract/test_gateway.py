@@ -200,5 +200,6 @@ def test_a_description_has_what_aws_answers_where_nothing_was_given(sagemaker: A
     assert [(c["CompressionType"], c["RecordWrapperType"]) for c in job["InputDataConfig"]] == [("None", "None")]
     assert job["DebugHookConfig"]["CollectionConfigurations"] == []
     assert job["ProfilingStatus"] == "Disabled"
+    assert job["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] is True  # it has a MetricDefinition
     flags = ("EnableNetworkIsolation", "EnableManagedSpotTraining", "EnableInterContainerTrafficEncryption")
     assert [job[flag] for flag in flags] == [False] * 3
