@@ -33,8 +33,10 @@ from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.settings import Settings
 from stagemaker.training.training import Training
+from stagemaker.tuning.tuning import TuningJobs
 
-JOB_KINDS: tuple[JobKind[Any], ...] = (Training(), Processing())
+TRAINING = Training()
+JOB_KINDS: tuple[JobKind[Any], ...] = (TRAINING, Processing())
 
 
 class App:
@@ -80,7 +82,7 @@ class App:
         account, logs = Account(clients), Logs(clients, clock, self.supervisor)
         context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
         _send_events(store, EventBus(clients, clock, self.supervisor))
-        jobs = [Jobs(kind, context) for kind in JOB_KINDS]
+        jobs = [*(Jobs(kind, context) for kind in JOB_KINDS), TuningJobs(TRAINING, context)]
         self.tags = Tags(store, other_tags)
         endpoints = Endpoints(
             store, self.runtime, account, logs, clock, settings.work_dir / "endpoints", self.supervisor

@@ -45,7 +45,10 @@ if "failure" in wishes:
 (base / "output/data/report.txt").write_text("fine")
 if "checkpoint" in wishes:
     (base / "checkpoints/last.txt").write_text(wishes["checkpoint"])
-while "wait" in wishes and not stopped:
+curve = wishes.get("curve", "").split()
+for value in curve:
+    print(f"accuracy={value}", flush=True)
+while ("wait" in wishes or "wait" in curve) and not stopped:
     time.sleep(0.02)
 print("accuracy=0.75")
 """

@@ -21,6 +21,7 @@ from tests.contract.gateway import (
     until,
 )
 from tests.contract.own_operations import own_operations
+from tests.contract.tuning_requests import children, tuned, tuning_request
 
 SERVICES = ("sagemaker", "sagemaker-runtime")  # ECR's answers: test_registry.py
 OWN = [operation for name in SERVICES for operation in own_operations()[name]]
@@ -41,6 +42,7 @@ def answers(gateway: Gateway, role: str) -> Answers:
     for client, name in zip(clients, SERVICES, strict=True):
         client.meta.events.register(f"after-call.{name}", record)
     model = _train(clients[0], role)
+    _tune(clients[0], role)
     _process(clients[0], role)
     _host(clients[0], clients[1], role, model)
     _transform(clients[0], gateway)
@@ -96,6 +98,32 @@ def _process(sagemaker: Any, role: str) -> None:
     assert len(sagemaker.list_processing_jobs(NameContains="walk")["ProcessingJobSummaries"]) == 2
     for name in ("walk", "walk-stops"):
         sagemaker.delete_processing_job(ProcessingJobName=name)
+
+
+def _tune(sagemaker: Any, role: str) -> None:
+    """A tuning job that completes, with all that a description can hold, and one that is stopped."""
+    config = {
+        "Strategy": "Bayesian",
+        "RandomSeed": 1,
+        "TrainingJobEarlyStoppingType": "Auto",
+        "TuningJobCompletionCriteria": {
+            "TargetObjectiveMetricValue": 0.99,
+            "BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 9},
+            "ConvergenceDetected": {"CompleteOnConvergence": "Enabled"},
+        },
+    }
+    tags = [{"Key": "project", "Value": "walk"}]
+    sagemaker.create_hyper_parameter_tuning_job(**tuning_request("tuned", role, jobs=2, config=config, Tags=tags))
+    tuned(sagemaker, "tuned")
+    parents = [{"HyperParameterTuningJobName": "tuned"}]
+    warm = {"ParentHyperParameterTuningJobs": parents, "WarmStartType": "IdenticalDataAndAlgorithm"}
+    sagemaker.create_hyper_parameter_tuning_job(**tuning_request("tuned-stops", role, jobs=30, WarmStartConfig=warm))
+    until(lambda: children(sagemaker, "tuned-stops"), bool)
+    sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="tuned-stops")
+    assert tuned(sagemaker, "tuned-stops")["HyperParameterTuningJobStatus"] == "Stopped"
+    sagemaker.list_hyper_parameter_tuning_jobs()
+    for name in ("tuned", "tuned-stops"):
+        sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
 
 
 def _host(sagemaker: Any, runtime: Any, role: str, model: str) -> None:

@@ -35,5 +35,6 @@ def test_a_row_is_an_operation_of_its_service(service: str, operation: Operation
 
 def test_only_lists_and_logins_need_every_resource() -> None:
     wide = {operation.name for _, operation in ROWS if operation.resource is every}
-    assert wide == {"ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints", "GetAuthorizationToken",
-                    "DescribeRegistry", "SimulateCustomPolicy"}  # fmt: skip
+    assert wide == {"ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints",
+                    "ListHyperParameterTuningJobs", "GetAuthorizationToken", "DescribeRegistry",
+                    "SimulateCustomPolicy"}  # fmt: skip

@@ -88,7 +88,19 @@ DIRECTIONS = {
     "hosting": ("core", "api", "runtime"),
     "functions": ("core", "api", "runtime", "settings"),
     "registry": ("core", "api", "runtime", "settings"),
-    "app": ("core", "api", "aws", "runtime", "jobs", "training", "processing", "hosting", "registry", "settings"),
+    "app": (
+        "core",
+        "api",
+        "aws",
+        "runtime",
+        "jobs",
+        "training",
+        "tuning",
+        "processing",
+        "hosting",
+        "registry",
+        "settings",
+    ),
     "adapters": ("core", "access", "api", "aws", "runtime", "functions", "registry", "app", "settings"),
 }
 
