@@ -6,15 +6,11 @@ the registry service, which it alone reaches. Manifests pass through the catalog
 
 import base64
 import json
-import logging
-import socket
-import sys
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from stagemaker.core.errors import ApiError
-from stagemaker.core.http_server import BoundedServer
 from stagemaker.core.refs import Ref, Scope
+from stagemaker.core.request_server import Limits, RequestHandler, RequestServer
 from stagemaker.core.store import Record
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.registry.catalog import Catalog, image, image_tags, repository_ref
@@ -25,11 +21,6 @@ from stagemaker.registry.front_route import RequestRefused, Route, route, tags_p
 from stagemaker.registry.manifest_plan import DIGEST, MAX_MANIFEST_BYTES
 from stagemaker.registry.tokens import USER, TokenRefused, Tokens
 
-LOG = logging.getLogger(__name__)
-IDLE_S = 60.0  # a client that neither sends nor takes a byte for so long is cut off
-CONNECTIONS = 256  # a docker command opens about ten
-LINGER_S = 2.0
-LINGER_BYTES = 64 << 20
 _ERRORS = {
     "RepositoryNotFoundException": (404, "NAME_UNKNOWN"),
     "ImageNotFoundException": (404, "MANIFEST_UNKNOWN"),
@@ -43,11 +34,17 @@ _ERRORS = {
 
 
 class RegistryFront:
-    """Serves from the moment it is made, each connection in a thread of its own, until `supervisor` closes it. OSError:
-    the port is taken."""
+    """Serves from the moment it is made, until `supervisor` closes it. OSError: the port is taken."""
 
-    def __init__(self, address: tuple[str, int], catalog: Catalog, tokens: Tokens, supervisor: Supervisor) -> None:
-        self._server = _FrontServer(address, _FrontHandler, CONNECTIONS)
+    def __init__(
+        self,
+        address: tuple[str, int],
+        catalog: Catalog,
+        tokens: Tokens,
+        supervisor: Supervisor,
+        limits: Limits | None = None,
+    ) -> None:
+        self._server = _FrontServer(address, _FrontHandler, limits)
         self._server.catalog, self._server.tokens = catalog, tokens
         self._server.start(supervisor, "registry front")
         supervisor.own(self._server.close)
@@ -58,22 +55,13 @@ class RegistryFront:
         return int(self._server.server_address[1])
 
 
-class _FrontServer(BoundedServer):
+class _FrontServer(RequestServer):
     catalog: Catalog
     tokens: Tokens
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as the original
-        """A broken connection is no news; anything else is a mistake of ours."""
-        if not isinstance(sys.exception(), OSError):
-            LOG.exception("the registry's front failed")
 
-
-class _FrontHandler(BaseHTTPRequestHandler):
+class _FrontHandler(RequestHandler):
     server: _FrontServer
-    protocol_version = "HTTP/1.1"
-    timeout = IDLE_S
-    rbufsize = 1 << 16
-    disable_nagle_algorithm = True
     _body: StreamedBody | None = None
 
     def do_GET(self) -> None:
@@ -82,7 +70,8 @@ class _FrontHandler(BaseHTTPRequestHandler):
         try:
             self._body = body = StreamedBody(self.rfile, self.headers, self._continue)
             self._answer(self._caller(), route(self.command, self.path), body)
-            self.close_connection = self.close_connection or not body.is_read
+            if not body.is_read:
+                self.linger()
         except RequestRefused as refused:
             self._refuse(refused)
         except ApiError as error:
@@ -187,17 +176,9 @@ class _FrontHandler(BaseHTTPRequestHandler):
         try:
             self.send_json(refused.status, {"errors": errors}, challenge, reason)
             if unread:
-                self._linger()
+                self.linger()
         except OSError:
             self.close_connection = True
-
-    def _linger(self) -> None:
-        """Take a little of what the client still sends: closing at once would lose the answer on its way to it."""
-        self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(LINGER_S)
-        taken = 0
-        while taken < LINGER_BYTES and (piece := self.rfile.read1(1 << 20)):
-            taken += len(piece)
 
 
 def _refused(error: ApiError) -> RequestRefused:

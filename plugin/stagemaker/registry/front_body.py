@@ -14,15 +14,15 @@ _LENGTH = re.compile("[0-9]{1,18}")
 
 
 class ClientGone(Exception):
-    """The client ended the connection, or sent nothing for too long, in the middle of its request."""
+    """The client ended the connection in the middle of its request."""
 
 
 class Source(Protocol):
-    """What a socket's buffered reader can do."""
+    """What reads a connection. TimeoutError when the client is too slow."""
 
-    def read1(self, size: int = ..., /) -> bytes: ...
+    def read1(self, size: int, /) -> bytes: ...
 
-    def readline(self, size: int = ..., /) -> bytes: ...
+    def readline(self, size: int, /) -> bytes: ...
 
 
 class StreamedBody:
@@ -41,7 +41,7 @@ class StreamedBody:
         self.is_read = self.length == 0
 
     def pieces(self) -> Iterator[bytes]:
-        """Each at most PIECE_BYTES. Raises ClientGone; RequestRefused when the chunks are broken."""
+        """Each at most PIECE_BYTES. Raises ClientGone; RequestRefused when they are broken or slow."""
         if self.is_read:
             return
         if self._start:
@@ -92,6 +92,8 @@ class StreamedBody:
     def _read(self, read: Callable[[], bytes]) -> bytes:
         try:
             piece = read()
+        except TimeoutError as error:
+            raise RequestRefused(408, "UNKNOWN", "The body of the request comes too slowly.") from error
         except OSError as error:
             raise ClientGone(str(error)) from error
         if not piece:

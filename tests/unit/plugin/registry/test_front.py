@@ -4,11 +4,15 @@ import base64
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from stagemaker.core.request_server import Limits
+from stagemaker.registry.front import RegistryFront
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.registry.ecr_environment import OCI, EcrEnvironment, manifest
 
@@ -154,6 +158,38 @@ def test_a_service_that_is_down_is_told_at_login(environment: EcrEnvironment, fr
     environment.service.shutdown()
     environment.service.server_close()
     assert front.error("GET", "/v2/") == (503, "UNAVAILABLE")
+
+
+def test_idle_connections_do_not_close_the_door(environment: EcrEnvironment, front: Front) -> None:
+    with ExitStack() as many:
+        for _ in range(600):
+            many.enter_context(socket.create_connection(("127.0.0.1", front.port), 10))
+        started = time.monotonic()
+        assert front.ask("GET", "/v2/")[0] == 200
+        assert front.ask("PUT", "/v2/dogs/manifests/v1", manifest(1), Content_Type=OCI)[0] == 201
+        assert front.ask("GET", "/v2/dogs/manifests/v1")[0] == 200
+        assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("path", ["manifests/v1", "blobs/uploads/upload-1"])
+def test_a_body_that_drips_is_refused(environment: EcrEnvironment, path: str) -> None:
+    ecr, limits = environment.ecr, Limits(pace_s=0.3, linger_s=0.1)
+    slow = RegistryFront(("127.0.0.1", 0), ecr.catalog, ecr.tokens, environment.supervisor, limits)
+    basic = base64.b64encode(f"AWS:{ecr.tokens.issue(SCOPE)[0]}".encode()).decode()
+    with socket.create_connection(("127.0.0.1", slow.port), 10) as raw:
+        head = f"PUT /v2/dogs/{path} HTTP/1.1\r\nAuthorization: Basic {basic}\r\nContent-Length: 1000\r\n\r\n"
+        raw.sendall(head.encode())
+        raw.settimeout(0.02)
+        answer = b""
+        for _ in range(1000):
+            raw.send(b"x")
+            try:
+                answer = raw.recv(10_000)
+                break
+            except TimeoutError:
+                pass
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"The body of the request comes too slowly." in answer
 
 
 def test_the_supervisor_s_end_cuts_connections(environment: EcrEnvironment, front: Front) -> None:
