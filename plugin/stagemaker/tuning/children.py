@@ -22,8 +22,8 @@ def child_name(job: str, number: int, code: str) -> str:
 def child_request(
     plan: TuningPlan, definition: Definition, resources: Mapping[str, Any], name: str, tuned: Mapping[str, str]
 ) -> dict[str, Any]:
-    """CreateTrainingJob's request, with what only a tuning job can say of a training job besides: TuningJobArn and
-    TunedHyperParameters, which DescribeTrainingJob shows, and what we need to judge the job.
+    """CreateTrainingJob's request, with what only a tuning job can say of a training job besides: TuningJobArn, which
+    DescribeTrainingJob shows, and what we need to judge and to list the job.
 
     Each training job has checkpoints of its own, below the URI of the definition (ours): none goes on from another's.
     """
@@ -45,6 +45,5 @@ def child_request(
         "ResourceConfig": dict(resources),
         "Tags": [dict(tag) for tag in plan.tags],
         "TuningJobArn": plan.ref.arn,
-        "TunedHyperParameters": dict(tuned),
-        OWN: {"Tuning": {"Definition": definition.name, "Metric": objective.metric, "Type": objective.type_name}},
+        OWN: {"Tuning": {"Definition": definition.name, "Metric": objective.metric, "Tuned": dict(tuned)}},
     }

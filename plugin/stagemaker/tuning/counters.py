@@ -38,11 +38,12 @@ def summary(child: Record) -> dict[str, Any]:
     tuning, value = child[OWN]["Tuning"], objective_value(child)
     members = (
         "TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingStartTime", "TrainingEndTime",
-        "TrainingJobStatus", "TunedHyperParameters", "FailureReason",
+        "TrainingJobStatus", "FailureReason",
     )  # fmt: skip
     return {
         **({"TrainingJobDefinitionName": tuning["Definition"]} if tuning["Definition"] else {}),
         **{member: child[member] for member in members if member in child},
+        "TunedHyperParameters": tuning["Tuned"],
         **(
             {"FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": tuning["Metric"], "Value": value}}
             if value is not None

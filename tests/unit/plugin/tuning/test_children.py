@@ -27,7 +27,7 @@ def test_a_training_job_has_all_of_its_definition_and_its_own_hyperparameters() 
     [found] = plan.definitions
     made = child_request(plan, found, found.resources[0], "hpo-001-0", {"rate": "0.5"})
     assert made["HyperParameters"] == {"epochs": "4", "_tuning_objective_metric": "loss", "rate": "0.5"}
-    assert made["TunedHyperParameters"] == {"rate": "0.5"}
+    assert made["Stagemaker"]["Tuning"] == {"Definition": "small", "Metric": "loss", "Tuned": {"rate": "0.5"}}
     assert (made["TrainingJobName"], made["TuningJobArn"]) == ("hpo-001-0", ref.arn)
     assert made["Tags"] == given["Tags"]
     for member in ("Environment", "InputDataConfig", "RetryStrategy"):

@@ -17,9 +17,8 @@ def job(status: str = "Completed", value: float | None = None, name: str = "a", 
         "TrainingJobArn": f"arn:{name}",
         "TrainingJobStatus": status,
         "CreationTime": 5.0,
-        "TunedHyperParameters": {"rate": "0.5"},
         "FinalMetricDataList": metrics if value is not None else metrics[:1],
-        "Stagemaker": {"Tuning": {"Definition": "", "Metric": "loss", "Type": "Minimize"}},
+        "Stagemaker": {"Tuning": {"Definition": "", "Metric": "loss", "Tuned": {"rate": "0.5"}}},
         **more,
     }
 
@@ -85,7 +84,7 @@ def test_a_summary_shows_what_there_is() -> None:
     }
     found = summary(
         job("Failed", 1.0, FailureReason="AlgorithmError", TrainingStartTime=6.0, TrainingEndTime=7.0)
-        | {"Stagemaker": {"Tuning": {"Definition": "small", "Metric": "loss"}}}
+        | {"Stagemaker": {"Tuning": {"Definition": "small", "Metric": "loss", "Tuned": {}}}}
     )
     assert found["TrainingJobDefinitionName"] == "small"
     assert found["FinalHyperParameterTuningJobObjectiveMetric"] == {"MetricName": "loss", "Value": 1.0}
