@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagemaker.api.operation import OWN
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, PROCESSING_JOB, TRAINING_JOB, TRANSFORM_JOB
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, PROCESSING_JOB, TRAINING_JOB, TRANSFORM_JOB, TUNING_JOB
 from stagemaker.core.refs import Kind, Scope
 from stagemaker.core.store import Change, Record
 
@@ -18,6 +18,7 @@ SOURCE = "aws.sagemaker"
 _STATUSES = (
     "TrainingJobStatus",
     "SecondaryStatus",
+    "HyperParameterTuningJobStatus",
     "ProcessingJobStatus",
     "TransformJobStatus",
     "EndpointStatus",
@@ -55,6 +56,15 @@ _FORMS: Mapping[Kind, _Form] = {
             "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
             "ResourceConfig", "VpcConfig", "StoppingCondition", "CreationTime", "TrainingStartTime", "TrainingEndTime",
             "LastModifiedTime", "SecondaryStatusTransitions", "ModelArtifacts", "Environment", "CheckpointConfig",
+        ),
+        lambda time_s: str(_milliseconds(time_s)),
+    ),
+    TUNING_JOB: _Form(
+        "SageMaker HyperParameter Tuning Job State Change",
+        (
+            "HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobConfig",
+            "TrainingJobDefinition", "TrainingJobDefinitions", "HyperParameterTuningJobStatus", "CreationTime",
+            "LastModifiedTime", "TrainingJobStatusCounters", "ObjectiveStatusCounters",
         ),
         lambda time_s: str(_milliseconds(time_s)),
     ),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stagemaker.api.events import event_of
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB, TUNING_JOB
 from stagemaker.core.refs import Kind, Ref
 from stagemaker.core.store import Change
 from tests.unit.plugin.fakes import SCOPE
@@ -47,6 +47,19 @@ def test_a_job_s_event_has_its_times_in_milliseconds_as_text_and_nothing_of_the_
         "CreationTime": "1500",
         "SecondaryStatusTransitions": [{"Status": "Starting", "StartTime": "1500", "StatusMessage": "Preparing"}],
         "Tags": {"team": "dogs"},
+    }
+
+
+def test_a_tuning_job_s_event_has_its_counters_and_comes_with_its_status_only() -> None:
+    before = {"HyperParameterTuningJobName": "a", "HyperParameterTuningJobStatus": "InProgress", "CreationTime": 1.5}
+    counters = {"ObjectiveStatusCounters": {"Succeeded": 1, "Pending": 0, "Failed": 0}}
+    assert detail(TUNING_JOB, before, {**before, **counters}) is None
+    assert detail(TUNING_JOB, before, {**before, **counters, "HyperParameterTuningJobStatus": "Completed"}) == {
+        "HyperParameterTuningJobName": "a",
+        "HyperParameterTuningJobStatus": "Completed",
+        "CreationTime": "1500",
+        **counters,
+        "Tags": {},
     }
 
 
