@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagemaker.api.operation import OWN
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, PROCESSING_JOB, TRAINING_JOB, TRANSFORM_JOB, TUNING_JOB
+from stagemaker.core.kinds import (
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    MODEL,
+    PROCESSING_JOB,
+    TRAINING_JOB,
+    TRANSFORM_JOB,
+    TUNING_JOB,
+)
 from stagemaker.core.refs import Kind, Scope
 from stagemaker.core.store import Change, Record
 
