@@ -101,14 +101,12 @@ class _Run:
         on_stack = {experiment.name: experiment for experiment in STACK}
         on_lab = {experiment.name: experiment for experiment in LAB}
         with container_environment(self._rate_per_s) as environment, ExitStack() as ends:
-            for number, name in enumerate(order):
+            for name in order:
                 experiment = on_stack.get(name) or on_lab[name]
                 if time.monotonic() > self._end_s:
                     self.trials.append(left_out(experiment, "the time was up", self._at_s(), _say))
                 elif name in on_stack:
                     self.trials.append(run_trial(on_stack[name], environment, self._began_s, _say))
-                    if on_stack[name].wears:
-                        environment.workload.renew(number)
                 else:
                     self.trials.append(self._on_lab(name, ends))
             job = environment.workload.stop_steady_job()

@@ -26,6 +26,7 @@ NOT_FOUND = "400 ValidationError"
 RESTS_S = 30.0  # the third late ping comes after 12 to 17 s, and has 2 s; the rest is for a busy machine
 REPLACED_S = 110.0  # once it rests, calls that it holds have 60 s
 RESTARTED_S = 30.0
+FLOOD_LINES = 700_000  # a log takes 500,000 of one container
 
 
 def kill_an_instance(environment: ContainerEnvironment, trial: Trial) -> None:
@@ -221,15 +222,19 @@ def slow_s3(environment: ContainerEnvironment, trial: Trial) -> None:
 
 def flood_of_lines(environment: ContainerEnvironment, trial: Trial) -> None:
     """A job writes as fast as it can."""
-    began_s = trial.did("a job writes lines as fast as it can, for 8 s")
-    job = environment.workload.start_job("lines", shout=8)
+    began_s = trial.did(f"a job writes {FLOOD_LINES:,} lines as fast as it can")
+    job = environment.workload.start_job("lines", shout=FLOOD_LINES)
     ended = environment.workload.ended(job)
     took_s = trial.did(f"the job is {ended['TrainingJobStatus']}") - began_s
+    with suppress(AssertionError):
+        until(lambda: environment.workload.log(job)[-1:], lambda last: last == ["steps 0"], 60)
     lines = environment.workload.log(job)
+    trial.did("its log has come to an end")
     said = f"{ended['TrainingJobStatus']} {ended.get('FailureReason', '')} after {took_s:.0f} s"
     trial.check("the job completes", ended["TrainingJobStatus"] == "Completed", said)
-    trial.check("its last line is in the log", any(line == "steps 0" for line in lines), lines[-2:])
-    trial.check("its log says how many lines were left out", any("left out" in line for line in lines), lines[-2:])
+    trial.check("its last line is in the log a minute later", lines[-1:] == ["steps 0"], lines[-2:])
+    told = [line for line in lines if "left out" in line]
+    trial.check("its log says how many lines were left out", bool(told), told)
     _check_memory(environment, trial)
 
 

@@ -183,7 +183,7 @@ class Lab:
         return " ".join((self.folder / "dockerd.log").read_text(errors="replace").splitlines()[-3:])
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LabEnvironment(Environment):
     """A LocalStack beside the second engine. `clock` is the file that says how far its clock is off; None where
     libfaketime is not installed."""
@@ -211,7 +211,16 @@ def lab_environment(lab: Lab, rate_per_s: float) -> Iterator[LabEnvironment]:
         load = Load(url, streams(rate_per_s, function=False))
         load.start()
         ends.callback(load.stop)
-        yield LabEnvironment(url, lab.engine, NETWORK, clients, load, workload, lab, clock)
+        yield LabEnvironment(
+            url=url,
+            engine=lab.engine,
+            network=NETWORK,
+            clients=clients,
+            load=load,
+            workload=workload,
+            lab=lab,
+            clock=clock,
+        )
 
 
 def restart_the_engine(environment: LabEnvironment, trial: Trial) -> None:

@@ -58,7 +58,7 @@ class Load:
                 clock.join()
         self._pool.shutdown()
 
-    def sent(self, stream: str, since_s: float, until_s: float) -> int:
+    def sent(self, stream: str, since_s: float = 0.0, until_s: float = float("inf")) -> int:
         """How many calls were due in [since_s, until_s), by time.monotonic."""
         with self._lock:
             return sum(name == stream and since_s <= due_s < until_s for name, due_s in self._due)

@@ -6,9 +6,9 @@ FROM python:3.13-slim
 LABEL com.stagemaker=1
 COPY --chmod=755 train serve /usr/local/bin/
 """
-# A server that works on each call for WORK_S. It answers with the call's own body, its own name and how many calls it
-# has had; so the load can tell a call that was executed from one that was not. A body that begins with `eat` makes it
-# use memory until the kernel ends it, at most 400 MiB.
+# A server that works on each call for WORK_S. It answers with the body of the call, its own name and how many calls of
+# the load it has had, whose bodies are 32 digits; so the load can tell a call that was executed from one that was not.
+# The body `eat` makes it use memory until the kernel ends it, at most 400 MiB.
 SERVE = """\
 #!/usr/local/bin/python3
 import http.server, itertools, json, os, threading, time, uuid
@@ -28,8 +28,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with lock:
-            position = next(numbers)
-        if body.startswith(b"eat"):
+            position = next(numbers) if len(body) == 32 else 0
+        if body == b"eat":
             eaten = [bytearray(os.urandom(1 << 20)) for _ in range(400)]
         time.sleep(work_s)
         self.answer(json.dumps({"worker": worker, "position": position, "body": body.decode()[:100]}).encode())
@@ -53,7 +53,7 @@ class Server(http.server.ThreadingHTTPServer):
 Server(("0.0.0.0", 8080), Handler).serve_forever()
 """
 # A job that does what its hyperparameters say: `steps` of a tenth of a second with a checkpoint each, then `eat`
-# (memory, at most 400 MiB) or `shout` (lines without end, for that many seconds).
+# (memory, at most 400 MiB) or `shout` (that many lines, as fast as they go).
 TRAIN = """\
 #!/usr/local/bin/python3
 import json, os, pathlib, signal, subprocess, sys, time
@@ -74,7 +74,7 @@ while step < int(wishes.get("steps", 0)) and not stopped:
 if "eat" in wishes:
     eaten = [bytearray(os.urandom(1 << 20)) for _ in range(400)]
 if "shout" in wishes:
-    subprocess.run(["timeout", wishes["shout"], "yes", "a line of a flood, as long as a line of a log often is"])
+    subprocess.run("yes a line of a flood, as long as a line of a log often is | head -n " + wishes["shout"], shell=True)
 (base / "model" / "weights").write_text(str(step))
 print("steps", step, flush=True)
 """

@@ -37,9 +37,14 @@ def run_trial[Broken: Environment](
         return left_out(experiment, str(missing), began_s - run_began_s, say)
     except (AssertionError, RuntimeError, OSError, ClientError, BotoCoreError) as error:
         trial.check("the experiment went to its end", False, f"{type(error).__name__}: {error}")
+    try:
+        if experiment.wears:
+            environment.workload.renew()
+            trial.did("all instances are replaced by UpdateEndpoint")
+    except (AssertionError, ClientError, BotoCoreError) as error:
+        trial.check("UpdateEndpoint replaces all instances", False, f"{type(error).__name__}: {error}")
     _settle(environment, trial)
-    ended_s = time.monotonic()
-    return _account(experiment, environment, trial, began_s, ended_s, run_began_s, told)
+    return _account(experiment, environment, trial, began_s - run_began_s, told)
 
 
 def left_out[Broken](
@@ -61,11 +66,16 @@ def failed[Broken](
 
 def total_checks(environment: Environment) -> tuple[Check, ...]:
     """What must be true of all calls of the load together, after its end."""
-    calls = environment.load.calls()
+    calls, checks = environment.load.calls(), []
+    for name in environment.load.stream_names:
+        summary = summarize([call for call in calls if call.stream == name], environment.load.sent(name))
+        lost = sum(summary.failures.values())
+        said = f"{summary.sent} = {summary.answered} + {lost} + {summary.open} open"
+        checks.append(Check(f"all calls of the {name}: sent = answered + failed", summary.adds_up, said))
     failed = sum(bool(call.failure) for call in calls)
     executed = executed_without_answer(calls)
     claim = "no call was executed twice: calls that were executed without an answer are at most the failed ones"
-    return (Check(claim, executed <= failed, f"{executed} executed without an answer, {failed} failed"),)
+    return (*checks, Check(claim, executed <= failed, f"{executed} executed without an answer, {failed} failed"))
 
 
 def seconds(environment: Environment, run_began_s: float) -> tuple[Second, ...]:
@@ -116,16 +126,16 @@ def _account[Broken: Environment](
     environment: Broken,
     trial: Trial,
     began_s: float,
-    ended_s: float,
-    run_began_s: float,
     told: Callable[[str], None],
 ) -> TrialReport:
-    load = environment.load
+    """Of all calls that were due since the account of the trial before, and so of each call once."""
+    load, since_s, ended_s = environment.load, environment.accounted_s, time.monotonic()
+    environment.accounted_s = ended_s
     with suppress(AssertionError):
         until(lambda: load.open(ended_s), lambda count: count == 0, LIMIT_S + 15)
-    calls, summaries = load.calls(began_s, ended_s), []
+    calls, summaries = load.calls(since_s, ended_s), []
     for name in load.stream_names:
-        summary = summarize([call for call in calls if call.stream == name], load.sent(name, began_s, ended_s))
+        summary = summarize([call for call in calls if call.stream == name], load.sent(name, since_s, ended_s))
         summaries.append((name, summary))
         said = f"{summary.sent} = {summary.answered} + {sum(summary.failures.values())} + {summary.open} open"
         trial.check(f"calls of the {name}: sent = answered + failed", summary.adds_up, said)
@@ -136,8 +146,8 @@ def _account[Broken: Environment](
     report = TrialReport(
         experiment.name,
         experiment.promise,
-        began_s - run_began_s,
-        ended_s - run_began_s,
+        began_s,
+        trial.now_s,
         tuple(trial.steps),
         tuple(trial.checks),
         tuple(one.why for one in trial.allowed),

@@ -23,7 +23,7 @@ REGION = "us-east-1"
 _COMPOSE_FILES = ("docker-compose.yml", "tests/chaos/compose.yaml")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ContainerEnvironment(Environment):
     """LocalStack, its registry and all that it starts, in containers of the machine's engine."""
 
@@ -70,7 +70,15 @@ def container_environment(rate_per_s: float, project: str = PROJECT) -> Iterator
         ends.callback(load.stop)
         load.start()
         yield ContainerEnvironment(
-            running.endpoint, engine, project, clients, load, workload, host, port, registry_port
+            url=running.endpoint,
+            engine=engine,
+            network=project,
+            clients=clients,
+            load=load,
+            workload=workload,
+            host=host,
+            port=port,
+            registry_port=registry_port,
         )
 
 

@@ -13,7 +13,7 @@ from tests.chaos.trial import Trial
 @dataclass(frozen=True)
 class Experiment[Broken]:
     """`promise` is the sentence of docs/promises.md. A `quick` one runs in CI. One that `wears` the instances uses up
-    their restarts, so that the runner replaces them afterwards."""
+    their restarts, so that the runner replaces them afterwards, under load too."""
 
     name: str
     run: Callable[[Broken, Trial], None]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infra.clients import Clients
 from tests.chaos.calls import Allowed
@@ -13,9 +13,10 @@ from tests.chaos.report import Check, Step
 from tests.chaos.workload import Workload
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Environment:
-    """A stack under load. `network` is the one of its containers, and the label of all that it starts."""
+    """A stack under load. `network` is the one of its containers, and the label of all that it starts. The calls that
+    were due before `accounted_s`, by time.monotonic, are in the account of some trial."""
 
     url: str
     engine: Engine
@@ -23,6 +24,7 @@ class Environment:
     clients: Clients
     load: Load
     workload: Workload
+    accounted_s: float = field(default=0.0, init=False)
 
     def instances(self) -> list[str]:
         """The ids of the endpoint's containers that run, paused ones too."""
@@ -43,12 +45,16 @@ class Trial:
         self.checks: list[Check] = []
         self.allowed: list[Allowed] = []
 
+    @property
+    def now_s(self) -> float:
+        """Seconds since the begin of the run."""
+        return time.monotonic() - self._run_began_s
+
     def did(self, text: str) -> float:
         """Write down what was done just now, or noticed; the moment by time.monotonic."""
-        now_s = time.monotonic()
-        self.steps.append(Step(now_s - self._run_began_s, text))
+        self.steps.append(Step(self.now_s, text))
         self._say(text)
-        return now_s
+        return time.monotonic()
 
     def check(self, claim: str, holds: bool, seen: object = "") -> None:
         """Write down whether what must be true is."""

@@ -90,10 +90,11 @@ class Workload:
         """AssertionError after `limit_s`."""
         until(self.in_service, bool, limit_s, f"the endpoint is {self.endpoint_status()}")
 
-    def renew(self, number: int) -> None:
-        """Replace all instances by UpdateEndpoint: one that has been restarted often is given up. Numbers differ."""
-        self._make_config(f"{NAME}-{number}")
-        self._clients.sagemaker.update_endpoint(EndpointName=NAME, EndpointConfigName=f"{NAME}-{number}")
+    def renew(self) -> None:
+        """Replace all instances by UpdateEndpoint: one that has been restarted often is given up."""
+        config = f"{NAME}-{uuid.uuid4().hex[:6]}"
+        self._make_config(config)
+        self._clients.sagemaker.update_endpoint(EndpointName=NAME, EndpointConfigName=config)
         until(self.endpoint_status, lambda status: status != "Updating", LONG_S)
         self.wait_in_service()
 
