@@ -74,8 +74,14 @@ def test_the_files_of_a_manifest_are_sharded_in_its_order(environment: Environme
 
 @pytest.mark.parametrize("mode", ["File", "Pipe"])
 def test_a_manifest_that_lists_what_is_not_there(environment: Environment, mode: str) -> None:
+    def reads_the_first(program: FakeProgram) -> int:
+        with (program.base / "input" / "data" / "train_0").open("rb", buffering=0) as file:
+            assert file.read(3) == b"cat"
+            program.sleep(60)
+        return 0
+
     put_manifest(environment, "cat/1.jpg", "cat/none.jpg")
-    environment.create(tells_epochs(1), InputDataConfig=[channel(source=listing(), InputMode=mode)])
+    environment.create(reads_the_first, InputDataConfig=[channel(source=listing(), InputMode=mode)])
     job = environment.ended()
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("ClientError: S3 key: s3://bucket/train/cat/none.jpg could not be ")
