@@ -74,7 +74,7 @@ while step < int(wishes.get("steps", 0)) and not stopped:
 if "eat" in wishes:
     eaten = [bytearray(os.urandom(1 << 20)) for _ in range(400)]
 if "shout" in wishes:
-    subprocess.run("yes a line of a flood, as long as a line of a log often is | head -n " + wishes["shout"], shell=True)
+    subprocess.run("yes a line of a flood, as long as lines often are | head -n " + wishes["shout"], shell=True)
 (base / "model" / "weights").write_text(str(step))
 print("steps", step, flush=True)
 """
