@@ -11,7 +11,7 @@ COPY --chmod=755 train serve /usr/local/bin/
 # The body `eat` makes it use memory until the kernel ends it, at most 400 MiB.
 SERVE = """\
 #!/usr/local/bin/python3
-import http.server, itertools, json, os, threading, time, uuid
+import http.server, itertools, json, os, signal, threading, time, uuid
 
 worker, numbers, lock = uuid.uuid4().hex, itertools.count(1), threading.Lock()
 work_s = float(os.environ.get("WORK_S", "0.1"))
@@ -50,6 +50,7 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
 
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 Server(("0.0.0.0", 8080), Handler).serve_forever()
 """
 # A job that does what its hyperparameters say: `steps` of a tenth of a second with a checkpoint each, then `eat`
