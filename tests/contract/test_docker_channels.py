@@ -1,4 +1,4 @@
-"""Pipe mode and instance groups on real containers."""
+"""Pipe mode, instance groups and network isolation on real containers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from stagemaker.runtime.contract import BASE
 from tests.contract.docker_training import DockerTraining
-from tests.unit.plugin.training.training_requests import channel, groups
+from tests.unit.plugin.training.training_requests import channel, groups, instances
 
 TELLS = f"""
 import json
@@ -33,6 +33,34 @@ def training(docker_image: str, tmp_path: Path) -> Iterator[DockerTraining]:
     yield made
     made.supervisor.close()
     assert made.left() == []
+
+
+def test_an_isolated_job_has_its_data_its_peer_and_no_credentials(training: DockerTraining) -> None:
+    training.create(
+        f"""
+import json, socket
+host = json.loads(pathlib.Path({BASE!r}, "input/config/resourceconfig.json").read_text())["current_host"]
+def reaches(name):
+    try:
+        socket.create_connection((name, 9), timeout=3).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+end = time.monotonic() + 20
+while not (peer := reaches("algo-2" if host == "algo-1" else "algo-1")) and time.monotonic() < end:
+    time.sleep(0.1)
+data = sorted(path.name for path in pathlib.Path({BASE!r}, "input/data/train").iterdir())
+told = [data, peer, reaches("1.1.1.1"), "AWS_ACCESS_KEY_ID" in os.environ]
+pathlib.Path({BASE!r}, "model", host).write_text(json.dumps(told))
+time.sleep(1)
+""",
+        **instances(2, EnableNetworkIsolation=True),
+    )
+    job = training.ended()
+    assert job["TrainingJobStatus"] == "Completed", (job, training.logs.lines)
+    told = [["a", "b", "c", "d", "e"], True, False, False]
+    assert training.model() == {"algo-1": told, "algo-2": told}
 
 
 def test_each_group_gets_its_channels(training: DockerTraining) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused, Mount, MountRefused
+from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused, IsolationRefused, Mount, MountRefused
 from stagemaker.runtime.process.child import Child
 from stagemaker.runtime.process.labels import LABEL, Labels
 from stagemaker.runtime.process.runtime import ProcessContainer, ProcessRuntime
@@ -113,6 +113,8 @@ def test_folders_are_where_a_process_finds_them(environment: ProcessEnvironment)
     environment.runtime.check_mounts(["/opt/ml/input", "/opt/ml/checkpoints/x"])
     with pytest.raises(MountRefused, match="A folder at /state needs Docker: a process has folders below /opt/ml only"):
         environment.runtime.check_mounts(["/opt/ml/input", "/state"])
+    with pytest.raises(IsolationRefused, match="Network isolation needs Docker"):
+        environment.runtime.check_isolation()
     elsewhere = (Mount("/opt/ml/model", environment.folder / "other"),)
     spec = ContainerSpec("job", "stagemaker/trainer", ("train",), environment.base, mounts=elsewhere)
     environment.program.touch()

@@ -50,6 +50,10 @@ class Checks:
         """The runtime can show folders at these paths of a container."""
         self._runtime.check_mounts(targets)
 
+    def isolation(self) -> None:
+        """The runtime can keep containers from the network."""
+        self._runtime.check_isolation()
+
     def role(self, role_arn: str) -> None:
         """It exists and trusts SageMaker."""
         self.credentials = self._account.role_environment(self._scope, role_arn)

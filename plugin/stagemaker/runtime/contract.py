@@ -35,6 +35,13 @@ class HardwareRefused(ApiError):
         super().__init__("ResourceLimitExceeded", message)
 
 
+class IsolationRefused(ApiError):
+    """The runtime cannot keep a container from the network; the message says what to do about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
 @dataclass(frozen=True)
 class Mount:
     """A folder of ours that a container sees at `target`, an absolute path: what its image has there is hidden. The
@@ -149,6 +156,9 @@ class Runtime(Protocol):
 
     def check_hardware(self, instance_type: str, hosts: int) -> None:
         """Raise HardwareRefused when `start` could not give so many hosts of this type, or not find each other."""
+
+    def check_isolation(self) -> None:
+        """Raise IsolationRefused when `start` could not isolate a container."""
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Container:
         """Start it and return at once. `on_line` gets each line of stdout and stderr (no line end, undecodable bytes

@@ -155,6 +155,9 @@ class FakeRuntime:
     def check_hardware(self, instance_type: str, hosts: int) -> None:
         """Every type and number is given."""
 
+    def check_isolation(self) -> None:
+        """A fake has no network."""
+
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
         """Run the behaviour of the spec's image."""
         self.check_image(spec.image)

@@ -56,6 +56,7 @@ class TrainingPlan:
     output_uri: str
     checkpoints: Checkpoints | None
     max_runtime_s: int
+    isolated: bool  # from all but each other
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -107,6 +108,7 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         output_uri=f"{output}/output.tar.gz",
         checkpoints=_checkpoints(request),
         max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
+        isolated=request.get("EnableNetworkIsolation", False),
     )
 
 

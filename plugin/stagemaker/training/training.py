@@ -54,6 +54,8 @@ class Training:
         for group in plan.groups:
             checks.hardware(group.instance_type, len(plan.hosts))
         checks.mounts(mount.target for mount in plan.mounts(Path(plan.hosts[0])))
+        if plan.isolated:
+            checks.isolation()
         checks.role(plan.role_arn)
         for channel in plan.channels:
             checks.input(channel.source.uri, plan.role_arn)
@@ -75,7 +77,7 @@ class Training:
             "ProfilingStatus": "Disabled",
             "ModelArtifacts": {"S3ModelArtifacts": plan.model_uri},
             "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_S, **request.get("StoppingCondition", {})},
-            "EnableNetworkIsolation": False,
+            "EnableNetworkIsolation": plan.isolated,
             "EnableManagedSpotTraining": False,
             "EnableInterContainerTrafficEncryption": request.get("EnableInterContainerTrafficEncryption", False),
         }
@@ -174,6 +176,7 @@ def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
             entrypoint=plan.entrypoint,
             host=host,
             group=job.folder.name if len(plan.hosts) > 1 else "",  # unique, as the folder is
+            isolated=plan.isolated,
             instance_type=plan.instance_type(host),
         )
         for host, base in zip(plan.hosts, transfers.bases, strict=True)

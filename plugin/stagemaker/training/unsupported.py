@@ -15,7 +15,6 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAccessMode": ("Platform",),
     "DebugRuleConfigurations": ([],),
     "EnableManagedSpotTraining": (False,),
-    "EnableNetworkIsolation": (False,),
     "ExperimentConfig": ({},),
     "MlflowConfig": (),
     "ModelPackageConfig": (),

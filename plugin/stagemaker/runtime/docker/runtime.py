@@ -83,6 +83,9 @@ class DockerRuntime:
         if refusal := lacks_gpu(instance_type, self._settings.gpu, self._machine):
             raise HardwareRefused(refusal)
 
+    def check_isolation(self) -> None:
+        """Any container can be isolated."""
+
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> DockerContainer:
         """Start a container; at once, except when the image must be pulled first."""
         with self._engine_errors(f"start {spec.image!r}"):

@@ -10,7 +10,16 @@ from pathlib import Path, PurePosixPath
 from stagemaker.core.disk import explain
 from stagemaker.core.errors import ApiError, shutting_down
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import BASE, ContainerSpec, Exit, HardwareRefused, ImageRefused, Mount, MountRefused
+from stagemaker.runtime.contract import (
+    BASE,
+    ContainerSpec,
+    Exit,
+    HardwareRefused,
+    ImageRefused,
+    IsolationRefused,
+    Mount,
+    MountRefused,
+)
 from stagemaker.runtime.images import image_name, needs_docker
 from stagemaker.runtime.ports import reserve_port
 from stagemaker.runtime.process.child import Child
@@ -85,6 +94,10 @@ class ProcessRuntime:
         """Refuse more than one host."""
         if hosts > 1:
             raise HardwareRefused(ONE_HOST)
+
+    def check_isolation(self) -> None:
+        """Refuse it: processes have the machine's network."""
+        raise IsolationRefused("Network isolation needs Docker: a process has the network of its machine.")
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> ProcessContainer:
         """Start the image's program in its environment."""

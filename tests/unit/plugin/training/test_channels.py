@@ -76,7 +76,7 @@ def test_the_files_of_a_manifest_are_sharded_in_its_order(environment: Environme
 def test_a_manifest_that_lists_what_is_not_there(environment: Environment, mode: str) -> None:
     def reads_the_first(program: FakeProgram) -> int:
         with (program.base / "input" / "data" / "train_0").open("rb", buffering=0) as file:
-            assert file.read(3) == b"cat"
+            assert file.read(1) == b"c"
             program.sleep(60)
         return 0
 

@@ -10,7 +10,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
-from stagemaker.runtime.contract import ContainerSpec, Exit, mounts_below_base
+from stagemaker.runtime.contract import ContainerSpec, Exit, IsolationRefused, mounts_below_base
 from stagemaker.runtime.fake import FakeContainer, FakeProgram
 from tests.unit.plugin.fakes import ROLE, SCOPE
 from tests.unit.plugin.training.training_environment import (
@@ -61,6 +61,25 @@ def test_the_container_is_what_sagemaker_starts(environment: Environment) -> Non
         host="algo-1",
         instance_type="ml.m5.large",
     )
+
+
+def test_an_isolated_job(environment: Environment) -> None:
+    environment.create(EnableNetworkIsolation=True)
+    assert environment.ended()["EnableNetworkIsolation"] is True
+    assert environment.runtime.started[0].isolated
+
+
+def test_isolation_that_there_is_not_is_refused_at_create(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check() -> None:
+        raise IsolationRefused("Network isolation needs Docker.")
+
+    monkeypatch.setattr(environment.runtime, "check_isolation", check)
+    error = refusal(environment, EnableNetworkIsolation=True)
+    assert (error.code, error.message) == ("ValidationException", "Network isolation needs Docker.")
+    environment.create()
+    assert environment.ended()["EnableNetworkIsolation"] is False
 
 
 def test_another_program_than_the_image_s_own(environment: Environment) -> None:
