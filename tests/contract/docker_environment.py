@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import BASE, ContainerSpec, Mount, Registry
 from stagemaker.runtime.docker.container import DockerContainer
 from stagemaker.runtime.docker.runtime import DockerRuntime
-from stagemaker.settings import DockerSettings
+from stagemaker.settings import NETWORK_POOL, DockerSettings
 from tests.contract.docker_image import docker_url
 
 LONG_S = 60  # for what happens within seconds unless something is broken
@@ -26,8 +27,8 @@ unreachable = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarnin
 class DockerEnvironment:
     """`lines` is all that the containers have written."""
 
-    def __init__(self, image: str, folder: Path) -> None:
-        self.image, self.folder, self.base = image, folder, folder / "base"
+    def __init__(self, image: str, folder: Path, pool: IPv4Network = NETWORK_POOL) -> None:
+        self.image, self.folder, self.base, self.pool = image, folder, folder / "base", pool
         self.base.mkdir()
         self.network = f"stagemaker-test-{uuid.uuid4().hex[:8]}"
         self.lines: list[str] = []
@@ -39,7 +40,7 @@ class DockerEnvironment:
     def new_runtime(
         self, *, gpu: str = "auto", limits: str = "none", registry: Registry | None = None, url: str = ""
     ) -> DockerRuntime:
-        settings = DockerSettings(self.network, gpu, limits, "", "", 5000)
+        settings = DockerSettings(self.network, gpu, limits, "", "", 5000, self.pool)
         runtime = DockerRuntime(settings, self.folder / "state", registry, self.supervisor, url or docker_url())
         self.supervisor.own(runtime.close)
         self.runtimes.append(runtime)

@@ -15,6 +15,7 @@ from docker.errors import APIError, DockerException
 from docker.types import IPAMConfig, IPAMPool
 
 from stagemaker.runtime.docker.frames import Frames
+from stagemaker.runtime.docker.subnets import gateway
 from stagemaker.runtime.docker.terminal import Terminal
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -154,7 +155,8 @@ class Engine:
     ) -> None:
         """A bridge; without `subnet` the engine chooses one, `internal` leads nowhere. Status 409: there is one of that
         name; 403: the subnet is another network's."""
-        ipam = IPAMConfig(pool_configs=[IPAMPool(str(subnet))]) if subnet else None
+        pools = [IPAMPool(str(subnet), gateway=str(gateway(subnet)))] if subnet else []
+        ipam = IPAMConfig(pool_configs=pools) if pools else None
         with self._client() as client:
             client.create_network(name, driver="bridge", labels=dict(labels), ipam=ipam, internal=internal)
 

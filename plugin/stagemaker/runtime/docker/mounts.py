@@ -18,11 +18,13 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class OwnContainer:
-    """The container that we run in: its id, its mounts as the engine inspects them, its names on our network."""
+    """The container that we run in: its id, its mounts as the engine inspects them, its names on our network, and the
+    id of its image."""
 
     id: str
     mounts: tuple[Mapping[str, Any], ...]
     aliases: tuple[str, ...]
+    image: str = ""
 
 
 def own_container(mountinfo: str) -> str | None:

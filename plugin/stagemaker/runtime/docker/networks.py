@@ -8,6 +8,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Set
+from contextlib import closing
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -15,17 +16,19 @@ from pathlib import Path
 from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import ApiError, hinted
 from stagemaker.core.supervisor import Supervisor
+from stagemaker.runtime.docker.config import engine_name
 from stagemaker.runtime.docker.credentials import ADDRESS, CredentialsEndpoint, device_of
 from stagemaker.runtime.docker.engine import Engine, EngineError, EngineGone, suppress_missing
 from stagemaker.runtime.docker.mounts import OwnContainer
-from stagemaker.runtime.docker.subnets import free_subnet, routed, stage
+from stagemaker.runtime.docker.subnets import free_subnet, link_local_addresses, routed, stage
 
 LOG = logging.getLogger(__name__)
 STAGE = "stagemaker"  # our own container's name on each network, beside those that it has on the stack's
 METADATA = "169.254.169.254"  # where clouds answer for a machine, with the machine's credentials
 SPARES = 8  # networks that are kept for the next job
+_REFUSALS = 16  # of subnets that other stacks take at the same time
 _LABEL = "com.stagemaker.bridge"
-_ROUTES = Path("/proc/net/route")
+_ROUTES, _ADDRESSES = "/proc/net/route", "/proc/net/fib_trie"
 
 
 @dataclass(eq=False)
@@ -37,6 +40,7 @@ class Bridge:
     isolated: bool
     group: str = ""
     numbers: set[int] = field(default_factory=set)
+    dead: tuple[str, ...] = (METADATA,)  # link-local addresses that lead nowhere on it
     credentials: CredentialsEndpoint | None = None  # where our own container is on it
 
 
@@ -55,8 +59,9 @@ class Seat:
     @property
     def link_local(self) -> tuple[str, ...]:
         """The container's link-local addresses. With the first, all link-local addresses lie on this network, where
-        only we answer, and not behind the machine. With the others it is itself who answers there: nobody."""
-        return f"169.254.171.{self.number}", METADATA
+        only we answer, and not behind the machine. The others are the machine's: with them the container meets itself
+        there, and nobody listens."""
+        return f"169.254.171.{self.number}", *self.bridge.dead
 
     def credentials(self, issue: Callable[[], Credentials]) -> str | None:
         """Have the endpoint of this network give out what `issue` returns; the path to ask for it. None where there is
@@ -88,6 +93,7 @@ class Networks:
         self._lock = threading.Lock()
         self._bridges: dict[str, Bridge] = {}  # those in use, by name
         self._spare: list[Bridge] = []
+        self._machine: tuple[str, str] | None = None  # the tables of `_read_machine`
         self._closed = False
 
     def join(self, group: str, *, isolated: bool = False) -> Seat:
@@ -119,7 +125,7 @@ class Networks:
                 self._spare.append(bridge)
 
     def prepare(self) -> None:
-        """Have a network ready for the first job."""
+        """Have a network ready for the first job. Raises as `join`."""
         with self._lock:
             if not self._spare and not self._closed:
                 self._spare.append(self._make(isolated=False))
@@ -175,6 +181,8 @@ class Networks:
     def _make(self, isolated: bool) -> Bridge:
         name = f"{self._main}-{uuid.uuid4().hex[:8]}"  # which sorts after the stack's: that one keeps our default route
         bridge = Bridge(name, self._create(name, {**self._labels, _LABEL: "1"}, internal=isolated), isolated)
+        machine = {str(address) for address in link_local_addresses(self._read_machine()[1])}
+        bridge.dead = METADATA, *sorted(machine - {METADATA, ADDRESS})
         try:
             if self._own:
                 self._join_ourselves(bridge, self._own)
@@ -225,9 +233,12 @@ class Networks:
                 self._create(self._main, self._labels)
 
     def _create(self, name: str, labels: Mapping[str, str], *, internal: bool = False) -> IPv4Network:
-        """A network on the first free subnet of the pool. Another stack may take the same one in this moment."""
+        """A network on the first free subnet of the pool. One that another stack takes in this moment is not listed
+        yet: the engine refuses it (403), and the next is tried."""
+        refused: list[IPv4Network] = []
         while True:
-            subnet = free_subnet(self._pool, [*self._engine.subnets(), *routed(_ROUTES.read_text())])
+            taken = [*self._engine.subnets(), *routed(self._read_machine()[0]), *refused]
+            subnet = free_subnet(self._pool, taken)
             if subnet is None:
                 raise ApiError(
                     "ResourceLimitExceeded",
@@ -238,10 +249,45 @@ class Networks:
                 )
             try:
                 self._engine.create_network(name, labels, subnet, internal=internal)
-            except EngineGone:
-                raise
-            except EngineError:
-                if not any(subnet.overlaps(used) for used in self._engine.subnets()):
+            except EngineError as error:
+                if error.status != 403 or len(refused) == _REFUSALS:
                     raise
+                refused.append(subnet)
             else:
                 return subnet
+
+    def _read_machine(self) -> tuple[str, str]:
+        """The kernel's routes and addresses of the engine's machine, as they were at first."""
+        if self._machine is None:
+            if self._own:
+                routes, begin, addresses = self._read_from_outside(self._own).partition("Main:")
+                self._machine = routes, begin + addresses
+            else:
+                self._machine = Path(_ROUTES).read_text(), Path(_ADDRESSES).read_text()
+        return self._machine
+
+    def _read_from_outside(self, own: OwnContainer) -> str:
+        """What a container on the machine's own network reads there; nothing where the engine lets none on it."""
+        config = {
+            "Image": own.image,
+            "Entrypoint": ["cat", _ROUTES, _ADDRESSES],
+            "Cmd": [],
+            "Healthcheck": {"Test": ["NONE"]},
+            "Labels": dict(self._labels),
+            "HostConfig": {"NetworkMode": "host", "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]},
+        }
+        container = ""
+        try:
+            container = self._engine.create(engine_name("machine", uuid.uuid4().hex[:8]), config)
+            output = self._engine.attach(container)
+            with closing(output):
+                self._engine.start(container)
+                return b"".join(chunk for _, chunk in output).decode(errors="replace")
+        except EngineGone:
+            raise
+        except EngineError as error:
+            LOG.warning("which addresses the machine has is not known: %s", error)
+            return ""
+        finally:
+            if container:
+                self._engine.remove(container)

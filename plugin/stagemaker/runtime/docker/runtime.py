@@ -64,6 +64,7 @@ class DockerRuntime:
         self._running: dict[str, DockerContainer | None] = {}  # by the engine's name; None: it is being started
         self._closed = False
         self._left_behind = False  # something could not be removed: the engine was gone
+        supervisor.follow("the first network", self._prepare)
 
     def check_image(
         self,
@@ -148,6 +149,12 @@ class DockerRuntime:
         if self._left_behind:
             self.sweep()
         self._removing(self._networks.close, self._state_label)
+
+    def _prepare(self) -> None:
+        try:
+            self._networks.prepare()
+        except (EngineError, ApiError) as error:
+            LOG.info("the first job makes its own network: %s", error)
 
     def _start(
         self, spec: ContainerSpec, image: str, on_line: Callable[[str], None], cleanup: ExitStack
@@ -293,4 +300,5 @@ def _own(engine: Engine, network: str) -> OwnContainer | None:
             f"LocalStack's container is not on the network {network!r}, on which it starts others: run "
             f"`docker network connect {network} {found[:12]}` and start it again, or set STAGEMAKER_NETWORK to its own"
         )
-    return OwnContainer(found, tuple(record["Mounts"]), tuple(networks[network]["Aliases"] or ()))
+    aliases = tuple(networks[network]["Aliases"] or ())
+    return OwnContainer(found, tuple(record["Mounts"]), aliases, record["Image"])

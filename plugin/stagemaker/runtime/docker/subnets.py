@@ -1,10 +1,11 @@
-"""Which part of the pool the next network takes. Pure.
+"""Which part of the pool the next network takes, and which addresses lie where. Pure.
 
 Docker's own pools end after about 30 networks, and each job has one.
 """
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
+from itertools import pairwise
 
 PREFIX = 26  # 61 addresses for containers: more than the instances of any job or endpoint
 _SIZE = 1 << (32 - PREFIX)
@@ -41,3 +42,12 @@ def routed(table: str) -> list[IPv4Network]:
             address, bits = (int.from_bytes(bytes.fromhex(word)[::-1]) for word in (destination, mask))
             found.append(IPv4Network((address, bits.bit_count())))
     return found
+
+
+def link_local_addresses(tries: str) -> list[IPv4Address]:
+    """The machine's own link-local addresses, from /proc/net/fib_trie (proc(5)): what it has itself is `host LOCAL`."""
+    found = set()
+    for before, line in pairwise(tries.splitlines()):
+        if line.split() == ["/32", "host", "LOCAL"]:
+            found.add(IPv4Address(before.split()[-1]))
+    return sorted(address for address in found if address.is_link_local)

@@ -2,13 +2,32 @@
 
 from ipaddress import IPv4Address, IPv4Network
 
-from stagemaker.runtime.docker.subnets import free_subnet, gateway, routed, stage
+from stagemaker.runtime.docker.subnets import free_subnet, gateway, link_local_addresses, routed, stage
 
 POOL = IPv4Network("10.213.0.0/24")
 TABLE = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
 docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
 eth0	000200C0	00000000	0001	0	0	0	00FFFFFF	0	0	0
+"""
+TRIES = """Main:
+  +-- 0.0.0.0/0 3 0 4
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 169.254.0.0/16 2 0 2
+        |-- 169.254.0.0
+           /16 link UNICAST
+        |-- 169.254.9.1
+           /32 host LOCAL
+        |-- 169.254.20.10
+           /32 host LOCAL
+        |-- 169.254.255.255
+           /32 link BROADCAST
+     |-- 192.0.2.2
+        /32 host LOCAL
+Local:
+     |-- 169.254.9.1
+        /32 host LOCAL
 """
 
 
@@ -40,3 +59,7 @@ def test_addresses_on_a_network() -> None:
 
 def test_the_kernel_s_routes_but_for_the_default() -> None:
     assert routed(TABLE) == nets("172.17.0.0/16", "192.0.2.0/24")
+
+
+def test_the_machine_s_own_link_local_addresses() -> None:
+    assert link_local_addresses(TRIES) == [IPv4Address("169.254.9.1"), IPv4Address("169.254.20.10")]
