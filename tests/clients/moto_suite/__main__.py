@@ -73,7 +73,7 @@ def _run(source: Path, endpoint: str, report: Path, resources: bool) -> None:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     python = ROOT / ".stagemaker" / "env" / "clients-moto" / "bin" / "python"
-    plugins = ["account_per_test", *(["named_resources"] if resources else [])]
+    plugins = ["own_accounts", *(["named_resources"] if resources else [])]
     command = [
         *(str(python), "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", f"--junitxml={report}"),
         *("-q", "--tb=short", "--no-summary", "--color=no"),
