@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 RUNTIMES = ("process", "docker")
 GPU_POLICIES = ("auto", "require", "off")
@@ -40,16 +41,24 @@ class Settings:
     docker: DockerSettings | None
     work_dir: Path  # ours alone: emptied at the start, gone at the end
     gateway_url: str  # STAGEMAKER_GATEWAY_URL: where containers and we ourselves reach AWS's services
+    hosts: tuple[str, ...] = ()  # LOCALSTACK_HOST, STAGEMAKER_HOSTS, and the gateway's: names that callers may use
+    origins: tuple[str, ...] = ()  # EXTRA_CORS_ALLOWED_ORIGINS: of the web applications that may call
 
 
 def read_settings(environment: Mapping[str, str], data_dir: Path, gateway_url: str) -> Settings:
     """Raise ValueError with one sentence when a variable is missing or wrong. `gateway_url` is the default."""
     runtime = _choice(environment, "STAGEMAKER_RUNTIME", RUNTIMES)
+    if environment.get("DISABLE_CORS_CHECKS", "").lower() in ("1", "true"):
+        raise ValueError("DISABLE_CORS_CHECKS lets every web page in: set EXTRA_CORS_ALLOWED_ORIGINS instead.")
+    gateway_url = environment.get("STAGEMAKER_GATEWAY_URL") or gateway_url
+    names = (*_words(environment, "LOCALSTACK_HOST"), *_words(environment, "STAGEMAKER_HOSTS"))
     return Settings(
         process=_process(environment) if runtime == "process" else None,
         docker=_docker(environment) if runtime == "docker" else None,
         work_dir=data_dir / "stagemaker",
-        gateway_url=environment.get("STAGEMAKER_GATEWAY_URL") or gateway_url,
+        gateway_url=gateway_url,
+        hosts=(*names, urlsplit(gateway_url).hostname or ""),
+        origins=_words(environment, "EXTRA_CORS_ALLOWED_ORIGINS"),
     )
 
 
@@ -67,6 +76,11 @@ def _docker(environment: Mapping[str, str]) -> DockerSettings:
         registry_port=_port(environment, "STAGEMAKER_REGISTRY_PORT", 5000),
         network_pool=_pool(environment),
     )
+
+
+def _words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Of a list with commas."""
+    return tuple(word.strip() for word in environment.get(name, "").split(",") if word.strip())
 
 
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from localstack.aws import handlers
 from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.aws.api.lambda_ import InvocationType
+from localstack.aws.handlers.codec import ContentDecoder
 from localstack.aws.handlers.region import DefaultRegionRewriterStrategy
 from localstack.aws.handlers.service import ServiceRequestParser
 from localstack.http import Request
@@ -31,6 +32,7 @@ from localstack.services.lambda_.invocation.execution_environment import Executi
 from localstack.services.lambda_.invocation.lambda_models import ImageCode, Invocation, S3Code
 from localstack.services.s3 import provider as s3_provider
 
+from stagemaker.adapters.contents import inflate
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_executor import StagemakerRuntimeExecutor
 from stagemaker.adapters.lambda_images import pin_image
@@ -127,6 +129,13 @@ def _text_of_urls(_app: App, original: Any) -> Any:
     return event_for_lambda_url
 
 
+def _inflate(_app: App, _original: Any) -> Any:
+    def decode(self: ContentDecoder, chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001
+        inflate(context)
+
+    return decode
+
+
 def _parse(app: App, original: Any) -> Any:
     def parse_and_enrich(self: ServiceRequestParser, context: RequestContext) -> None:
         service, request = context.service, context.request
@@ -215,6 +224,14 @@ PATCHES: tuple[Patch, ...] = (
         _text_of_urls,
         why="A function URL encodes all text that is not ASCII in base64.",
         without="A function that reads its event's body as text gets base64 for the first accent in it.",
+    ),
+    Patch(
+        ContentDecoder,
+        "__call__",
+        ("self", "chain", "context", "response"),
+        _inflate,
+        why="A body that is compressed is inflated whole, however long it becomes.",
+        without="16 MB of gzip become 16 GB in memory, and end LocalStack.",
     ),
     Patch(
         ServiceRequestParser,

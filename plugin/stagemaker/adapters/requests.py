@@ -15,6 +15,7 @@ from localstack.aws.api import RequestContext
 from localstack.aws.protocol.op_router import RestServiceOperationRouter
 from localstack.aws.spec import load_service
 
+from stagemaker.adapters.contents import isolate_objects
 from stagemaker.adapters.errors import exception
 from stagemaker.api.serialization import check_body, refused
 from stagemaker.api.unsupported import not_supported
@@ -29,6 +30,7 @@ _INJECTED = "Credential=injectedaccesskey/"  # by LocalStack, into a request wit
 def install() -> None:
     """Have LocalStack's gateway ask us, once; `patches.py` does the rest."""
     handlers.preprocess_request.append(recognise_invocation)
+    handlers.run_custom_response_handlers.append(isolate_objects)
 
 
 def recognise_invocation(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as it is called

@@ -1,19 +1,28 @@
 """The one App of this process, from LocalStack's start hook to its shutdown hook."""
 
-from stagemaker.app import App
+from typing import TYPE_CHECKING
+
 from stagemaker.core.errors import shutting_down
 
-_running: list[App] = []
+if TYPE_CHECKING:  # the server asks whether an App runs, also where it cannot be imported
+    from stagemaker.app import App
+
+_running: "list[App]" = []
 
 
-def current() -> App:
+def current() -> "App":
     """The App that runs. ServiceUnavailable (503) where there is none any more, or not yet."""
     if not _running:
         raise shutting_down()
     return _running[0]
 
 
-def begin(app: App) -> None:
+def is_running() -> bool:
+    """Whether there is a current App."""
+    return bool(_running)
+
+
+def begin(app: "App") -> None:
     """Make `app` the current one."""
     _running.append(app)
 

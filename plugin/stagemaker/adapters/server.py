@@ -1,11 +1,17 @@
 """LocalStack's web server, but on the addresses of GATEWAY_LISTEN only. GATEWAY_SERVER=loopback chooses it."""
 
+import importlib
 from typing import Any
 
 from localstack.config import HostAndPort
 from localstack.runtime.server import RuntimeServer
 from localstack.runtime.server.core import RuntimeServerPlugin
 from localstack.runtime.server.twisted import TwistedRuntimeServer
+
+from stagemaker.adapters import running
+from stagemaker.api.callers import callers
+
+HOOKS = "stagemaker.adapters.localstack"
 
 
 class LoopbackServer(TwistedRuntimeServer):
@@ -18,27 +24,37 @@ class LoopbackServer(TwistedRuntimeServer):
         ssl_creds: tuple[str, str] | None = None,  # noqa: ARG002 - as the original
     ) -> None:
         """Plain HTTP only: it never leaves the machine. OSError when an address is taken: the original's goes on, and
-        says that it is ready when whoever took the address answers."""
-        from rolo.serving.twisted import TwistedGateway
+        says that it is ready when whoever took the address answers. RuntimeError when the stage has not started."""
+        _check_started()
         from twisted.internet import reactor
         from twisted.internet.error import CannotListenError
 
+        from stagemaker.adapters.doors import Door
+
+        settings = running.current().settings
+        door = Door(gateway, callers(settings.hosts, settings.origins))
         for address in listen:
             try:
-                site = TwistedGateway(gateway)
-                site.requestFactory = _request_as_sent  # type: ignore[assignment]
-                reactor.listenTCP(address.port, site, interface=address.host)  # type: ignore[attr-defined]
+                reactor.listenTCP(address.port, door, interface=address.host)  # type: ignore[attr-defined]
             except CannotListenError as error:
                 raise OSError(
                     f"LocalStack cannot listen on {address.host}:{address.port}: {error.socketError}."
                 ) from error
 
 
-def _request_as_sent(*arguments: Any, **named: Any) -> Any:
-    """A request whose body is nobody's before its handler: twisted parses forms, and refuses those that it cannot."""
-    from rolo.serving.twisted import TwistedRequestAdapter
-
-    return TwistedRequestAdapter(*arguments, **named, parsePOSTFormSubmission=False)  # type: ignore[no-untyped-call]
+def _check_started() -> None:
+    """RuntimeError, with a sentence, when the start hook has not run: LocalStack logs a hook that cannot be imported,
+    and goes on without it."""
+    if running.is_running():
+        return
+    try:
+        importlib.import_module(HOOKS)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RuntimeError(
+            f"LocalStack does not start without Stagemaker, which cannot be imported: {reason}"
+        ) from error
+    raise RuntimeError("LocalStack does not start without Stagemaker, whose start hook has not run.")
 
 
 class LoopbackServerPlugin(RuntimeServerPlugin):

@@ -31,6 +31,26 @@ def test_docker_needs_no_folder(tmp_path: Path) -> None:
     assert settings.gateway_url == "http://localstack:4566"
 
 
+def test_who_may_call(tmp_path: Path) -> None:
+    environment = {
+        "STAGEMAKER_RUNTIME": "docker",
+        "STAGEMAKER_GATEWAY_URL": "http://localstack:4566",
+        "LOCALSTACK_HOST": "127.0.0.1:4566",
+        "STAGEMAKER_HOSTS": "dev.example.com, 10.0.0.5,",
+        "EXTRA_CORS_ALLOWED_ORIGINS": "http://localhost:3000, https://app.example.com",
+    }
+    settings = read_settings(environment, tmp_path, "http://127.0.0.1:4566")
+    assert settings.hosts == ("127.0.0.1:4566", "dev.example.com", "10.0.0.5", "localstack")
+    assert settings.origins == ("http://localhost:3000", "https://app.example.com")
+
+
+@pytest.mark.parametrize("value", ["1", "true", "True"])
+def test_nobody_lets_every_web_page_in(tmp_path: Path, value: str) -> None:
+    environment = {"STAGEMAKER_RUNTIME": "docker", "DISABLE_CORS_CHECKS": value}
+    with pytest.raises(ValueError, match="DISABLE_CORS_CHECKS lets every web page in: set EXTRA_CORS_ALLOWED_ORIGINS"):
+        read_settings(environment, tmp_path, "http://127.0.0.1:4566")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
