@@ -1,20 +1,15 @@
 """The Docker runtime where LocalStack is a container itself: files through its volume, sockets through its networks."""
 
 import json
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
-import docker
 import pytest
 from docker.api import APIClient
 
-from tests.contract.docker_environment import client, run_container
-from tests.contract.docker_image import docker_url
+from tests.contract.docker_environment import client
+from tests.contract.docker_inside import run_inside
 
-PACKAGES = Path(docker.__file__).parents[1]
-PLUGIN = Path(__file__).resolve().parents[2] / "plugin"
 INSIDE = """
 import json, os, socket, sys, threading, urllib.request
 from pathlib import Path
@@ -89,34 +84,126 @@ def engine(docker_image: str) -> Iterator[APIClient]:
 
 
 def test_a_runtime_in_a_container(engine: APIClient, docker_image: str) -> None:
-    name, labels = f"stagemaker-test-{uuid.uuid4().hex[:8]}", {"com.stagemaker": "1"}
-    engine.create_network(name, labels=labels)
-    engine.create_volume(name, labels=labels)
-    binds = [f"{PACKAGES}:/packages:ro", f"{PLUGIN}:/plugin:ro", f"{name}:/var/lib/stagemaker"]
-    binds.append(f"{docker_url().removeprefix('unix://')}:/var/run/docker.sock")
-    inside = run_container(
-        engine,
-        docker_image,
-        ["python", "-c", INSIDE, name, docker_image],
-        Hostname="localstack",
-        Env=["PYTHONPATH=/packages:/plugin", "PYTHONDONTWRITEBYTECODE=1"],
-        HostConfig={"NetworkMode": name, "Binds": binds},
-        NetworkingConfig={"EndpointsConfig": {name: {"Aliases": ["gateway"]}}},
-    )
-    try:
-        engine.wait(inside, timeout=120)
-        said = engine.logs(inside).decode()
-        others = engine.containers(all=True, filters={"label": f"com.stagemaker.network={name}"})
-        networks = engine.networks(filters={"label": f"com.stagemaker.network={name}"})
-    finally:
-        engine.remove_container(inside, v=True, force=True)
-        engine.remove_volume(name)
-        engine.remove_network(name)
-    assert said.startswith("["), said
-    files, whole, output, several, lines, answers, refusal = json.loads(said)
+    found = run_inside(engine, docker_image, INSIDE)
+    assert found.said.startswith("["), found.said
+    files, whole, output, several, lines, answers, refusal = json.loads(found.said)
     assert (files, whole, output) == (0, 0, "made")
     assert several == ["['input', 'model'] one file"]  # two folders of one volume
     assert lines[:3] == ["given code", "['data']", "ready"]
     assert answers == ["given", "given"]
     assert refusal.endswith("containers: mount a volume there or above it.")
-    assert others == networks == []
+    assert found.containers == found.networks == []
+
+
+CREDENTIALS = """
+import json, os, socket, sys, threading, time, urllib.request
+from pathlib import Path
+from stagemaker.core.credentials import Credentials
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.runtime.contract import ContainerSpec, Mount
+from stagemaker.runtime.docker.runtime import DockerRuntime
+from stagemaker.settings import DockerSettings
+
+network, image = sys.argv[1:]
+supervisor = Supervisor()
+settings = DockerSettings(network, "auto", "none", "", "", 5000)
+runtime = DockerRuntime(settings, Path("/var/lib/stagemaker/data"), None, supervisor)
+supervisor.own(runtime.close)
+issued = 0
+
+def issue():
+    global issued
+    issued += 1
+    return Credentials("arn:aws:iam::1:role/r", f"KEY{issued}", "secret", "token", time.time() + 3600)
+
+STATIC = {"AWS_ACCESS_KEY_ID": "STATIC", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "x"}
+
+def start(source, on_line, environment={}, **others):
+    mounts = (Mount("/packages", Path("/packages"), writable=False),)
+    environment = {**STATIC, "SOURCE": source, "PYTHONPATH": "/packages", **environment}
+    others = {"credentials": issue, **others}
+    return runtime.start(ContainerSpec("c", image, ("train",), None, environment, mounts=mounts, **others), on_line)
+
+def run(source, **others):
+    lines = []
+    assert start(source, lines.append, **others).wait(60) is not None
+    return lines
+
+BOTO3 = '''
+import boto3
+found = boto3.Session().get_credentials()
+told = [found.method, found.access_key, found.token] if found else ["none"]
+print(*told, *sorted(name for name in os.environ if name.startswith("AWS_")))
+'''
+ASK = '''
+import urllib.request
+for path in (os.environ["PATH_OF_ANOTHER"], os.environ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]):
+    try: print(urllib.request.urlopen("http://169.254.170.2" + path, timeout=5).status)
+    except OSError as error: print(error)
+'''
+CONNECT = '''
+import socket
+for address in os.environ["ADDRESSES"].split():
+    host, port = address.split(":")
+    try:
+        with socket.create_connection((host, int(port)), 3): print("reached")
+    except OSError as error: print(type(error).__name__)
+'''
+SERVER = '''
+import http.server as h
+server = h.ThreadingHTTPServer(("", 8080), h.SimpleHTTPRequestHandler); print("ready"); server.serve_forever()
+'''
+told, heard = {}, threading.Event()
+told["boto3"], told["again"] = run(BOTO3), run(BOTO3)
+told["mine"] = run(BOTO3, environment={"AWS_ACCESS_KEY_ID": "MINE"}, credentials=None)
+path = []
+
+def hear(line):
+    path.append(line)
+    heard.set()
+
+other = start("print(os.environ['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI']); time.sleep(60)", hear)
+assert heard.wait(60)
+told["neighbour"] = run(ASK, environment={"PATH_OF_ANOTHER": path[0]})
+other.stop(0)
+told["after"] = run(ASK, environment={"PATH_OF_ANOTHER": path[0]})
+
+with socket.create_server((runtime.host(), 0)) as here:
+    port = here.getsockname()[1]
+    told["named"] = run(CONNECT, environment={"ADDRESSES": f"{runtime.host_name()}:{port} gateway:{port}"})
+    connections = [here.accept() for _ in range(2)]
+    told["peers"] = len({address[0] for _, address in connections})
+    [connection.close() for connection, _ in connections]
+
+heard.clear()
+server = start(SERVER, hear, serves=True, isolated=True)
+assert heard.wait(60)
+told["ping"] = urllib.request.urlopen("http://%s:%s/" % server.address, timeout=30).status
+server.stop(0)
+told["isolated"] = run(BOTO3, isolated=True)
+told["gone"] = run(CONNECT, isolated=True, environment={"ADDRESSES": "169.254.170.2:80 192.0.2.1:80"})
+told["threads"] = [name for name in supervisor.threads() if name.startswith("credentials")]
+supervisor.close()
+told["left"], told["issued"] = supervisor.threads(), issued
+print(json.dumps(told))
+"""
+URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+
+
+def test_credentials_come_from_the_stage_and_only_to_their_own_job(engine: APIClient, docker_image: str) -> None:
+    found = run_inside(engine, docker_image, CREDENTIALS)
+    assert found.said.startswith("{"), found.said
+    told = json.loads(found.said)
+    assert told["boto3"] == [f"container-role KEY1 token {URI}"]
+    assert told["again"] == [f"container-role KEY2 token {URI}"]
+    assert told["mine"] == ["env MINE x AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"]
+    assert told["neighbour"] == told["after"] == ["HTTP Error 400: Bad Request", "200"]
+    assert told["named"] == ["reached", "reached"]
+    assert told["peers"] == 1  # the container's own address, by which the Runtime API of a function knows it
+    assert told["ping"] == 200
+    assert told["isolated"] == ["none"]
+    assert set(told["gone"]) <= {"OSError", "TimeoutError"}
+    assert told["threads"]  # of the networks that are kept
+    assert told["left"] == []
+    assert told["issued"] == 4  # one for each container that asked
+    assert found.containers == found.networks == []
