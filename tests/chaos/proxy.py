@@ -55,9 +55,9 @@ async def main() -> None:
     loop.add_signal_handler(signal.SIGUSR2, choose, False)
     loop.add_signal_handler(signal.SIGTERM, end.set)
     server = await asyncio.start_server(serve, "0.0.0.0", PORT)
-    async with server:
-        choose(False)
-        await end.wait()
+    choose(False)
+    await end.wait()
+    server.close()
 
 
 if __name__ == "__main__":

@@ -33,12 +33,7 @@ class ContainerEnvironment(Environment):
 
     def service(self, name: str) -> str:
         """The id of the container of one of compose's services, running or not."""
-        labels = (f"com.docker.compose.project={self.network}", f"com.docker.compose.service={name}")
-        filters = [word for label in labels for word in ("--filter", f"label={label}")]
-        (found,) = self.engine.run(
-            "ps", "--all", "--quiet", *filters, "--filter", "label=com.docker.compose.config-hash"
-        ).split()
-        return found
+        return _service(self.engine, self.network, name)
 
     def start_again(self) -> None:
         """As `docker compose up --wait` after LocalStack was killed."""
@@ -62,6 +57,7 @@ def container_environment(rate_per_s: float, project: str = PROJECT) -> Iterator
         running = host.start(port, stays=True)
         ends.callback(_remove_image, engine)
         ends.callback(host.stop)
+        ends.callback(_end_localstack, engine, project)
         _build_image(engine)
         clients = connect("local", REGION, {"AWS_ENDPOINT_URL": running.endpoint})
         workload = Workload(clients, function=True)
@@ -92,3 +88,17 @@ def _build_image(engine: Engine) -> None:
 def _remove_image(engine: Engine) -> None:
     with suppress(RuntimeError):
         engine.run("image", "rm", "--force", IMAGE)
+
+
+def _service(engine: Engine, project: str, name: str) -> str:
+    labels = (f"com.docker.compose.project={project}", f"com.docker.compose.service={name}")
+    filters = [word for label in labels for word in ("--filter", f"label={label}")]
+    config = "label=com.docker.compose.config-hash"
+    (found,) = engine.run("ps", "--all", "--quiet", *filters, "--filter", config).split()
+    return found
+
+
+def _end_localstack(engine: Engine, project: str) -> None:
+    """Before compose ends the proxy, through which LocalStack sends its last lines."""
+    with suppress(RuntimeError, ValueError):
+        engine.run("stop", "--time", "30", _service(engine, project, "localstack"))
