@@ -17,7 +17,7 @@ from stagemaker.aws.clients import Clients
 from stagemaker.aws.cloudwatch import Logs
 from stagemaker.aws.events import EventBus
 from stagemaker.aws.policies import PolicySimulator
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Change, MemoryStore, Store
 from stagemaker.core.supervisor import Supervisor
@@ -33,6 +33,7 @@ from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.settings import Settings
 from stagemaker.training.training import Training
+from stagemaker.training.updates import TrainingUpdates
 from stagemaker.tuning.tuning import TuningJobs
 
 TRAINING = Training()
@@ -92,6 +93,7 @@ class App:
             for each in (
                 _sagemaker(
                     jobs,
+                    TrainingUpdates(store, clock),
                     Models(store, self.runtime, account, clock),
                     EndpointConfigs(store, clock),
                     endpoints,
@@ -117,12 +119,18 @@ def _send_events(store: Store, bus: EventBus) -> None:
 
 
 def _sagemaker(
-    jobs: list[Jobs[Any]], models: Models, configs: EndpointConfigs, endpoints: Endpoints, tags: Tags
+    jobs: list[Jobs[Any]],
+    updates: TrainingUpdates,
+    models: Models,
+    configs: EndpointConfigs,
+    endpoints: Endpoints,
+    tags: Tags,
 ) -> Service:
     return service(
         "sagemaker",
         "ValidationException",
         *(row for each in jobs for row in each.rows()),
+        ("UpdateTrainingJob", updates.update_training_job, named(TRAINING_JOB)),
         ("CreateModel", models.create_model, named(MODEL)),
         ("DescribeModel", models.describe_model, named(MODEL)),
         ("ListModels", models.list_models, every),

@@ -70,6 +70,7 @@ def _train(sagemaker: Any, role: str) -> str:
         lambda: sagemaker.describe_training_job(TrainingJobName="walk-stops"),
         lambda job: "FinalMetricDataList" in job,
     )
+    sagemaker.update_training_job(TrainingJobName="walk-stops", ResourceConfig={"KeepAlivePeriodInSeconds": 60})
     sagemaker.stop_training_job(TrainingJobName="walk-stops")
     states = [ended(sagemaker, name)["TrainingJobStatus"] for name in ("walk", "walk-fails", "walk-stops")]
     assert states == ["Completed", "Failed", "Stopped"]

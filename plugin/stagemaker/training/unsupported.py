@@ -23,7 +23,6 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "RemoteDebugConfig.EnableRemoteDebug": (False,),
     "ResourceConfig.InstancePlacementConfig": (),
     "ResourceConfig.InstancePreferences": ([],),
-    "ResourceConfig.KeepAlivePeriodInSeconds": (0,),
     "ResourceConfig.TrainingPlanArn": (),
     "ServerlessJobConfig": (),
     "SessionChainingConfig": (),

@@ -239,7 +239,6 @@ def test_what_aws_would_not_take(changes: dict[str, Any], sentence: str) -> None
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        (resources(KeepAlivePeriodInSeconds=60), "ResourceConfig.KeepAlivePeriodInSeconds=60"),
         ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining=True"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://b", "CompressionType": "NONE"}}, "CompressionType=NONE"),
         ({"InputDataConfig": [channel(source={"S3DataType": "Converse"})]}, "InputDataConfig[train].DataSource.S3Data"),
