@@ -22,7 +22,6 @@ _LOCALSTACK = (
     "label=com.docker.compose.project={}",
     "label=com.docker.compose.service=localstack",
     "label=com.docker.compose.config-hash",  # a container that only runs an image of compose's has no such label
-    "status=running",
 )
 
 
@@ -49,9 +48,14 @@ def main() -> int:
 def sweep(network: str) -> int:
     """Remove every container, network and volume that a LocalStack of this network made. While LocalStack runs, nothing
     is removed. Returns 0, or 1 when something stays."""
-    if _listed("containers", *(word.format(network) for word in _LOCALSTACK)):
+    localstack = [word.format(network) for word in _LOCALSTACK]
+    if _listed("containers", *localstack, "status=running"):
         return 0
     made, stays = _MADE.format(network), 0
+    for container in _listed("containers", *localstack):  # else it could not be started again
+        for one in _listed("networks", made):
+            leaving = {"Container": container["Id"], "Force": True}
+            _call("POST", f"/networks/{one['Id']}/disconnect", leaving)  # an error: it was not there
     for kind, key, options in (("containers", "Id", "?force=1&v=1"), ("networks", "Id", ""), ("volumes", "Name", "")):
         for one in _listed(kind, made):
             status, answer = _call("DELETE", f"/{kind}/{one[key]}{options}")
@@ -75,11 +79,11 @@ def _listed(kind: str, *filters: str) -> list[dict[str, Any]]:
     return found
 
 
-def _call(method: str, path: str) -> tuple[int, Any]:
+def _call(method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
     """The status and the answer, which is None where there is none."""
     engine = _Engine()
     try:
-        engine.request(method, _API + path)
+        engine.request(method, _API + path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
         answer = engine.getresponse()
         return answer.status, json.loads(answer.read() or b"null")
     finally:

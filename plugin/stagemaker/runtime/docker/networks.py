@@ -96,15 +96,15 @@ class Networks:
         self._machine: tuple[str, str] | None = None  # the tables of `_read_machine`
         self._closed = False
 
-    def join(self, group: str, *, isolated: bool = False) -> Seat:
+    def join(self, group: str, *, isolated: bool = False, serves: bool = False) -> Seat:
         """A place for one more container, on the network of its group ("": it is alone); `leave` when it has ended.
-        ApiError when the pool has no subnet left. From an isolated network nothing but the network itself is reached.
-        """
+        From an isolated network nothing but the network itself is reached; we are on it only where a container serves.
+        ApiError when the pool has no subnet left."""
         with self._lock:
             bridge = next((bridge for bridge in self._bridges.values() if group and bridge.group == group), None)
             if bridge is None:
                 bridge = self._take_spare() if not isolated else None
-                bridge = bridge or self._make(isolated)
+                bridge = bridge or self._make(isolated, joined=serves or not isolated)
                 bridge.group = group
                 self._bridges[bridge.name] = bridge
             number = next(number for number in range(1, 255) if number not in bridge.numbers)
@@ -128,7 +128,7 @@ class Networks:
         """Have a network ready for the first job. Raises as `join`."""
         with self._lock:
             if not self._spare and not self._closed:
-                self._spare.append(self._make(isolated=False))
+                self._spare.append(self._make(isolated=False, joined=True))
 
     def spare(self) -> list[str]:
         """The names of the networks that are kept for the next job."""
@@ -178,13 +178,13 @@ class Networks:
             self._unmake(bridge)
         return None
 
-    def _make(self, isolated: bool) -> Bridge:
+    def _make(self, isolated: bool, joined: bool) -> Bridge:
         name = f"{self._main}-{uuid.uuid4().hex[:8]}"  # which sorts after the stack's: that one keeps our default route
         bridge = Bridge(name, self._create(name, {**self._labels, _LABEL: "1"}, internal=isolated), isolated)
         machine = {str(address) for address in link_local_addresses(self._read_machine()[1])}
         bridge.dead = METADATA, *sorted(machine - {METADATA, ADDRESS})
         try:
-            if self._own:
+            if self._own and joined:
                 self._join_ourselves(bridge, self._own)
         except BaseException:
             self._unmake(bridge)

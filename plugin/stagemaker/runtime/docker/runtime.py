@@ -165,7 +165,7 @@ class DockerRuntime:
             self._refuse_when_closed()
             self._running[name] = None
         cleanup.callback(self._forget, name)
-        seat = self._networks.join(spec.group, isolated=spec.isolated)
+        seat = self._networks.join(spec.group, isolated=spec.isolated, serves=spec.serves)
         cleanup.callback(self._removing, self._networks.leave, seat)
         spec, taken = self._with_credentials(spec, seat, cleanup)
         hardware = gpus(spec.instance_type, self._settings.gpu, self._machine)
