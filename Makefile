@@ -6,9 +6,9 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export DATA DOCKER IMAGE KEEP MINUTES ONLY PORT PYTHON REGISTRY_PORT SEED TARGET
+export BEST DATA DOCKER IMAGE JOBS KEEP MINUTES ONLY PARALLEL PORT PYTHON REGISTRY_PORT SEED TARGET
 
-.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train deploy-local invoke push \
+.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke push \
 	test test-unit test-contract test-clients test-moto test-e2e test-containers chaos bench lint format lock setup clean
 
 help: ## This list
@@ -54,9 +54,13 @@ bootstrap: ## Make the bucket, roles, model, endpoint and function (a second run
 	@scripts/setup client
 	@$(infra).bootstrap up $(target)
 
-train: ## Build the trainer's image, and train
+train: ## Build the trainer's image, and train (BEST=1: with what `make tune` found)
 	@scripts/setup client
 	@scripts/build trainer && $(infra) train $(target)
+
+tune: ## Search for the best hyperparameters, and draw what was found (JOBS=10 PARALLEL=3; then make train BEST=1)
+	@scripts/setup client
+	@scripts/build trainer && $(infra) tune $(target)
 
 deploy-local: ## Build the images, train if need be, and deploy endpoint and function
 	@scripts/setup client

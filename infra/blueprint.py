@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.data.layout import SPLITS
-from infra.settings import DeploymentSettings
+from infra.settings import DeploymentSettings, Ranges
 
 VARIANT = "AllTraffic"
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
@@ -90,6 +90,37 @@ class Blueprint:
         fingerprint = _fingerprint({**request, "data": self.data_digest})
         suffix = f"-{attempt}" if attempt > 1 else ""
         return {"TrainingJobName": f"{self.settings.project}-{fingerprint}{suffix}", **request}
+
+    def tuning_request(self, attempt: int = 1) -> dict[str, Any]:
+        """CreateHyperParameterTuningJob: training jobs as `training_request` has them, but for the hyperparameters that
+        are searched. The job's name has at most 32 characters, and is another for each attempt."""
+        training, s = self._training(), self.settings
+        tuned = {*s.ranges.continuous, *s.ranges.categorical}
+        algorithm = training["AlgorithmSpecification"]
+        request = {
+            "HyperParameterTuningJobConfig": {
+                "Strategy": s.tuning.strategy,
+                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": s.objective},
+                "ResourceLimits": {
+                    "MaxNumberOfTrainingJobs": s.tuning.jobs,
+                    "MaxParallelTrainingJobs": s.tuning.parallel,
+                },
+                "ParameterRanges": _parameter_ranges(s.ranges),
+                "TrainingJobEarlyStoppingType": s.tuning.early_stopping,
+            },
+            "TrainingJobDefinition": {
+                "AlgorithmSpecification": algorithm,
+                "RoleArn": training["RoleArn"],
+                "StaticHyperParameters": {k: v for k, v in training["HyperParameters"].items() if k not in tuned},
+                "InputDataConfig": training["InputDataConfig"],
+                "OutputDataConfig": training["OutputDataConfig"],
+                "ResourceConfig": training["ResourceConfig"],
+                "StoppingCondition": training["StoppingCondition"],
+            },
+            "Tags": self.tags,
+        }
+        fingerprint = _fingerprint({**request, "data": self.data_digest, "attempt": attempt})
+        return {"HyperParameterTuningJobName": f"{s.project}-{fingerprint}", **request}
 
     def _training(self) -> dict[str, Any]:
         s = self.settings
@@ -197,6 +228,18 @@ class Blueprint:
 
 _WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
 _PULL_IMAGES = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+
+
+def _parameter_ranges(ranges: Ranges) -> dict[str, Any]:
+    return {
+        "ContinuousParameterRanges": [
+            {"Name": name, "MinValue": low, "MaxValue": high, "ScalingType": "Logarithmic"}
+            for name, (low, high) in ranges.continuous.items()
+        ],
+        "CategoricalParameterRanges": [
+            {"Name": name, "Values": list(values)} for name, values in ranges.categorical.items()
+        ],
+    }
 
 
 def _allow(sid: str, actions: list[str], *resources: str) -> dict[str, Any]:

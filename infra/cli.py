@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.paths import paths
-from infra.settings import SYSTEMS, DeploymentSettings
+from infra.settings import EARLY_STOPPING, STRATEGIES, SYSTEMS, DeploymentSettings
 from infra.typed import make
 
 _DEFAULTS = DeploymentSettings()
@@ -110,6 +110,31 @@ def _add_deploy(parser: ArgumentParser) -> None:
     _add_content(parser)
 
 
+def _add_train(parser: ArgumentParser) -> None:
+    _add_deploy(parser)
+    parser.add_argument(
+        "--best", action="store_true", default=_is_set("BEST"),
+        help="with the hyperparameters that the project's last tuning job found (or BEST=1)",
+    )  # fmt: skip
+
+
+def _add_tune(parser: ArgumentParser) -> None:
+    _add_deploy(parser)
+    tuning = _DEFAULTS.tuning
+    parser.add_argument(
+        "--jobs", type=int, default=os.environ.get("JOBS") or tuning.jobs, help="in all (default: $JOBS, else 10)"
+    )
+    parser.add_argument(
+        "--parallel", type=int, default=os.environ.get("PARALLEL") or tuning.parallel,
+        help="at once (default: $PARALLEL, else 3)",
+    )  # fmt: skip
+    parser.add_argument("--strategy", choices=STRATEGIES, default=tuning.strategy, help="default: %(default)s")
+    parser.add_argument(
+        "--early-stopping", choices=EARLY_STOPPING, default=tuning.early_stopping,
+        help="stop jobs that are worse than the median (default: %(default)s)",
+    )  # fmt: skip
+
+
 def _add_plan(parser: ArgumentParser) -> None:
     _add_deploy(parser)
     parser.add_argument("--destroy", action="store_true", help="show what `destroy` would delete instead")
@@ -169,7 +194,8 @@ VERBS = (
         "deploy", "make what is missing and change what differs; a second run changes nothing",
         _add_deploy, _IS_IT_RUNNING, _GO_ON,
     ),
-    Verb("train", "do the part of `deploy` up to the trained model", _add_deploy, _IS_IT_RUNNING, _GO_ON),
+    Verb("train", "do the part of `deploy` up to the trained model", _add_train, _IS_IT_RUNNING, _GO_ON),
+    Verb("tune", "search for the best hyperparameters, and draw what was found", _add_tune, _IS_IT_RUNNING, _GO_ON),
     Verb(
         "destroy", "delete all that `deploy` ever made for the project, last first",
         _add_destroy, _IS_IT_RUNNING, "Interrupted. Run it again to go on.",

@@ -24,8 +24,11 @@ from infra.resources.objects import File, StoredFiles
 from infra.resources.resource import Resource
 from infra.resources.role import IamRole
 from infra.resources.training import TrainingJob, next_request
-from infra.settings import DeploymentSettings
+from infra.resources.tuning import Show, TuningJob, best_of
+from infra.resources.tuning import next_request as next_tuning_request
+from infra.settings import DeploymentSettings, TuningSettings
 from infra.terminal import Terminal
+from infra.typed import make
 from ml.photos import MAX_UNUSABLE_SHARE
 
 HANDLER = CHECKOUT / "containers" / "lambda" / "handler.py"
@@ -44,23 +47,35 @@ class Deployment:
         """Everything that a deployment makes. `terminal` shows what takes long. Asks AWS which training job there is,
         since what comes after it has its name."""
         clients, blueprint = self.clients, self.blueprint
-        digests = self.dataset.digests
-        photos = {p.key: File(p.path, digests[p.key], p.content_type) for p in self.dataset.photos}
-        weights = {self.pretrained.path.name: self.pretrained} if self.pretrained else {}
         job = next_request(clients.sagemaker, blueprint)
         model = blueprint.model_request(job["TrainingJobName"])
         configuration = blueprint.endpoint_config_request(model["ModelName"])
-        stored = _stored(clients, blueprint, terminal, photos, weights)
         return [
-            Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
-            *(files for files in stored if weights or files.title != titles.WEIGHTS),
-            IamRole(clients.iam, blueprint.sagemaker_role(), titles.SAGEMAKER_ROLE),
+            *self._for_training(terminal),
             TrainingJob(clients, job, terminal.line),
             Model(clients.sagemaker, model),
             EndpointConfiguration(clients.sagemaker, configuration),
             Endpoint(clients, blueprint, configuration["EndpointConfigName"]),
             IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
             Function(clients, blueprint, HANDLER),
+        ]
+
+    def tuning(self, terminal: Terminal, show: Show) -> list[Resource]:
+        """A tuning job, and all that it needs. `show` gets its progress."""
+        request = next_tuning_request(self.clients.sagemaker, self.blueprint)
+        return [*self._for_training(terminal), TuningJob(self.clients, request, show)]
+
+    def _for_training(self, terminal: Terminal) -> list[Resource]:
+        """What training jobs read, and the role that they run under."""
+        clients, blueprint = self.clients, self.blueprint
+        digests = self.dataset.digests
+        photos = {p.key: File(p.path, digests[p.key], p.content_type) for p in self.dataset.photos}
+        weights = {self.pretrained.path.name: self.pretrained} if self.pretrained else {}
+        stored = _stored(clients, blueprint, terminal, photos, weights)
+        return [
+            Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
+            *(files for files in stored if weights or files.title != titles.WEIGHTS),
+            IamRole(clients.iam, blueprint.sagemaker_role(), titles.SAGEMAKER_ROLE),
         ]
 
 
@@ -72,6 +87,10 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
         Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
         *_stored(clients, blueprint, terminal, {}, {}),
         IamRole(clients.iam, blueprint.sagemaker_role(), titles.SAGEMAKER_ROLE),
+        *(
+            TuningJob(clients, {"HyperParameterTuningJobName": name}, lambda *_: None)
+            for name in _tuning_jobs(clients, blueprint)
+        ),
         *(
             TrainingJob(clients, {"TrainingJobName": name}, terminal.line)
             for name in _names(clients, blueprint, "list_training_jobs", "TrainingJobSummaries", "TrainingJobName")
@@ -90,6 +109,22 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
         LogGroup(clients.logs, blueprint.function_logs, titles.FUNCTION_LOG),
         Function(clients, blueprint, HANDLER),
     ]
+
+
+def best_hyperparameters(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> Mapping[str, str]:
+    """Those that the project's last tuning job found. Raises StepFailed when there is none."""
+    found = best_of(clients.sagemaker, _tuning_jobs(clients, blueprint))
+    if found is None:
+        raise StepFailed("No tuning job of this project has found anything.", f"Search first: {make('tune')}")
+    name, trial = found
+    values = ", ".join(f"{key}={value}" for key, value in trial.values.items())
+    terminal.say(f"The best of tuning job {name} ({blueprint.settings.objective} {trial.value:.3f}): {values}")
+    return trial.values
+
+
+def _tuning_jobs(clients: Clients, blueprint: Blueprint) -> Iterator[str]:
+    operation, name = "list_hyper_parameter_tuning_jobs", "HyperParameterTuningJobName"
+    return _names(clients, blueprint, operation, "HyperParameterTuningJobSummaries", name)
 
 
 def settings_of(project: str, region: str, system: str = DeploymentSettings.system) -> DeploymentSettings:
@@ -118,15 +153,32 @@ def connect_to(target: Target, region: str) -> Clients:
     return connect(target, region)
 
 
-def deployment_of(options: Namespace, clients: Clients, dataset: Dataset) -> Deployment:
-    """What the options ask for, with the hyperparameters that suit the data. Raises StepFailed."""
+def deployment_of(
+    options: Namespace, clients: Clients, dataset: Dataset, *, best: Mapping[str, str] | None = None
+) -> Deployment:
+    """What the options ask for, with the hyperparameters that suit the data, then the `best` of a tuning job. Raises
+    StepFailed."""
     chosen = settings_for(dataset, settings_of(options.project, options.region, options.system))
-    settings = replace(chosen, hyperparameters={**chosen.hyperparameters, **_pairs(options.hyperparameters)})
+    hyperparameters = {**chosen.hyperparameters, **(best or {}), **_pairs(options.hyperparameters)}
+    settings = replace(chosen, hyperparameters=hyperparameters, tuning=_tuning_of(options))
     weights = _weights(options.pretrained)
     digest = hashlib.sha256(f"{dataset.digest}{weights.sha256 if weights else ''}".encode()).hexdigest()
     built = clients.target == "local" and options.images == "built"
     blueprint = Blueprint(settings, clients.account, digest, pretrained=weights is not None, built=built)
     return Deployment(clients, blueprint, dataset, weights)
+
+
+def _tuning_of(options: Namespace) -> TuningSettings:
+    try:
+        return TuningSettings(
+            **{
+                name: getattr(options, name)
+                for name in ("jobs", "parallel", "strategy", "early_stopping")
+                if hasattr(options, name)
+            }
+        )
+    except ValueError as error:
+        raise StepFailed(str(error), "Mend the option.") from None
 
 
 def _stored(

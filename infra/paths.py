@@ -23,6 +23,11 @@ class Paths:
         return self.state / "log"
 
     @property
+    def pictures(self) -> Path:
+        """What tuning jobs looked like."""
+        return self.state / "tuning"
+
+    @property
     def record(self) -> Path:
         """Which LocalStack runs over this state, for `stop` and `status` in another shell."""
         return self.state / "stack.json"

@@ -1,11 +1,12 @@
-"""Hyperparameters that suit the data: small drawings and photos want different ones. Data, no decisions elsewhere."""
+"""Hyperparameters, and ranges to search, that suit the data: small drawings and photos want different ones. Data, no
+decisions elsewhere."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from infra.data.dataset import Dataset
-from infra.settings import DeploymentSettings
+from infra.settings import DeploymentSettings, Ranges
 from ml.photos import decode
 
 SMALL_SIDE = 96  # pixels: below it the pictures are drawings or icons, which a photo model's large input only slows
@@ -23,9 +24,12 @@ DRAWINGS: Mapping[str, str] = MappingProxyType(
         "learning-rate": "0.001",
     }
 )
+PHOTO_RANGES = Ranges({"learning-rate": ("0.0003", "0.03")}, {"batch-size": ("32", "64", "128")})
+DRAWING_RANGES = Ranges({"learning-rate": ("0.0002", "0.01")}, {"batch-size": ("16", "32", "64")})
 
 
 def settings_for(dataset: Dataset, settings: DeploymentSettings) -> DeploymentSettings:
-    """The settings with the hyperparameters for this data set, judged by its first photo."""
+    """The settings with the hyperparameters and ranges for this data set, judged by its first photo."""
     small = min(decode(dataset.split("train")[0].path.read_bytes()).size) <= SMALL_SIDE
-    return replace(settings, hyperparameters=dict(DRAWINGS if small else PHOTOS))
+    ranges = DRAWING_RANGES if small else PHOTO_RANGES
+    return replace(settings, hyperparameters=dict(DRAWINGS if small else PHOTOS), ranges=ranges)

@@ -8,6 +8,8 @@ from types import MappingProxyType
 _PROJECT = re.compile(r"[a-z](?:-?[a-z0-9]){1,19}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 SYSTEMS = ("A", "B", "C", "E")
+STRATEGIES = ("Bayesian", "Random")
+EARLY_STOPPING = ("Auto", "Off")
 
 # The trainer's own log lines: `epoch=3 train_loss=0.12 valid_loss=0.23 valid_accuracy=0.95`.
 METRICS = MappingProxyType(
@@ -17,6 +19,35 @@ METRICS = MappingProxyType(
         "validation:accuracy": r"valid_accuracy=([0-9.]+)",
     }
 )
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What a tuning job searches, as AWS takes it: every bound and value is a string. `continuous` are searched on a
+    logarithmic scale."""
+
+    continuous: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    categorical: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """One search for hyperparameters: so many training jobs in all and at once. Raises ValueError for what AWS would
+    not take."""
+
+    jobs: int = 10
+    parallel: int = 3
+    strategy: str = "Bayesian"
+    early_stopping: str = "Auto"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.parallel <= self.jobs <= 750 or self.parallel > 10:
+            raise ValueError(
+                f"{self.parallel} of {self.jobs} training jobs at once: AWS takes 1 to 750 jobs, and 1 to 10 at once."
+            )
+        if self.strategy not in STRATEGIES or self.early_stopping not in EARLY_STOPPING:
+            known = f"{', '.join(STRATEGIES)}, and early stopping {' or '.join(EARLY_STOPPING)}"
+            raise ValueError(f"The strategy must be one of {known}.")
 
 
 @dataclass(frozen=True)
@@ -37,6 +68,9 @@ class DeploymentSettings:
     function_memory_mb: int = 256
     function_timeout_s: int = 60
     system: str = "E"
+    objective: str = "validation:accuracy"  # one of `metrics`, the more the better
+    ranges: Ranges = Ranges()
+    tuning: TuningSettings = TuningSettings()
 
     def __post_init__(self) -> None:
         if not _PROJECT.fullmatch(self.project):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -79,14 +80,21 @@ class Terminal:
         """A sentence."""
         self.console.print(f"  {escape(text)}", soft_wrap=True)
 
+    @contextmanager
+    def live_table(self, header: tuple[str, ...]) -> Iterator[Callable[[list[tuple[str, ...]]], None]]:
+        """A table that is drawn anew with each call of what this gives. Where there is no terminal only the last one
+        is, when this ends."""
+        rows: list[tuple[str, ...]] = []
+        if self._mute:
+            yield lambda found: rows.__setitem__(slice(None), found)
+            self.console.print(_table("", header, rows))
+            return
+        with Live(console=self.console, auto_refresh=False) as live:
+            yield lambda found: live.update(_table("", header, found), refresh=True)
+
     def table(self, title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         """A table; times are aligned right."""
-        table = Table(title=title, title_justify="left", title_style="bold")
-        for name in header:
-            table.add_column(name, justify="right" if name == "Time" else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
-        self.console.print(table)
+        self.console.print(_table(title, header, rows))
 
     def summary(self) -> None:
         """The table of all steps."""
@@ -100,3 +108,12 @@ class Terminal:
             self.line(line)
         self.console.print(f"[bold red]Failed:[/] {escape(error.reason)}", soft_wrap=True)
         self.console.print(f"[bold]Next:[/] {escape(error.next_step)}", soft_wrap=True)
+
+
+def _table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for name in header:
+        table.add_column(name, justify="right" if name == "Time" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return table

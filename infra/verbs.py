@@ -6,11 +6,19 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from infra import demo, docker, engine, hosts, images, invoke
+from infra import demo, docker, engine, hosts, images, invoke, tuning
 from infra.blueprint import Blueprint
 from infra.clients import connect
 from infra.data import dataset, fetch
-from infra.deployment import connect_to, deployment_of, existing, load_data, settings_of
+from infra.deployment import (
+    Deployment,
+    best_hyperparameters,
+    connect_to,
+    deployment_of,
+    existing,
+    load_data,
+    settings_of,
+)
 from infra.hosts.host import Host, RunningStack, chosen_port
 from infra.interrupts import Interrupts
 from infra.resources import titles
@@ -85,6 +93,11 @@ def _train(call: Call) -> None:
     _apply(engine.needed_for(titles.TRAINING_JOB, _wanted(call)), call.terminal)
 
 
+def _tune(call: Call) -> None:
+    deployment = _deployment(call)
+    tuning.run(deployment, call.terminal)
+
+
 def _apply(resources: list[Resource], terminal: Terminal) -> None:
     actions = engine.apply(resources, terminal)
     changed = sum(action != "unchanged" for action in actions)
@@ -100,12 +113,20 @@ def _destroy(call: Call) -> None:
 
 
 def _wanted(call: Call) -> list[Resource]:
-    """What the options ask to deploy; what is wrong with them is said before AWS is asked."""
+    """What the options ask to deploy."""
+    return _deployment(call).resources(call.terminal)
+
+
+def _deployment(call: Call) -> Deployment:
+    """What the options ask for; what is wrong with them is said before AWS is asked."""
     options = call.options
-    settings_of(options.project, options.region, options.system)
-    clients = connect_to(call.options.target, call.options.region)
-    data = load_data(call.options, call.terminal)
-    return deployment_of(call.options, clients, data).resources(call.terminal)
+    settings = settings_of(options.project, options.region, options.system)
+    clients = connect_to(options.target, options.region)
+    data = load_data(options, call.terminal)
+    best = None
+    if getattr(options, "best", False):
+        best = best_hyperparameters(clients, Blueprint(settings, clients.account, data_digest=""), call.terminal)
+    return deployment_of(options, clients, data, best=best)
 
 
 def _existing(call: Call) -> list[Resource]:
@@ -159,6 +180,7 @@ RUN: Mapping[str, Callable[[Call], int | None]] = {
     "plan": _plan,
     "deploy": _deploy,
     "train": _train,
+    "tune": _tune,
     "destroy": _destroy,
     "invoke": _invoke,
     "push": _push,

@@ -11,7 +11,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from infra.blueprint import VARIANT, Blueprint, Role
-from infra.settings import DeploymentSettings
+from infra.settings import DeploymentSettings, Ranges
 
 SETTINGS = DeploymentSettings(hyperparameters={"epochs": "3"})
 BLUEPRINT = Blueprint(SETTINGS, "123456789012", "ab" * 32)
@@ -51,6 +51,16 @@ class TestRequests:
     def test_training_job(self, blueprint: Blueprint) -> None:
         check("sagemaker", "CreateTrainingJob", blueprint.training_request())
         check("sagemaker", "CreateTrainingJob", blueprint.training_request(attempt=20))
+
+    def test_tuning_job(self, blueprint: Blueprint) -> None:
+        ranges = Ranges({"learning-rate": ("0.0003", "0.03")}, {"batch-size": ("32", "64")})
+        settings = replace(blueprint.settings, ranges=ranges, hyperparameters={"batch-size": "16", "epochs": "3"})
+        request = replace(blueprint, settings=settings).tuning_request()
+        check("sagemaker", "CreateHyperParameterTuningJob", request)
+        assert len(request["HyperParameterTuningJobName"]) <= 32
+        assert request["TrainingJobDefinition"]["StaticHyperParameters"] == {"epochs": "3"}
+        again = replace(blueprint, settings=settings).tuning_request(attempt=2)
+        assert again["HyperParameterTuningJobName"] != request["HyperParameterTuningJobName"]
 
     def test_model(self, blueprint: Blueprint) -> None:
         name = blueprint.training_request(20)["TrainingJobName"]

@@ -10,7 +10,15 @@ import pytest
 from infra import engine
 from infra.blueprint import Blueprint
 from infra.data.dataset import load
-from infra.deployment import Deployment, connect_to, existing, load_data, settings_of
+from infra.deployment import (
+    Deployment,
+    best_hyperparameters,
+    connect_to,
+    deployment_of,
+    existing,
+    load_data,
+    settings_of,
+)
 from infra.errors import StepFailed
 from infra.resources import titles
 from infra.resources.objects import File
@@ -21,11 +29,12 @@ from tests.unit.infra.photos import quiet, text_of, write_set
 
 BLUEPRINT = Blueprint(DeploymentSettings(), ACCOUNT, "ab" * 32)
 JOB = BLUEPRINT.training_request()["TrainingJobName"]
+SEARCH = BLUEPRINT.tuning_request()["HyperParameterTuningJobName"]
 LOGS = (titles.ENDPOINT_LOG, titles.FUNCTION_LOG)
 
 
-def sagemaker(**statuses: str) -> FakeClient:
-    """SageMaker with training jobs of these statuses: `first`, `second`."""
+def sagemaker(searches: Sequence[str] = (), **statuses: str) -> FakeClient:
+    """SageMaker with training jobs of these statuses: `first`, `second`, and tuning jobs of the names `searches`."""
     found = {JOB: statuses.get("first"), f"{JOB}-2": statuses.get("second")}
 
     def describe(TrainingJobName: str) -> dict[str, Any]:
@@ -33,11 +42,33 @@ def sagemaker(**statuses: str) -> FakeClient:
             return {"TrainingJobName": TrainingJobName, "TrainingJobStatus": status}
         raise missing()
 
+    def describe_search(HyperParameterTuningJobName: str) -> dict[str, Any]:
+        name = HyperParameterTuningJobName
+        if name not in searches:
+            raise missing()
+        metric = {"MetricName": "validation:accuracy", "Value": 0.75}
+        best = {
+            "TrainingJobName": f"{name}-001-12345678",
+            "TrainingJobStatus": "Completed",
+            "TunedHyperParameters": {"learning-rate": "0.003"},
+            "FinalHyperParameterTuningJobObjectiveMetric": metric,
+        }
+        return {
+            "HyperParameterTuningJobName": name,
+            "HyperParameterTuningJobStatus": "Completed",
+            "CreationTime": searches.index(name),
+            "BestTrainingJob": best,
+        }
+
     listed = {"TrainingJobSummaries": [{"TrainingJobName": name} for name, status in found.items() if status]}
     return FakeClient(
         {
             "describe_training_job": describe,
             "list_training_jobs": listed,
+            "list_hyper_parameter_tuning_jobs": {
+                "HyperParameterTuningJobSummaries": [{"HyperParameterTuningJobName": name} for name in searches]
+            },
+            "describe_hyper_parameter_tuning_job": describe_search,
             "list_models": {"Models": [{"ModelName": JOB}, {"ModelName": "stagemaker-demo-two-0123456789"}]},
             "list_endpoint_configs": {"EndpointConfigs": [{"EndpointConfigName": "by-hand"}]},
         }
@@ -64,6 +95,43 @@ def test_a_training_needs_no_endpoint_and_no_function(tmp_path: Path) -> None:
     resources = deployment(tmp_path, sagemaker()).resources(quiet())
     needed = engine.needed_for(titles.TRAINING_JOB, resources)
     assert [one.title for one in needed] == [titles.BUCKET, titles.DATA, titles.SAGEMAKER_ROLE, titles.TRAINING_JOB]
+
+
+def test_a_search_needs_what_a_training_needs(tmp_path: Path) -> None:
+    resources = deployment(tmp_path, sagemaker()).tuning(quiet(), lambda *_: None)
+    found = [one.title for one in engine.order(resources)]
+    assert found == [titles.BUCKET, titles.DATA, titles.SAGEMAKER_ROLE, titles.TUNING_JOB]
+
+
+def test_the_best_hyperparameters_win_over_the_data_s_and_lose_to_the_user_s(tmp_path: Path) -> None:
+    names = [f"stagemaker-demo-{number:010}" for number in (1, 2)]
+    clients = fake_clients(sagemaker=sagemaker([*names, "stagemaker-demo-two-0123456789"]))
+    best = best_hyperparameters(clients, BLUEPRINT, quiet())
+    assert best == {"learning-rate": "0.003"}
+    options = Namespace(
+        project="stagemaker-demo", region="us-east-1", system="E", hyperparameters=["epochs=1"], pretrained=None,
+        images="built",
+    )  # fmt: skip
+    made = deployment_of(options, clients, load(write_set(tmp_path / "set")), best={**best, "epochs": "9"})
+    assert made.blueprint.settings.hyperparameters["learning-rate"] == "0.003"
+    assert made.blueprint.settings.hyperparameters["epochs"] == "1"
+
+
+def test_no_best_before_a_search() -> None:
+    with pytest.raises(StepFailed) as caught:
+        best_hyperparameters(fake_clients(sagemaker=sagemaker()), BLUEPRINT, quiet())
+    assert caught.value.next_step == "Search first: make tune"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"jobs": 2, "parallel": 3}, {"jobs": 0, "parallel": 0}, {"jobs": 751}, {"jobs": 50, "parallel": 11}]
+)
+def test_a_search_that_aws_would_not_take(tmp_path: Path, changes: dict[str, int]) -> None:
+    options = Namespace(
+        project="p1", region="us-east-1", system="E", hyperparameters=[], pretrained=None, images="built", **changes
+    )
+    with pytest.raises(StepFailed, match="AWS takes 1 to 750 jobs"):
+        deployment_of(options, fake_clients(sagemaker=sagemaker()), load(write_set(tmp_path / "set")))
 
 
 def test_starting_weights_are_sent_before_the_training(tmp_path: Path) -> None:
@@ -107,8 +175,9 @@ def test_destroy_takes_the_resources_in_the_reverse_of_deploys_order(tmp_path: P
 
 
 def test_what_earlier_settings_made_is_found_and_nothing_of_a_project_named_alike() -> None:
-    client = sagemaker(first="Failed", second="Completed")
+    client = sagemaker([SEARCH, "by-hand"], first="Failed", second="Completed")
     found = existing(fake_clients(sagemaker=client), BLUEPRINT, quiet())
+    assert [one.name for one in found if one.title == titles.TUNING_JOB] == [SEARCH]
     assert [one.name for one in found if one.title == titles.TRAINING_JOB] == [JOB, f"{JOB}-2"]
     assert [one.name for one in found if one.title == titles.MODEL] == [JOB]
     assert [one.name for one in found if one.title == titles.ENDPOINT_CONFIGURATION] == []

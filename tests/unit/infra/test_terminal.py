@@ -1,6 +1,10 @@
+from io import StringIO
+
 import pytest
+from rich.console import Console
 
 from infra.errors import StepFailed
+from infra.terminal import Terminal
 from tests.unit.infra.photos import quiet, text_of
 
 
@@ -37,3 +41,24 @@ def test_bars_count() -> None:
         advance(3)
     with terminal.transfer("transfer", 1000) as advance:
         advance(1000)
+
+
+def test_a_live_table_is_printed_once_where_there_is_no_terminal() -> None:
+    terminal = quiet()
+    with terminal.live_table(("Job", "State")) as show:
+        show([("1", "InProgress")])
+        show([("1", "Completed"), ("2", "[x]")])
+    text = text_of(terminal)
+    assert "InProgress" not in text
+    assert text.count("Job") == 1
+    assert "[x]" in text
+
+
+def test_a_live_table_is_drawn_anew_on_a_terminal() -> None:
+    terminal = Terminal(Console(file=StringIO(), force_terminal=True, width=80))
+    with terminal.live_table(("Job", "State")) as show:
+        show([("1", "InProgress")])
+        show([("1", "Completed")])
+    text = text_of(terminal)
+    assert "InProgress" in text
+    assert "Completed" in text

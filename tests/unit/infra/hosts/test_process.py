@@ -18,6 +18,12 @@ def test_localstack_gets_nothing_of_the_users_environment(tmp_path: Path) -> Non
     assert found["GATEWAY_LISTEN"] == "127.0.0.1:4600"
 
 
+def test_localstack_gets_the_settings_of_who_may_call(tmp_path: Path) -> None:
+    settings = {"EXTRA_CORS_ALLOWED_ORIGINS": "http://localhost:3000", "STAGEMAKER_HOSTS": "dev.example.com"}
+    assert settings.items() <= environment(paths({}, tmp_path), 4600, settings | {"DISABLE_CORS_CHECKS": "1"}).items()
+    assert "DISABLE_CORS_CHECKS" not in environment(paths({}, tmp_path), 4600, {"DISABLE_CORS_CHECKS": "1"})
+
+
 def test_all_its_files_are_in_the_state_folder(tmp_path: Path) -> None:
     where = paths({}, tmp_path)
     found = environment(where, 4600, {})
