@@ -153,6 +153,16 @@ def test_errors_are_one_sentence(account: Account, tmp_path: Path) -> None:
     assert str(tmp_path) not in caught.value.message
 
 
+def test_an_object_is_deleted_once_and_again(account: Account, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    account.upload_file(SCOPE, tmp_path / "file", "s3://files/gone soon")
+    for _ in range(2):
+        account.delete_object(SCOPE, "s3://files/gone soon")
+        assert not account.object_exists(SCOPE, "s3://files/gone soon")
+    with pytest.raises(ApiError, match="Could not delete s3://no-such-bucket/x: The specified bucket does not exist"):
+        account.delete_object(SCOPE, "s3://no-such-bucket/x")
+
+
 def test_the_role_must_be_the_one_of_the_arn(account: Account, role: str) -> None:
     environment = account.role_environment(SCOPE, role)
     assert environment["AWS_ACCESS_KEY_ID"].startswith("LSIA")

@@ -113,6 +113,12 @@ class S3:
         with _translate_errors(f"Could not upload to {uri}"):
             self._clients("s3", scope).upload_file(str(path), bucket, key, Config=_TRANSFER)
 
+    def delete_object(self, scope: Scope, uri: str) -> None:
+        """One object; nothing when there is none."""
+        bucket, key = split_uri(uri)
+        with _translate_errors(f"Could not delete {uri}"):
+            self._clients("s3", scope).delete_object(Bucket=bucket, Key=key)
+
     def _objects(self, scope: Scope, uri: str) -> Iterator[tuple[str, int]]:
         bucket, prefix = split_uri(uri)
         pages = self._clients("s3", scope).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)

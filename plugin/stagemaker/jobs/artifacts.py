@@ -58,12 +58,13 @@ class Changes:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._seen = dict(self._files())
+        self.names = set(self._seen)  # when it was last asked for
 
     def take(self) -> list[str]:
         """Paths relative to the folder. A file that disappears meanwhile is left out."""
         files = dict(self._files())
         changed = [name for name, state in files.items() if self._seen.get(name) != state]
-        self._seen = files
+        self._seen, self.names = files, set(files)
         return changed
 
     def put_back(self, name: str) -> None:

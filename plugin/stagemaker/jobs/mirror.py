@@ -17,6 +17,7 @@ KEY_BYTES = 1024  # S3's limit of a key
 
 class Mirror:
     """Sends files of one folder of each host under the prefix `uri`: what is new or changed since the mirror was made.
+    With `deletes`, what a program deletes on all hosts is deleted there too.
 
     For one thread. `link` is a path of ours, on the folders' disk, that is used while a file is sent; `say` writes a
     sentence into the log of a host; `what` is the word for a file in it. Links inside a folder are followed, or left
@@ -33,10 +34,12 @@ class Mirror:
         link: Path,
         what: str,
         links: bool = True,
+        deletes: bool = False,
     ) -> None:
         self._uri, self._scope, self._account, self._say = uri.rstrip("/"), scope, account, say
         self._link, self._what, self._links = link, what, links
         self._changes = {host: Changes(folder) for host, folder in folders.items()}
+        self._deletes, self._names = deletes, self._there()  # the names that S3 has, as far as we sent or fetched them
 
     def send(self, *, last: bool = False) -> list[str]:
         """Of the same path on several hosts the first host's stays. What fails is a line in its host's log, and is
@@ -47,9 +50,33 @@ class Mirror:
                 if not self._links and (changes.folder / name).is_symlink():
                     continue
                 if problem := self._send(changes, name):
-                    outcome = "is not saved" if last else "is not saved yet, and is tried again"
+                    for_good = last or key_problem(f"{self._uri}/{name}")
+                    outcome = "is not saved" if for_good else "is not saved yet, and is tried again"
                     self._say(host, f"the {self._what} '{printable(name)}' {outcome}: {problem}")
                     failed.append(problem)
+        if self._deletes:
+            failed += self._delete(last)
+        return failed
+
+    def _there(self) -> set[str]:
+        return {name for changes in self._changes.values() for name in changes.names}
+
+    def _delete(self, last: bool) -> list[str]:
+        """Delete what is on no host any more; what went wrong."""
+        failed, names = [], self._there()
+        for name in sorted(self._names - names):
+            if any(os.path.lexists(changes.folder / name) for changes in self._changes.values()):
+                continue  # it cannot be read now: that is another thing
+            uri = f"{self._uri}/{name}"
+            try:
+                if not key_problem(uri):
+                    self._account.delete_object(self._scope, uri)
+            except ApiError as error:
+                names.add(name)
+                outcome = "is not deleted" if last else "is not deleted yet, and is tried again"
+                self._say(next(iter(self._changes)), f"the {self._what} '{printable(name)}' {outcome}: {error.message}")
+                failed.append(error.message)
+        self._names = names
         return failed
 
     def _send(self, changes: Changes, name: str) -> str:

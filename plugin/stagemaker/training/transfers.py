@@ -120,4 +120,5 @@ class Transfers:
             say=job.say,
             link=job.folder / "checkpoint",
             what="checkpoint",
+            deletes=True,
         )

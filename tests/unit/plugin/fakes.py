@@ -96,6 +96,11 @@ class FakeAws:
             raise validation_error(self.fail_uploads)
         self.objects[uri] = path.read_bytes()
 
+    def delete_object(self, scope: Scope, uri: str) -> None:
+        if self.fail_uploads:
+            raise validation_error(self.fail_uploads)
+        self.objects.pop(uri, None)
+
 
 class FakeLogs:
     """As `logs.Logs`: what was written, by group and stream, and the values of each metric, by name."""
