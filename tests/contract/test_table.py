@@ -33,8 +33,8 @@ def test_a_row_is_an_operation_of_its_service(service: str, operation: Operation
     assert all(arn == "*" or arn.startswith("arn:aws:") for arn in arns)
 
 
-def test_only_lists_and_logins_need_every_resource() -> None:
+def test_only_lists_searches_and_logins_need_every_resource() -> None:
     wide = {operation.name for _, operation in ROWS if operation.resource is every}
     assert wide == {"ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints",
-                    "ListHyperParameterTuningJobs", "GetAuthorizationToken", "DescribeRegistry",
-                    "SimulateCustomPolicy"}  # fmt: skip
+                    "ListHyperParameterTuningJobs", "ListProcessingJobs", "ListTransformJobs", "Search",
+                    "GetSearchSuggestions", "GetAuthorizationToken", "DescribeRegistry", "SimulateCustomPolicy"}  # fmt: skip
