@@ -1,7 +1,7 @@
-"""The program of the image's HEALTHCHECK: exit status 0 when STS and S3 answer a real call.
+"""The program of the image's HEALTHCHECK: exit status 0 when STS, S3 and SageMaker answer a real call.
 
-LocalStack's own health page reports health even when services are broken. The program imports only the standard
-library, because boto3 would take too long for a check that runs every few seconds.
+LocalStack's own health page reports health even when services are broken, and SageMaker answers only with the plugin.
+The program imports only the standard library, because boto3 takes too long for a check that runs every few seconds.
 """
 
 import http.client
@@ -10,19 +10,22 @@ import sys
 
 _DATE = "20240101"
 _LIMIT_S = 10.0  # the first call loads the service, which takes seconds on a busy machine
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_JSON = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "SageMaker.ListModels"}
 _CALLS = (
-    ("sts", "POST", "Action=GetCallerIdentity&Version=2011-06-15"),
-    ("s3", "GET", None),  # ListBuckets
+    ("sts", "POST", "Action=GetCallerIdentity&Version=2011-06-15", _FORM),
+    ("s3", "GET", None, {}),  # ListBuckets
+    ("sagemaker", "POST", "{}", _JSON),
 )
 
 
 def main() -> int:
     """Returns 0 when each service answers 200 within 10 s; else prints one line, which Docker keeps, and returns 1."""
     port = int(os.environ["GATEWAY_LISTEN"].rpartition(":")[2])
-    for service, method, body in _CALLS:
+    for service, method, body, headers in _CALLS:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_LIMIT_S)
         try:
-            connection.request(method, "/", body, _headers(service))
+            connection.request(method, "/", body, _headers(service) | headers)
             status = connection.getresponse().status
         except (OSError, http.client.HTTPException) as error:
             print(f"{service} does not answer: {error}")
@@ -42,7 +45,6 @@ def _headers(service: str) -> dict[str, str]:
     scope = f"test/{_DATE}/us-east-1/{service}/aws4_request"
     return {
         "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
-        "Content-Type": "application/x-www-form-urlencoded",
         "x-localstack-data": "{}",
     }
 

@@ -30,7 +30,9 @@ from infra.typed import make
 
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 30.0
-_INHERITED = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_INHERITED = (
+    "PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "EXTRA_CORS_ALLOWED_ORIGINS", "STAGEMAKER_HOSTS",
+)  # fmt: skip
 _TAIL_LINES = 15
 _PR_SET_PDEATHSIG = 1
 
@@ -200,7 +202,7 @@ class ProcessHost:
         return record
 
     def _wait_ready(self, record: _Record) -> None:
-        """Until STS and S3 really answer: its health page says so earlier."""
+        """Until STS, S3 and the plugin really answer: its health page says so earlier."""
         session, deadline = boto3.Session(region_name="us-east-1"), time.monotonic() + START_LIMIT_S
         endpoint = record.stack.endpoint
         while True:
@@ -215,6 +217,7 @@ class ProcessHost:
                     pass
                 make_client(session, "sts", endpoint).get_caller_identity()
                 make_client(session, "s3", endpoint).list_buckets()
+                make_client(session, "sagemaker", endpoint).list_models()
                 return
             except (OSError, BotoCoreError, ClientError):
                 time.sleep(0.1)

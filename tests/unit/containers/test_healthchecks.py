@@ -61,10 +61,16 @@ def check(image: str, port: int) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("sts", "s3", "says"), [(200, 200, ""), (500, 200, "sts answers 500\n"), (200, 501, "s3 answers 501\n")]
+    ("sts", "s3", "sagemaker", "says"),
+    [
+        (200, 200, 200, ""),
+        (500, 200, 200, "sts answers 500\n"),
+        (200, 501, 200, "s3 answers 501\n"),
+        (200, 200, 501, "sagemaker answers 501\n"),
+    ],
 )
-def test_localstack_is_healthy_when_sts_and_s3_answer(sts: int, s3: int, says: str) -> None:
-    with server(sts=sts, s3=s3) as port:
+def test_localstack_is_healthy_when_sts_s3_and_the_plugin_answer(sts: int, s3: int, sagemaker: int, says: str) -> None:
+    with server(sts=sts, s3=s3, sagemaker=sagemaker) as port:
         assert check("localstack", port) == (int(bool(says)), says)
 
 
