@@ -8,6 +8,8 @@ import base64
 import json
 from typing import Any
 
+from stagemaker.api.callers import callers
+from stagemaker.api.http_head import make_head
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.request_server import Limits, RequestHandler, RequestServer
@@ -21,6 +23,7 @@ from stagemaker.registry.front_route import RequestRefused, Route, route, tags_p
 from stagemaker.registry.manifest_plan import DIGEST, MAX_MANIFEST_BYTES
 from stagemaker.registry.tokens import USER, TokenRefused, Tokens
 
+_CALLERS = callers((), ())  # by the names of loopback, and no web page
 _ERRORS = {
     "RepositoryNotFoundException": (404, "NAME_UNKNOWN"),
     "ImageNotFoundException": (404, "MANIFEST_UNKNOWN"),
@@ -69,6 +72,7 @@ class _FrontHandler(RequestHandler):
         self._body = None
         try:
             self._body = body = StreamedBody(self.rfile, self.headers, self._continue)
+            self._refuse_web_pages()
             self._answer(self._caller(), route(self.command, self.path), body)
             if not body.is_read:
                 self.linger()
@@ -114,6 +118,12 @@ class _FrontHandler(RequestHandler):
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.send_response_only(100)
             self.end_headers()
+
+    def _refuse_web_pages(self) -> None:
+        """Raise RequestRefused for a request of a browser, and for one under a name that is not the registry's."""
+        address = str(self.connection.getsockname()[0])
+        if refusal := _CALLERS.refusal(make_head(self.command, self.path, self.headers.items(), address)):
+            raise RequestRefused(refusal.status, "DENIED", refusal.message)
 
     def _caller(self) -> Scope:
         scheme, _, value = self.headers.get("Authorization", "").partition(" ")

@@ -55,6 +55,16 @@ def test_only_a_token_opens_it(environment: EcrEnvironment, front: Front) -> Non
     assert front.error("GET", "/v2/") == (403, "DENIED")
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}],
+)
+def test_no_web_page_comes_in_even_with_a_token(front: Front, headers: dict[str, str]) -> None:
+    assert front.error("GET", "/v2/", **headers) == (403, "DENIED")
+    assert front.error("POST", "/v2/dogs/blobs/uploads/", **headers) == (403, "DENIED")
+    assert front.ask("GET", "/v2/", Host="localhost:5000")[0] == 200
+
+
 def test_a_push_and_a_pull(environment: EcrEnvironment, front: Front) -> None:
     status, headers, _ = front.ask("POST", "/v2/dogs/blobs/uploads/")
     assert (status, headers["Location"]) == (202, "/v2/dogs/blobs/uploads/upload-1?_state=a%2Fb")
@@ -124,7 +134,7 @@ def test_a_client_that_waits_is_told_to_go_on(front: Front) -> None:
     with socket.create_connection(("127.0.0.1", front.port), timeout=10) as raw:
         basic = base64.b64encode(f"AWS:{front.password}".encode()).decode()
         text = manifest(1)
-        head = f"PUT /v2/dogs/manifests/v1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {basic}\r\n"
+        head = f"PUT /v2/dogs/manifests/v1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n"
         raw.sendall(f"{head}Content-Length: {len(text)}\r\nExpect: 100-continue\r\n\r\n".encode())
         assert raw.recv(1000).startswith(b"HTTP/1.1 100 ")
         raw.sendall(text.encode())
@@ -177,8 +187,8 @@ def test_a_body_that_drips_is_refused(environment: EcrEnvironment, path: str) ->
     slow = RegistryFront(("127.0.0.1", 0), ecr.catalog, ecr.tokens, environment.supervisor, limits)
     basic = base64.b64encode(f"AWS:{ecr.tokens.issue(SCOPE)[0]}".encode()).decode()
     with socket.create_connection(("127.0.0.1", slow.port), 10) as raw:
-        head = f"PUT /v2/dogs/{path} HTTP/1.1\r\nAuthorization: Basic {basic}\r\nContent-Length: 1000\r\n\r\n"
-        raw.sendall(head.encode())
+        head = f"PUT /v2/dogs/{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n"
+        raw.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode())
         raw.settimeout(0.02)
         answer = b""
         for _ in range(1000):
