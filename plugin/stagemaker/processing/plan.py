@@ -12,6 +12,7 @@ from typing import Any
 
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Ref
+from stagemaker.jobs.sources import Source
 from stagemaker.runtime.contract import BASE, Mount
 
 DEFAULT_RUNTIME_S = 86_400  # (ours) AWS's model has no default; the SDKs' jobs show a day
@@ -22,12 +23,11 @@ _OWN = ("config", "output")  # what SageMaker owns of BASE besides
 
 @dataclass(frozen=True)
 class Input:
-    """Objects under `uri` go to the folder `path` of every host, or each to one host if `sharded`."""
+    """The objects of a source go to the folder `path` of the hosts."""
 
     name: str
-    uri: str
+    source: Source
     path: str
-    sharded: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class ProcessingPlan:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     max_runtime_s: int
+    isolated: bool  # from all but each other
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -99,6 +100,7 @@ def processing_plan(ref: Ref, request: Mapping[str, Any]) -> ProcessingPlan:
         inputs=inputs,
         outputs=outputs,
         max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
+        isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
     )
 
 
@@ -112,7 +114,8 @@ def _input(given: Mapping[str, Any]) -> Input:
     if source is None:
         raise validation_error(f"The processing input '{name}' has no S3Input.")
     path = _path(source, f"processing input '{name}'")
-    return Input(name, source["S3Uri"], path, source.get("S3DataDistributionType") == "ShardedByS3Key")
+    sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
+    return Input(name, Source(source["S3Uri"], sharded, source["S3DataType"]), path)
 
 
 def _output(given: Mapping[str, Any]) -> Output:

@@ -43,10 +43,12 @@ class Processing:
         """Image, hardware, role, the data of each input, and the buckets that outputs go to."""
         checks.image(plan.image, plan.entrypoint, plan.command)
         checks.hardware(plan.instance_type, len(plan.hosts))
+        if plan.isolated:
+            checks.isolation()
         checks.mounts(mount.target for mount in plan.mounts(Path(plan.hosts[0])))
         checks.role(plan.role_arn)
         for each in plan.inputs:
-            checks.input(each.uri, plan.role_arn)
+            checks.input(each.source.uri, plan.role_arn)
         for output in plan.outputs:
             checks.output(output.uri)
 
@@ -115,6 +117,7 @@ def _specs(job: Job[ProcessingPlan], transfers: Transfers) -> list[ContainerSpec
             host=host,
             group=job.folder.name if len(plan.hosts) > 1 else "",  # unique, as the folder is
             instance_type=plan.instance_type,
+            isolated=plan.isolated,
         )
         for host, base in zip(plan.hosts, transfers.bases, strict=True)
     ]

@@ -7,7 +7,6 @@ from stagemaker.jobs.inputs import fetch
 from stagemaker.jobs.job import Job
 from stagemaker.jobs.kind import JobFailed
 from stagemaker.jobs.mirror import PERIOD_S, Mirror
-from stagemaker.jobs.sources import Source
 from stagemaker.processing.plan import Input, Output, ProcessingPlan, folder
 
 MESSAGE_BYTES = 1024  # of /opt/ml/output/message, which becomes ExitMessage
@@ -89,6 +88,5 @@ class Transfers:
         )
 
     def _fetch(self, given: Input, cancelled: Callable[[], bool]) -> None:
-        source, folders = Source(given.uri, given.sharded), [folder(base, given.path) for base in self.bases]
-        job = self._job
-        fetch(job.account, job.ref.scope, source, folders, job.folder / "fetched", cancelled)
+        job, folders = self._job, [folder(base, given.path) for base in self.bases]
+        fetch(job.account, job.ref.scope, given.source, folders, job.folder / "fetched", cancelled)

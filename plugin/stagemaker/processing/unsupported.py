@@ -11,12 +11,10 @@ from stagemaker.api.unsupported import not_supported, refused_members
 
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "ExperimentConfig": ({},),
-    "NetworkConfig.EnableNetworkIsolation": (False,),
 }
 _REFUSED_OF_AN_INPUT: Mapping[str, tuple[Any, ...]] = {
     "DatasetDefinition": (),
     "S3Input.S3CompressionType": ("None",),
-    "S3Input.S3DataType": ("S3Prefix",),
     "S3Input.S3InputMode": ("File",),
 }
 _REFUSED_OF_AN_OUTPUT: Mapping[str, tuple[Any, ...]] = {"FeatureStoreOutput": ()}

@@ -9,6 +9,7 @@ from typing import Any
 
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Ref
+from stagemaker.jobs.sources import Source, s3_uri
 from stagemaker.transform.filters import TYPES, Filters
 from stagemaker.transform.paths import WHOLE, BadPath, Path, parse
 
@@ -37,7 +38,7 @@ class TransformPlan:
     instance_type: str
     instances: int
     environment: Mapping[str, str]  # over the model's
-    uri: str
+    source: Source
     is_gzipped: bool
     content_type: str
     accept: str
@@ -49,9 +50,10 @@ class TransformPlan:
     timeout_s: int
     retries: int
 
-    def output_of(self, key: str) -> str:
-        """Where the answers to the object of that key go: below the output as the key is below the input's folder."""
-        prefix = self.uri.partition("://")[2].partition("/")[2]
+    def output_of(self, key: str, prefix_uri: str) -> str:
+        """Where the answers to the object of that key go: below the output as the key is below the folder of the
+        prefix, which is the source's or its manifest's."""
+        prefix = prefix_uri.partition("://")[2].partition("/")[2]
         folder = prefix if prefix.endswith("/") or key.startswith(f"{prefix}/") else prefix[: prefix.rfind("/") + 1]
         return f"{self.output_uri}/{key[len(folder) :].lstrip('/')}.out"
 
@@ -63,9 +65,7 @@ def transform_plan(ref: Ref, request: Mapping[str, Any]) -> TransformPlan:
         sentence = f"A transform job runs at most {MAX_HOSTS} instances on one machine; "
         raise ApiError("ResourceLimitExceeded", f"{sentence}{resources['InstanceCount']} are asked for.")
     uri, output_uri = source["DataSource"]["S3DataSource"]["S3Uri"], target["S3OutputPath"]
-    for given in (uri, output_uri):
-        if not given.startswith("s3://") or given.startswith("s3:///"):
-            raise validation_error(f"'{given}' must be an S3 URI of the form s3://bucket/prefix.")
+    s3_uri(uri), s3_uri(output_uri)
     client, split_kind = request.get("ModelClientConfig", {}), source.get("SplitType", "None")
     return TransformPlan(
         name=ref.name,
@@ -73,7 +73,7 @@ def transform_plan(ref: Ref, request: Mapping[str, Any]) -> TransformPlan:
         instance_type=resources["InstanceType"],
         instances=resources["InstanceCount"],
         environment={**request.get("Environment", {}), **_own_environment(request)},
-        uri=uri,
+        source=Source(uri, data_type=source["DataSource"]["S3DataSource"]["S3DataType"]),
         is_gzipped=source.get("CompressionType") == "Gzip",
         content_type=source.get("ContentType", ""),
         accept=target.get("Accept", ""),

@@ -17,6 +17,7 @@ from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.layout import FleetLayout, lay_out_fleet
 from stagemaker.hosting.models import primary_container
 from stagemaker.hosting.targets import VariantTarget
+from stagemaker.jobs.inputs import listed
 from stagemaker.jobs.job import Job
 from stagemaker.jobs.kind import JobFailed
 from stagemaker.transform.container import Caller, NoAnswer
@@ -59,10 +60,12 @@ class TransformRun:
         logs = [self._data_log(instance) for instance in self._instances()]
         for log in logs:
             log(f"MaxConcurrentTransforms={concurrency}, MaxPayloadInMB={max_bytes >> 20}, BatchStrategy={words}")
-        keys = sorted(key for key, _ in self._job.account.list_prefix(self._job.ref.scope, self._plan.uri))
+        found = listed(self._job.account, self._job.ref.scope, self._plan.source)
+        objects = [(f"s3://{found.prefix.split('/')[2]}/{key}", self._plan.output_of(key, found.prefix))
+                   for key in sorted(set(found.keys))]  # fmt: skip
         with ThreadPoolExecutor(len(logs)) as pool:
             lots = [
-                pool.submit(self._transform_lot, number, keys[number :: len(logs)], transformer, caller, log)
+                pool.submit(self._transform_lot, number, objects[number :: len(logs)], transformer, caller, log)
                 for number, log in enumerate(logs)
             ]
             while wait(lots, LOOK_S).not_done:
@@ -120,21 +123,26 @@ class TransformRun:
         return say
 
     def _transform_lot(
-        self, number: int, keys: Sequence[str], transformer: Transformer, caller: Caller, log: Callable[[str], None]
+        self,
+        number: int,
+        objects: Sequence[tuple[str, str]],
+        transformer: Transformer,
+        caller: Caller,
+        log: Callable[[str], None],
     ) -> bool:
-        """The objects of the instance of that number, one after another; whether all could be answered."""
+        """The objects of the instance of that number, one after another, each with where its answers go; whether all
+        could be answered."""
         ask = partial(caller.invoke, headers=self._headers(), first=number)
         whole = True
         with ThreadPoolExecutor(transformer.concurrency) as executor:
-            for count, key in enumerate(keys):
+            for count, (uri, output_uri) in enumerate(objects):
                 if self._is_over():
                     break
                 source, target = (self._job.folder / f"{name}-{number}-{count}" for name in ("object", "answer"))
-                uri = f"s3://{self._plan.uri.split('/')[2]}/{key}"
                 try:
                     self._job.account.download_file(self._job.ref.scope, uri, source)
                     transformer.transform(source, target, ask, executor)
-                    self._answered[self._plan.output_of(key)] = target
+                    self._answered[output_uri] = target
                 except Cancelled:
                     break
                 except (BadRecord, BadPath, NoAnswer) as error:

@@ -41,7 +41,7 @@ class Transform:
         checks.image(primary_container(model)["Image"], None, ("serve",))
         checks.hardware(plan.instance_type, 1)  # instances of a model do not look for each other
         checks.role(model["ExecutionRoleArn"])
-        checks.input(plan.uri, model["ExecutionRoleArn"])
+        checks.input(plan.source.uri, model["ExecutionRoleArn"])
         checks.output(plan.output_uri)
 
     def record(self, plan: TransformPlan, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as the protocol

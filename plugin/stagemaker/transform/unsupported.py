@@ -12,7 +12,7 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "DataCaptureConfig": (),
     "ExperimentConfig": ({},),
     "MaxPayloadInMB": tuple(range(1, 101)),  # 0: an object of any size, sent in chunks
-    "TransformInput.DataSource.S3DataSource.S3DataType": ("S3Prefix",),
+    "TransformInput.DataSource.S3DataSource.S3DataType": ("S3Prefix", "ManifestFile"),
     "TransformResources.TransformAmiVersion": (),
 }
 

@@ -9,6 +9,7 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import PROCESSING_JOB
 from stagemaker.core.refs import Ref
+from stagemaker.jobs.sources import Source
 from stagemaker.processing.plan import Input, Output, ProcessingPlan, processing_plan
 from stagemaker.processing.unsupported import refuse_unsupported
 from tests.unit.plugin.fakes import SCOPE
@@ -44,8 +45,8 @@ def test_inputs_and_outputs() -> None:
                                                              S3UploadMode="Continuous")]},
     )  # fmt: skip
     assert plan.inputs == (
-        Input("train", "s3://bucket/train", INPUT, sharded=False),
-        Input("code", "s3://bucket/code/a.py", f"{INPUT}/code", sharded=False),
+        Input("train", Source("s3://bucket/train"), INPUT),
+        Input("code", Source("s3://bucket/code/a.py"), f"{INPUT}/code"),
     )
     assert plan.outputs == (
         Output("out", "s3://bucket/out", OUTPUT, continuous=False),

@@ -108,6 +108,26 @@ def test_each_object_goes_to_one_host_when_sharded(environment: Environment) -> 
     assert environment.sent() == {"algo-1.txt": b"0.txt 2.txt", "algo-2.txt": b"1.txt 3.txt"}
 
 
+def test_a_manifest_names_the_objects(environment: Environment) -> None:
+    manifest = b'[{"prefix": "s3://bucket/train/"}, "1.txt", "3.txt"]'
+    environment.account.objects["s3://bucket/some.manifest"] = manifest
+    listed = [source(uri="s3://bucket/some.manifest", S3DataType="ManifestFile")]
+    found: list[str] = []
+
+    def look(program: FakeProgram) -> int:
+        found.extend(path.name for path in folder(program, "input").iterdir())
+        return 0
+
+    environment.ran(look, ProcessingInputs=listed)
+    assert sorted(found) == ["1.txt", "3.txt"]
+
+
+def test_an_isolated_job_is_so(environment: Environment) -> None:
+    environment.ran(lambda _: 0, NetworkConfig={"EnableNetworkIsolation": True})
+    (spec,) = environment.runtime.started
+    assert spec.isolated
+
+
 def test_links_are_not_followed(environment: Environment) -> None:
     def links(program: FakeProgram) -> int:
         (folder(program, "output") / "file").write_text("kept")

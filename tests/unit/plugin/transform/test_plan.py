@@ -29,7 +29,7 @@ def planned(**changes: Any) -> TransformPlan:
     ],
 )
 def test_where_the_answers_to_an_object_go(uri: str, key: str, output: str) -> None:
-    assert planned(**transform_input(uri)).output_of(key) == f"s3://bucket/out/{output}"
+    assert planned(**transform_input(uri)).output_of(key, uri) == f"s3://bucket/out/{output}"
 
 
 def test_the_container_is_told_only_what_the_request_said() -> None:

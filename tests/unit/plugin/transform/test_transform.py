@@ -146,6 +146,14 @@ def test_each_object_is_answered_by_an_object(environment: Environment) -> None:
     assert "LastModifiedTime" not in job
 
 
+def test_a_manifest_names_the_objects(environment: Environment) -> None:
+    environment.account.objects["s3://bucket/some.manifest"] = b'[{"prefix": "s3://bucket/in/"}, "deep/b.csv"]'
+    source = {"S3DataType": "ManifestFile", "S3Uri": "s3://bucket/some.manifest"}
+    job = environment.ran(TransformInput={"DataSource": {"S3DataSource": source}})
+    assert job["TransformJobStatus"] == "Completed"
+    assert environment.answers() == {"deep/b.csv.out": b"THREE\n"}
+
+
 def test_headers_and_environment_of_the_container(environment: Environment) -> None:
     environment.ran(
         Environment={"MINE": "1"}, **transform_input(ContentType="text/csv"), **transform_output(Accept="text/csv")
