@@ -3,15 +3,21 @@
 import base64
 import io
 import json
+import os
+import signal
 import stat
+import subprocess
 import threading
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
 from stagemaker.runtime.process.labels import LABEL
@@ -159,6 +165,73 @@ def test_what_starts_while_its_function_goes_does_not_stay(stack: FunctionStack,
     cold.join(30)
     assert answers == ["old"]
     until(lambda: not programs(stack) - before)
+
+
+STARTS = """
+import os, socket, time
+begun = time.time()
+time.sleep(0.5)
+ended = time.time()
+
+def handler(event, context):
+    time.sleep(event)
+    return [f"{socket.gethostname()} {os.getpid()}", begun, ended]
+"""
+AT_ONCE = 2 * len(os.sched_getaffinity(0))
+
+
+def calls(stack: FunctionStack, name: str, number: int, event: object) -> list[Any]:
+    """The answers, or the codes of the errors, of so many calls at once."""
+    config = Config(max_pool_connections=number, retries={"total_max_attempts": 1})
+    functions = stack.localstack.client("lambda", config=config)
+
+    def call(_: int) -> Any:
+        try:
+            return json.loads(functions.invoke(FunctionName=name, Payload=json.dumps(event))["Payload"].read())
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(call, range(number)))
+
+
+def test_many_cold_calls_take_turns_to_start(stack: FunctionStack) -> None:
+    """Else each start is slower the more there are, until they come too late."""
+    stack.create("herd", STARTS)
+    answers = calls(stack, "herd", 3 * AT_ONCE, 3)
+    assert [answer for answer in answers if len(answer) != 3] == []
+    assert len({name for name, _, _ in answers}) > AT_ONCE
+    for _, begun, _ in answers:
+        starting = {name for name, other_begun, other_ended in answers if other_begun <= begun < other_ended}
+        assert len(starting) <= AT_ONCE
+
+
+def test_who_waits_for_a_start_takes_what_becomes_free(stack: FunctionStack) -> None:
+    stack.create("handed-on", STARTS)
+    answers = calls(stack, "handed-on", 5 * AT_ONCE, 0)
+    assert [answer for answer in answers if len(answer) != 3] == []
+    assert len({name for name, _, _ in answers}) < 5 * AT_ONCE
+
+
+def test_reserved_concurrency_holds_while_calls_wait(stack: FunctionStack) -> None:
+    stack.create("reserved", STARTS)
+    stack.functions.put_function_concurrency(FunctionName="reserved", ReservedConcurrentExecutions=2)
+    answers = calls(stack, "reserved", 8, 2)
+    assert answers.count("TooManyRequestsException") == 6
+
+
+def test_a_program_that_was_killed_while_it_waited_is_not_called(stack: FunctionStack) -> None:
+    stack.create("killed")
+    before, _ = stack.invoke("killed", {})
+    for _ in range(5):
+        if stack.network:
+            subprocess.run(["docker", "kill", before["host"]], check=True, stdout=subprocess.DEVNULL)
+        else:
+            os.kill(before["pid"], signal.SIGKILL)
+        after, answer = stack.invoke("killed", {})
+        assert answer.get("FunctionError") is None, after
+        assert after["count"] == 1
+        before = after
 
 
 def refusal(stack: FunctionStack, name: str) -> str:

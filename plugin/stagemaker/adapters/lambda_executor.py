@@ -4,12 +4,14 @@ LocalStack keeps the functions, versions, concurrency and event sources, gives t
 RuntimeExecutor to run each execution environment.
 """
 
+import os
 import platform
 import threading
 from typing import Any
 from urllib.parse import urlsplit
 
 from localstack.aws.api.lambda_ import RequestTooLargeException
+from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
 from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InitializationType, InvocationResult
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
@@ -25,11 +27,13 @@ from stagemaker.functions.invoke_rules import client_context
 from stagemaker.functions.processes import Processes
 from stagemaker.functions.program import Function, FunctionImage, Launcher
 from stagemaker.functions.runtime_api import MAX_EVENT_BYTES
+from stagemaker.functions.start_queue import StartQueue
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.runtime.process.runtime import ProcessRuntime
 
 _INTERNAL = "LOCALSTACK_"  # what LocalStack tells its own init binary
 _ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")  # Lambda's word
+STARTS = StartQueue[ExecutionEnvironment](2 * len(os.sched_getaffinity(0)))  # of all functions; offered to its version
 
 
 class StagemakerRuntimeExecutor(RuntimeExecutor):
@@ -51,12 +55,15 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
         Raises StatusErrorException when provisioned concurrency cannot be initialised; otherwise the invocation
         tries again and answers the error, with its log, as on AWS."""
         app = running.current()
-        environment = Environment(_function(self.function_version, env_vars, app.settings.gateway_url), _launcher(app))
+        function = _function(self.function_version, env_vars, app.settings.gateway_url)
+        environment = Environment(function, _launcher(app), STARTS)
         with self._lock:
             if self._stopped:  # LocalStack may stop what it has not started yet
-                raise LambdaRuntimeException("The environment was stopped.")
+                raise LambdaRuntimeException("The environment was stopped before it started.")
             self._environment = environment
         failure = environment.start()
+        if self._stopped:  # else it would be taken for one that is ready
+            raise LambdaRuntimeException("The environment was stopped while it started.")
         provisioned = env_vars["AWS_LAMBDA_INITIALIZATION_TYPE"] == InitializationType.provisioned_concurrency
         if failure and provisioned:
             raise StatusErrorException("the initialisation failed", payload=failure)

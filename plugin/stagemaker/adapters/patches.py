@@ -49,7 +49,7 @@ from stagemaker.functions.retired_versions import RetiredVersions
 LOG = logging.getLogger(__name__)
 VERSION = "4.14.0"
 ANY_VERSION = "STAGEMAKER_ANY_LOCALSTACK"
-_RETIRED = RetiredVersions()
+RETIRED = RetiredVersions()
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _code_location(app: App, original: Any) -> Any:
 
 def _stop_environments(_app: App, original: Any) -> Any:
     def stop_environments_for_version(self: AssignmentService, version_manager_id: str) -> None:
-        _RETIRED.add(version_manager_id)
+        RETIRED.add(version_manager_id)
         original(self, version_manager_id)
 
     return stop_environments_for_version
@@ -101,7 +101,7 @@ def _stop_environments(_app: App, original: Any) -> Any:
 def _release(_app: App, original: Any) -> Any:
     def release(self: ExecutionEnvironment) -> None:
         original(self)
-        if self.version_manager_id in _RETIRED:
+        if self.version_manager_id in RETIRED:
             self.stop()
 
     return release
@@ -254,6 +254,7 @@ PATCHES: tuple[Patch, ...] = (
 # Services that are patched when they are first asked: the module that has their PATCHES.
 LATE = {
     "cloudformation": "stagemaker.adapters.cloudformation_patches",
+    "lambda": "stagemaker.adapters.lambda_environments",
     "resourcegroupstaggingapi": "stagemaker.adapters.tagging",
 }
 

@@ -8,7 +8,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 from stagemaker.functions.exchange import (
     Ended,
@@ -22,6 +24,7 @@ from stagemaker.functions.exchange import (
 )
 from stagemaker.functions.log import FunctionLog, end_line, report_line, start_line, timeout_line
 from stagemaker.functions.program import Function, Launcher
+from stagemaker.functions.start_queue import StartQueue
 from stagemaker.runtime.contract import Exit, ImageRefused
 
 INIT_TIMEOUT_S = 10.0  # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
@@ -44,24 +47,33 @@ class _InvocationEnd:
     is_error: bool = True
     status: str = ""  # as REPORT says it; empty unless the platform ended the invocation
     said: tuple[str, ...] = ()  # by the platform, in the log
+    was_taken: bool = True  # by the program, which else had ended before
 
 
 class Environment:
     """An execution environment: it is initialised once and then answers one invocation after the other.
 
     After a timeout, the end of its program or a failed initialisation the next invocation initialises it again, as on
-    AWS. What the machine takes to start the program counts for no timeout and no duration. `start` and `invoke` are
-    called one at a time, `stop` from any thread. OSError or ApiError when the machine cannot start a program."""
+    AWS. What the machine takes to start the program counts for no timeout and no duration, and neither does the time
+    until it is its turn among `starts`, which `start` leaves to its caller. `start` and `invoke` are called one at a
+    time, `stop` from any thread. OSError or ApiError when the machine cannot start a program."""
 
-    def __init__(self, function: Function, launcher: Launcher, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        function: Function,
+        launcher: Launcher,
+        starts: StartQueue[Any] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._function, self._launcher, self._clock = function, launcher, clock
+        self._starts = starts or StartQueue(1)
         self._log = FunctionLog()
         self._lock = threading.Lock()
         self._session: _Session | None = None
         self._stopped = False
         self._init_s: float | None = None
         self._peak_bytes = 0
-        self._heard = 0.0  # when the last wait for the program ended, on the monotonic clock
+        self._started = self._heard = 0.0  # when the last wait for the program began and ended, on the monotonic clock
 
     def start(self) -> bytes | None:
         """Initialise it ahead of the first invocation, for at most 10 s; the error when that fails."""
@@ -78,15 +90,13 @@ class Environment:
 
     def invoke(self, invocation: Invocation) -> Result:
         """Give the function one event, for at most its timeout. RuntimeError after `stop`."""
-        session = self._running() or self._launch(invocation.request_id)
-        started = self._heard = time.monotonic()
-        now = self._clock()
-        deadline_ms = int((now + self._function.timeout_s) * 1000)
-        self._log.add_always(start_line(invocation.request_id, self._function.version))
-        invocation = replace(invocation, deadline_ms=deadline_ms)
-        deadline = started + self._function.timeout_s
-        end = session if isinstance(session, _InvocationEnd) else self._run(session, invocation, deadline)
-        duration_s = min(self._heard - started, self._function.timeout_s)
+        with ExitStack() as turn:
+            session = self._running() or self._launch_in_turn(invocation.request_id, turn)
+            self._log.add_always(start_line(invocation.request_id, self._function.version))
+            end = self._run(session, invocation, turn)
+            if not end.was_taken:
+                end = self._run(self._launch_in_turn(invocation.request_id, turn), invocation, turn)
+        duration_s = min(self._heard - self._started, self._function.timeout_s)
         for line in (*end.said, end_line(invocation.request_id)):
             self._log.add_always(line)
         used_mb, init_s, self._init_s = self._peak_bytes // _MIB, self._init_s, None
@@ -109,6 +119,11 @@ class Environment:
     def _running(self) -> "_Session | None":
         return self._session if self._session and not self._session.program.poll() else None
 
+    def _launch_in_turn(self, request_id: str, turn: ExitStack) -> "_Session | _InvocationEnd":
+        """The turn lasts until `turn` is closed."""
+        turn.enter_context(self._starts.turn())
+        return self._launch(request_id)
+
     def _launch(self, request_id: str) -> "_Session | _InvocationEnd":
         """What went wrong, when the image has no such program."""
         with self._lock:
@@ -129,13 +144,23 @@ class Environment:
         session.program.drain()
         return None
 
-    def _run(self, session: "_Session", invocation: Invocation, deadline: float) -> _InvocationEnd:
-        if not session.ready and (failure := self._initialise(session, invocation.request_id, deadline)):
+    def _run(self, session: "_Session | _InvocationEnd", invocation: Invocation, turn: ExitStack) -> _InvocationEnd:
+        """`turn` is closed when the program is initialised."""
+        self._started = self._heard = time.monotonic()
+        if isinstance(session, _InvocationEnd):
+            return session
+        deadline = self._started + self._function.timeout_s
+        deadline_ms = int((self._clock() + self._function.timeout_s) * 1000)
+        was_ready = session.ready
+        if not was_ready and (failure := self._initialise(session, invocation.request_id, deadline)):
             return failure
-        session.exchange.offer(invocation)
+        turn.close()
+        session.exchange.offer(replace(invocation, deadline_ms=deadline_ms))
         event = self._wait(session, InvocationResponse, deadline)
         if not isinstance(event, InvocationResponse):
-            return self._give_up(session, event, invocation.request_id)
+            end = self._give_up(session, event, invocation.request_id)
+            lost = was_ready and isinstance(event, Ended) and not session.exchange.was_taken()
+            return replace(end, was_taken=not lost)
         session.program.drain()
         self._peak_bytes = max(self._peak_bytes, session.program.peak_memory_bytes())
         return _InvocationEnd(event.payload, event.is_error)
@@ -156,6 +181,8 @@ class Environment:
             message = f"RequestId: {request_id} Error: Task timed out after {timeout_s:.2f} seconds"
             said = timeout_line(request_id, timeout_s, self._clock())
             return _InvocationEnd(error("Sandbox.Timedout", message), status="Status: timeout", said=(said,))
+        if self._stopped:
+            return _failed("Runtime.ExitError", f"RequestId: {request_id} Error: The execution environment was stopped")
         if end.out_of_memory:
             self._peak_bytes = self._function.memory_mb * _MIB
         return _failed("Runtime.ExitError", f"RequestId: {request_id} Error: {_exit_message(end)}")

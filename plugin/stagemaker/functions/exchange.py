@@ -59,6 +59,7 @@ class Exchange:
         self._lock = threading.Lock()
         self._current = ""  # the id of the invocation that has no response yet
         self._initialised = False  # or has failed to
+        self._taken = False
 
     def next_event(self, timeout_s: float) -> Event | None:
         """What the program said next, or None when it says nothing in time."""
@@ -70,7 +71,7 @@ class Exchange:
     def offer(self, invocation: Invocation) -> None:
         """Give it to the program when it asks for its next one; one at a time."""
         with self._lock:
-            self._current = invocation.request_id
+            self._current, self._taken = invocation.request_id, False
         self._offered.put(invocation)
 
     def end(self) -> None:
@@ -86,7 +87,21 @@ class Exchange:
         invocation = self._offered.get()
         if invocation is None:
             self._offered.put(None)  # for whoever else waits
+        else:
+            with self._lock:
+                self._taken = True
         return invocation
+
+    def was_taken(self) -> bool:
+        """Whether the program was given the invocation that was offered last."""
+        with self._lock:
+            return self._taken
+
+    def put_back(self, invocation: Invocation) -> None:
+        """Whoever took it has gone before it could hear of it."""
+        with self._lock:
+            self._taken = False
+        self._offered.put(invocation)
 
     def respond(self, request_id: str, response: InvocationResponse) -> bool:
         """Take the response to the current invocation; False when it is another's, or the second."""

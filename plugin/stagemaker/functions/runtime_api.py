@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. It gives an `Exc
 import base64
 import http.server
 import json
+import select
+import socket
 from concurrent.futures import CancelledError, Future
 from http import HTTPStatus
 from typing import Any
@@ -92,7 +94,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if self.path != f"{_PREFIX}invocation/next":
             self._say(HTTPStatus.NOT_FOUND)
-        elif invocation := self.server.api.exchange.take():
+        elif (invocation := self.server.api.exchange.take()) and self._is_gone():
+            self.server.api.exchange.put_back(invocation)
+            self.close_connection = True
+        elif invocation:
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
                 "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
@@ -113,6 +118,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except BrokenBodyError:
             self.close_connection = True
             self._say(HTTPStatus.BAD_REQUEST)
+
+    def _is_gone(self) -> bool:
+        """Whether the program has ended since it asked."""
+        ready = select.poll()
+        ready.register(self.connection, select.POLLIN)
+        try:
+            return bool(ready.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
 
     def _hear(self) -> None:
         kind, _, rest = self.path.removeprefix(_PREFIX).partition("/")

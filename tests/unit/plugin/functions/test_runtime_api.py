@@ -54,6 +54,28 @@ def test_the_api_takes_one_answer_to_the_right_invocation(api: RuntimeApi) -> No
     assert [api.exchange.next_event(0) for _ in range(3)] == [Ready(), InvocationResponse(b"1", is_error=False), None]
 
 
+def test_an_invocation_is_not_lost_to_a_connection_that_has_gone(api: RuntimeApi) -> None:
+    with connect(api) as gone:
+        gone.sendall(f"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: {api.address}\r\n\r\n".encode())
+        assert api.exchange.next_event(10) == Ready()
+    api.exchange.offer(Invocation("id-1", "arn", b"event", "Root=1", 5))
+    assert request(api, "GET", "invocation/next") == (200, b"event")
+    assert api.exchange.was_taken()
+
+
+def test_an_invocation_is_taken_once_it_was_given() -> None:
+    exchange, invocation = Exchange(), Invocation("id-1", "arn", b"event", "Root=1", 5)
+    exchange.offer(invocation)
+    assert not exchange.was_taken()
+    assert exchange.take() == invocation
+    assert exchange.was_taken()
+    exchange.put_back(invocation)
+    assert not exchange.was_taken()
+    exchange.take()
+    exchange.offer(invocation)
+    assert not exchange.was_taken()
+
+
 def test_the_api_takes_one_error_of_the_initialisation(api: RuntimeApi) -> None:
     """And none after it: nobody listens between two invocations, and 256 KiB after 256 KiB would pile up."""
     assert [request(api, "POST", "init/error", b"3")[0] for _ in range(3)] == [202, 403, 403]
