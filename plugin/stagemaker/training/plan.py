@@ -57,6 +57,7 @@ class TrainingPlan:
     checkpoints: Checkpoints | None
     max_runtime_s: int
     isolated: bool  # from all but each other
+    retries: int  # how often the job begins anew when the machine is at fault
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -109,6 +110,7 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         checkpoints=_checkpoints(request),
         max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
         isolated=request.get("EnableNetworkIsolation", False),
+        retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
     )
 
 

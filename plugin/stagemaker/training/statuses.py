@@ -13,11 +13,11 @@ STATUSES = StatusTable(
     has_secondary=True,
     steps={
         "Starting": Step(IN_PROGRESS, "Preparing the instances for training", ("Downloading", *_ENDS)),
-        "Downloading": Step(IN_PROGRESS, "Downloading input data", ("Training", *_ENDS)),
+        "Downloading": Step(IN_PROGRESS, "Downloading input data", ("Training", "Starting", *_ENDS)),
         "Training": Step(
             IN_PROGRESS,
             "Training image download completed. Training in progress.",
-            ("Uploading", "Interrupted", *_ENDS),
+            ("Uploading", "Interrupted", "Starting", *_ENDS),
         ),
         "Interrupted": Step(IN_PROGRESS, "The instances were taken back", ("Starting", *_ENDS)),
         STOPPING: Step(

@@ -1,8 +1,10 @@
 """Training jobs: what their kind has to say of itself, and their work from the download to the upload."""
 
 import logging
+import shutil
 from collections.abc import Mapping
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -93,26 +95,48 @@ class Training:
         return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
 
     def work(self, job: Job[TrainingPlan]) -> Outcome:
-        """Download, train, upload. Raises JobFailed with the container's own reason."""
-        job.enter("Downloading")
-        transfers = Transfers(job)
-        transfers.download(lambda: job.signals.any)
-        if job.signals.any:
-            return Outcome(STOPPED)
-        with transfers.streaming():
-            end = _train(job, transfers)
-        if job.signals.aborted:
-            return Outcome(STOPPED)
-        if end.reason is EndReason.EXITED:
-            transfers.check_streams()
-        if end.failed is not None:
-            _save_what_failed(job, transfers)
-            told = read_failure(transfers.bases[end.failed])
-            raise JobFailed(failure_reason(job.plan.hosts, end.failed, end.exits[end.failed], told))
-        transfers.save_checkpoints(last=True)
-        job.enter("Uploading")
-        transfers.save_results(model=True)
-        return Outcome(_LAST_STEPS[end.reason])
+        """Download, train, upload; all of it again, as often as RetryStrategy says, when the machine is at fault.
+        Raises JobFailed with the container's own reason."""
+        for left in range(job.plan.retries, -1, -1):
+            try:
+                return _attempt(job)
+            except (ApiError, MachineFailed) as error:
+                by_machine = isinstance(error, MachineFailed) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+                if job.signals.any or not by_machine or not left:
+                    raise
+                for host in job.plan.hosts:
+                    job.say(host, f"this attempt failed, and the job begins anew: {error}")
+            shutil.rmtree(job.folder)
+            if not job.enter("Starting"):
+                break
+        return Outcome(STOPPED)
+
+
+class MachineFailed(JobFailed):
+    """The engine, or somebody else, ended a container: its program is not to blame."""
+
+
+def _attempt(job: Job[TrainingPlan]) -> Outcome:
+    job.enter("Downloading")
+    transfers = Transfers(job)
+    transfers.download(lambda: job.signals.any)
+    if job.signals.any:
+        return Outcome(STOPPED)
+    with transfers.streaming():
+        end = _train(job, transfers)
+    if job.signals.aborted:
+        return Outcome(STOPPED)
+    if end.reason is EndReason.EXITED:
+        transfers.check_streams()
+    if end.failed is not None:
+        _save_what_failed(job, transfers)
+        told, exited = read_failure(transfers.bases[end.failed]), end.exits[end.failed]
+        failure = MachineFailed if exited.lost else JobFailed
+        raise failure(failure_reason(job.plan.hosts, end.failed, exited, told))
+    transfers.save_checkpoints(last=True)
+    job.enter("Uploading")
+    transfers.save_results(model=True)
+    return Outcome(_LAST_STEPS[end.reason])
 
 
 def _debug_hook(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,13 +164,19 @@ def _train(job: Job[TrainingPlan], transfers: Transfers) -> End:
     try:
         return job.attempt(reader.take).run(
             _specs(job, transfers),
-            job.plan.max_runtime_s,
+            job.plan.max_runtime_s - _trained_s(job),
             on_started=lambda hardware: job.enter("Training", sentence(hardware)),
             on_tick=on_tick,
         )
     finally:
         for skipped in reader.finish(0 if job.signals.aborted else AFTER_S):
             job.say(job.plan.hosts[0], skipped)
+
+
+def _trained_s(job: Job[TrainingPlan]) -> float:
+    """How long ago the containers of the first attempt started."""
+    steps = job.record["SecondaryStatusTransitions"]
+    return next((job.clock() - float(step["StartTime"]) for step in steps if step["Status"] == "Training"), 0.0)
 
 
 def _record(job: Job[TrainingPlan], values: Values) -> None:
