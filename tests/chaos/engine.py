@@ -40,6 +40,11 @@ class Engine:
         filters = ("--filter", f"label=com.stagemaker.network={network}", "--filter", f"name={name}")
         return sorted(self.run("ps", *every, "--quiet", "--no-trunc", *filters).split())
 
+    def networks(self, container: str) -> list[str]:
+        """The names of the networks that the container is on."""
+        every = "{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}"
+        return self.run("inspect", "--format", every, container).split()
+
     def left(self, network: str) -> list[str]:
         """Every container, network and volume that the stack of this network has made and not removed."""
         label = ("--filter", f"label=com.stagemaker.network={network}")

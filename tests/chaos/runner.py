@@ -116,9 +116,8 @@ def _settle(environment: Environment, trial: Trial) -> None:
     trial.check(
         "the load is answered as before", steady and environment.workload.in_service(), f"{now_s - began_s:.1f} s"
     )
-    job = environment.workload.job(environment.workload.steady_job)
-    status = job["TrainingJobStatus"]
-    trial.check("the job beside it goes on", status == "InProgress", f"{status} {job.get('FailureReason', '')}")
+    status = environment.workload.job_status(environment.workload.steady_job)
+    trial.check("the job beside it goes on", status == "InProgress", status)
 
 
 def _account[Broken: Environment](

@@ -122,6 +122,14 @@ class Workload:
         """As DescribeTrainingJob says."""
         return dict(self._clients.sagemaker.describe_training_job(TrainingJobName=name))
 
+    def job_status(self, name: str) -> str:
+        """`InProgress`, or how it ended and why, or why nothing is said of it."""
+        try:
+            job = self.job(name)
+        except (ClientError, BotoCoreError) as error:
+            return str(error)
+        return f"{job['TrainingJobStatus']} {job.get('FailureReason', '')}".strip()
+
     def training(self, name: str, limit_s: float = LONG_S) -> None:
         """Wait until the job's containers run. AssertionError when it ends before, or after `limit_s`."""
         job = until(
