@@ -188,7 +188,7 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader, limit_
 def _check_headers(headers: dict[str, str], limit_bytes: int) -> None:
     if is_compressed(headers.get("content-encoding", "")):
         raise Refused(400, "The URL's answer is compressed although that was not asked for.")
-    _check_size(int(headers.get("content-length", "0")), limit_bytes)
+    _check_size(int(headers.get("content-length", "0")), limit_bytes)  # h11 refuses what is not digits from 0 to 9
 
 
 def _check_size(size: int, limit_bytes: int) -> None:

@@ -22,11 +22,13 @@ from typing import Any
 import numpy as np
 
 from containers.serve.model import Logits
+from containers.serve.numbers import whole_number
 from containers.serve.refused import Refused, quoted
 
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 MEDIA_TYPES = (JSON, JSON_LINES, CSV)
 DEFAULT_TOP_K = 5
+MAX_TOP_K = 999_999
 _DECIMALS = 6  # more than a float32 logit holds
 
 
@@ -96,9 +98,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _with_options(form: Form, options: dict[str, str]) -> Form:
     if (top_k := options.get("top-k")) is not None:
-        if not (top_k.isascii() and top_k.isdigit() and int(top_k[:6]) >= 1 and len(top_k) <= 6):
-            raise Refused(400, f"top-k must be a whole number from 1, not {quoted(top_k)}.")
-        return replace(form, top_k=int(top_k))
+        number = whole_number(top_k)
+        if number is None or not 1 <= number <= MAX_TOP_K:
+            raise Refused(400, f"top-k must be a whole number from 1 to {MAX_TOP_K:,}, not {quoted(top_k)}.")
+        return replace(form, top_k=number)
     match options.get("verbose"):
         case None:
             return form

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
+
+from tests.unit.containers.serve_process import encode
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -49,6 +52,12 @@ class Handler(BaseHTTPRequestHandler):
     def send_short(self, _rest: str) -> None:
         self.reply(200, b"cut", **{"Content-Length": "100"})
 
+    def send_length(self, rest: str) -> None:
+        """Answers with a Content-Length that is given percent-encoded."""
+        self.send_response(200)
+        self.send_header("Content-Length", unquote(rest, "latin-1"))
+        self.end_headers()
+
     def send_gzip(self, _rest: str) -> None:
         self.reply(200, b"zzz", **{"Content-Encoding": "gzip"})
 
@@ -61,6 +70,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         while not self.server.stopping.wait(0.02):  # type: ignore[attr-defined]
             self.wfile.write(b"x")
+
+    def send_held(self, _rest: str) -> None:
+        """Answers with an image when the server stops, or when the test says so."""
+        self.server.stopping.wait(30)  # type: ignore[attr-defined]
+        self.reply(200, encode("red"))
 
     def reply(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)

@@ -298,6 +298,11 @@ def test_an_answer_that_is_not_a_photo_is_refused(server: Server, path: str, say
     assert says in refused.message
 
 
+@pytest.mark.parametrize("length", ["%B2", "%D9%A3", "1_000", "+5", "-5", "5.0"])
+def test_a_length_has_only_the_digits_0_to_9(server: Server, length: str) -> None:
+    assert "did not answer in HTTP" in local_refusal(server, f"/length/{length}").message
+
+
 def test_the_total_time_is_bounded(server: Server) -> None:
     assert "within 0.3 s" in local_refusal(server, "/drip", timeout_s=0.3).message
 
