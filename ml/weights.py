@@ -105,7 +105,7 @@ def rename(name: str) -> str:
     Removes the prefix `body.` of our own model.safetensors and changes the names of the Lite0 package to timm's. Other
     names stay."""
     name = name.removeprefix("body.")
-    if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
+    if match := re.fullmatch(r"_blocks\.([0-9]+)\.(\w+)\.(\w+)", name):
         number, part, leaf = int(match[1]), match[2], match[3]
         parts = _BLOCK if number else _FIRST_BLOCK
         if number < len(_STAGES) and part in parts:
