@@ -1,8 +1,8 @@
 """The HTTP interface of the server: GET /ping and POST /invocations, as SageMaker calls them.
 
-A request is accepted or refused before its body is read, so that a 503 from a full server costs almost nothing.
-Every error is JSON, `{"error": "<one sentence>"}`: 400 for what cannot be read, 406, 408, 413, 415, and 503 with
-Retry-After. The workers do everything that takes CPU time; the event loop only moves bytes.
+The protocol (protocol.py) calls it only with whole requests, and with no more of them than the queue has places. Every
+error is JSON, `{"error": "<one sentence>"}`: 400 for what cannot be read, 406, 408, 413, 415, and 503 with Retry-After.
+The workers do everything that takes CPU time; the event loop only moves bytes.
 """
 
 import asyncio
@@ -21,11 +21,10 @@ from containers.serve.model import Item, Logits, Model
 from containers.serve.objects import read_object
 from containers.serve.outputs import Form, negotiate, render
 from containers.serve.refused import Refused, quoted
-from containers.serve.settings import MAX_BODY_BYTES, READ_TIMEOUT_S, ServeSettings
+from containers.serve.settings import RETRY_AFTER_S, ServeSettings
 from containers.serve.workers import Workers
 
 CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
-RETRY_AFTER_S = 1
 _SMALL_BODY_BYTES = 65_536  # parsed within a millisecond, which needs no other thread
 _SMALL_LOGITS = 4096
 _LOG = logging.getLogger("serve")
@@ -38,7 +37,6 @@ class Service:
         self._model = model
         self._workers = workers
         self._settings = settings
-        self._held = 0
         self._remote = 0
 
     async def ping(self, _request: Request) -> Response:
@@ -47,14 +45,13 @@ class Service:
 
     async def invocations(self, request: Request) -> Response:
         """The model's answer for the images in the request. Raises Refused."""
-        with self._slot():
-            headers = request.headers
-            media = media_type(headers.get("content-type", ""), headers.get("content-encoding", ""))
-            form = negotiate(headers.get("accept", ""), headers.get(CUSTOM_ATTRIBUTES, ""))
-            items = await self._items(media, await _read_body(request))
-            logits = await self._workers.logits(items)
-            # Starlette would add a charset to text/csv, which SageMaker's SDK does not take for CSV then.
-            return Response(await self._text(logits, form), headers={"content-type": form.media})
+        headers = request.headers
+        media = media_type(headers.get("content-type", ""), headers.get("content-encoding", ""))
+        form = negotiate(headers.get("accept", ""), headers.get(CUSTOM_ATTRIBUTES, ""))
+        items = await self._items(media, await _read_body(request))
+        logits = await self._workers.logits(items)
+        # Starlette would add a charset to text/csv, which SageMaker's SDK does not take for CSV then.
+        return Response(await self._text(logits, form), headers={"content-type": form.media})
 
     async def _items(self, media: str, body: bytes) -> list[Item]:
         large = len(body) > _SMALL_BODY_BYTES and not media.startswith("image/")
@@ -73,17 +70,6 @@ class Service:
         if logits.size > _SMALL_LOGITS:
             return await self._workers.in_side_thread(render, logits, classes, form)
         return render(logits, classes, form)
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Counts the request among those that the server holds. Raises Refused 503 when the queue is full."""
-        if self._held >= self._settings.queue:
-            raise Refused(503, "The server is busy; try again.", RETRY_AFTER_S)
-        self._held += 1
-        try:
-            yield
-        finally:
-            self._held -= 1
 
     @contextmanager
     def _remote_slot(self) -> Iterator[None]:
@@ -111,32 +97,16 @@ def create_app(model: Model, workers: Workers, settings: ServeSettings) -> FastA
 
 
 async def _read_body(request: Request) -> bytes:
-    """The whole body. Raises Refused when it is too large, whatever its headers say, or too slow."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-        raise _too_large()
-    chunks, size = [], 0
+    """The body, which is there already. Raises Refused when the client has gone."""
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise _too_large()
-                chunks.append(chunk)
-    except TimeoutError:
-        raise Refused(408, f"The body did not arrive within {READ_TIMEOUT_S:g} s.") from None
+        return await request.body()
     except ClientDisconnect:
         raise Refused(400, "The client went away.") from None
-    return b"".join(chunks)
-
-
-def _too_large() -> Refused:
-    return Refused(413, f"The body is larger than {MAX_BODY_BYTES:,} bytes.")
 
 
 async def _answer_refused(_request: Request, error: Refused) -> Response:
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
-    if error.status != 503:  # a full server refuses many requests: a line for each would cost time
+    if error.status != 503:  # there are many of them when other hosts are slow
         _LOG.info("refused %d: %s", error.status, error.message)
     return JSONResponse({"error": error.message}, error.status, headers)
 

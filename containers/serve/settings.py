@@ -10,15 +10,40 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from containers.serve.numbers import whole_number
+
 MAX_BODY_BYTES = 6_291_456  # InvokeEndpoint's bound on Body in botocore's service model
 MAX_HEADER_BYTES = 65_536  # request line and headers; usual ones are a hundred times smaller
 MAX_INSTANCES = 64  # images in one request: a small machine then stays well under SageMaker's 60 s
 CHUNK = 4  # images that a model thread decodes and runs as one batch
-READ_TIMEOUT_S = 20.0  # for a whole request body
 REMOTE_TIMEOUT_S = 10.0  # for a whole fetch from a URL or S3: name, redirects and body
 DRAIN_TIMEOUT_S = 25  # SageMaker kills 30 s after SIGTERM
 DEFAULT_QUEUE = 64
+RETRY_AFTER_S = 1
 ENGINES = ("onnx", "torch")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What clients may leave waiting. Tests have shorter times.
+
+    `connections` is the largest number of connections that wait for the same thing, `readers` the largest number of
+    those whose client does not read its answer, and `body_bytes` the memory of all bodies that are still coming.
+    """
+
+    head_timeout_s: float = 10.0
+    body_timeout_s: float = 20.0
+    body_bytes_per_s: int = 10_000  # give a body one second more
+    idle_timeout_s: int = 75
+    pause_s: float = 0.1
+    connections: int = 2048
+    readers: int = 128
+    body_bytes: int = 134_217_728
+
+    @classmethod
+    def for_open_files(cls, number: int) -> "Limits":
+        """The limits for a process that may open so many files: connections that wait take at most three quarters."""
+        return cls(connections=min(cls.connections, max(1, number // 4)))
 
 
 @dataclass(frozen=True)
@@ -85,6 +110,7 @@ def _engine(environ: Mapping[str, str]) -> str:
 
 def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:
     text = environ.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+    number = whole_number(text)
+    if number is None or not 1 <= number <= most:
         raise ValueError(f"{name} must be a whole number from 1 to {most}, not {text!r}.")
-    return int(text)
+    return number

@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,16 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def start(base: Path, port: int, **environment: str) -> subprocess.Popen[str]:
+def start(
+    base: Path, port: int, limits: Mapping[str, float] | None = None, /, **environment: str
+) -> subprocess.Popen[str]:
+    """The program of the container, or, when the test has limits of its own, the same with these."""
     clean = {"PATH": os.defpath, "SAGEMAKER_BASE_DIR": str(base), "STAGEMAKER_BIND_HOST": "127.0.0.1"}
+    program: list[str | Path] = [ROOT / "containers" / "serve" / "serve"]
+    if limits is not None:
+        program = [ROOT / "tests" / "unit" / "containers" / "serve_with_limits.py", json.dumps(limits)]
     return subprocess.Popen(
-        [PYTHON, ROOT / "containers" / "serve" / "serve"],
+        [PYTHON, *program],
         env=clean | {"SAGEMAKER_BIND_TO_PORT": str(port)} | environment,
         cwd=base,
         stdout=subprocess.PIPE,
@@ -64,11 +70,13 @@ def start(base: Path, port: int, **environment: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def serving(base: Path, **environment: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+def serving(
+    base: Path, limits: Mapping[str, float] | None = None, /, **environment: str
+) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
     """Runs a server until the end of the block. Gives a client for it after /ping has answered."""
     port = free_port()
     with (
-        start(base, port, **environment) as process,
+        start(base, port, limits, **environment) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client,
     ):
         try:

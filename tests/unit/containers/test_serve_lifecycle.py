@@ -1,10 +1,7 @@
 """The server from its start to its end, as SageMaker and a container runtime see it."""
 
-import http.client
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -12,31 +9,17 @@ import pytest
 
 from ml.artifact import ONNX_FILE
 from tests.unit.containers.serve_process import GOOD, START_S, best, free_port, invoke, serving, start, write_model
+from tests.unit.containers.serve_requests import SinglePlace, connected, half_sent
 
 
-@contextmanager
-def half_sent(client: httpx.Client) -> Iterator[http.client.HTTPConnection]:
-    """A request of which the server has read all but the last byte."""
-    connection = http.client.HTTPConnection(str(client.base_url.host), client.base_url.port, timeout=30)
-    connection.putrequest("POST", "/invocations")
-    connection.putheader("Content-Type", "image/png")
-    connection.putheader("Content-Length", str(len(GOOD)))
-    connection.putheader("Expect", "100-continue")
-    connection.endheaders()
-    assert connection.sock.recv(100).startswith(b"HTTP/1.1 100")  # the server waits for the body
-    connection.send(GOOD[:-1])
-    yield connection
-    connection.close()
-
-
-def test_a_full_server_refuses_at_once_and_recovers(base: Path) -> None:
-    with serving(base, STAGEMAKER_SERVE_QUEUE="1") as (client, _process), half_sent(client) as held:
+def test_a_full_server_refuses_at_once_and_recovers(single: SinglePlace) -> None:
+    client = single.client
+    with single.occupied() as finish:
         refused = invoke(client, GOOD, "image/png")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json() == {"error": "The server is busy; try again."}
         assert client.get("/ping").status_code == 200
-        held.send(GOOD[-1:])
-        assert held.getresponse().status == 200
+        assert finish().status_code == 200
         assert best(invoke(client, GOOD, "image/png")) == ["red"]
 
 
@@ -58,6 +41,14 @@ def test_a_signal_finishes_the_requests_and_exits_0(base: Path, number: signal.S
         held.send(GOOD[-1:])
         assert held.getresponse().status == 200
         assert process.wait(10) == 0
+
+
+def test_connections_without_a_request_do_not_hold_up_the_end(base: Path) -> None:
+    with serving(base) as (client, process), connected(client) as unused, connected(client) as half:
+        half.sendall(b"POST /invocations HTTP/1.1\r\n")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert (unused.recv(1), half.recv(1)) == (b"", b"")
 
 
 def test_a_client_that_disconnects_frees_its_slot(base: Path) -> None:
