@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ import pytest
 
 from tests.contract.gateway import Gateway, make_bucket, training_request, until
 from tests.contract.localstack_process import LocalStack, running_localstack
+from tests.contract.memory import memory_grows_less_than
 from tests.contract.raw_http import SIGNED, RawAnswer, ask, connect, head, json_headers, read_answer
 
 APPLICATION = "http://localhost:3000"
@@ -172,21 +172,6 @@ def test_a_configured_application_uploads_with_a_presigned_form(localstack: Loca
 def test_a_setting_that_lets_everybody_in_ends_it(tmp_path: Path, name: str, value: str, sentence: str) -> None:
     with pytest.raises(AssertionError, match=sentence), running_localstack(tmp_path, **{name: value}):
         pass
-
-
-@contextmanager
-def memory_grows_less_than(limit_mib: int, pid: int) -> Iterator[None]:
-    """At no moment does the process have so much more memory than at the beginning."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak begins anew
-    before_mib = memory_mib(pid, "VmRSS")
-    yield
-    assert memory_mib(pid, "VmHWM") - before_mib < limit_mib
-
-
-def memory_mib(pid: int, name: str) -> int:
-    """What /proc has of the process under that name."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(f"{name}:"))) // 1024
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from localstack.aws import handlers
@@ -55,7 +56,7 @@ RETIRED = RetiredVersions()
 @dataclass(frozen=True)
 class Patch:
     """`owner.name` is replaced by what `make` gives for the App and the original. `parameters` are the original's; None
-    for a value that is no function."""
+    for a text or a module."""
 
     owner: Any
     name: str
@@ -255,6 +256,7 @@ PATCHES: tuple[Patch, ...] = (
 LATE = {
     "cloudformation": "stagemaker.adapters.cloudformation_patches",
     "lambda": "stagemaker.adapters.lambda_environments",
+    "logs": "stagemaker.adapters.log_patches",
     "resourcegroupstaggingapi": "stagemaker.adapters.tagging",
 }
 
@@ -293,7 +295,8 @@ def mismatch(patch: Patch) -> str | None:
     if found is None:
         return f"LocalStack has no {target} any more. {patch.without}"
     if patch.parameters is None:
-        return None if isinstance(found, str) else f"{target} is no text any more, but {found!r}. {patch.without}"
+        fits = isinstance(found, str | ModuleType)
+        return None if fits else f"{target} is no text any more, but {found!r}. {patch.without}"
     parameters = tuple(inspect.signature(found).parameters)
     if parameters != patch.parameters:
         return f"{target} takes {parameters}, and the patch is for {patch.parameters}. {patch.without}"
