@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -112,7 +113,8 @@ def post(
     connection = http.client.HTTPConnection(host, port, timeout=limit_s)
     try:
         headers = {"Authorization": _SIGNED.format(service), "Content-Type": "application/json"}
-        connection.request("POST", path, body, headers)
+        with suppress(BrokenPipeError, ConnectionResetError):  # an answer may have come before the body was sent
+            connection.request("POST", path, body, headers)
         response = connection.getresponse()
         return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
     finally:

@@ -1,6 +1,7 @@
 """The load against a server of the test's own, and what answers it counts as failures."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.chaos.calls import REFUSED, WRONG_ANSWER, summarize
-from tests.chaos.load import Load, Stream, failure_of
+from tests.chaos.load import Load, Stream, failure_of, post
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -81,6 +82,22 @@ def test_a_port_where_nobody_listens_refuses(port: int) -> None:
     closed = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     closed.server_close()
     assert {call.failure for call in run(closed.server_port, 3).calls()} == {REFUSED}
+
+
+def test_an_answer_that_comes_before_the_whole_body_was_sent_is_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        status, _, _ = post("127.0.0.1", server.getsockname()[1], "sagemaker", "/", bytes(50 << 20))
+        thread.join()
+    assert status == 413
 
 
 @pytest.mark.parametrize(
