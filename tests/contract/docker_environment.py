@@ -66,14 +66,17 @@ class DockerEnvironment:
             self.ready.set()
 
     def left(self) -> list[str]:
-        """The names of our containers and networks that the engine has, but for the stack's network and those that are
-        ready for the next job."""
-        spare = [self.network, *(name for runtime in self.runtimes for name in runtime.spare_networks())]
+        """The names of our containers, and of our networks on which none of them is, but for the stack's network and
+        those that are ready for the next job."""
+        known = {self.network, *(name for runtime in self.runtimes for name in runtime.spare_networks())}
         label = {"label": self.runtime._state_label}
         with closing(client()) as engine:
-            containers = [container["Names"][0] for container in engine.containers(all=True, filters=label)]
+            containers = engine.containers(all=True, filters=label)
             networks = [network["Name"] for network in engine.networks(filters=label)]
-        return [*containers, *(name for name in networks if name not in spare)]
+        for container in containers:
+            known.update(container["NetworkSettings"]["Networks"])
+        names = [container["Names"][0] for container in containers]
+        return [*names, *(name for name in networks if name not in known)]
 
     def close(self) -> None:
         self.supervisor.close()

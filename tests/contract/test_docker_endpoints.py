@@ -215,7 +215,8 @@ def test_one_of_two_that_loses_its_network_costs_only_the_calls_that_it_had(
     with hosting.load(CALLERS, b"work") as load:
         load.wait_for_more(10 * CALLERS)
         with closing(client()) as engine:
-            engine.disconnect_container_from_network(cut_off, hosting.engine.network)
+            (network,) = engine.inspect_container(cut_off)["NetworkSettings"]["Networks"]
+            engine.disconnect_container_from_network(cut_off, network)
         until(lambda: hosting.current() == 1, "it is late")
         load.wait_for_more(10 * CALLERS)
         hosting.wait_for_line("it did not answer GET /ping with 200 in time")
