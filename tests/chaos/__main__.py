@@ -136,7 +136,7 @@ class _Run:
         except LabMissing as missing:
             self._lab_missing = str(missing)
             return left_out(experiment, self._lab_missing, self._at_s(), _say)
-        except (AssertionError, RuntimeError, OSError) as error:
+        except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as error:
             return failed(experiment, f"{type(error).__name__}: {error}", began_s, self._at_s(), _say)
 
     def _at_s(self) -> float:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,8 +112,9 @@ class Lab:
             self._daemon.program, "--data-root", self.disk / "engine", "--exec-root", self.folder / "exec",
             "--pidfile", self.folder / "dockerd.pid", "--host", self.engine.address, "--log-driver", "json-file",
         ]  # fmt: skip
+        variables = {**os.environ, "PATH": self._daemon.path}
         with open(self.folder / "dockerd.log", "ab") as log:
-            self._dockerd = self.run_inside(*map(str, command), output=log.fileno(), path=self._daemon.path)
+            self._dockerd = self.run_inside(*map(str, command), variables=variables, output=log.fileno())
         end_s = time.monotonic() + START_S
         while time.monotonic() < end_s and self._dockerd.poll() is None:
             with suppress(RuntimeError):
@@ -140,15 +141,13 @@ class Lab:
             self._dockerd.send_signal(number)
 
     def run_inside(
-        self, *command: str, output: int | None = None, path: str = "", **variables: str
+        self, *command: str, variables: Mapping[str, str] = os.environ, output: int | None = None
     ) -> "subprocess.Popen[bytes]":
-        """Start a program in the namespaces. It dies with the suite. Its environment is ours, or `variables` if there
-        are any."""
-        environment = variables or {**os.environ, "PATH": path or os.environ["PATH"]}
-        inside = ["nsenter", "--target", str(self.holder), "--net", "--mount", "setpriv", "--pdeathsig", "KILL"]
+        """Start a program in the namespaces, with that environment. It is told to end (SIGTERM) when the suite dies."""
+        inside = ["nsenter", "--target", str(self.holder), "--net", "--mount", "setpriv", "--pdeathsig", "TERM"]
         return subprocess.Popen(
             [*inside, *command],
-            env=environment,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if output is not None else None,
@@ -351,7 +350,7 @@ def _start_localstack(lab: Lab, port: int, folder: Path, clock: Path | None) -> 
         }
     python = home.environments / "plugin" / "bin" / "python"
     with open(folder / "log", "wb") as log:
-        return lab.run_inside(str(python), "-m", "localstack.runtime.main", output=log.fileno(), **settings)
+        return lab.run_inside(str(python), "-m", "localstack.runtime.main", variables=settings, output=log.fileno())
 
 
 def _wait_until_it_answers(url: str, localstack: "subprocess.Popen[bytes]", folder: Path) -> None:

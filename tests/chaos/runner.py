@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from subprocess import SubprocessError
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -35,7 +36,7 @@ def run_trial[Broken: Environment](
             experiment.run(environment, trial)
     except LabMissing as missing:
         return left_out(experiment, str(missing), began_s - run_began_s, say)
-    except (AssertionError, RuntimeError, OSError, ClientError, BotoCoreError) as error:
+    except (AssertionError, RuntimeError, OSError, SubprocessError, ClientError, BotoCoreError) as error:
         trial.check("the experiment went to its end", False, f"{type(error).__name__}: {error}")
     try:
         if experiment.wears:
