@@ -35,7 +35,11 @@ def execute(executor: Any) -> ChangeSetModelExecutorResult:
     stack.only_ends = ()  # LocalStack ends a stack with the first resource that fails
     failure = _failure(executor)
     if failure is not None and not deletes:
-        _fail(executor, updates=updates)
+        try:
+            _fail(executor, updates=updates)
+        except Exception:
+            stack.only_ends = ENDS  # LocalStack says then that the stack failed
+            raise
         return ChangeSetModelExecutorResult(executor.resources, executor.outputs, failure)
     stack.only_ends = ENDS
     if executor._deferred_actions and not deletes:
