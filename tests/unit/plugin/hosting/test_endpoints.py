@@ -450,6 +450,23 @@ def test_an_endpoint_that_is_updated_is_not_deleted(tmp_path: Path) -> None:
     assert all(c.poll() for c in hosting.runtime.containers)
 
 
+def test_what_is_on_its_way_is_described_beside_what_serves(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy()
+        hosting.model("slow", image("mute"))
+        hosting.config("next", {"ModelName": "slow", "InitialInstanceCount": 2, "InstanceType": "ml.m5.xlarge"})
+        hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
+        until(lambda: "PendingDeploymentSummary" in hosting.describe(), "the second fleet")
+        described = hosting.describe()
+        pending = described["PendingDeploymentSummary"]
+        assert (described["EndpointConfigName"], pending["EndpointConfigName"]) == ("config", "next")
+        (serving,), (coming,) = described["ProductionVariants"], pending["ProductionVariants"]
+        assert (serving["CurrentInstanceCount"], serving["DesiredInstanceCount"]) == (1, 1)
+        assert (coming["CurrentInstanceCount"], coming["DesiredInstanceCount"]) == (0, 2)
+        assert coming["InstanceType"] == "ml.m5.xlarge"
+        assert coming["VariantStatus"][0]["StatusMessage"] == "Launching 2 instance(s)."
+
+
 def test_model_data_of_several_instances_is_fetched_once(tmp_path: Path) -> None:
     with hosting_environment(tmp_path) as hosting:
         hosting.aws.objects |= {"s3://b/m/a": b"1", "s3://b/m/d/e": b"2"}
