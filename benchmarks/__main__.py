@@ -1,10 +1,10 @@
-"""`python -m benchmarks <scenario> [--rounds N]`: needs Docker, and the images of `make build`."""
+"""`python -m benchmarks <scenario> [--rounds N]`: most scenarios need Docker, and the images of `make build`."""
 
 import argparse
 import importlib
 import sys
 
-SCENARIOS = ("training_overhead", "endpoint_start", "invoke_endpoint", "compose_up", "image_builds")
+SCENARIOS = ("training_overhead", "download", "endpoint_start", "invoke_endpoint", "compose_up", "image_builds")
 
 
 def main(arguments: list[str] | None = None) -> int:
