@@ -11,13 +11,15 @@ from typing import Any
 
 from stagemaker.api import events
 from stagemaker.api.operation import Request, Service, by_arn, every, named, service
+from stagemaker.api.search import Search, Searchable
+from stagemaker.api.search_members import ENDPOINT_MEMBERS, MODEL_MEMBERS, TRAINING_JOB_MEMBERS, TUNING_JOB_MEMBERS
 from stagemaker.api.tags import TagHolder, Tags
 from stagemaker.aws.account import Account
 from stagemaker.aws.clients import Clients
 from stagemaker.aws.cloudwatch import Logs
 from stagemaker.aws.events import EventBus
 from stagemaker.aws.policies import PolicySimulator
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB, TUNING_JOB
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Change, MemoryStore, Store
 from stagemaker.core.supervisor import Supervisor
@@ -34,10 +36,11 @@ from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.settings import Settings
 from stagemaker.training.training import Training
 from stagemaker.training.updates import TrainingUpdates
+from stagemaker.transform.transform import Transform
 from stagemaker.tuning.tuning import TuningJobs
 
 TRAINING = Training()
-JOB_KINDS: tuple[JobKind[Any], ...] = (TRAINING, Processing())
+JOB_KINDS: tuple[JobKind[Any], ...] = (TRAINING, Processing(), Transform())
 
 
 class App:
@@ -92,6 +95,7 @@ class App:
             each.name: each
             for each in (
                 _sagemaker(
+                    store,
                     jobs,
                     TrainingUpdates(store, clock),
                     Models(store, self.runtime, account, clock),
@@ -119,6 +123,7 @@ def _send_events(store: Store, bus: EventBus) -> None:
 
 
 def _sagemaker(
+    store: Store,
     jobs: list[Jobs[Any]],
     updates: TrainingUpdates,
     models: Models,
@@ -126,11 +131,23 @@ def _sagemaker(
     endpoints: Endpoints,
     tags: Tags,
 ) -> Service:
+    describe = {each.kind: each.describe for each in jobs}
+    search = Search(
+        store,
+        {
+            "TrainingJob": Searchable(TRAINING_JOB, describe[TRAINING_JOB], TRAINING_JOB_MEMBERS),
+            "HyperParameterTuningJob": Searchable(TUNING_JOB, describe[TUNING_JOB], TUNING_JOB_MEMBERS),
+            "Endpoint": Searchable(ENDPOINT, endpoints.describe_endpoint, ENDPOINT_MEMBERS),
+            "Model": Searchable(MODEL, models.describe_model, MODEL_MEMBERS, "Model"),
+        },
+    )
     return service(
         "sagemaker",
         "ValidationException",
         *(row for each in jobs for row in each.rows()),
         ("UpdateTrainingJob", updates.update_training_job, named(TRAINING_JOB)),
+        ("Search", search.search, every),
+        ("GetSearchSuggestions", search.get_search_suggestions, every),
         ("CreateModel", models.create_model, named(MODEL)),
         ("DescribeModel", models.describe_model, named(MODEL)),
         ("ListModels", models.list_models, every),
