@@ -247,7 +247,7 @@ def restart_the_engine(environment: LabEnvironment, trial: Trial) -> None:
     trial.check("a new job completes", done == "Completed", done)
     left = until(lambda: environment.hosts(job), lambda found: not found, 30)
     trial.check("nothing of the failed job is left", left == [], left)
-    environment.workload.steady_job = environment.workload.start_job("steady", steps=100_000)  # it has failed as well
+    environment.workload.start_steady_job()  # the one before has failed as well
 
 
 def pause_the_engine(environment: LabEnvironment, trial: Trial) -> None:

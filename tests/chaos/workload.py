@@ -68,7 +68,12 @@ class Workload:
         if self._function:
             self._make_function()
         self.wait_in_service()
+        self.start_steady_job()
+
+    def start_steady_job(self) -> None:
+        """Start the job that goes on beside everything, and wait until its container runs."""
         self.steady_job = self.start_job("steady", steps=STEADY_STEPS)
+        self.training(self.steady_job)
 
     def endpoint_status(self) -> str:
         """As DescribeEndpoint says, or why it says nothing."""
