@@ -51,9 +51,10 @@ end = time.monotonic() + 20
 while not (peer := reaches("algo-2" if host == "algo-1" else "algo-1")) and time.monotonic() < end:
     time.sleep(0.1)
 data = sorted(path.name for path in pathlib.Path({BASE!r}, "input/data/train").iterdir())
-told = [data, peer, reaches("1.1.1.1"), "AWS_ACCESS_KEY_ID" in os.environ]
+leads_out = any(line.split()[1] == "00000000" for line in open("/proc/net/route"))
+told = [data, peer, leads_out, "AWS_ACCESS_KEY_ID" in os.environ]
 pathlib.Path({BASE!r}, "model", host).write_text(json.dumps(told))
-time.sleep(1)
+time.sleep(3)
 """,
         **instances(2, EnableNetworkIsolation=True),
     )
