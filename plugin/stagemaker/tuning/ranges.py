@@ -123,6 +123,8 @@ def _number(given: Mapping[str, str], *, is_integer: bool) -> Number:
             f"MinValue [{given['MinValue']}] of the hyperparameter {name} must not be greater than its MaxValue "
             f"[{given['MaxValue']}]."
         )
+    if not math.isfinite(high - low):
+        raise validation_error(f"The range of the hyperparameter {name} is too wide for a number.")
     return Number(name, low, high, _scaling(name, low, high, given.get("ScalingType", "Auto"), is_integer), is_integer)
 
 

@@ -58,7 +58,8 @@ class Tuning:
 
     def record(self, plan: TuningPlan, request: Mapping[str, Any]) -> dict[str, Any]:
         """What DescribeHyperParameterTuningJob answers also where the request does not say it."""
-        config = {"TrainingJobEarlyStoppingType": "Off", **request["HyperParameterTuningJobConfig"]}
+        early = {"TrainingJobEarlyStoppingType": "Auto" if plan.stops_early else "Off"}
+        config = {**early, **request["HyperParameterTuningJobConfig"]}
         shown = [_shown(definition) for definition in plan.definitions]
         return {
             "HyperParameterTuningJobConfig": config,

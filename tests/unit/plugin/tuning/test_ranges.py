@@ -38,6 +38,7 @@ def test_each_type_is_read() -> None:
         (integer("a", "1", str(2**53 + 1)), "MaxValue of the hyperparameter a must be an integer"),
         (continuous("a", "0", "nan"), "MaxValue of the hyperparameter a must be a number, not 'nan'."),
         (continuous("a", "-inf", "1"), "MinValue of the hyperparameter a must be a number"),
+        (continuous("a", "-1e308", "1e308"), "The range of the hyperparameter a is too wide for a number."),
         (continuous("a", "", "1"), "MinValue of the hyperparameter a must be a number"),
         (integer("a", "0", "9", ScalingType="Logarithmic"), "Logarithmic scaling of the hyperparameter a needs values"),
         (integer("a", "1", "9", ScalingType="ReverseLogarithmic"), "is not supported for the integer hyperparameter a"),

@@ -1,5 +1,7 @@
 """The search itself: by Optuna, into a study file that Optuna reads."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +121,10 @@ def test_optuna_reads_the_study(tmp_path: Path) -> None:
     assert [trial.user_attrs["training job"] for trial in found] == [f"job-{number}" for number in range(4)]
     assert found[0].intermediate_values == {1: 3.0, 2: 2.0, 3: 1.0}
     assert sorted(found[0].params) == ["1 - momentum", "colour", "layers"]
+
+
+def test_optuna_is_not_imported_before_the_first_tuning_job() -> None:
+    """LocalStack must not start later, nor be larger, for what most of its runs do not use."""
+    said = "import sys, stagemaker.app; print(sorted({'optuna', 'numpy', 'sqlalchemy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"

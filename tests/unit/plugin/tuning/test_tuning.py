@@ -60,6 +60,14 @@ def test_a_description_has_what_the_request_leaves_out(environment: Environment)
     assert shown["OutputDataConfig"] == {"S3OutputPath": "s3://bucket/out/"}, "no KmsKeyId"
 
 
+def test_a_description_says_what_autotune_chose(environment: Environment) -> None:
+    ranges = {"AutoParameters": [{"Name": "rate", "ValueHint": "0.1"}]}
+    job = environment.run(ranges=ranges, jobs=1, Autotune={"Mode": "Enabled"})
+    assert job["Autotune"] == {"Mode": "Enabled"}
+    assert job["HyperParameterTuningJobConfig"]["TrainingJobEarlyStoppingType"] == "Auto"
+    assert job["HyperParameterTuningJobConfig"]["ParameterRanges"] == ranges
+
+
 def test_a_training_job_of_a_tuning_job_is_a_training_job(environment: Environment) -> None:
     environment.run(jobs=1, Tags=[{"Key": "team", "Value": "dogs"}])
     [child] = environment.children()
@@ -445,7 +453,11 @@ def test_the_next_instances_are_taken_when_the_first_cannot_be_had(environment: 
     ("changes", "code", "status"),
     [
         ({"RoleArn": "arn:aws:iam::123456789012:role/other"}, "ValidationException", 400),
-        ({"EnableManagedSpotTraining": True}, "NotImplementedException", 501),
+        (
+            {"InputDataConfig": [{"ChannelName": "train", "DataSource": {"FileSystemDataSource": {}}}]},
+            "NotImplementedException",
+            501,
+        ),
         ({"OutputDataConfig": {"S3OutputPath": "s3://nowhere/out"}}, "ValidationException", 400),
     ],
 )
