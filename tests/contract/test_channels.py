@@ -138,6 +138,21 @@ def test_a_stop_ends_a_job_whose_fifo_nobody_opens(gateway: Gateway, role: str) 
     assert ended(sagemaker, "channels-stop")["TrainingJobStatus"] == "Stopped"
 
 
+def test_an_instance_group(gateway: Gateway, role: str) -> None:
+    tells = "(base / 'model/found').write_text((base / 'input/config/resourceconfig.json').read_text()); sys.exit()"
+    given = request("channels-group", role, tells, "File", source={"InstanceGroupNames": ["only"]})
+    group = {"InstanceGroupName": "only", "InstanceType": "ml.m5.large", "InstanceCount": 1}
+    given["ResourceConfig"] = {"InstanceGroups": [group], "VolumeSizeInGB": 10}
+    sagemaker = gateway.client("sagemaker")
+    sagemaker.create_training_job(**given)
+    job = ended(sagemaker, "channels-group")
+    assert found(gateway, job)["current_group_name"] == "only"
+    assert job["ResourceConfig"] == given["ResourceConfig"]
+    given["ResourceConfig"]["InstanceGroups"] = [{**group, "InstanceCount": 2}]
+    with pytest.raises(sagemaker.exceptions.ClientError, match="Several instances need Docker"):
+        sagemaker.create_training_job(**{**given, "TrainingJobName": "channels-groups"})
+
+
 def test_what_aws_refuses_is_refused(gateway: Gateway, role: str) -> None:
     sagemaker = gateway.client("sagemaker")
     with pytest.raises(
