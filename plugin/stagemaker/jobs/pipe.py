@@ -5,6 +5,7 @@ open a FIFO, stop reading, or die.
 """
 
 import errno
+import fcntl
 import itertools
 import os
 import select
@@ -17,6 +18,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.supervisor import Supervisor
 
 POLL_S = 0.02  # how often a reader, and the end, is looked for
+BUFFER_BYTES = 1 << 20  # Linux's limit for ordinary users: what is read ahead while the program computes
 
 
 class Pipe:
@@ -76,10 +78,14 @@ class Pipe:
         """The FIFO, once it has a reader; None when this one is closed before."""
         while not self._closed.is_set():
             try:
-                return os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=self._folder)
+                pipe = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=self._folder)
             except OSError as error:
                 if error.errno != errno.ENXIO:  # nobody reads yet
                     raise
+            else:
+                with suppress(OSError):  # a user may have had its share of such memory
+                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, BUFFER_BYTES)
+                return pipe
             self._closed.wait(POLL_S)
         return None
 

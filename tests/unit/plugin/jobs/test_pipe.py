@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,10 +12,10 @@ import pytest
 
 from stagemaker.core.errors import validation_error
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.jobs.pipe import Pipe
+from stagemaker.jobs.pipe import BUFFER_BYTES, Pipe
 from tests.unit.plugin.polling import until
 
-LARGE = bytes(range(256)) * 4096  # more than a pipe holds
+LARGE = bytes(range(256)) * 8192  # more than a pipe holds
 
 
 @contextmanager
@@ -71,6 +72,25 @@ def test_a_reader_may_close_early(tmp_path: Path) -> None:
 def test_an_empty_epoch_ends_at_once(tmp_path: Path) -> None:
     with piped(tmp_path, lambda _: (chunk for chunk in list[bytes]())):
         assert read(tmp_path, 0) == read(tmp_path, 1) == b""
+
+
+def test_little_is_read_ahead(tmp_path: Path) -> None:
+    given = 0
+
+    def epoch(number: int) -> Generator[bytes]:
+        nonlocal given
+        while True:
+            given += 4096
+            yield bytes(4096)
+
+    with piped(tmp_path, epoch):
+        reader = os.open(tmp_path / "c_0", os.O_RDONLY)
+        os.read(reader, 1)
+        until(lambda: given > BUFFER_BYTES, "a full pipe")
+        before = given
+        time.sleep(0.1)
+        assert before == given < BUFFER_BYTES + 3 * 4096
+    os.close(reader)
 
 
 def test_it_ends_without_a_reader(tmp_path: Path) -> None:
