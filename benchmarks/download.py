@@ -1,7 +1,7 @@
 """The download of a channel of 10,000 small objects, beside `aws s3 sync` of the same objects from the same LocalStack.
 
-The goal is to be no slower, and memory that does not grow with the number of objects. It needs no Docker: LocalStack
-and the job are processes, and the job's program ends at once.
+The goal is to be no slower, and memory that does not grow with the number of objects. Of the figures of memory the
+first is the warm-up's. It needs no Docker: LocalStack and the job are processes, and the job's program ends at once.
 """
 
 import json
