@@ -70,6 +70,15 @@ class Workload:
         self.wait_in_service()
         self.start_steady_job()
 
+    def make_endpoint_again(self) -> None:
+        """Delete the endpoint, and make it anew. AssertionError when it does not serve then."""
+        sagemaker = self._clients.sagemaker
+        with suppress(ClientError):
+            sagemaker.delete_endpoint(EndpointName=NAME)
+        until(self.endpoint_status, lambda status: "Could not find" in status)
+        sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
+        self.wait_in_service()
+
     def start_steady_job(self) -> None:
         """Start the job that goes on beside everything, and wait until its container runs."""
         self.steady_job = self.start_job("steady", steps=STEADY_STEPS)
