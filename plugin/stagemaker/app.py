@@ -1,6 +1,6 @@
 """Composes the stage: its parts over one store, one runtime and one supervisor, and the one table of what it answers.
 
-A new kind of job is a module and a row of `JOB_KINDS`; a new service is a module and a row of `App.services`.
+A new kind of job is a module and a row of `_jobs`; a new service is a module and a row of `App.services`.
 """
 
 import secrets
@@ -34,13 +34,12 @@ from stagemaker.processing.processing import Processing
 from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.settings import Settings
+from stagemaker.training.interruption import Interruptions
+from stagemaker.training.spot import read_schedule
 from stagemaker.training.training import Training
 from stagemaker.training.updates import TrainingUpdates
 from stagemaker.transform.transform import Transform
 from stagemaker.tuning.tuning import TuningJobs
-
-TRAINING = Training()
-JOB_KINDS: tuple[JobKind[Any], ...] = (TRAINING, Processing(), Transform())
 
 
 class App:
@@ -86,7 +85,8 @@ class App:
         account, logs = Account(clients), Logs(clients, clock, self.supervisor)
         context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
         _send_events(store, EventBus(clients, clock, self.supervisor))
-        jobs = [*(Jobs(kind, context) for kind in JOB_KINDS), TuningJobs(TRAINING, context)]
+        jobs = _jobs(Training(read_schedule(settings.interruptions)), context)
+        self.interruptions = Interruptions(store, context.kinds[TRAINING_JOB])
         self.tags = Tags(store, other_tags)
         endpoints = Endpoints(
             store, self.runtime, account, logs, clock, settings.work_dir / "endpoints", self.supervisor
@@ -109,6 +109,12 @@ class App:
         }
         # Of these services LocalStack answers the rest.
         self.shared_services: dict[str, Service] = {each.name: each for each in (_iam(PolicySimulator(clients)),)}
+
+
+def _jobs(training: Training, context: JobContext) -> list[Jobs[Any]]:
+    """Of each kind."""
+    kinds: tuple[JobKind[Any], ...] = (training, Processing(), Transform())
+    return [*(Jobs(kind, context) for kind in kinds), TuningJobs(training, context)]
 
 
 def _send_events(store: Store, bus: EventBus) -> None:

@@ -42,6 +42,7 @@ class Settings:
     work_dir: Path  # ours alone: emptied at the start, gone at the end
     gateway_url: str  # STAGEMAKER_GATEWAY_URL: where containers and we ourselves reach AWS's services
     hosts: tuple[str, ...] = ()  # LOCALSTACK_HOST, STAGEMAKER_HOSTS, and the gateway's: names that callers may use
+    interruptions: str = ""  # STAGEMAKER_SPOT_INTERRUPTIONS: when managed spot training is interrupted by itself
     origins: tuple[str, ...] = ()  # EXTRA_CORS_ALLOWED_ORIGINS: of the web applications that may call
 
 
@@ -58,6 +59,7 @@ def read_settings(environment: Mapping[str, str], data_dir: Path, gateway_url: s
         work_dir=data_dir / "stagemaker",
         gateway_url=gateway_url,
         hosts=(*names, urlsplit(gateway_url).hostname or ""),
+        interruptions=environment.get("STAGEMAKER_SPOT_INTERRUPTIONS", ""),
         origins=_words(environment, "EXTRA_CORS_ALLOWED_ORIGINS"),
     )
 

@@ -32,6 +32,7 @@ if (base / "config/processingjobconfig.json").exists():
     sys.exit(0)
 wishes = json.loads((base / "input/config/hyperparameters.json").read_text())
 stopped = []
+resumed = (base / "checkpoints/last.txt").exists()
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
 if "source" in wishes:
     exec(json.loads(wishes["source"]))
@@ -50,7 +51,7 @@ if "checkpoint" in wishes:
 curve = wishes.get("curve", "").split()
 for value in curve:
     print(f"accuracy={value}", flush=True)
-while ("wait" in wishes or "wait" in curve) and not stopped:
+while ("wait" in wishes or "wait" in curve) and not stopped and not resumed:
     time.sleep(0.02)
 print("accuracy=0.75")
 """

@@ -47,7 +47,7 @@ def refusal(call: Any, **request: Any) -> tuple[str, int, str]:
             "ValidationException",
             "needs Docker",
         ),
-        ({"EnableManagedSpotTraining": True}, "NotImplementedException", "EnableManagedSpotTraining"),
+        ({"ExperimentConfig": {"TrialName": "dogs"}}, "NotImplementedException", "ExperimentConfig"),
         (
             {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 10}},
             "ResourceLimitExceeded",

@@ -20,7 +20,7 @@ from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.services.plugins import Service as LocalStackService
 from localstack.utils.bootstrap import get_enabled_apis
 
-from stagemaker.adapters import patches, requests, running, service_models
+from stagemaker.adapters import interruptions, patches, requests, running, service_models
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.moto_tags import MotoTags
 from stagemaker.api import moto
@@ -52,6 +52,7 @@ def start() -> None:
     running.begin(app)
     patches.apply(app)
     requests.install()
+    interruptions.install()
     service_models.install()
     # All are announced before the first is added. LocalStack remembers which services there are from the first time
     # that anybody asks: perhaps a hook that came before this one.

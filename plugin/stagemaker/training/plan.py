@@ -58,6 +58,7 @@ class TrainingPlan:
     max_runtime_s: int
     isolated: bool  # from all but each other
     retries: int  # how often the job begins anew when the machine is at fault
+    max_wait_s: int | None  # of managed spot training: from the job's creation to its end; None: no such training
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -111,6 +112,7 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
         isolated=request.get("EnableNetworkIsolation", False),
         retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
+        max_wait_s=_max_wait_s(request),
     )
 
 
@@ -118,6 +120,20 @@ def _command(algorithm: Mapping[str, Any]) -> tuple[str, ...]:
     """AWS: an entry point of the request's own gets its arguments only, the image's own gets `train` without any."""
     default = () if "ContainerEntrypoint" in algorithm else ("train",)
     return tuple(algorithm.get("ContainerArguments", default))
+
+
+def _max_wait_s(request: Mapping[str, Any]) -> int | None:
+    condition = request.get("StoppingCondition", {})
+    wait_s: int | None = condition.get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining"):
+        if wait_s is not None:
+            raise validation_error("MaxWaitTimeInSeconds can only be given with EnableManagedSpotTraining.")
+        return None
+    if wait_s is None or wait_s < condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S):
+        raise validation_error(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+        )
+    return wait_s
 
 
 def _checkpoints(request: Mapping[str, Any]) -> Checkpoints | None:

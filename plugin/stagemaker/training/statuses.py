@@ -5,6 +5,7 @@ from stagemaker.jobs.statuses import COMPLETED, FAILED, STOPPED, STOPPING, Statu
 
 IN_PROGRESS = "InProgress"
 _ENDS = (FAILED, STOPPED, STOPPING)
+_LATE = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
 
 STATUSES = StatusTable(
     noun=TRAINING_JOB.noun,
@@ -20,13 +21,12 @@ STATUSES = StatusTable(
             ("Uploading", "Interrupted", "Starting", *_ENDS),
         ),
         "Interrupted": Step(IN_PROGRESS, "The instances were taken back", ("Starting", *_ENDS)),
-        STOPPING: Step(
-            STOPPING, "Stopping the training job", ("Uploading", COMPLETED, FAILED, STOPPED, "MaxRuntimeExceeded")
-        ),
-        "Uploading": Step(IN_PROGRESS, "Uploading generated training model", (COMPLETED, "MaxRuntimeExceeded", *_ENDS)),
+        STOPPING: Step(STOPPING, "Stopping the training job", ("Uploading", COMPLETED, FAILED, STOPPED, *_LATE)),
+        "Uploading": Step(IN_PROGRESS, "Uploading generated training model", (COMPLETED, *_LATE, *_ENDS)),
         COMPLETED: Step(COMPLETED, "Training job completed"),
         FAILED: Step(FAILED, "Training job failed"),
         STOPPED: Step(STOPPED, "Training job stopped"),
         "MaxRuntimeExceeded": Step(STOPPED, "Training job runtime exceeded MaxRuntimeInSeconds provided"),
+        "MaxWaitTimeExceeded": Step(STOPPED, "Training job wait time exceeded MaxWaitTimeInSeconds provided"),
     },
 )

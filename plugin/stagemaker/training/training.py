@@ -1,8 +1,10 @@
 """Training jobs: what their kind has to say of itself, and their work from the download to the upload."""
 
 import logging
+import math
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Container, Mapping
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -16,14 +18,15 @@ from stagemaker.core.store import Record
 from stagemaker.jobs.artifacts import read_failure
 from stagemaker.jobs.checks import Checks
 from stagemaker.jobs.failures import failure_reason
-from stagemaker.jobs.follow import End, EndReason
+from stagemaker.jobs.follow import POLL_S, End, EndReason
 from stagemaker.jobs.job import Job
 from stagemaker.jobs.kind import JobFailed, Outcome
-from stagemaker.jobs.statuses import COMPLETED, STOPPED, StatusTable
+from stagemaker.jobs.statuses import COMPLETED, STOPPED, STOPPING, StatusTable
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.hardware import sentence
 from stagemaker.training.metric_reader import AFTER_S, MetricReader, Values
 from stagemaker.training.plan import DEFAULT_RUNTIME_S, TrainingPlan, training_plan
+from stagemaker.training.spot import CAPACITY_S, SHARE, Schedule
 from stagemaker.training.statuses import STATUSES
 from stagemaker.training.transfers import Transfers
 from stagemaker.training.unsupported import refuse_unsupported
@@ -44,6 +47,11 @@ class Training:
     undescribed = ()
     can_be_deleted = True
     filters_status_last = True
+
+    def __init__(self, schedule: Schedule | None = None, capacity_s: float = CAPACITY_S) -> None:
+        """With a schedule managed spot training is interrupted by it, without one only when somebody asks for it. Then
+        it has no machines for `capacity_s`."""
+        self._schedule, self._capacity_s = schedule, capacity_s
 
     def plan(self, ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         """The request as a plan. Raises ApiError, 501 for what is not implemented."""
@@ -80,7 +88,7 @@ class Training:
             "ModelArtifacts": {"S3ModelArtifacts": plan.model_uri},
             "StoppingCondition": {"MaxRuntimeInSeconds": DEFAULT_RUNTIME_S, **request.get("StoppingCondition", {})},
             "EnableNetworkIsolation": plan.isolated,
-            "EnableManagedSpotTraining": False,
+            "EnableManagedSpotTraining": plan.max_wait_s is not None,
             "EnableInterContainerTrafficEncryption": request.get("EnableInterContainerTrafficEncryption", False),
         }
 
@@ -89,41 +97,52 @@ class Training:
         return not {"WarmPoolStatusEquals", "TrainingPlanArnEquals"} & request.keys()
 
     def ending(self, record: Record) -> dict[str, Any]:
-        """The job is paid for from the start of its download to its end, a second at least."""
+        """The job is paid for from the start of its download to its end, a second at least; managed spot training for
+        a share of the time that it had machines."""
         end_s = record[STATUSES.end_member]
-        seconds = max(1, round(end_s - record.get(STATUSES.start_member, end_s)))
-        return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        if not record.get("EnableManagedSpotTraining"):
+            seconds = max(1, round(end_s - record.get(STATUSES.start_member, end_s)))
+            return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        seconds = max(1, round(_spent_s(record, ("Downloading", "Training", "Uploading", STOPPING), end_s)))
+        return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": max(1, round(seconds * SHARE))}
 
     def work(self, job: Job[TrainingPlan]) -> Outcome:
-        """Download, train, upload; all of it again, as often as RetryStrategy says, when the machine is at fault.
-        Raises JobFailed with the container's own reason."""
-        for left in range(job.plan.retries, -1, -1):
+        """Download, train, upload; all of it again after each interruption of managed spot training and, as often as
+        RetryStrategy says, when the machine is at fault. Raises JobFailed with the container's own reason."""
+        left = job.plan.retries
+        while True:
             try:
-                return _attempt(job)
+                outcome = _attempt(job, self._schedule)
             except (ApiError, MachineFailed) as error:
                 by_machine = isinstance(error, MachineFailed) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
                 if job.signals.any or not by_machine or not left:
                     raise
+                left -= 1
                 for host in job.plan.hosts:
                     job.say(host, f"this attempt failed, and the job begins anew: {error}")
+            else:
+                if outcome is not None:
+                    return outcome
+                if not _await_capacity(job, self._capacity_s):
+                    return Outcome("MaxWaitTimeExceeded" if job.enter(STOPPING) else STOPPED)
             shutil.rmtree(job.folder)
             if not job.enter("Starting"):
-                break
-        return Outcome(STOPPED)
+                return Outcome(STOPPED)
 
 
 class MachineFailed(JobFailed):
     """The engine, or somebody else, ended a container: its program is not to blame."""
 
 
-def _attempt(job: Job[TrainingPlan]) -> Outcome:
+def _attempt(job: Job[TrainingPlan], schedule: Schedule | None) -> Outcome | None:
+    """None: managed spot training was interrupted."""
     job.enter("Downloading")
     transfers = Transfers(job)
     transfers.download(lambda: job.signals.any)
     if job.signals.any:
         return Outcome(STOPPED)
     with transfers.streaming():
-        end = _train(job, transfers)
+        end = _train(job, transfers, schedule)
     if job.signals.aborted:
         return Outcome(STOPPED)
     if end.reason is EndReason.EXITED:
@@ -134,9 +153,30 @@ def _attempt(job: Job[TrainingPlan]) -> Outcome:
         failure = MachineFailed if exited.lost else JobFailed
         raise failure(failure_reason(job.plan.hosts, end.failed, exited, told))
     transfers.save_checkpoints(last=True)
+    if end.reason is EndReason.INTERRUPTED and job.plan.max_wait_s is not None:
+        job.enter("Interrupted")
+        return None
+    step = "MaxWaitTimeExceeded" if end.reason is EndReason.TIMED_OUT and _left_s(job) <= 0 else _LAST_STEPS[end.reason]
     job.enter("Uploading")
     transfers.save_results(model=True)
-    return Outcome(_LAST_STEPS[end.reason])
+    return Outcome(step)
+
+
+def _await_capacity(job: Job[TrainingPlan], capacity_s: float) -> bool:
+    """Wait until the job has machines again; False when it is to end before, or has waited for too long."""
+    end_s = time.monotonic() + capacity_s
+    while not job.signals.any and _left_s(job) > 0:
+        if time.monotonic() >= end_s:
+            return True
+        time.sleep(POLL_S)
+    return False
+
+
+def _left_s(job: Job[TrainingPlan]) -> float:
+    """What is left of the time that managed spot training may take in all; more than any time for other training."""
+    if job.plan.max_wait_s is None:
+        return math.inf
+    return float(job.record["CreationTime"]) + job.plan.max_wait_s - job.clock()
 
 
 def _debug_hook(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,23 +188,29 @@ def _debug_hook(request: Mapping[str, Any]) -> dict[str, Any]:
 _LAST_STEPS = {
     EndReason.EXITED: COMPLETED,
     EndReason.STOPPED: STOPPED,
-    EndReason.INTERRUPTED: STOPPED,  # no second attempt before managed spot training is implemented
+    EndReason.INTERRUPTED: STOPPED,  # of training that is not managed spot training: nobody interrupts it
     EndReason.TIMED_OUT: "MaxRuntimeExceeded",
 }
 
 
-def _train(job: Job[TrainingPlan], transfers: Transfers) -> End:
+def _train(job: Job[TrainingPlan], transfers: Transfers, schedule: Schedule | None) -> End:
     """Run the containers to their end."""
+    reader = MetricReader(job.plan.metrics, partial(_record, job), job.clock, job.supervisor)
+    attempt, begun_s = job.attempt(reader.take), job.clock()
+    interrupted_s = math.inf
+    if schedule is not None and job.plan.max_wait_s is not None:
+        interrupted_s = schedule.interruption_s(job.ref.name, attempt.number)
 
     def on_tick() -> None:
         transfers.check_streams()
         transfers.save_checkpoints_sometimes()
+        if job.clock() - begun_s >= interrupted_s:
+            attempt.signals.interrupt()
 
-    reader = MetricReader(job.plan.metrics, partial(_record, job), job.clock, job.supervisor)
     try:
-        return job.attempt(reader.take).run(
+        return attempt.run(
             _specs(job, transfers),
-            job.plan.max_runtime_s - _trained_s(job),
+            min(job.plan.max_runtime_s - _spent_s(job.record, ("Training",), job.clock()), _left_s(job)),
             on_started=lambda hardware: job.enter("Training", sentence(hardware)),
             on_tick=on_tick,
         )
@@ -173,10 +219,13 @@ def _train(job: Job[TrainingPlan], transfers: Transfers) -> End:
             job.say(job.plan.hosts[0], skipped)
 
 
-def _trained_s(job: Job[TrainingPlan]) -> float:
-    """How long ago the containers of the first attempt started."""
-    steps = job.record["SecondaryStatusTransitions"]
-    return next((job.clock() - float(step["StartTime"]) for step in steps if step["Status"] == "Training"), 0.0)
+def _spent_s(record: Record, steps: Container[str], now_s: float) -> float:
+    """How long the job was in these steps, in all."""
+    return sum(
+        float(step.get("EndTime", now_s)) - float(step["StartTime"])
+        for step in record["SecondaryStatusTransitions"]
+        if step["Status"] in steps
+    )
 
 
 def _record(job: Job[TrainingPlan], values: Values) -> None:

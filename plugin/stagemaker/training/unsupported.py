@@ -14,7 +14,6 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "AlgorithmSpecification.AlgorithmName": (),
     "AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAccessMode": ("Platform",),
     "DebugRuleConfigurations": ([],),
-    "EnableManagedSpotTraining": (False,),
     "ExperimentConfig": ({},),
     "MlflowConfig": (),
     "ModelPackageConfig": (),
@@ -27,7 +26,6 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "ServerlessJobConfig": (),
     "SessionChainingConfig": (),
     "StoppingCondition.MaxPendingTimeInSeconds": (),
-    "StoppingCondition.MaxWaitTimeInSeconds": (),  # of spot training
 }
 _REFUSED_OF_A_CHANNEL: Mapping[str, tuple[Any, ...]] = {
     "DataSource.DatasetSource": (),

@@ -1,4 +1,4 @@
-"""What of a record is sent, and what of record and answer is kept: DataProcessing of CreateTransformJob. Pure.
+"""What of a record is sent, and what of record and answer is kept: DataProcessing of CreateTransformJob.
 
 AWS source: "Associate Prediction Results with Input Records" in the developer guide.
 """

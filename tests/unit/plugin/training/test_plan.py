@@ -239,7 +239,7 @@ def test_what_aws_would_not_take(changes: dict[str, Any], sentence: str) -> None
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining=True"),
+        ({"ExperimentConfig": {"ExperimentName": "dogs"}}, "ExperimentConfig"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://b", "CompressionType": "NONE"}}, "CompressionType=NONE"),
         ({"InputDataConfig": [channel(source={"S3DataType": "Converse"})]}, "InputDataConfig[train].DataSource.S3Data"),
     ],

@@ -376,7 +376,7 @@ def test_an_upload_that_fails_fails_the_job(environment: Environment) -> None:
         ({"InputDataConfig": [channel(uri="s3://bucket/no")]}, "ValidationException", "No S3 objects found under"),
         ({"InputDataConfig": [channel(uri="s3://none/no")]}, "ValidationException", "No S3 objects found under"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://none/out"}}, "ValidationException", '"none"'),
-        ({"EnableManagedSpotTraining": True}, "NotImplementedException", "EnableManagedSpotTraining"),
+        ({"ExperimentConfig": {"TrialName": "dogs"}}, "NotImplementedException", "ExperimentConfig"),
         ({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}, "ValidationException", "same key"),
     ],
 )
