@@ -258,6 +258,7 @@ LATE = {
     "lambda": "stagemaker.adapters.lambda_environments",
     "logs": "stagemaker.adapters.log_patches",
     "resourcegroupstaggingapi": "stagemaker.adapters.tagging",
+    "s3": "stagemaker.adapters.s3_patches",
 }
 
 

@@ -1,0 +1,103 @@
+"""What we change in how LocalStack's S3 stores objects: a write that breaks off changes nothing, and keeps no disk.
+
+An object is a temporary file without a name. LocalStack overwrites it in place: when the client goes in the middle, or
+the disk gets full, the former object is lost, and what is left of a new one holds disk that nobody can give back.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from localstack.services.s3.storage.core import should_copy_in_place
+from localstack.services.s3.storage.ephemeral import (
+    EphemeralS3ObjectStore,
+    EphemeralS3StoredMultipart,
+    EphemeralS3StoredObject,
+    LockedSpooledTemporaryFile,
+)
+
+from stagemaker.adapters.patches import Patch
+from stagemaker.app import App
+
+
+@contextmanager
+def _replacing(stored: EphemeralS3StoredObject) -> Iterator[None]:
+    """What is written meanwhile becomes the object at the end, and is gone after an error."""
+    new_file: Any = LockedSpooledTemporaryFile
+    file: Any = stored.file
+    with new_file(dir=file._TemporaryFileArgs["dir"], max_size=file._max_size) as written:
+        stored.file = written
+        try:
+            yield
+        finally:
+            stored.file = file
+        with file.position_lock:  # its locks stay: others wait for them
+            if file.closed:
+                raise ValueError("The object was deleted while it was written.")
+            for member in ("_file", "_rolled", "internal_last_modified"):
+                former = getattr(file, member)
+                setattr(file, member, getattr(written, member))
+                setattr(written, member, former)
+
+
+def _write(_app: App, original: Any) -> Any:
+    def write(self: EphemeralS3StoredObject, stream: Any) -> Any:
+        with _replacing(self):
+            return original(self, stream)
+
+    return write
+
+
+def _complete_multipart(_app: App, _original: Any) -> Any:
+    def complete_multipart(self: EphemeralS3StoredMultipart, parts: list[Any]) -> None:
+        whole = self._s3_store.open(self.bucket, self.s3_multipart.object, mode="w")
+        with whole, _replacing(whole):
+            for part in parts:
+                with self.open(part, mode="r") as stored:
+                    whole.append(stored)
+
+    return complete_multipart
+
+
+def _copy(_app: App, original: Any) -> Any:
+    def copy(self: EphemeralS3ObjectStore, src_bucket: str, src_object: Any, dest_bucket: str, dest_object: Any) -> Any:
+        if should_copy_in_place(src_bucket, src_object, dest_bucket, dest_object):
+            return original(self, src_bucket, src_object, dest_bucket, dest_object)
+        with self.open(src_bucket, src_object, mode="r") as source:
+            copied: Any = self.open(dest_bucket, dest_object, mode="w")
+            try:
+                copied.write(source)
+            except BaseException:
+                copied.close()
+                raise
+        return copied
+
+    return copy
+
+
+PATCHES = (
+    Patch(
+        EphemeralS3StoredObject,
+        "write",
+        ("self", "stream"),
+        _write,
+        why="An object is overwritten in place, and what was written of a new one stays after an error.",
+        without="A client that goes in the middle of an upload destroys the former object, or holds disk for ever.",
+    ),
+    Patch(
+        EphemeralS3StoredMultipart,
+        "complete_multipart",
+        ("self", "parts"),
+        _complete_multipart,
+        why="The parts are put together in place of the former object.",
+        without="On a full disk the former object is lost, and half of the new one stays.",
+    ),
+    Patch(
+        EphemeralS3ObjectStore,
+        "copy",
+        ("self", "src_bucket", "src_object", "dest_bucket", "dest_object"),
+        _copy,
+        why="A copy that fails keeps its lock.",
+        without="After a full disk the next write of that key waits for ever, and LocalStack does not end.",
+    ),
+)
