@@ -9,7 +9,7 @@ pytest = -m pytest --dist loadfile --numprocesses
 export BEST DATA DOCKER IMAGE JOBS KEEP MINUTES ONLY PARALLEL PORT PYTHON REGISTRY_PORT SEED TARGET
 
 .PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke push \
-	test test-unit test-contract test-clients test-moto test-e2e test-containers chaos bench lint format lock setup clean
+	test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench lint format lock setup clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ test-clients: ## Every block of docs/clients.md by its client: both SDKs, MLflow
 
 test-moto: ## Moto's own tests against the stage: how many pass, and why the others do not (not in CI)
 	@scripts/test-moto
+
+test-arm64: ## The small images on arm64, by emulation where the engine is of another kind (not in CI)
+	@scripts/test-arm64
 
 test-e2e: ## End-to-end tests: the demo, its interruption, and plain AWS clients
 	@scripts/setup dev plugin trainer serve lambda client
