@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 from docker.api import APIClient
+from docker.errors import APIError
 from urllib3.util import Retry
 
 from stagemaker.core.errors import ApiError
-from stagemaker.runtime.contract import ImageRefused, Pull
+from stagemaker.runtime.contract import Exit, ImageRefused, Pull
+from stagemaker.runtime.images import by_digest
 from tests.contract.docker_environment import LONG_S, DockerEnvironment, client, run_container
 
 LOGIN = "AWS:$2b$04$1EeenQrFQVgGvVwpQLXKreApiL3CQ.V0/ey0p.M4x46tzo1NJvV/G\n"  # bcrypt of "secret"
@@ -28,7 +30,7 @@ class OneImage:
     def find(self, image: str) -> Pull | None:
         if not image.startswith("123456789012.dkr.ecr."):
             return None
-        if image != self.name:
+        if image not in (self.name, by_digest(self.name, self.pull.reference.rpartition("@")[2])):
             raise ImageRefused("The repository does not exist.")
         return self.pull
 
@@ -109,3 +111,46 @@ def test_an_image_is_pulled_once_by_its_digest(
     finally:
         engine.remove_image(reference)
     assert environment.left() == []
+
+
+def test_a_pinned_image_runs_when_its_tag_has_moved_and_when_it_has_left_the_registry(
+    registry: tuple[APIClient, str, str], environment: DockerEnvironment
+) -> None:
+    engine, _, host = registry
+    first, second = push(engine, f"{host}/mine"), push(engine, f"{host}/mine")
+    assert first != second
+    name = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:1"
+    known = OneImage(name, Pull(first, "AWS", "secret"))
+    environment.runtime = environment.new_runtime(registry=known)
+    pinned = environment.runtime.pin(name)
+    assert pinned == by_digest(name, first.rpartition("@")[2])
+    spec = replace(environment.spec(""), image=name, pinned=pinned)
+    try:
+        for _ in range(2):
+            with pytest.raises(ImageRefused, match="cannot run 'train'"):  # so it is there
+                environment.runtime.start(spec, environment.hear)
+            known.pull = replace(known.pull, reference=second)
+            with pytest.raises(ImageRefused, match="does not exist"):
+                known.find(pinned)
+            with pytest.raises(APIError, match="No such image"):
+                engine.inspect_image(second)  # type: ignore[no-untyped-call]
+    finally:
+        engine.remove_image(first)
+    with pytest.raises(ImageRefused, match="does not exist"):
+        environment.runtime.start(spec, environment.hear)
+
+
+def test_a_pinned_image_of_the_engine_runs_when_its_tag_has_moved(
+    registry: tuple[APIClient, str, str], environment: DockerEnvironment
+) -> None:
+    engine, _, host = registry
+    engine.tag(environment.image, f"{host}/local", "1")
+    try:
+        pinned = environment.runtime.pin(f"{host}/local:1")
+        engine.import_image_from_data(archive(), f"{host}/local", "1")
+        container = environment.start("sys.exit(3)", image=f"{host}/local:1", pinned=pinned)
+        assert container.wait(LONG_S) == Exit(3)
+        with pytest.raises(ImageRefused, match="cannot run 'train'"):
+            environment.start("", image=f"{host}/local:1")
+    finally:
+        engine.remove_image(f"{host}/local:1")

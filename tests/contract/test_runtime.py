@@ -289,6 +289,19 @@ def test_our_images_are_taken_however_they_are_addressed(environment: RuntimeEnv
         environment.runtime.check_image(image)
 
 
+def test_a_pinned_image_runs(environment: RuntimeEnvironment) -> None:
+    environment.folder.mkdir()
+    for image in environment.case.taken:
+        spec = replace(environment.spec("hello"), image=image, pinned=environment.runtime.pin(image))
+        assert environment.runtime.start(spec, environment.hear).wait(LONG_S) == Exit(3)
+
+
+@pytest.mark.parametrize("image", ["stagemaker/nothing:1", ""])
+def test_an_image_that_is_not_there_is_not_pinned(environment: RuntimeEnvironment, image: str) -> None:
+    with pytest.raises(ImageRefused, match=environment.case.refusal):
+        environment.runtime.pin(image)
+
+
 def test_a_start_that_fails_leaves_nothing(environment: RuntimeEnvironment) -> None:
     before = open_files()
     missing = environment.folder / "missing"

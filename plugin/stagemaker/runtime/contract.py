@@ -79,6 +79,7 @@ class ContainerSpec:
     # Fresh ones of the role whose credentials are in `environment`; None where those there are the caller's own. Where
     # the runtime can, the container asks for them as on AWS, and has none in its environment.
     credentials: Callable[[], Credentials] | None = field(default=None, compare=False)
+    pinned: str = ""  # by `Runtime.pin`: what runs, whatever `image` means by now; empty: what `image` means then
     function: bool = False  # as Lambda runs one: a user without rights, nothing writable but /tmp, output in order
 
 
@@ -150,6 +151,11 @@ class Runtime(Protocol):
     def check_image(self, image: str, entrypoint: tuple[str, ...] | None = None, command: tuple[str, ...] = ()) -> None:
         """Raise ImageRefused when `start` could not run this image, or not with this entry point and command. Called
         when a job or a model is created."""
+
+    def pin(self, image: str) -> str:
+        """The name by which `start` runs what `image` means now, also when that name means another image later, or is
+        gone from its registry. It ends with the image's digest, `sha256:<64 hex digits>`; it is `image` itself where
+        images have none. Raises as `check_image`."""
 
     def check_mounts(self, targets: Iterable[str]) -> None:
         """Raise MountRefused when `start` could not show folders at these absolute paths."""

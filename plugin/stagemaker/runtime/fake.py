@@ -15,7 +15,7 @@ from pathlib import Path
 from stagemaker.core.errors import ApiError, shutting_down
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
-from stagemaker.runtime.images import image_name, needs_docker
+from stagemaker.runtime.images import by_digest, image_name, needs_docker
 from stagemaker.runtime.lines import LineSplitter, give
 from stagemaker.runtime.ports import reserve_port
 
@@ -128,11 +128,12 @@ class FakeContainer:
 
 class FakeRuntime:
     """Runs Python functions as images. `behaviours`: what each image, by its short name such as `trainer`, does.
-    `started` are the specs and `containers` the containers of all starts so far, for a test to compare. `supervisor`
-    None: one of its own."""
+    `digests`: what an image's name means now, where a test wants digests. `started` are the specs and `containers` the
+    containers of all starts so far, for a test to compare. `supervisor` None: one of its own."""
 
     def __init__(self, behaviours: Mapping[str, Behaviour], supervisor: Supervisor | None = None) -> None:
         self.behaviours = dict(behaviours)
+        self.digests: dict[str, str] = {}
         self.started: list[ContainerSpec] = []
         self._supervisor = supervisor or Supervisor()
         self.containers: list[FakeContainer] = []
@@ -148,6 +149,11 @@ class FakeRuntime:
         """Refuse an image that `behaviours` does not have."""
         if image_name(image) not in self.behaviours:
             raise ImageRefused(needs_docker(image, sorted(self.behaviours, reverse=True)))
+
+    def pin(self, image: str) -> str:
+        """With the digest that `digests` has for it."""
+        self.check_image(image)
+        return by_digest(image, self.digests[image]) if image in self.digests else image
 
     def check_mounts(self, targets: Iterable[str]) -> None:
         """Every path is a good one."""

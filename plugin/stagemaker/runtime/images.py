@@ -20,6 +20,13 @@ def by_digest(reference: str, digest: str) -> str:
     return f"{host}{slash}{repository.partition(':')[0]}@{digest}"
 
 
+def resolved(reference: str, pinned: str) -> str:
+    """What AWS calls the resolved image: the name with the digest of what it was pinned to; the name itself where that
+    has none."""
+    digest = pinned.rpartition("@")[2]
+    return by_digest(reference, digest) if digest.startswith("sha256:") else reference
+
+
 def needs_docker(reference: str, names: list[str]) -> str:
     """The sentence that refuses an image which is none of `names`."""
     known = " and ".join(f"stagemaker/{name}" for name in names) or "no image at all"

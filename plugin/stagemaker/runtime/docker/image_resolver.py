@@ -21,6 +21,7 @@ class ImageResolver:
 
     def __init__(self, engine: Engine, registry: Registry | None) -> None:
         self._engine, self._registry = engine, registry
+        self._obtained: dict[str, str] = {}  # names with a digest, and by which names the engine has got them
 
     def check(self, image: str) -> None:
         """Raise ImageRefused when there is no such image, EngineError when the engine cannot tell."""
@@ -41,8 +42,11 @@ class ImageResolver:
         return str(self._engine.inspect_image(image)["Id"])
 
     def obtain(self, image: str) -> str:
-        """The name by which the engine has it now; pulled from our registry when the engine lacks its digest. Raises as
-        `check`, and ApiError 500 when it cannot be pulled."""
+        """The name by which the engine has it now; pulled from our registry when the engine lacks its digest. What was
+        obtained once by its digest needs no registry again. Raises as `check`, and ApiError 500 when it cannot be
+        pulled."""
+        if (obtained := self._obtained.get(image)) and self._engine.has_image(obtained):
+            return obtained
         pull = self._registry.find(image) if self._registry and _REFERENCE.fullmatch(image) else None
         if pull is None:
             self.check(image)
@@ -54,6 +58,8 @@ class ImageResolver:
                 problem = f"Docker cannot pull the image {image!r} from the registry: {error}."
                 message = hinted(problem, "see that the registry runs, or push again.")
                 raise ApiError("InternalFailure", message, 500) from error
+        if "@" in image:
+            self._obtained[image] = pull.reference
         return pull.reference
 
 

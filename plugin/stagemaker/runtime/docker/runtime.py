@@ -76,6 +76,11 @@ class DockerRuntime:
         with self._engine_errors(f"look up the image {image!r}"):
             self._images.check(image)
 
+    def pin(self, image: str) -> str:
+        """Its name with the digest of its manifest, for an image of our registry, or else the engine's id of it."""
+        with self._engine_errors(f"look up the image {image!r}"):
+            return self._images.pin(image)
+
     def check_mounts(self, targets: Iterable[str]) -> None:
         """Any folder of a container can be one of ours."""
 
@@ -93,17 +98,12 @@ class DockerRuntime:
             if self._left_behind:
                 self.sweep()
             self.check_hardware(spec.instance_type, 1)
-            image = self._images.obtain(spec.image)
+            image = self._images.obtain(spec.pinned or spec.image)
             with ExitStack() as undo:
                 cleanup = undo.enter_context(ExitStack())
                 container = self._start(spec, image, on_line, cleanup)
                 undo.pop_all()
             return container
-
-    def pin(self, image: str) -> str:
-        """The name, by its digest, under which `start` runs what `image` means now. Raises as `check_image`."""
-        with self._engine_errors(f"look up the image {image!r}"):
-            return self._images.pin(image)
 
     def fetch(self, image: str) -> None:
         """Pull the image unless the engine has it, so that `start` is quick."""

@@ -84,6 +84,11 @@ class ProcessRuntime:
         if command and not (command[0] in _PROGRAMS and (folder / command[0]).is_file()):
             raise ImageRefused(f"{image!r} has no program {command[0]!r}: another than its own needs Docker.")
 
+    def pin(self, image: str) -> str:
+        """The name as it is: what runs are the files of this machine, which have no digest."""
+        self.check_image(image)
+        return image
+
     def check_mounts(self, targets: Iterable[str]) -> None:
         """Refuse a folder that is not below BASE: a process sees the machine's own folders everywhere else."""
         for target in targets:

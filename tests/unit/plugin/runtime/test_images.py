@@ -2,7 +2,7 @@
 
 import pytest
 
-from stagemaker.runtime.images import by_digest, image_name, needs_docker
+from stagemaker.runtime.images import by_digest, image_name, needs_docker, resolved
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -40,6 +40,12 @@ def test_not_ours(reference: str) -> None:
 )
 def test_an_image_by_its_digest(uri: str, expected: str) -> None:
     assert by_digest(uri, DIGEST) == f"{expected}@{DIGEST}"
+
+
+def test_a_resolved_image_has_the_name_and_the_digest() -> None:
+    assert resolved("team/repo:tag", f"localhost:5000/team/repo@{DIGEST}") == f"team/repo@{DIGEST}"
+    assert resolved("team/repo:tag", DIGEST) == f"team/repo@{DIGEST}"
+    assert resolved("team/repo:tag", "team/repo:tag") == "team/repo:tag"
 
 
 def test_the_refusal_is_a_sentence() -> None:
