@@ -20,7 +20,7 @@ from stagemaker.hosting.context import FleetAccount, FleetContext
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.fleets import Fleets
 from stagemaker.hosting.health import HealthTimes
-from stagemaker.hosting.layout import FleetLayout, lay_out_fleet
+from stagemaker.hosting.layout import FleetLayout, VariantLayout, lay_out_fleet
 from stagemaker.hosting.models import primary_container
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.rollout import ALL_AT_ONCE, Schedule
@@ -214,9 +214,7 @@ def _variants(fleet: Fleet, desired: Targets) -> list[dict[str, Any]]:
     return [
         {
             "VariantName": variant.name,
-            "DeployedImages": [
-                {"SpecifiedImage": variant.image, "ResolvedImage": variant.image, "ResolutionTime": fleet.created_s}
-            ],
+            "DeployedImages": [_deployed_image(fleet, variant)],
             "CurrentWeight": fleet.weights[variant.name],
             "DesiredWeight": desired[variant.name].weight,
             "CurrentInstanceCount": fleet.in_service(variant.name),
@@ -225,6 +223,12 @@ def _variants(fleet: Fleet, desired: Targets) -> list[dict[str, Any]]:
         }
         for variant in fleet.layout.variants
     ]
+
+
+def _deployed_image(fleet: Fleet, variant: VariantLayout) -> dict[str, Any]:
+    image = fleet.resolved_image(variant)
+    resolved = {"ResolvedImage": image, "ResolutionTime": fleet.pinned_s} if image else {}
+    return {"SpecifiedImage": variant.image, **resolved}
 
 
 def _pending(fleet: Fleet, desired: Targets) -> dict[str, Any]:

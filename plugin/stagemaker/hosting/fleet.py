@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.instance import Instance
@@ -14,6 +15,7 @@ from stagemaker.hosting.model_data import BadModelData, fetch_model
 from stagemaker.hosting.targets import Targets
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.hardware import sentence
+from stagemaker.runtime.images import resolved
 from stagemaker.runtime.variables import run_as
 
 LOOK_AGAIN_S = 1.0  # (ours) should a change not be told
@@ -38,6 +40,8 @@ class Fleet:
         self._instances: dict[str, tuple[Instance, ...]] = dict.fromkeys(names, ())
         self._retired: tuple[Instance, ...] = ()
         self._numbers: dict[str, Iterator[int]] = {name: itertools.count() for name in names}
+        self._pinned: Mapping[str, str] = {}  # the image of each variant, once the owner knows it
+        self.pinned_s: float | None = None  # when
         self._reported: set[Instance] = set()  # those that were lost before they served
         self.set_targets(targets)
 
@@ -71,6 +75,12 @@ class Fleet:
         """One sentence: what the instances of a variant run on, or ran on last."""
         return sentence({i.id: i.hardware for i in self._instances[variant] if i.hardware})
 
+    def resolved_image(self, variant: VariantLayout) -> str | None:
+        """What all instances of a variant run, from first to last, by its digest where it has one; None when the image
+        was not looked up yet."""
+        pinned = self._pinned.get(variant.name)
+        return resolved(variant.image, pinned) if pinned else None
+
     def set_targets(self, targets: Targets) -> None:
         """What it is to be from now on. The weights count at once, the counts as soon as the owner has seen to it."""
         self._targets = targets
@@ -94,9 +104,11 @@ class Fleet:
     def reconcile(self) -> None:
         """Start the instances that are missing, and retire those that are too many.
 
-        Raises FleetFailed when there is no model data, when a new instance was lost before it served (once for each),
-        and when all instances of a variant are lost.
+        Raises FleetFailed when there is no image or model data, when a new instance was lost before it served (once for
+        each), and when all instances of a variant are lost.
         """
+        if self.pinned_s is None:
+            self._pin()
         self._retired = tuple(instance for instance in self._retired if not instance.ended.is_set())
         for variant in self.layout.variants:
             missing = self._targets[variant.name].count - len(self._instances[variant.name])
@@ -118,12 +130,23 @@ class Fleet:
     def _all(self) -> list[Instance]:
         return [*itertools.chain.from_iterable(self._instances.values()), *self._retired]
 
+    def _pin(self) -> None:
+        """Look up once what the names of the images mean."""
+        pinned: dict[str, str] = {}
+        for variant in self.layout.variants:
+            try:
+                pinned[variant.name] = self._context.runtime.pin(variant.image)
+            except ApiError as error:
+                why = f"it could not be started: {error.message.rstrip('.')}"
+                raise FleetFailed(self._unhealthy(variant.name, why)) from error
+        self._pinned, self.pinned_s = pinned, self._context.clock()
+
     def _grow(self, variant: VariantLayout) -> None:
         """Start as many as the target says, also in place of the lost ones, which have their chance again."""
         kept = tuple(instance for instance in self._instances[variant.name] if instance.lost is None)
         missing = self._targets[variant.name].count - len(kept)
         numbers = itertools.islice(self._numbers[variant.name], missing)
-        layouts = [self.layout.instance(variant, number) for number in numbers]
+        layouts = [self.layout.instance(variant, number, self._pinned[variant.name]) for number in numbers]
         try:
             for layout in layouts:
                 (layout.base_dir / "model").mkdir(parents=True)

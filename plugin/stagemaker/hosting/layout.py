@@ -71,8 +71,9 @@ class FleetLayout:
         """The variant of this name, or None."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
-    def instance(self, variant: VariantLayout, number: int) -> InstanceLayout:
-        """The instance that is the `number`-th of its variant in this fleet; no two of an endpoint's have one id."""
+    def instance(self, variant: VariantLayout, number: int, pinned: str = "") -> InstanceLayout:
+        """The instance that is the `number`-th of its variant in this fleet; no two of an endpoint's have one id. It
+        runs what the variant's image was `pinned` to."""
         digest = hashlib.sha256(f"{self.folder}/{variant.name}/{number}".encode()).hexdigest()
         identity = f"i-{digest[:17]}"
         base_dir = self.folder / identity
@@ -86,6 +87,7 @@ class FleetLayout:
             serves=True,
             group=self.folder.name,  # unique, as the folder is
             instance_type=variant.instance_type,
+            pinned=pinned,
         )
         stream = f"{variant.name}/{identity}{self.log_suffix}"
         return InstanceLayout(identity, base_dir, spec, stream, variant.health_timeout_s)

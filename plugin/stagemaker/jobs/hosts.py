@@ -1,6 +1,7 @@
 """The hosts of one attempt: their containers, started one after another, followed and stopped together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -25,9 +26,17 @@ class HostLogs(Protocol):
 
 
 class Hosts:
-    """One thread calls `start`, `follow` and then always `stop`."""
+    """One thread calls `start`, `follow` and then always `stop`. `pinned` has what each image runs as, by its name."""
 
-    def __init__(self, runtime: Runtime, signals: Signals, clock: Callable[[], float], supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        signals: Signals,
+        clock: Callable[[], float],
+        supervisor: Supervisor,
+        pinned: Mapping[str, str],
+    ) -> None:
+        self._pinned = pinned
         self._runtime, self._signals, self._clock, self._supervisor = runtime, signals, clock, supervisor
         self._containers: list[Container] = []
 
@@ -40,7 +49,8 @@ class Hosts:
                 break
             logs.open(spec.host)
             try:
-                container = self._runtime.start(spec, partial(logs.on_line, spec.host))
+                pinned = replace(spec, pinned=self._pinned.get(spec.image, ""))
+                container = self._runtime.start(pinned, partial(logs.on_line, spec.host))
             except ApiError as error:
                 if len(specs) == 1:
                     raise

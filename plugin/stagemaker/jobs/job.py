@@ -43,7 +43,7 @@ class Job[Plan]:
     """For the job's own thread, but for `signals`, `interrupt` and `ended`, which any thread may use.
 
     `folder` is the job's alone; whoever writes into it creates it, and it is deleted at the end. `credentials` are the
-    role's, as the environment of a container."""
+    role's, as the environment of a container. `pinned` has what each image runs as, by the name that it was given."""
 
     def __init__(
         self,
@@ -53,12 +53,13 @@ class Job[Plan]:
         context: JobContext,
         folder: Path,
         credentials: Mapping[str, str],
+        pinned: Mapping[str, str],
     ) -> None:
         self.ref, self.plan, self.folder, self.credentials = ref, plan, folder, credentials
         self.signals, self.ended = Signals(), threading.Event()
         self.account, self.clock, self.supervisor = context.account, context.clock, context.supervisor
         self.runtime, self.logs = context.runtime, context.logs
-        self._kind, self._context = kind, context
+        self._kind, self._context, self._pinned = kind, context, pinned
         self._attempt: Attempt | None = None
         self._host_logs: _HostLogs | None = None
 
@@ -95,7 +96,7 @@ class Job[Plan]:
         """Begin one more run of the containers. `on_line` gets each line of every host's output, from any thread."""
         number = self._attempt.number + 1 if self._attempt else 1
         signals, context = Signals(self.signals), self._context
-        hosts = Hosts(context.runtime, signals, self.clock, context.supervisor)
+        hosts = Hosts(context.runtime, signals, self.clock, context.supervisor, self._pinned)
         self._host_logs = _HostLogs(self, on_line)
         self._attempt = Attempt(number, signals, hosts, self._host_logs, self.clock)
         return self._attempt

@@ -104,7 +104,7 @@ class Jobs[Plan]:
         checks = Checks(scope, context.runtime, context.account, self._store)
         self._kind.check(plan, checks)
         folder = self._folder / f"{ref.name}-{uuid.uuid4().hex[:8]}"
-        job = Job(ref, plan, self._kind, context, folder, checks.credentials)
+        job = Job(ref, plan, self._kind, context, folder, checks.credentials, checks.pinned)
         record = {
             **request,
             **self._kind.record(plan, request),

@@ -261,6 +261,37 @@ def test_a_container_that_dies_comes_back(tmp_path: Path) -> None:
         assert hosting.ask()["InvokedProductionVariant"] == "AllTraffic"
 
 
+def test_every_instance_runs_the_image_that_the_name_meant_at_first(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with hosting_environment(tmp_path, clock) as hosting:
+        hosting.runtime.digests[IMAGE] = f"sha256:{'1' * 64}"
+        first = f"{IMAGE.partition(':')[0]}@{hosting.runtime.digests[IMAGE]}"
+        hosting.deploy()
+        resolved_s = clock.now
+        hosting.runtime.digests[IMAGE] = f"sha256:{'2' * 64}"
+        clock.now += 60
+        hosting.scale(DesiredInstanceCount=2)
+        hosting.wait_for("InService")
+        hosting.ask(b"die")
+        hosting.wait_for_line("restart 1 of 3")
+        clock.now += 1
+        until(lambda: len(hosting.runtime.started) == 3, "a restart")
+        assert {spec.pinned for spec in hosting.runtime.started} == {first}
+        image = {"SpecifiedImage": IMAGE, "ResolvedImage": first, "ResolutionTime": resolved_s}
+        assert hosting.describe()["ProductionVariants"][0]["DeployedImages"] == [image]
+
+
+def test_an_image_that_is_gone_fails_the_endpoint(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path, FakeClock()) as hosting:
+        hosting.model("model")
+        hosting.config("config")
+        del hosting.runtime.behaviours["serve"]
+        hosting.create()
+        hosting.wait_for("Failed")
+        assert "it could not be started: The image" in hosting.describe()["FailureReason"]
+        assert hosting.runtime.started == []
+
+
 def test_a_variant_whose_containers_keep_dying_fails_the_endpoint(tmp_path: Path) -> None:
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:

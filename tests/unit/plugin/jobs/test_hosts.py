@@ -61,7 +61,7 @@ class HostsEnvironment:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.runtime, self.signals, self.heard = folder, Refusing({}), Signals(), Heard()
-        self.hosts = Hosts(self.runtime, self.signals, FakeClock(), Supervisor())
+        self.hosts = Hosts(self.runtime, self.signals, FakeClock(), Supervisor(), {})
 
     def start(self, behaviour: Behaviour, count: int) -> dict[str, str]:
         self.runtime.behaviours["trainer"] = behaviour

@@ -404,6 +404,18 @@ def test_an_interrupted_attempt_is_followed_by_another(tiny_environment: Environ
     assert [spec.name for spec in tiny_environment.runtime.started] == ["job-1", "job-2"]
 
 
+def test_all_attempts_of_a_job_run_the_image_that_the_name_meant_at_first(tiny_environment: Environment) -> None:
+    runtime, image = tiny_environment.runtime, "stagemaker/program:1"
+    runtime.digests[image] = f"sha256:{'1' * 64}"
+    tiny_environment.runs(waits)
+    handle = tiny_environment.submit()
+    tiny_environment.ready()
+    runtime.digests[image] = f"sha256:{'2' * 64}"
+    handle.interrupt()
+    until(lambda: len(runtime.started) == 2, "a second attempt")
+    assert [spec.pinned for spec in runtime.started] == [f"stagemaker/program@sha256:{'1' * 64}"] * 2
+
+
 def test_a_stop_ends_the_job_in_its_second_attempt_too(tiny_environment: Environment) -> None:
     tiny_environment.runs(waits)
     handle = tiny_environment.submit()
