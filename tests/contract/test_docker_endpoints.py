@@ -58,9 +58,9 @@ class DockerHosting(Hosting):
         runtime = self.engine.new_runtime(url=self.proxy.url)
         super().__init__(folder, self.clock, runtime, self.engine.supervisor, times=times)
 
-    def serve(self, source: str = SERVER, ping: str = "", **variant: int) -> None:
+    def serve(self, source: str = SERVER, ping: str = "", image: str = "", **variant: int) -> None:
         """Create the endpoint "end"."""
-        self.model("model", self.engine.image, Environment={"SOURCE": source, "PING": ping})
+        self.model("model", image or self.engine.image, Environment={"SOURCE": source, "PING": ping})
         self.config("config", {"ContainerStartupHealthCheckTimeoutInSeconds": 60, **variant})
         self.create()
 
@@ -185,6 +185,27 @@ def test_the_only_one_dies_again_and_again(hosting: DockerHosting) -> None:
     hosting.wait_for("Failed")
     assert "exit code 7 and was restarted 3 times before" in hosting.describe()["FailureReason"]
     assert (hosting.engine.left(), hosting.left()) == ([], [])
+
+
+def test_a_restart_runs_the_image_that_the_tag_meant_at_first(hosting: DockerHosting) -> None:
+    name = f"{hosting.engine.network}:1"  # no other test's
+    with closing(client()) as engine:
+        engine.tag(hosting.engine.image, name)
+        try:
+            hosting.serve(image=name)
+            hosting.wait_for("InService")
+            engine.import_image_from_data(b"", hosting.engine.network, "1")  # an image without any program
+            dead = hosting.container_of()
+            hosting.outcome(b"die")
+            hosting.wait_for_line("restart 1 of 3")
+            hosting.clock.now += 1
+            until(lambda: hosting.current() == 1, "its return")
+            assert hosting.container_of() != dead
+            (image,) = hosting.describe()["ProductionVariants"][0]["DeployedImages"]
+            digest = engine.inspect_image(hosting.engine.image)["Id"]  # type: ignore[no-untyped-call]
+            assert (image["SpecifiedImage"], image["ResolvedImage"]) == (name, f"{hosting.engine.network}@{digest}")
+        finally:
+            engine.remove_image(name)
 
 
 def test_a_fleet_grows_and_shrinks_under_load_without_a_lost_request(hosting: DockerHosting) -> None:
