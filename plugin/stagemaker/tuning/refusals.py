@@ -97,8 +97,8 @@ def refuse_resources(given: Mapping[str, Any]) -> None:
     alone = [key for key in ("InstanceType", "InstanceCount", "VolumeSizeInGB") if key in config]
     if "InstanceConfigs" in config and alone:
         raise validation_error(f"With InstanceConfigs, do not provide {', '.join(alone)}.")
-    if ("InstanceConfigs" in config) != ("AllocationStrategy" in config):
-        raise validation_error("AllocationStrategy and InstanceConfigs are provided together or not at all.")
+    if "AllocationStrategy" in config and "InstanceConfigs" not in config:
+        raise validation_error("AllocationStrategy needs InstanceConfigs.")
 
 
 def refuse_strategy(request: Mapping[str, Any], definitions: Sequence["Definition"], *, stops_early: bool) -> None:

@@ -166,13 +166,15 @@ class TuningJobs(Jobs[TuningPlan]):
 
 
 def _shown(definition: Definition) -> dict[str, Any]:
-    """A definition as Describe answers it."""
+    """A definition as Describe answers it. It has a ResourceConfig in any case, which SDK 2 relies on when it attaches
+    to a tuning job that it made with a HyperParameterTuningResourceConfig."""
     given = definition.given
     channels = [{"CompressionType": "None", **channel} for channel in given.get("InputDataConfig", [])]
     return {
         "EnableNetworkIsolation": False,
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
+        "ResourceConfig": dict(definition.resources[0]),
         **given,
         **({"InputDataConfig": channels} if channels else {}),
         "StaticHyperParameters": {**definition.static, OBJECTIVE_NAME: definition.objective.metric},

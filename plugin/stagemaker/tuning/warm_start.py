@@ -26,6 +26,7 @@ _CHANGEABLE = (
     "ResourceConfig", "StoppingCondition", "VpcConfig", "EnableManagedSpotTraining", "CheckpointConfig",
 )  # fmt: skip
 _OTHERWISE_COMPARED = ("DefinitionName", "TuningObjective", "HyperParameterRanges")
+_RESOURCES = "HyperParameterTuningResourceConfig"  # another way to say ResourceConfig
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _changes(value: str, was_tunable: Range | None, was_static: str | None) -> i
 
 def _refuse_other_members(new: Mapping[str, Any], old: Mapping[str, Any]) -> None:
     """A boolean that is not given is false."""
-    for member in (new.keys() | old.keys()) - {*_CHANGEABLE, *_OTHERWISE_COMPARED}:
+    for member in (new.keys() | old.keys()) - {*_CHANGEABLE, *_OTHERWISE_COMPARED, _RESOURCES}:
         if (new.get(member) or None) != (old.get(member) or None):
             changeable = ", ".join(f"{each[:1].lower()}{each[1:]}" for each in _CHANGEABLE)
             raise validation_error(

@@ -207,6 +207,7 @@ def test_instances_are_tried_in_the_order_of_the_request() -> None:
     ]
     [found] = plan(resources(AllocationStrategy="Prioritized", InstanceConfigs=configs, VolumeKmsKeyId="k")).definitions
     assert found.resources == tuple({"VolumeKmsKeyId": "k", **each} for each in configs)
+    assert plan(resources(InstanceConfigs=configs)).definitions[0].resources == tuple(configs), "as SDK 2 sends it"
     alone = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
     assert plan(resources(**alone)).definitions[0].resources == (alone,)
 
@@ -216,8 +217,7 @@ def test_instances_are_tried_in_the_order_of_the_request() -> None:
     [
         (request(TrainingJobDefinition=definition(ResourceConfig=None)), "Provide either ResourceConfig or"),
         (request(TrainingJobDefinition=definition(HyperParameterTuningResourceConfig={})), "Provide either Resource"),
-        (resources(InstanceConfigs=[{}]), "AllocationStrategy and InstanceConfigs are provided together"),
-        (resources(AllocationStrategy="Prioritized"), "AllocationStrategy and InstanceConfigs are provided together"),
+        (resources(AllocationStrategy="Prioritized"), "AllocationStrategy needs InstanceConfigs."),
         (resources(AllocationStrategy="Prioritized", InstanceConfigs=[{}], InstanceCount=1),
          "With InstanceConfigs, do not provide InstanceCount."),
     ],

@@ -445,6 +445,9 @@ def test_the_next_instances_are_taken_when_the_first_cannot_be_had(environment: 
     name = environment.children()[0]["TrainingJobName"]
     found = environment.training.describe(SCOPE, {"TrainingJobName": name})
     assert found["ResourceConfig"] == configs[1]
+    shown = environment.describe()["TrainingJobDefinition"]
+    assert shown["HyperParameterTuningResourceConfig"] == given["HyperParameterTuningResourceConfig"]
+    assert shown["ResourceConfig"] == configs[0], "SDK 2 reads it when it attaches to the job"
     given["HyperParameterTuningResourceConfig"]["InstanceConfigs"] = configs[:1]
     assert refusal(environment, name="other", TrainingJobDefinition=given).code == "ResourceLimitExceeded"
 

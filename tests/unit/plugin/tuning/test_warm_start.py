@@ -116,6 +116,7 @@ def test_only_some_members_of_a_definition_may_change() -> None:
         {"StoppingCondition": {"MaxRuntimeInSeconds": 99}},
         {"OutputDataConfig": {"S3OutputPath": "s3://other/out"}},
         {"EnableNetworkIsolation": False},  # as it is in a record
+        {"ResourceConfig": None, "HyperParameterTuningResourceConfig": {"InstanceType": "ml.m5.xlarge"}},
     ):
         refuse_parents(child(), [(parent(TrainingJobDefinition=definition(**allowed)), 4)])
 
