@@ -173,9 +173,11 @@ def start_owner(environment: ProcessEnvironment) -> tuple[subprocess.Popen[str],
 
 def test_an_owner_killed_by_sigkill_leaves_no_process(environment: ProcessEnvironment) -> None:
     owner, _ = start_owner(environment)
+    assert temporary_folders(environment)
     with owner:
         owner.kill()
     until(lambda: environment.marked() == [])
+    assert not temporary_folders(environment)
     environment.runtime.sweep()
     assert not temporary_folders(environment)
 

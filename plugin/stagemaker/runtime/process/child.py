@@ -26,14 +26,15 @@ class Child:
     """One running or ended command. All methods may be called from any thread, `stop` not from inside `on_line`.
 
     `on_line` gets each line of output from a thread of the supervisor's; `on_end` runs once after the last one, when
-    nothing of the command is left and before `wait` and `stop` return. Raises OSError or ValueError when it cannot be
-    started; then nothing is left running."""
+    nothing of the command is left and before `wait` and `stop` return. The folder `temporary` goes with the command.
+    Raises OSError or ValueError when it cannot be started; then nothing is left running."""
 
     def __init__(
         self,
         command: Sequence[str],
         *,
         folder: Path,
+        temporary: Path,
         environment: Mapping[str, str],
         label: str,
         on_line: Callable[[str], None],
@@ -46,7 +47,7 @@ class Child:
         self._splitter = LineSplitter()
         self._control_lock, self._reading = threading.Lock(), threading.Lock()
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", "-S", keeper.__file__, *command],
+            [sys.executable, "-I", "-S", keeper.__file__, str(temporary), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,10 +1,11 @@
 """The process between LocalStack and one container: it makes "nothing of it is left" true whatever dies first.
 
-It runs alone (`python -I -S keeper.py <program> <argument>...`) and imports nothing of ours. The program's output goes
-where the keeper's goes. Standard input is the control pipe: a `T` is SIGTERM for the program; a `K`, or the end of the
-pipe because LocalStack is gone, even by SIGKILL, is SIGKILL for all. As a child subreaper (prctl(2), Linux) the keeper
-is given every orphan of the program's descendants, those that left the session too, and it ends only after the last
-one. It exits with the program's exit code, 128 + n when signal n killed it, 127 when it could not be started.
+It runs alone (`python -I -S keeper.py <temporary folder> <program> <argument>...`) and imports nothing of ours. The
+program's output goes where the keeper's goes. Standard input is the control pipe: a `T` is SIGTERM for the program; a
+`K`, or the end of the pipe because LocalStack is gone, even by SIGKILL, is SIGKILL for all. As a child subreaper
+(prctl(2), Linux) the keeper is given every orphan of the program's descendants, those that left the session too, and it
+ends only after the last one, when it has deleted their temporary folder. It exits with the program's exit code, 128 + n
+when signal n killed it, 127 when it could not be started.
 """
 
 import ctypes
@@ -19,8 +20,8 @@ _CONTROL = 0
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
-def main(command: list[str]) -> int:
-    """Run `command` to its end, or to an order; nothing that it started is left on return."""
+def main(temporary: str, command: list[str]) -> int:
+    """Run `command` to its end, or to an order; nothing that it started is left on return, nor its folder."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
@@ -28,6 +29,7 @@ def main(command: list[str]) -> int:
     program = _start(command)
     code = _follow(program, wake)
     _kill_rest()
+    _delete(temporary)
     return code
 
 
@@ -93,6 +95,12 @@ def _kill_rest() -> None:
             return
 
 
+def _delete(folder: str) -> None:
+    import shutil  # which costs milliseconds that a start does not have
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _children() -> Iterator[int]:
     """They cannot be other processes: an ended child keeps its number until we wait for it."""
     for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - the import of pathlib costs 20 ms a start
@@ -111,4 +119,4 @@ def _prctl(option: int, value: int) -> None:
 
 
 if __name__ == "__main__":
-    os._exit(main(sys.argv[1:]))  # at once: there is nothing to flush or to clean up
+    os._exit(main(sys.argv[1], sys.argv[2:]))  # at once: there is nothing to flush or to clean up

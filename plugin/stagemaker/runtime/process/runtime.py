@@ -145,7 +145,7 @@ class ProcessRuntime:
         with ExitStack() as undo:
             undo.enter_context(cleanup)
             cleanup.callback(on_end)
-            cleanup.callback(shutil.rmtree, label.folder, ignore_errors=True)
+            cleanup.callback(shutil.rmtree, label.folder, ignore_errors=True)  # if the keeper was killed
             with self._lock:
                 if self._closed or self._supervisor.closing:
                     raise shutting_down()
@@ -153,6 +153,7 @@ class ProcessRuntime:
                 child = self._running[label.text] = Child(
                     command,
                     folder=folder,
+                    temporary=label.folder,
                     environment=environment(label.folder),
                     label=label.text,
                     on_line=on_line,
