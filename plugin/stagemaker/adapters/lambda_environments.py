@@ -18,9 +18,11 @@ from localstack.services.lambda_.invocation.execution_environment import (
 from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InitializationType
 from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntimeException
 
+from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_executor import STARTS
 from stagemaker.adapters.patches import RETIRED, Patch
 from stagemaker.app import App
+from stagemaker.core.errors import ApiError
 
 LOG = logging.getLogger(__name__)
 START_TIMEOUT_S = 600  # (ours) the limits of the environment come first: 10 s for its initialisation, the engine's own
@@ -56,7 +58,10 @@ def _get_environment(app: App, original: Any) -> Any:
 
 def _take(service: AssignmentService, version_manager_id: str, version: FunctionVersion) -> ExecutionEnvironment:
     """One for this call alone: that waits, that another call has just left, or a new one."""
-    environment = _idle(service, version_manager_id) or STARTS.enter(version_manager_id)
+    try:
+        environment = _idle(service, version_manager_id) or STARTS.enter(version_manager_id)
+    except ApiError as error:  # at our end
+        raise exception(error) from error
     if environment is not None:
         return environment
     try:
