@@ -178,6 +178,7 @@ class RequestServer:
                 return
             except OSError:  # there are no more file descriptors
                 self._drop_oldest()
+                time.sleep(_LOOK_S)  # it may not have been ours that were lacking
                 return
             self._wait(_Connection(accepted, address), self.limits.head_s)
 
