@@ -154,8 +154,7 @@ class Networks:
         machine on the stack's network, which every network reaches."""
         if self._own:
             return "0.0.0.0"  # noqa: S104 - of our container, on networks of the stack
-        with self._lock:
-            self._make_main()
+        self._make_main()
         return str(self._engine.inspect_network(self._main)["IPAM"]["Config"][0]["Gateway"])
 
     def host_name(self) -> str:
