@@ -96,6 +96,17 @@ def unexcused(calls: Iterable[Call], allowed: Sequence[Allowed]) -> list[Call]:
     return [call for call in calls if call.failure and not any(one.excuses(call) for one in allowed)]
 
 
+def told_of(calls: Iterable[Call], run_began_s: float) -> str:
+    """Failed calls in words: how many of each stream and kind, and in which seconds of the run they ended."""
+    moments_s: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for call in calls:
+        moments_s[call.stream, call.failure].append(call.ended_s - run_began_s)
+    return "; ".join(
+        f"{len(ended_s)} {stream}: {failure} ({min(ended_s):.1f} to {max(ended_s):.1f} s)"
+        for (stream, failure), ended_s in sorted(moments_s.items())
+    )
+
+
 def executed_without_answer(calls: Iterable[Call]) -> int:
     """How many calls some worker has executed whose answers nobody got: the gaps in the positions of each worker.
 

@@ -39,7 +39,7 @@ class Trial:
     """One run of an experiment. What is put on `undo` is undone at its end, whatever happens."""
 
     def __init__(self, say: Callable[[str], None], run_began_s: float) -> None:
-        self._say, self._run_began_s = say, run_began_s
+        self._say, self.run_began_s = say, run_began_s
         self.undo = ExitStack()
         self.steps: list[Step] = []
         self.checks: list[Check] = []
@@ -48,7 +48,7 @@ class Trial:
     @property
     def now_s(self) -> float:
         """Seconds since the begin of the run."""
-        return time.monotonic() - self._run_began_s
+        return time.monotonic() - self.run_began_s
 
     def did(self, text: str) -> float:
         """Write down what was done just now, or noticed; the moment by time.monotonic."""

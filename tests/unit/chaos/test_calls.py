@@ -9,6 +9,7 @@ from tests.chaos.calls import (
     outage_s,
     percentile,
     summarize,
+    told_of,
     unexcused,
 )  # fmt: skip
 
@@ -52,6 +53,12 @@ def test_another_kind_or_another_stream_is_not_excused() -> None:
     allowed = [Allowed("held", frozenset({"broken"}), since_s=0, until_s=9)]
     late, function = failed(1, 2, "late"), failed(1, 2, stream="function")
     assert unexcused([late, function, failed(1, 2), answered(1, 2)], allowed) == [late, function]
+
+
+def test_failed_calls_are_told_by_kind_and_with_the_seconds_when_they_ended() -> None:
+    calls = [failed(101, 102.5), failed(103, 110), failed(103, 104, "late", stream="function")]
+    assert told_of(calls, 100) == "2 endpoint: broken (2.5 to 10.0 s); 1 function: late (4.0 to 4.0 s)"
+    assert told_of([], 100) == ""
 
 
 def test_gaps_in_the_positions_are_calls_without_an_answer() -> None:
