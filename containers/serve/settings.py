@@ -35,7 +35,7 @@ class Limits:
     body_timeout_s: float = 20.0
     body_bytes_per_s: int = 10_000  # give a body one second more
     idle_timeout_s: int = 75
-    pause_s: float = 0.1
+    pause_s: float = 0.2  # after a refusal nothing is read from the connection
     connections: int = 2048
     readers: int = 128
     body_bytes: int = 134_217_728
