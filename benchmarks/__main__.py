@@ -4,7 +4,15 @@ import argparse
 import importlib
 import sys
 
-SCENARIOS = ("training_overhead", "download", "endpoint_start", "invoke_endpoint", "compose_up", "image_builds")
+SCENARIOS = (
+    "training_overhead",
+    "download",
+    "endpoint_start",
+    "invoke_endpoint",
+    "serve_overload",
+    "compose_up",
+    "image_builds",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
