@@ -37,4 +37,5 @@ def test_only_lists_searches_and_logins_need_every_resource() -> None:
     wide = {operation.name for _, operation in ROWS if operation.resource is every}
     assert wide == {"ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints",
                     "ListHyperParameterTuningJobs", "ListProcessingJobs", "ListTransformJobs", "Search",
-                    "GetSearchSuggestions", "GetAuthorizationToken", "DescribeRegistry", "SimulateCustomPolicy"}  # fmt: skip
+                    "GetSearchSuggestions", "GetAuthorizationToken", "DescribeRegistry",
+                    "SimulateCustomPolicy"}  # fmt: skip

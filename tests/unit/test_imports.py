@@ -143,13 +143,13 @@ PURE = [
     "hosting/health.py", "hosting/layout.py", "hosting/rollout.py", "hosting/targets.py",
     "jobs/failures.py", "jobs/kind.py", "jobs/manifests.py", "jobs/recordio.py", "jobs/sources.py",
     "jobs/statuses.py", "processing/plan.py", "processing/statuses.py",
-    "processing/unsupported.py", "training/interruption.py", "training/spot.py", "transform/paths.py", "transform/plan.py",
-    "transform/statuses.py", "transform/unsupported.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
+    "processing/unsupported.py", "training/interruption.py", "training/spot.py", "transform/paths.py",
+    "transform/plan.py", "transform/statuses.py", "transform/unsupported.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
     "training/channels.py", "training/instance_groups.py",
     "training/config_files.py", "training/metrics.py", "training/plan.py", "training/statuses.py",
     "training/unsupported.py", "runtime/variables.py", "tuning/children.py", "tuning/completion.py",
-    "tuning/counters.py", "tuning/early_stopping.py", "tuning/grid.py", "tuning/hyperband.py", "tuning/objective.py", "tuning/plan.py",
-    "tuning/ranges.py", "tuning/refusals.py", "tuning/statuses.py", "tuning/warm_start.py",
+    "tuning/counters.py", "tuning/early_stopping.py", "tuning/grid.py", "tuning/hyperband.py", "tuning/objective.py",
+    "tuning/plan.py", "tuning/ranges.py", "tuning/refusals.py", "tuning/statuses.py", "tuning/warm_start.py",
 ]  # fmt: skip
 
 
