@@ -8,6 +8,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -26,6 +27,7 @@ LOG = logging.getLogger(__name__)
 STAGE = "stagemaker"  # our own container's name on each network, beside those that it has on the stack's
 METADATA = "169.254.169.254"  # where clouds answer for a machine, with the machine's credentials
 SPARES = 8  # networks that are kept for the next job
+STATE_LABEL = "com.stagemaker.state"  # on all that a runtime over one state makes
 _REFUSALS = 16  # of subnets that other stacks take at the same time
 _LABEL = "com.stagemaker.bridge"
 _ROUTES, _ADDRESSES = "/proc/net/route", "/proc/net/fib_trie"
@@ -74,6 +76,14 @@ class Seat:
             endpoint.remove(path)
 
 
+@dataclass(frozen=True)
+class _Machine:
+    """Where its routes lead, but for the engine's networks and the default, and its link-local addresses."""
+
+    routes: tuple[IPv4Network, ...]
+    link_local: tuple[str, ...]
+
+
 class Networks:
     """Thread-safe. `main` is the stack's network, made when there is none and then removed by `close`; the others take
     their subnets from `pool`. `labels` are put on what is made; `own` is the container that we run in, which joins
@@ -93,7 +103,7 @@ class Networks:
         self._lock = threading.Lock()
         self._bridges: dict[str, Bridge] = {}  # those in use, by name
         self._spare: list[Bridge] = []
-        self._machine: tuple[str, str] | None = None  # the tables of `_read_machine`
+        self._machine: _Machine | None = None
         self._closed = False
 
     def join(self, group: str, *, isolated: bool = False, serves: bool = False) -> Seat:
@@ -144,8 +154,8 @@ class Networks:
         """Remove the networks that were made over this state, by an earlier run too, unless others use them."""
         with self._lock:
             self._closed = True
-            for bridge in (*self._bridges.values(), *self._spare):
-                self._hush(bridge)
+            with ThreadPoolExecutor(16) as pool:
+                list(pool.map(self._hush, [*self._bridges.values(), *self._spare]))
             self._spare.clear()
             self._remove(state_label, set())
 
@@ -162,17 +172,17 @@ class Networks:
         return STAGE if self._own else self.host()
 
     def _take_spare(self) -> Bridge | None:
-        """A network that is still there, and on which nobody was left."""
+        """A network that is still there, and on which nobody but us was left."""
         while self._spare:
-            bridge = self._spare.pop()
+            bridge = self._spare[-1]
             try:
                 there = self._engine.inspect_network(bridge.name)["Containers"].keys()
             except EngineError as error:
                 if error.status != 404:
                     raise
-                self._hush(bridge)
-                continue
-            if there <= {self._own.id if self._own else ""}:
+                there = None
+            self._spare.pop()
+            if there == ({self._own.id} if self._own else set()):
                 return bridge
             self._unmake(bridge)
         return None
@@ -180,8 +190,7 @@ class Networks:
     def _make(self, isolated: bool, joined: bool) -> Bridge:
         name = f"{self._main}-{uuid.uuid4().hex[:8]}"  # which sorts after the stack's: that one keeps our default route
         bridge = Bridge(name, self._create(name, {**self._labels, _LABEL: "1"}, internal=isolated), isolated)
-        machine = {str(address) for address in link_local_addresses(self._read_machine()[1])}
-        bridge.dead = METADATA, *sorted(machine - {METADATA, ADDRESS})
+        bridge.dead = METADATA, *self._read_machine().link_local
         try:
             if self._own and joined:
                 self._join_ourselves(bridge, self._own)
@@ -236,7 +245,7 @@ class Networks:
         yet: the engine refuses it (403), and the next is tried."""
         refused: list[IPv4Network] = []
         while True:
-            taken = [*self._engine.subnets(), *routed(self._read_machine()[0]), *refused]
+            taken = [*self._engine.subnets(), *self._read_machine().routes, *refused]
             subnet = free_subnet(self._pool, taken)
             if subnet is None:
                 raise ApiError(
@@ -255,14 +264,19 @@ class Networks:
             else:
                 return subnet
 
-    def _read_machine(self) -> tuple[str, str]:
-        """The kernel's routes and addresses of the engine's machine, as they were at first."""
+    def _read_machine(self) -> "_Machine":
+        """What the engine's machine has, as it was at first."""
         if self._machine is None:
             if self._own:
-                routes, begin, addresses = self._read_from_outside(self._own).partition("Main:")
-                self._machine = routes, begin + addresses
+                routes, begin, tries = self._read_from_outside(self._own).partition("Main:")
             else:
-                self._machine = Path(_ROUTES).read_text(), Path(_ADDRESSES).read_text()
+                routes, begin, tries = Path(_ROUTES).read_text(), "", Path(_ADDRESSES).read_text()
+            bridges = set(self._engine.subnets())  # which come and go
+            own = {str(address) for address in link_local_addresses(begin + tries)}
+            self._machine = _Machine(
+                tuple(network for network in routed(routes) if network not in bridges),
+                tuple(sorted(own - {METADATA, ADDRESS})),
+            )
         return self._machine
 
     def _read_from_outside(self, own: OwnContainer) -> str:
@@ -272,7 +286,7 @@ class Networks:
             "Entrypoint": ["cat", _ROUTES, _ADDRESSES],
             "Cmd": [],
             "Healthcheck": {"Test": ["NONE"]},
-            "Labels": dict(self._labels),
+            "Labels": {name: value for name, value in self._labels.items() if name != STATE_LABEL},  # no sweep ends it
             "HostConfig": {"NetworkMode": "host", "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]},
         }
         container = ""

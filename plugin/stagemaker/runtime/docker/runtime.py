@@ -21,7 +21,7 @@ from stagemaker.runtime.docker.function import function_config
 from stagemaker.runtime.docker.hardware import Gpus, gpus, lacks_gpu, limits, machine
 from stagemaker.runtime.docker.image_resolver import ImageResolver
 from stagemaker.runtime.docker.mounts import OwnContainer, Unreachable, identity, mount, own_container
-from stagemaker.runtime.docker.networks import Networks, Seat
+from stagemaker.runtime.docker.networks import STATE_LABEL, Networks, Seat
 from stagemaker.runtime.variables import replaced, without_role
 from stagemaker.settings import DockerSettings
 
@@ -50,10 +50,10 @@ class DockerRuntime:
             self._machine = machine(self._engine.info())
         except (EngineError, Unreachable) as error:
             raise RuntimeError(f"The Docker runtime cannot work here: {error}.") from error
-        self._state_label = f"com.stagemaker.state={state}"
+        self._state_label = f"{STATE_LABEL}={state}"
         self._labels = {
             "com.stagemaker": "1",
-            "com.stagemaker.state": state,
+            STATE_LABEL: state,
             "com.stagemaker.network": settings.network,  # by which people find what a stack has started
         }
         self._images = ImageResolver(self._engine, registry)
