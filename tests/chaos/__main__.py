@@ -118,7 +118,7 @@ class _Run:
                 Check("the job beside everything is Stopped at the end", stopped == "Stopped", stopped),
                 Check("its checkpoint is in S3", len(kept) == 1, str(kept)),
             )
-        left = environment.engine.left(environment.network)
+        left = environment.engine.made(environment.network)
         self.checks += (Check("nothing of the stack is left", left == [], str(left)),)
 
     def _on_lab(self, name: str, ends: ExitStack) -> TrialReport:

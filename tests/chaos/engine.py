@@ -45,12 +45,18 @@ class Engine:
         every = "{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}"
         return self.run("inspect", "--format", every, container).split()
 
-    def left(self, network: str) -> list[str]:
-        """Every container, network and volume that the stack of this network has made and not removed."""
+    def made(self, network: str) -> list[str]:
+        """Every container, network and volume that the stack of this network has made, each with its name and id."""
         label = ("--filter", f"label=com.stagemaker.network={network}")
-        found = [f"container {one}" for one in self.run("ps", "--all", "--format", "{{.Names}}", *label).split()]
-        for kind in ("network", "volume"):
-            found += [f"{kind} {one}" for one in self.run(kind, "ls", "--format", "{{.Name}}", *label).split()]
+        found = []
+        for kind, name in (
+            ("container", "{{.Names}} {{.ID}}"),
+            ("network", "{{.Name}} {{.ID}}"),
+            ("volume", "{{.Name}}"),
+        ):
+            every = ("--all",) if kind == "container" else ()
+            lines = self.run(kind, "ls", *every, "--format", name, *label).splitlines()
+            found += [f"{kind} {line}" for line in lines]
         return found
 
     def build(self, image: str, folder: str) -> None:

@@ -63,8 +63,7 @@ class Workload:
         clients.s3.create_bucket(Bucket=BUCKET)
         clients.iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=json.dumps(_TRUST))
         clients.sagemaker.create_model(ModelName=NAME, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
-        self._make_config(NAME)
-        clients.sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
+        clients.sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=self._make_config())
         if self._function:
             self._make_function()
         self.wait_in_service()
@@ -76,7 +75,8 @@ class Workload:
         with suppress(ClientError):
             sagemaker.delete_endpoint(EndpointName=NAME)
         until(self.endpoint_status, lambda status: "Could not find" in status)
-        sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
+        config = self._make_config()
+        sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=config)
         self.wait_in_service()
 
     def start_steady_job(self) -> None:
@@ -106,8 +106,7 @@ class Workload:
 
     def renew(self) -> None:
         """Replace all instances by UpdateEndpoint: one that has been restarted often is given up."""
-        config = f"{NAME}-{uuid.uuid4().hex[:6]}"
-        self._make_config(config)
+        config = self._make_config()
         self._clients.sagemaker.update_endpoint(EndpointName=NAME, EndpointConfigName=config)
         until(self.endpoint_status, lambda status: status != "Updating", LONG_S)
         self.wait_in_service()
@@ -186,7 +185,9 @@ class Workload:
             ]
         ]
 
-    def _make_config(self, name: str) -> None:
+    def _make_config(self) -> str:
+        """A new endpoint configuration; its name."""
+        name = f"{NAME}-{uuid.uuid4().hex[:6]}"
         variant = {
             "VariantName": "all",
             "ModelName": NAME,
@@ -194,6 +195,7 @@ class Workload:
             "InstanceType": "ml.m5.large",
         }
         self._clients.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        return name
 
     def _make_function(self) -> None:
         packed = io.BytesIO()

@@ -17,7 +17,7 @@ RATE_PER_S = 10.0
 def environment() -> Iterator[ContainerEnvironment]:
     with container_environment(RATE_PER_S) as environment:
         yield environment
-    assert environment.engine.left(environment.network) == []
+    assert environment.engine.made(environment.network) == []
 
 
 @pytest.mark.parametrize("experiment", [one for one in STACK if one.quick], ids=lambda experiment: experiment.name)
