@@ -24,9 +24,10 @@ class Inside:
     networks: list[dict[str, Any]]
 
 
-def run_inside(engine: APIClient, image: str, program: str) -> Inside:
+def run_inside(engine: APIClient, image: str, program: str, *variables: str) -> Inside:
     """Run it with a network and an image as arguments, in the container `localstack`, which is `gateway` on that
-    network. The plugin and its packages lie in /plugin and /packages, and a volume is at /var/lib/stagemaker."""
+    network. `variables` are its own, as NAME=value. The plugin and its packages lie in /plugin and /packages, and a
+    volume is at /var/lib/stagemaker."""
     name, labels = f"stagemaker-test-{uuid.uuid4().hex[:8]}", {"com.stagemaker": "1"}
     engine.create_network(name, labels=labels)
     engine.create_volume(name, labels=labels)
@@ -37,7 +38,7 @@ def run_inside(engine: APIClient, image: str, program: str) -> Inside:
         image,
         ["python", "-c", program, name, image],
         Hostname="localstack",
-        Env=["PYTHONPATH=/packages:/plugin", "PYTHONDONTWRITEBYTECODE=1"],
+        Env=["PYTHONPATH=/packages:/plugin", "PYTHONDONTWRITEBYTECODE=1", *variables],
         HostConfig={"NetworkMode": name, "Binds": binds},
         NetworkingConfig={"EndpointsConfig": {name: {"Aliases": ["gateway"]}}},
     )

@@ -1,13 +1,18 @@
 """The Docker runtime where LocalStack is a container itself: files through its volume, sockets through its networks."""
 
 import json
+import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import closing
+from ipaddress import IPv4Network
 
 import pytest
 from docker.api import APIClient
 
+from stagemaker.runtime.docker.engine import Engine
 from tests.contract.docker_environment import client
+from tests.contract.docker_image import docker_url
 from tests.contract.docker_inside import run_inside
 
 INSIDE = """
@@ -145,9 +150,10 @@ CONNECT = '''
 import socket
 for address in os.environ["ADDRESSES"].split():
     host, port = address.split(":")
-    try:
-        with socket.create_connection((host, int(port)), 3): print("reached")
-    except OSError as error: print(type(error).__name__)
+    for source in "", socket.gethostbyname(socket.gethostname()):
+        try:
+            with socket.create_connection((host, int(port)), 3, (source, 0)): print("reached")
+        except OSError as error: print(type(error).__name__)
 '''
 SERVER = '''
 import http.server as h
@@ -171,7 +177,7 @@ told["after"] = run(ASK, environment={"PATH_OF_ANOTHER": path[0]})
 with socket.create_server((runtime.host(), 0)) as here:
     port = here.getsockname()[1]
     told["named"] = run(CONNECT, environment={"ADDRESSES": f"{runtime.host_name()}:{port} gateway:{port}"})
-    connections = [here.accept() for _ in range(2)]
+    connections = [here.accept() for _ in range(4)]
     told["peers"] = len({address[0] for _, address in connections})
     [connection.close() for connection, _ in connections]
 
@@ -182,6 +188,7 @@ told["ping"] = urllib.request.urlopen("http://%s:%s/" % server.address, timeout=
 server.stop(0)
 told["isolated"] = run(BOTO3, isolated=True)
 NAMED = "gateway:80 stagemaker:80 169.254.170.2:80 192.0.2.1:80"
+told["machine"] = run(CONNECT, environment={"ADDRESSES": os.environ["MACHINE"]})
 told["gone"] = run(CONNECT, isolated=True, environment={"ADDRESSES": NAMED})
 told["threads"] = [name for name in supervisor.threads() if name.startswith("credentials")]
 supervisor.close()
@@ -192,19 +199,28 @@ URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 
 
 def test_credentials_come_from_the_stage_and_only_to_their_own_job(engine: APIClient, docker_image: str) -> None:
-    found = run_inside(engine, docker_image, CREDENTIALS)
+    subnet = IPv4Network(f"169.254.{20 + secrets.randbelow(140)}.0/24")
+    network = f"stagemaker-test-link-local-{subnet[0]}"
+    Engine(docker_url()).create_network(network, {"com.stagemaker": "1"}, subnet)  # gives the machine its first address
+    try:
+        with socket.create_server((str(subnet[1]), 0)) as server:
+            machine = "{}:{}".format(*server.getsockname())
+            found = run_inside(engine, docker_image, CREDENTIALS, f"MACHINE={machine}")
+    finally:
+        engine.remove_network(network)
     assert found.said.startswith("{"), found.said
     told = json.loads(found.said)
     assert told["boto3"] == [f"container-role KEY1 token {URI}"]
     assert told["again"] == [f"container-role KEY2 token {URI}"]
     assert told["mine"] == ["env MINE x AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"]
     assert told["neighbour"] == told["after"] == ["HTTP Error 400: Bad Request", "200"]
-    assert told["named"] == ["reached", "reached"]
+    assert told["named"] == ["reached"] * 4
+    assert told["machine"] == ["ConnectionRefusedError"] * 2  # a link-local address of the engine's machine
     assert told["peers"] == 1  # the container's own address, by which the Runtime API of a function knows it
     assert told["ping"] == 200
     assert told["isolated"] == ["none"]
-    assert told["gone"][:2] == ["gaierror", "gaierror"]
-    assert set(told["gone"][2:]) <= {"OSError", "TimeoutError"}
+    assert told["gone"][:4] == ["gaierror"] * 4
+    assert set(told["gone"][4:]) <= {"OSError", "TimeoutError"}
     assert told["threads"]  # of the networks that are kept
     assert told["left"] == []
     assert told["issued"] == 4  # one for each container that asked
