@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from infra.errors import StepFailed
 from infra.interrupts import Interrupts
 from infra.paths import CHECKOUT, paths
 from tests.chaos.lab import Lab, LabMissing, lab_environment
@@ -56,6 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with Interrupts():
             report = run(order, seed, options.minutes, options.rate, options.only)
+    except StepFailed as error:
+        print(f"{error.reason} {error.next_step}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("Interrupted; what was started is removed.", file=sys.stderr)
         return 130
@@ -109,8 +113,8 @@ class _Run:
                     self.trials.append(run_trial(on_stack[name], environment, self._began_s, _say))
                 else:
                     self.trials.append(self._on_lab(name, ends))
-            job = environment.workload.stop_steady_job()
-            stopped, kept = job["TrainingJobStatus"], environment.workload.checkpoints(environment.workload.steady_job)
+            stopped = environment.workload.stop_steady_job()
+            kept = environment.workload.checkpoints(environment.workload.steady_job)
             environment.load.stop()
             self.seconds = seconds(environment, self._began_s)
             self.checks = (

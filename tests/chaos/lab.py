@@ -94,7 +94,10 @@ class Lab:
         said = self._holder.stdout.readline() if self._holder.stdout else b""
         if said.strip() != b"ready":
             raise LabMissing(f"no namespaces can be made: {said.decode().strip()}")
-        self.start_engine()
+        try:
+            self.start_engine()
+        except RuntimeError as error:
+            raise LabMissing(str(error)) from error
         saved = subprocess.Popen(["docker", "save", IMAGE], stdout=subprocess.PIPE)
         subprocess.run(
             ["docker", "load", "--quiet"], env=self.engine.variables, stdin=saved.stdout, check=True, timeout=300,
@@ -106,7 +109,7 @@ class Lab:
         self.engine.run("network", "create", "--label", "com.stagemaker=1", NETWORK)
 
     def start_engine(self) -> None:
-        """Start the engine over its disk, and wait until it answers. LabMissing with the end of its log otherwise."""
+        """Start the engine over its disk, and wait until it answers. RuntimeError with the end of its log otherwise."""
         (self.folder / "dockerd.pid").unlink(missing_ok=True)
         command = [
             self._daemon.program, "--data-root", self.disk / "engine", "--exec-root", self.folder / "exec",
@@ -121,7 +124,7 @@ class Lab:
                 self.engine.run("version", limit_s=5)
                 return
             time.sleep(0.2)
-        raise LabMissing(f"the second engine does not start: {self._log()}")
+        raise RuntimeError(f"the second engine does not start: {self._log()}")
 
     def stop_engine(self) -> None:
         """SIGTERM, as at a restart: it ends its containers; after 40 s SIGKILL."""

@@ -157,11 +157,12 @@ class Workload:
             lambda: self.job(name), lambda job: job["TrainingJobStatus"] not in ("InProgress", "Stopping"), limit_s
         )
 
-    def stop_steady_job(self) -> dict[str, Any]:
-        """Stop the job that went on beside everything; it after its end."""
-        with suppress(ClientError):  # it has ended, which its status says
+    def stop_steady_job(self) -> str:
+        """Stop the job that went on beside everything; its status after its end, as `job_status`."""
+        with suppress(ClientError, BotoCoreError, AssertionError):  # its status says what has become of it
             self._clients.sagemaker.stop_training_job(TrainingJobName=self.steady_job)
-        return self.ended(self.steady_job)
+            self.ended(self.steady_job)
+        return self.job_status(self.steady_job)
 
     def checkpoints(self, job: str) -> list[str]:
         """The keys of the job's checkpoints in S3."""
