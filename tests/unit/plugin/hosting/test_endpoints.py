@@ -57,6 +57,18 @@ def test_an_endpoint_comes_into_service_and_goes(tmp_path: Path) -> None:
         assert all(container.poll() for container in hosting.runtime.containers)
 
 
+def test_its_instances_are_on_one_network_and_renew_the_role_s_credentials(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path) as hosting:
+        hosting.model("model")
+        hosting.config("config", {"InitialInstanceCount": 2})
+        hosting.endpoints.create_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"})
+        hosting.wait_for("InService")
+        first, second = hosting.runtime.started
+        assert first.group == second.group != ""
+        assert first.credentials
+        assert first.credentials().role_arn == ROLE
+
+
 def test_endpoints_are_listed(tmp_path: Path) -> None:
     with hosting_environment(tmp_path) as hosting:
         hosting.deploy()

@@ -69,6 +69,17 @@ def test_an_isolated_job(environment: Environment) -> None:
     assert environment.runtime.started[0].isolated
 
 
+def test_the_role_s_credentials_are_renewed_and_the_caller_s_are_not(environment: Environment) -> None:
+    environment.create()
+    environment.create(TrainingJobName="other", Environment={"AWS_ACCESS_KEY_ID": "mine"})
+    environment.ended()
+    environment.ended("other")
+    by_role, by_caller = sorted(environment.runtime.started, key=lambda spec: spec.name)
+    assert by_role.credentials
+    assert by_role.credentials().role_arn == ROLE
+    assert by_caller.credentials is None
+
+
 def test_isolation_that_there_is_not_is_refused_at_create(
     environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
