@@ -92,7 +92,9 @@ class Run:
 
     def _start_some(self) -> None:
         plan = self._plan
-        while len(self._running) < plan.max_parallel and len(self._children) < plan.max_jobs and not self._is_exhausted:
+        while len(self._running) < plan.max_parallel and len(self._children) < plan.max_jobs:
+            if self._is_exhausted or self._job.signals.any:
+                return
             child = self._start()
             if child is None:
                 self._is_exhausted = True
