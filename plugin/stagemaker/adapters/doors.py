@@ -6,13 +6,14 @@ all bodies into memory, and exempts S3 from its check of origins.
 
 import logging
 import tempfile
-from typing import Any
+from typing import Any, cast
 
 from localstack import config
 from rolo.gateway import Gateway
 from rolo.serving.twisted import HeaderPreservingHTTPChannel, TwistedGateway, TwistedRequestAdapter
 
 from stagemaker.adapters.contents import read_whole
+from stagemaker.adapters.turns import InTurn
 from stagemaker.api.body_limits import MAX_WHOLE_BYTES, BodyLimit, body_limit
 from stagemaker.api.callers import Callers
 from stagemaker.api.http_head import Head, Refusal, make_head, written
@@ -28,7 +29,7 @@ class Door(TwistedGateway):
     """LocalStack's gateway for the callers that are known. It speaks HTTP/1.1 only."""
 
     def __init__(self, gateway: Gateway, callers: Callers) -> None:
-        super().__init__(gateway)
+        super().__init__(cast(Gateway, InTurn(gateway)))
         self.callers = callers
         self.timeOut = IDLE_S
         self.protocol = _Channel  # type: ignore[method-assign]
