@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from containers.serve.model import Logits
-from containers.serve.numbers import whole_number
+from containers.serve.numbers import is_decimal, whole_number
 from containers.serve.refused import Refused, quoted
 
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
@@ -85,10 +85,7 @@ def _matches(pattern: str, media: str) -> bool:
 
 
 def _quality(text: str) -> float:
-    try:
-        return min(1.0, float(text))
-    except ValueError:
-        return 0.0
+    return min(1.0, float(text)) if is_decimal(text) else 0.0
 
 
 def _pair(text: str) -> tuple[str, str]:

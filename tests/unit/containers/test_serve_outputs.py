@@ -35,7 +35,11 @@ def test_accept(accept: str, form: Form) -> None:
     assert negotiate(accept) == form
 
 
-@pytest.mark.parametrize("accept", ["image/png", "text/html", "application/json;q=0", "nonsense", ",", "json"])
+@pytest.mark.parametrize(
+    "accept",
+    ["image/png", "text/html", "nonsense", ",", "json",
+     *(f"application/json;q={quality}" for quality in ("0", "-1", "nan", "inf", "1_0", "\u0661", "1e0"))],
+)  # fmt: skip
 def test_an_accept_header_without_a_supported_type_is_refused(accept: str) -> None:
     with pytest.raises(Refused) as caught:
         negotiate(accept)
