@@ -33,7 +33,7 @@ class JobAccount(Protocol):
 
 class Checks:
     """Of one job. All methods raise ApiError in AWS's words. `credentials` are those of the role, once it was checked:
-    the environment of the job's containers. `pinned` has what the names of checked images mean."""
+    the environment of the job's containers. `pinned` has the names with a digest of the checked images."""
 
     def __init__(self, scope: Scope, runtime: Runtime, account: JobAccount, store: Store) -> None:
         self._scope, self._runtime, self._account, self._store = scope, runtime, account, store
@@ -43,7 +43,8 @@ class Checks:
     def image(self, image: str, entrypoint: tuple[str, ...] | None, command: tuple[str, ...]) -> None:
         """The runtime can run it. All hosts and attempts of the job run what the name means now."""
         self._runtime.check_image(image, entrypoint, command)
-        self.pinned[image] = self._runtime.pin(image)
+        if (pinned := self._runtime.pin(image)) != image:
+            self.pinned[image] = pinned
 
     def hardware(self, instance_type: str, hosts: int) -> None:
         """The runtime can give so many hosts of this type."""
