@@ -1,10 +1,12 @@
 """What an attacker tries through a browser of this machine, and with requests that are too long."""
 
 import gzip
+import io
 import json
 import socket
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -160,6 +162,28 @@ def test_a_configured_application_uploads_with_a_presigned_form(localstack: Loca
     assert localstack.client("s3").get_object(Bucket="pages", Key="photo.txt")["Body"].read() == b"photo"
     assert preflight(localstack.endpoint, "/pages/photo.txt", APPLICATION, "PUT").status == 200
     assert preflight(localstack.endpoint, "/pages/photo.txt", EVIL, "PUT").status == 403
+
+
+def test_a_configured_application_calls_a_function_s_address(localstack: LocalStack) -> None:
+    code, functions = io.BytesIO(), localstack.client("lambda")
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("main.py", "def handler(event, context): return 'hello'")
+    arguments = {"Runtime": "python3.13", "Handler": "main.handler", "Code": {"ZipFile": code.getvalue()}}
+    functions.create_function(FunctionName="page", Role="arn:aws:iam::000000000000:role/page", **arguments)
+    functions.get_waiter("function_active_v2").wait(FunctionName="page", WaiterConfig={"Delay": 1})
+    url = functions.create_function_url_config(FunctionName="page", AuthType="NONE")["FunctionUrl"]
+
+    def call(method: str, **headers: str) -> tuple[int, bytes]:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = ask(localstack.endpoint, method, "/", {"Host": urlsplit(url).netloc, **sent})
+        return answer.status, answer.body
+
+    assert call("POST", Origin=APPLICATION, Sec_Fetch_Site="cross-site") == (200, b"hello")
+    assert call("GET", Sec_Fetch_Site="none") == (200, b"hello")
+    assert call("GET", Sec_Fetch_Site="same-origin") == (200, b"hello")
+    assert call("POST", Origin=url.rstrip("/"), Sec_Fetch_Site="same-origin")[0] == 403
+    assert call("POST", Origin=EVIL)[0] == 403
+    functions.delete_function(FunctionName="page")
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,14 @@ from stagemaker.runtime.process.runtime import ProcessRuntime
 from stagemaker.settings import Settings, read_settings
 
 _LOOPBACK = "127.0.0.1"
+_SERVER = "loopback"  # server.py
 
 
 @hooks.on_infra_start(name="stagemaker_start")  # type: ignore[untyped-decorator]
 def start() -> None:
     """Kill what an earlier run left behind and get ready; LocalStack does not start when this raises."""
+    if config.GATEWAY_SERVER != _SERVER:
+        raise ValueError(f"GATEWAY_SERVER must be {_SERVER}: LocalStack's own let every web page in.")
     gateway = f"http://{_LOOPBACK}:{config.GATEWAY_LISTEN[0].port}"
     settings = read_settings(os.environ, Path(config.dirs.data), gateway)
     hosts = [address.host for address in config.GATEWAY_LISTEN]  # in an order of LocalStack's
