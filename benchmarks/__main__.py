@@ -12,6 +12,7 @@ SCENARIOS = (
     "serve_overload",
     "compose_up",
     "image_builds",
+    "search",
 )
 
 
