@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.contract.localstack_process import ROOT
 
 PAGE = ROOT / "docs" / "clients.md"
@@ -18,6 +20,14 @@ def blocks() -> dict[str, tuple[str, str]]:
     """Of every section that has one: its heading, the block's language and its text."""
     found = re.findall(r"^## (.+?)$(?:(?!^## ).)*?^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     return {heading: (language, text) for heading, language, text in found}
+
+
+def python(environment: str) -> str:
+    """The program of an environment; the test is skipped where that is not installed."""
+    program = ENVIRONMENTS / environment / "bin" / "python"
+    if not program.exists():
+        pytest.skip(f"needs the environment {environment}: scripts/setup {environment}")
+    return str(program)
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,20 @@ def test_every_section_of_the_page_has_a_block() -> None:
         "Terraform": "hcl",
         "MLflow": "python",
         "A notebook": "ipython",
+        "Tuning and transform by the AWS CLI": "bash",
+        "Tuning, transform and spot": "python",
+        "Tuning and transform": "python",
     }
 
 
 def test_the_aws_cli_trains(first_block: str) -> None:
     assert first_block.endswith('"Completed"\n')
+
+
+def test_the_aws_cli_tunes_and_transforms(reader: Reader) -> None:
+    printed = reader.run("bash", "-ec", reader.text("Tuning and transform by the AWS CLI"))
+    assert "\nCompleted\n" in printed
+    assert printed.rstrip().endswith("by-cli/digit-3/1.png.out")
 
 
 def test_boto3_deploys_and_asks(reader: Reader) -> None:

@@ -1,8 +1,6 @@
 """The blocks of docs/clients.md by AWS's own SDKs, MLflow and a notebook: `make test-clients` installs them."""
 
-import pytest
-
-from tests.clients.page import ENVIRONMENTS, Reader
+from tests.clients.page import Reader, python
 
 NOTEBOOK = """
 import nbformat, nbclient, sys
@@ -27,13 +25,6 @@ for _, kind in inspect.getmembers(resources, lambda found: hasattr(found, "get_a
         answers[error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]] += 1
 print("answers:", *sorted(answers, key=str))
 """
-
-
-def python(environment: str) -> str:
-    program = ENVIRONMENTS / environment / "bin" / "python"
-    if not program.exists():
-        pytest.skip(f"needs the environment {environment}: scripts/setup {environment}")
-    return str(program)
 
 
 def test_the_estimator_trains_is_attached_and_deploys(reader: Reader) -> None:
