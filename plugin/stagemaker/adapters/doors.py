@@ -150,7 +150,7 @@ class _Channel(HeaderPreservingHTTPChannel):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, and end: nothing more of what comes is kept."""
-        LOG.info("refused %s %s: %s", self._head.method, self._head.path[:200], refusal.message)
+        LOG.info("refused %s %s: %s", self._head.method, self._head.path[:200], refusal.message[:300])
         self.refused = True
         self.length = None  # so that twisted takes whatever comes for a body
         self.setTimeout(None)  # type: ignore[no-untyped-call]
