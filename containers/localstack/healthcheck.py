@@ -12,7 +12,7 @@ _DATE = "20240101"
 _LIMIT_S = 10.0  # the first call loads the service, which takes seconds on a busy machine
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _JSON = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "SageMaker.ListModels"}
-_CALLS = (
+_CALLS: tuple[tuple[str, str, str | None, dict[str, str]], ...] = (
     ("sts", "POST", "Action=GetCallerIdentity&Version=2011-06-15", _FORM),
     ("s3", "GET", None, {}),  # ListBuckets
     ("sagemaker", "POST", "{}", _JSON),
