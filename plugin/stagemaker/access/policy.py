@@ -14,6 +14,7 @@ from typing import Any
 from stagemaker.access.conditions import Condition, read_operator
 from stagemaker.access.match import read_resource, read_wildcards, runs_fit
 from stagemaker.access.request import Context, Principal
+from stagemaker.core.numbers import whole_number
 
 VARIABLES_VERSION, OLD_VERSION = "2012-10-17", "2008-10-17"
 _ELEMENTS = {
@@ -196,7 +197,7 @@ def _principals(content: Any, where: str) -> Principals:
     if unknown := content.keys() - {"AWS", "Service", "Federated", "CanonicalUser"}:
         raise PolicyError(f"{where} has the unknown element {min(unknown)}")
     names, services = _texts(content, "AWS", where), _texts(content, "Service", where)
-    arns = [f"arn:aws:iam::{name}:root" if name.isdecimal() else name for name in names]
+    arns = [f"arn:aws:iam::{name}:root" if whole_number(name) is not None else name for name in names]
     return Principals("*" in names, frozenset(arns), frozenset(services))
 
 
