@@ -58,6 +58,8 @@ def main(source: Path) -> None:
             _run(source, stack.endpoint, report, resources)
             print(f"\n{source.name}, {'with the resources that they name' if resources else 'as they are'}:")
             _print(_results(report))
+        stack.process.kill()  # Python takes a minute to forget what moto keeps of 900 accounts
+        stack.process.wait()
 
 
 def _run(source: Path, endpoint: str, report: Path, resources: bool) -> None:
