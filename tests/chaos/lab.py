@@ -33,6 +33,7 @@ NETWORK = "stagemaker-chaos-lab"
 DISK_BYTES = 2 << 30
 START_S = 60.0
 BACK_S = 60.0
+AWAY_S = 15.0  # a laptop that restarts Docker Desktop needs longer
 _COMMANDS = ("unshare", "nsenter", "setpriv", "mount", "ip", "fallocate")
 _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 _UNAVAILABLE = "503 ServiceUnavailable"
@@ -226,13 +227,13 @@ def lab_environment(lab: Lab, rate_per_s: float) -> Iterator[LabEnvironment]:
 
 
 def restart_the_engine(environment: LabEnvironment, trial: Trial) -> None:
-    """As `systemctl restart docker`."""
+    """As `systemctl stop docker`, and then start."""
     job = environment.workload.start_job("engine", steps=6000)
     environment.workload.training(job)
     since_s = trial.did("the engine is told to end (SIGTERM); a job and two instances run")
     environment.lab.stop_engine()
-    trial.did("the engine has ended")
-    time.sleep(3)
+    trial.did(f"the engine has ended, and is away for {AWAY_S:.0f} s")
+    time.sleep(AWAY_S)
     environment.lab.start_engine()
     started_s = trial.did("the engine runs again")
     ended = environment.workload.ended(job)
