@@ -52,7 +52,8 @@ class Result:
 
 def main(source: Path) -> None:
     """Print the figures of both runs: the tests as they are, and with the roles, buckets and images that they name."""
-    with tempfile.TemporaryDirectory(prefix="stagemaker-moto-") as folder, running(Path(folder) / "stack") as stack:
+    temporary = tempfile.TemporaryDirectory(prefix="stagemaker-moto-", ignore_cleanup_errors=True)
+    with temporary as folder, running(Path(folder) / "stack") as stack:
         for resources in (False, True):
             report = Path(folder) / f"{resources}.xml"
             _run(source, stack.endpoint, report, resources)
