@@ -6,7 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -178,7 +178,7 @@ def test_idle_connections_do_not_close_the_door(environment: EcrEnvironment, fro
         assert front.ask("GET", "/v2/")[0] == 200
         assert front.ask("PUT", "/v2/dogs/manifests/v1", manifest(1), Content_Type=OCI)[0] == 201
         assert front.ask("GET", "/v2/dogs/manifests/v1")[0] == 200
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 20  # with a place for each of them it took a minute
 
 
 @pytest.mark.parametrize("path", ["manifests/v1", "blobs/uploads/upload-1"])
@@ -198,6 +198,10 @@ def test_a_body_that_drips_is_refused(environment: EcrEnvironment, path: str) ->
                 break
             except TimeoutError:
                 pass
+        raw.settimeout(10)
+        with suppress(ConnectionError):  # it is closed though we may have sent more
+            while more := raw.recv(10_000):
+                answer += more
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"The body of the request comes too slowly." in answer
 
