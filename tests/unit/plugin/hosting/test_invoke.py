@@ -189,13 +189,13 @@ def test_an_instance_that_takes_no_connection_is_given_up_for_another(
 
 
 def test_the_minute_is_for_all_instances_together(hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invoke, "TIMEOUT_S", 0.5)
-    monkeypatch.setattr(invoke, "CONNECT_S", 0.3)
-    monkeypatch.setattr(http_client, "CONNECT_S", 0.3)
+    monkeypatch.setattr(invoke, "TIMEOUT_S", 2)
+    monkeypatch.setattr(invoke, "CONNECT_S", 1.2)
+    monkeypatch.setattr(http_client, "CONNECT_S", 1.2)
     hosting.deploy({"InitialInstanceCount": 2})
     for number in (0, 1):
         hosting.tell(b"be cut off", number)
     until(lambda: hosting.count_lines("done") == 2, "both are cut off")
     began = time.monotonic()
     assert "timed out while waiting" in refused(hosting).members["OriginalMessage"]
-    assert 0.5 <= time.monotonic() - began < 0.9
+    assert 2 <= time.monotonic() - began < 3.6
