@@ -13,6 +13,7 @@ SCENARIOS = (
     "compose_up",
     "image_builds",
     "search",
+    "early_stopping",
 )
 
 
