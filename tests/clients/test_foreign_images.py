@@ -1,0 +1,195 @@
+"""AWS's SDKs and CLI drive images that are not this repository's, in containers."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.foreign_images import DECISION_TREE, SCRIPT_MODE, built
+from tests.clients.page import ENVIRONMENTS, Reader, python
+from tests.contract.docker_image import docker_url
+from tests.contract.function_stack import stack_in_containers
+
+PREPARE = """
+import pathlib, sys
+rows = sorted(path.read_text() for path in pathlib.Path("/opt/ml/processing/input/data").iterdir())
+print("arguments:", sys.argv[1:])
+pathlib.Path("/opt/ml/processing/output/rows.txt").write_text("".join(rows))
+"""
+
+# In the form of a script for AWS's framework images: arguments and SM_ variables.
+HPO = """
+import argparse, json, os, pathlib
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--batch-size", type=int)
+parser.add_argument("--hosts", type=json.loads, default=os.environ["SM_HOSTS"])
+parser.add_argument("--model-dir", default=os.environ["SM_MODEL_DIR"])
+parser.add_argument("--train", default=os.environ["SM_CHANNEL_TRAIN"])
+arguments = parser.parse_args()
+files = sorted(os.listdir(arguments.train))
+print(f"hosts={arguments.hosts} gpus={os.environ['SM_NUM_GPUS']} files={files}", flush=True)
+print(f"Test set: Average loss: {arguments.lr * arguments.batch_size:.4f}", flush=True)
+(pathlib.Path(arguments.model_dir) / "model.json").write_text(json.dumps(vars(arguments)))
+"""
+
+SDK_2_PROCESSING = """
+import sagemaker
+from sagemaker.processing import ProcessingInput, ProcessingOutput, Processor, ScriptProcessor
+session, role = sagemaker.Session(default_bucket="clients"), "arn:aws:iam::000000000000:role/clients"
+processor = ScriptProcessor(role, "python:3.13-slim", ["python3"], 1, "ml.m5.large", sagemaker_session=session)
+processor.run(
+    "prepare.py", inputs=[ProcessingInput("s3://clients/data/", "/opt/ml/processing/input/data")],
+    outputs=[ProcessingOutput("/opt/ml/processing/output", "s3://clients/sdk2")], arguments=["--test", "0.2"])
+print("rows:", session.read_s3_file("clients", "sdk2/rows.txt").split())
+broken = Processor(role, "python:3.13-slim", 1, "ml.m5.large", entrypoint=["sh", "-c"], sagemaker_session=session)
+try:
+    broken.run(arguments=["exit 3"], logs=False)
+except sagemaker.exceptions.UnexpectedStatusException as error:
+    print("refused:", error)
+"""
+
+SDK_3_PROCESSING = """
+from sagemaker.core import shapes
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.processing import ScriptProcessor
+from sagemaker.core.resources import ProcessingJob
+role = "arn:aws:iam::000000000000:role/clients"
+processor = ScriptProcessor(
+    role, "python:3.13-slim", ["python3"], 1, "ml.m5.large", sagemaker_session=Session(default_bucket="clients"))
+source = shapes.ProcessingS3Input(
+    s3_uri="s3://clients/data/", local_path="/opt/ml/processing/input/data", s3_data_type="S3Prefix",
+    s3_input_mode="File")
+target = shapes.ProcessingS3Output(
+    s3_uri="s3://clients/sdk3", local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob")
+processor.run(
+    "prepare.py", inputs=[shapes.ProcessingInput(input_name="data", s3_input=source)],
+    outputs=[shapes.ProcessingOutput(output_name="rows", s3_output=target)], arguments=["--test", "0.2"],
+    job_name="by-sdk3")
+job = ProcessingJob.get("by-sdk3")
+job.wait(poll=1)
+print("status:", job.processing_job_status)
+print("all:", [each.processing_job_name for each in ProcessingJob.get_all(name_contains="by-sdk3")])
+"""
+
+CLI_PROCESSING = """
+aws sagemaker create-processing-job --processing-job-name by-cli --role-arn arn:aws:iam::000000000000:role/clients \\
+    --app-specification '{"ImageUri": "python:3.13-slim", "ContainerEntrypoint": ["sh", "-c"], "ContainerArguments": [
+        "cat /opt/ml/processing/input/data/* > /opt/ml/processing/output/rows.txt"]}' \\
+    --processing-inputs '[{"InputName": "data", "S3Input": {"S3Uri": "s3://clients/data/", "S3DataType": "S3Prefix",
+        "LocalPath": "/opt/ml/processing/input/data", "S3InputMode": "File"}}]' \\
+    --processing-output-config '{"Outputs": [{"OutputName": "rows", "S3Output": {"S3Uri": "s3://clients/cli",
+        "LocalPath": "/opt/ml/processing/output", "S3UploadMode": "EndOfJob"}}]}' \\
+    --processing-resources 'ClusterConfig={InstanceCount=1,InstanceType=ml.m5.large,VolumeSizeInGB=1}'
+describe() { aws sagemaker describe-processing-job --processing-job-name by-cli --query ProcessingJobStatus; }
+until describe | grep -E 'Completed|Failed'; do sleep 1; done
+aws sagemaker wait processing-job-completed-or-stopped --processing-job-name by-cli
+aws s3 cp s3://clients/cli/rows.txt -
+"""
+
+SDK_2_SCRIPT_MODE = """
+import sys, sagemaker
+from sagemaker.pytorch import PyTorch
+from sagemaker.tuner import CategoricalParameter, ContinuousParameter, HyperparameterTuner
+session, role = sagemaker.Session(default_bucket="clients"), "arn:aws:iam::000000000000:role/clients"
+estimator = PyTorch(
+    entry_point="hpo.py", image_uri=sys.argv[1], role=role, instance_count=1, instance_type="ml.m5.large",
+    sagemaker_session=session, hyperparameters={"lr": 0.5, "batch-size": 2}, output_path="s3://clients/models")
+estimator.fit({"train": "s3://clients/data/"})
+ranges = {"lr": ContinuousParameter(0.001, 0.1), "batch-size": CategoricalParameter([32, 64])}
+metrics = [{"Name": "average test loss", "Regex": "Test set: Average loss: ([0-9.]+)"}]
+tuner = HyperparameterTuner(estimator, "average test loss", ranges, metrics, objective_type="Minimize", max_jobs=2)
+tuner.fit({"train": "s3://clients/data/"})
+losses = tuner.analytics().dataframe().set_index("TrainingJobName")["FinalObjectiveValue"]
+print("best is the least:", losses[tuner.best_training_job()] == losses.min())
+"""
+
+SDK_2_DECISION_TREE = """
+import sys, sagemaker
+from sagemaker.deserializers import StringDeserializer
+from sagemaker.estimator import Estimator
+from sagemaker.serializers import CSVSerializer
+session, role = sagemaker.Session(default_bucket="clients"), "arn:aws:iam::000000000000:role/clients"
+tree = Estimator(
+    sys.argv[1], role, 1, "ml.m5.large", sagemaker_session=session, output_path="s3://clients/models",
+    hyperparameters={"max_leaf_nodes": 5})
+tree.fit({"training": "s3://clients/iris/"})
+transformer = tree.transformer(1, "ml.m5.large", output_path="s3://clients/classes", assemble_with="Line")
+transformer.transform("s3://clients/new/", content_type="text/csv", split_type="Line")
+print("transformed:", session.read_s3_file("clients", "classes/flowers.csv.out").split())
+predictor = tree.deploy(1, "ml.m5.large", serializer=CSVSerializer(), deserializer=StringDeserializer())
+flowers = [[5.0, 3.4, 1.5, 0.2], [6.5, 3.0, 5.8, 2.2]]
+print("predicted:", predictor.predict(flowers).split())
+predictor.delete_model()
+predictor.delete_endpoint()
+"""
+
+TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+IRIS = """setosa,5.1,3.5,1.4,0.2
+setosa,4.9,3.0,1.4,0.2
+virginica,6.3,3.3,6.0,2.5
+virginica,5.8,2.7,5.1,1.9
+"""
+
+OBJECTS = {
+    "data/a.txt": "a\n",
+    "data/b.txt": "b\n",
+    "iris/iris.csv": IRIS,
+    "new/flowers.csv": "5.0,3.4,1.5,0.2\n6.5,3.0,5.8,2.2\n4.7,3.2,1.3,0.2\n",
+}
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Somebody with a stack in containers, two scripts, a role and a bucket."""
+    docker_url()
+    folder = tmp_path_factory.mktemp("foreign")
+    (folder / "prepare.py").write_text(PREPARE)
+    (folder / "hpo.py").write_text(HPO)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "aws").symlink_to(ENVIRONMENTS / "plugin" / "bin" / "aws")
+    with stack_in_containers(folder / "localstack") as stack:
+        iam, s3 = stack.localstack.client("iam"), stack.localstack.client("s3")
+        iam.create_role(
+            RoleName="clients", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": TRUST})
+        )
+        s3.create_bucket(Bucket="clients")
+        for key, text in OBJECTS.items():
+            s3.put_object(Bucket="clients", Key=key, Body=text.encode())
+        yield Reader(stack.localstack.endpoint, folder)
+
+
+def test_sdk_2_processes_and_is_told_of_a_failure(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2_PROCESSING)
+    assert "arguments: ['--test', '0.2']" in printed
+    assert "rows: ['a', 'b']" in printed
+    assert "exit code: 3" in printed
+
+
+def test_sdk_3_processes_and_finds_the_job(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk3"), "-c", SDK_3_PROCESSING)
+    assert "status: Completed" in printed
+    assert "all: ['by-sdk3']" in printed
+
+
+def test_the_aws_cli_processes(reader: Reader) -> None:
+    assert reader.run("bash", "-ec", CLI_PROCESSING).endswith('"Completed"\na\nb\n')
+
+
+def test_a_script_for_awss_toolkit_trains_and_is_tuned(reader: Reader) -> None:
+    program = python("clients-sdk2")
+    with built(reader.folder / "script-mode", SCRIPT_MODE) as image:
+        printed = reader.run(program, "-c", SDK_2_SCRIPT_MODE, image)
+    assert "hosts=['algo-1'] gpus=0 files=['a.txt', 'b.txt']" in printed
+    assert "Reporting training SUCCESS" in printed
+    assert "best is the least: True" in printed
+
+
+def test_a_decision_tree_in_the_form_of_awss_example_trains_transforms_and_serves(reader: Reader) -> None:
+    program = python("clients-sdk2")
+    with built(reader.folder / "decision-tree", DECISION_TREE) as image:
+        printed = reader.run(program, "-c", SDK_2_DECISION_TREE, image)
+    assert "Training complete." in printed
+    assert "transformed: ['setosa', 'virginica', 'setosa']" in printed
+    assert "predicted: ['setosa', 'virginica']" in printed
