@@ -1,6 +1,7 @@
 """LocalStack's web server, but on the addresses of GATEWAY_LISTEN only. GATEWAY_SERVER=loopback chooses it."""
 
 import importlib
+import time
 from typing import Any
 
 from localstack.config import HostAndPort
@@ -31,6 +32,7 @@ class LoopbackServer(TwistedRuntimeServer):
 
         from stagemaker.adapters.doors import Door
 
+        reactor.seconds = time.monotonic  # type: ignore[attr-defined]  # else all timers end when the clock is set
         settings = running.current().settings
         door = Door(gateway, callers(settings.hosts, settings.origins))
         for address in listen:

@@ -1,5 +1,6 @@
 """What fleets work with, and what they need of the account and its logs."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ class FleetAccount(Protocol):
 
 @dataclass(frozen=True)
 class FleetContext:
-    """What every fleet works with. `clock` is epoch seconds."""
+    """What every fleet works with. `clock` is epoch seconds, for what is shown; `elapsed` are seconds that pass evenly
+    even when the machine's clock is set, for time limits."""
 
     runtime: Runtime
     account: FleetAccount
@@ -32,3 +34,4 @@ class FleetContext:
     clock: Callable[[], float]
     supervisor: Supervisor
     times: HealthTimes
+    elapsed: Callable[[], float] = time.monotonic

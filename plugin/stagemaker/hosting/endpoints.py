@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,11 @@ class Endpoints:
         *,
         times: HealthTimes = HealthTimes(),  # noqa: B008 - frozen
         schedule: Schedule = ALL_AT_ONCE,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._runtime, self._clock, self._work_dir = store, runtime, clock, work_dir
         self._supervisor = supervisor
-        context = FleetContext(runtime, account, logs, clock, supervisor, times)
+        context = FleetContext(runtime, account, logs, clock, supervisor, times, elapsed)
         self._fleets = Fleets(store, context, schedule)
         self._generations = itertools.count(1)
         supervisor.own(lambda: shutil.rmtree(work_dir, ignore_errors=True))

@@ -69,7 +69,7 @@ class Instance:
         self.hardware = ""  # of its container, as the runtime words it
         self.ended = threading.Event()  # nothing of it is left
         self._context, self._run_as_role, self._log, self._changed = context, run_as_role, log, changed
-        self._runtime, self._clock, self._times = context.runtime, context.clock, context.times
+        self._runtime, self._elapsed, self._times = context.runtime, context.elapsed, context.times
         self._lock = threading.Lock()
         self._leases: set[Lease] = set()
         self._retired, self._hurried = threading.Event(), threading.Event()
@@ -155,12 +155,12 @@ class Instance:
             return
         self.hardware, self._served = self._container.hardware, False
         log.begin(self.hardware, self._container.notes)
-        self._due = self._clock() + self.layout.health_timeout_s
+        self._due = self._elapsed() + self.layout.health_timeout_s
 
     def _check(self) -> None:
         """Notice what has happened since the last check, and act on it. Takes as long as a /ping at most."""
         if self._container is None:
-            if self._clock() >= self._due:
+            if self._elapsed() >= self._due:
                 self._start()
             return
         end = self._container.poll()
@@ -168,7 +168,7 @@ class Instance:
             self._has_ended(end)
         elif not self._container.running:
             self._leave_service()  # what asks there may reach another's container
-            self._due = self._clock() + self.layout.health_timeout_s
+            self._due = self._elapsed() + self.layout.health_timeout_s
         elif self._client is None:
             self._await_health(self._container)
         elif time.monotonic() >= self._next_ping_s:
@@ -178,11 +178,11 @@ class Instance:
         """Come into service when /ping answers for the first time."""
         if self._ping(container) is Ping.ANSWERED and container.address:
             self._restarts = self._restarts if self.has_served else 0
-            self._healthy_since = self._clock()
+            self._healthy_since = self._elapsed()
             self._late_answers, self._resting = 0, False
             self._client, self._served = HttpClient(container.address), True
             self._changed()
-        elif self._clock() >= self._due:
+        elif self._elapsed() >= self._due:
             self._stop(0)
             self._lose(f"it did not answer GET /ping with 200 within {self.layout.health_timeout_s} s")
 
@@ -236,7 +236,7 @@ class Instance:
 
     def _forgive_restarts(self) -> None:
         """Count them anew when the container served for long."""
-        if self._served and self._clock() - self._healthy_since >= STEADY_S:
+        if self._served and self._elapsed() - self._healthy_since >= STEADY_S:
             self._restarts = 0
 
     def _restart_later(self, why: str, *, refused: bool = False) -> None:
@@ -247,7 +247,7 @@ class Instance:
             return
         delay_s = 2**self._restarts
         self._restarts += 1
-        self._due = self._clock() + delay_s
+        self._due = self._elapsed() + delay_s
         self._log(f"Stagemaker: {why}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
 
     def _lose(self, why: str) -> None:

@@ -1,6 +1,7 @@
 """A job that runs, as its kind's `work` sees it: plan, folder, signals, and the ways to tell its progress."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobContext:
-    """What jobs of every kind work with. `work_dir` is the stage's alone; `kinds` is filled by each `Jobs`, so that a
-    job can submit one of another kind."""
+    """What jobs of every kind work with. `clock` is epoch seconds, for what is shown; `elapsed` are seconds that pass
+    evenly even when the machine's clock is set, for time limits. `work_dir` is the stage's alone; `kinds` is filled by
+    each `Jobs`, so that a job can submit one of another kind."""
 
     store: Store
     runtime: Runtime
@@ -36,6 +38,7 @@ class JobContext:
     clock: Callable[[], float]
     supervisor: Supervisor
     work_dir: Path
+    elapsed: Callable[[], float] = time.monotonic
     kinds: "dict[Kind, Jobs[Any]]" = field(default_factory=dict)
 
 
@@ -58,7 +61,8 @@ class Job[Plan]:
         self.ref, self.plan, self.folder, self.credentials = ref, plan, folder, credentials
         self.signals, self.ended = Signals(), threading.Event()
         self.account, self.clock, self.supervisor = context.account, context.clock, context.supervisor
-        self.runtime, self.logs = context.runtime, context.logs
+        self.runtime, self.logs, self.elapsed = context.runtime, context.logs, context.elapsed
+        self.begun_s = context.elapsed()
         self._kind, self._context, self._pinned = kind, context, pinned
         self._attempt: Attempt | None = None
         self._host_logs: _HostLogs | None = None
@@ -96,9 +100,9 @@ class Job[Plan]:
         """Begin one more run of the containers. `on_line` gets each line of every host's output, from any thread."""
         number = self._attempt.number + 1 if self._attempt else 1
         signals, context = Signals(self.signals), self._context
-        hosts = Hosts(context.runtime, signals, self.clock, context.supervisor, self._pinned)
+        hosts = Hosts(context.runtime, signals, self.elapsed, context.supervisor, self._pinned)
         self._host_logs = _HostLogs(self, on_line)
-        self._attempt = Attempt(number, signals, hosts, self._host_logs, self.clock)
+        self._attempt = Attempt(number, signals, hosts, self._host_logs, self.elapsed)
         return self._attempt
 
     def say(self, host: str, sentence: str) -> None:

@@ -20,7 +20,7 @@ class Transfers:
         self._job, self._plan = job, job.plan
         self.bases = [job.folder / host for host in job.plan.hosts]
         self._mirrors: list[tuple[Output, Mirror]] = []
-        self._sent_s = job.clock()
+        self._sent_s = job.elapsed()
 
     def download(self, cancelled: Callable[[], bool]) -> None:
         """Make the folders and fill them. Once `cancelled`, the rest is left out."""
@@ -37,8 +37,8 @@ class Transfers:
 
     def send_sometimes(self) -> None:
         """What is new in continuous outputs, but not again within PERIOD_S."""
-        if self._job.clock() - self._sent_s >= PERIOD_S:
-            self._sent_s = self._job.clock()
+        if self._job.elapsed() - self._sent_s >= PERIOD_S:
+            self._sent_s = self._job.elapsed()
             self.send_continuous()
 
     def send_continuous(self, *, last: bool = False) -> None:

@@ -176,7 +176,7 @@ def _left_s(job: Job[TrainingPlan]) -> float:
     """What is left of the time that managed spot training may take in all; more than any time for other training."""
     if job.plan.max_wait_s is None:
         return math.inf
-    return float(job.record["CreationTime"]) + job.plan.max_wait_s - job.clock()
+    return job.begun_s + job.plan.max_wait_s - job.elapsed()
 
 
 def _debug_hook(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,7 +196,7 @@ _LAST_STEPS = {
 def _train(job: Job[TrainingPlan], transfers: Transfers, schedule: Schedule | None) -> End:
     """Run the containers to their end."""
     reader = MetricReader(job.plan.metrics, partial(_record, job), job.clock, job.supervisor)
-    attempt, begun_s = job.attempt(reader.take), job.clock()
+    attempt, begun_s = job.attempt(reader.take), job.elapsed()
     interrupted_s = math.inf
     if schedule is not None and job.plan.max_wait_s is not None:
         interrupted_s = schedule.interruption_s(job.ref.name, attempt.number)
@@ -204,7 +204,7 @@ def _train(job: Job[TrainingPlan], transfers: Transfers, schedule: Schedule | No
     def on_tick() -> None:
         transfers.check_streams()
         transfers.save_checkpoints_sometimes()
-        if job.clock() - begun_s >= interrupted_s:
+        if job.elapsed() - begun_s >= interrupted_s:
             attempt.signals.interrupt()
 
     try:

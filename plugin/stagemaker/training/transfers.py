@@ -22,7 +22,7 @@ class Transfers:
     """
 
     def __init__(self, job: Job[TrainingPlan]) -> None:
-        self._job, self._plan, self._saved_s = job, job.plan, job.clock()
+        self._job, self._plan, self._saved_s = job, job.plan, job.elapsed()
         self.bases = [job.folder / host for host in job.plan.hosts]
         self._checkpoints: Mirror | None = None
         self._streams: list[tuple[Path, str, Stream]] = []  # the folder of the FIFOs, and their channel
@@ -63,8 +63,8 @@ class Transfers:
 
     def save_checkpoints_sometimes(self) -> None:
         """As `save_checkpoints`, but not again within PERIOD_S."""
-        if self._job.clock() - self._saved_s >= PERIOD_S:
-            self._saved_s = self._job.clock()
+        if self._job.elapsed() - self._saved_s >= PERIOD_S:
+            self._saved_s = self._job.elapsed()
             self.save_checkpoints()
 
     def save_results(self, *, model: bool) -> None:

@@ -50,7 +50,7 @@ class Run:
         self._running: list[Child] = []
         self._ended: list[Child] = []  # in the order of their ends
         self._is_exhausted = False  # no configuration is left to try
-        self._began_s, self._shown_s = job.clock(), 0.0
+        self._began_s, self._shown_s = job.elapsed(), 0.0
         self._converged_s: float | None = None
         job.folder.mkdir(parents=True, exist_ok=True)
         self._searches = [self._search(index) for index in range(len(self._plan.definitions))]
@@ -77,7 +77,7 @@ class Run:
         """Whether no training job shall start or run on."""
         return (
             self._job.signals.any
-            or self._job.clock() - self._began_s >= self._plan.max_runtime_s
+            or self._job.elapsed() - self._began_s >= self._plan.max_runtime_s
             or is_complete(self._plan.criteria, progress(self._values(), self._plan.goal), self._plan.goal)
             or bool(self._failure(is_over=False))
         )
@@ -136,7 +136,7 @@ class Run:
             self._read_values(child, has_ended)
             if has_ended:
                 self._end(child)
-        if self._job.clock() - self._shown_s >= SHOW_S:
+        if self._job.elapsed() - self._shown_s >= SHOW_S:
             self._show()
 
     def _read_values(self, child: Child, has_ended: bool) -> None:
@@ -177,9 +177,9 @@ class Run:
     def _show(self) -> None:
         """Bring the record up to date."""
         plan, records = self._plan, [child.record for child in self._children]
-        now_s, found = self._job.clock(), progress(self._values(), plan.goal)
+        now_s, found = self._job.elapsed(), progress(self._values(), plan.goal)
         if found.is_converged and self._converged_s is None:
-            self._converged_s = now_s
+            self._converged_s = self._job.clock()
         details: dict[str, Any] = {"NumberOfTrainingJobsObjectiveNotImproving": found.not_improving}
         if self._converged_s is not None:
             details["ConvergenceDetectedTime"] = self._converged_s

@@ -280,6 +280,7 @@ class Hosting:
             supervisor,
             times=times or HealthTimes(),
             schedule=schedule,
+            elapsed=clock,
         )
         self.statuses: list[str] = []  # that endpoints had, one after the other
         self.store.watch(ENDPOINT, self._note_status)

@@ -21,7 +21,14 @@ class JobsEnvironment:
         self.runtime = FakeRuntime(behaviours, self.supervisor)
         self.supervisor.own(lambda: self.runtime.close())
         self.context = JobContext(
-            self.store, self.runtime, self.account, self.logs, self.clock, self.supervisor, self.work_dir
+            self.store,
+            self.runtime,
+            self.account,
+            self.logs,
+            self.clock,
+            self.supervisor,
+            self.work_dir,
+            elapsed=self.clock,
         )
 
     def ready(self, hosts: int = 1) -> None:
