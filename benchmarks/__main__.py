@@ -6,6 +6,7 @@ import sys
 
 SCENARIOS = (
     "training_overhead",
+    "job_throughput",
     "download",
     "endpoint_start",
     "invoke_endpoint",

@@ -12,6 +12,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -191,7 +192,7 @@ def calls(stack: FunctionStack, name: str, number: int, event: object) -> list[A
         except ClientError as error:
             return error.response["Error"]["Code"]
 
-    with ThreadPoolExecutor(number) as pool:
+    with closing(functions), ThreadPoolExecutor(number) as pool:
         return list(pool.map(call, range(number)))
 
 
