@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from http.client import HTTPException
 
 from stagemaker.core.disk import explain
@@ -23,6 +24,7 @@ CLOSE_GRACE_S = 5.0  # (ours) at the end of LocalStack, which somebody waits for
 REPLACED_GRACE_S = 1.0  # (ours) for a container that does not answer any more
 MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after it has served for STEADY_S
 STEADY_S = 300.0  # (ours)
+START_AGAIN_S = 2  # (ours) after a start that the machine could not do
 MAX_PING_BYTES = 64 << 10
 
 
@@ -51,7 +53,7 @@ class Instance:
 
     Before it was healthy once, the end of its container loses the instance at once: a model that cannot load should
     say so in seconds. Later the container is started again, after 1, 2 and 4 seconds, and takes requests again when
-    /ping answers 200; a start that the machine cannot do counts as one, and so does a container that must be replaced.
+    /ping answers 200; a container that must be replaced counts as one, and a start that the machine cannot do does not.
     An instance that is `lost` stays so; `lost` is the reason, one sentence. `changed` is called after each change that
     its fleet may wait for.
     """
@@ -82,6 +84,7 @@ class Instance:
         self._restarts = MAX_RESTARTS  # so that the first start has none left
         self._due = 0.0  # while there is a container that is not healthy: when it must be; while there is none: restart
         self._healthy_since = 0.0
+        self._unable_since_s: float | None = None  # the machine has failed to start its container since then
 
     @property
     def in_service(self) -> bool:
@@ -151,8 +154,13 @@ class Instance:
         try:
             self._container = self._runtime.start(self._run_as_role(self.layout.spec), log.line)
         except ApiError as error:
-            self._restart_later(f"it could not be started: {error.message.rstrip('.')}", refused=error.status < 500)
+            why = f"it could not be started: {error.message.rstrip('.')}"
+            if self.has_served and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._start_again_later(why)
+            else:
+                self._restart_later(why, refused=error.status < HTTPStatus.INTERNAL_SERVER_ERROR)
             return
+        self._unable_since_s = None
         self.hardware, self._served = self._container.hardware, False
         log.begin(self.hardware, self._container.notes)
         self._due = self._elapsed() + self.layout.health_timeout_s
@@ -249,6 +257,19 @@ class Instance:
         self._restarts += 1
         self._due = self._elapsed() + delay_s
         self._log(f"Stagemaker: {why}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
+
+    def _start_again_later(self, why: str) -> None:
+        """The machine is at fault, which uses up no restart: the engine may be back soon. The instance is lost when it
+        is so for as long as a container may take to be healthy."""
+        now_s = self._elapsed()
+        if self._unable_since_s is None:
+            self._unable_since_s = now_s
+        unable_s = now_s - self._unable_since_s
+        if unable_s >= self.layout.health_timeout_s:
+            self._lose(f"{why}, for {unable_s:.0f} s")
+            return
+        self._due = now_s + START_AGAIN_S
+        self._log(f"Stagemaker: {why}; tried again in {START_AGAIN_S} s.")
 
     def _lose(self, why: str) -> None:
         self.lost = why
