@@ -28,7 +28,7 @@ def definition(**changes: Any) -> dict[str, Any]:
         "RoleArn": ROLE,
         "OutputDataConfig": {"S3OutputPath": "s3://bucket/out/"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
         **changes,
     }
     return {key: value for key, value in given.items() if value is not None}
