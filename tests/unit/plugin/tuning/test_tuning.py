@@ -342,7 +342,7 @@ def test_a_training_job_that_is_stopped_by_hand_is_no_end_of_the_search(environm
 def test_a_training_job_that_hangs_ends_by_its_own_time_limit(environment: Environment) -> None:
     environment.create(waits, jobs=1)
     environment.ready_children(1)
-    environment.clock.now += 61
+    environment.clock.now += 601
     job = environment.ended()
     assert job["HyperParameterTuningJobStatus"] == "Completed"
     assert job["TrainingJobStatusCounters"]["Stopped"] == 1
