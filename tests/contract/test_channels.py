@@ -31,7 +31,8 @@ sys.exit()
 """
 READS_NOTHING = """
 print("ready", flush=True)
-time.sleep(600)
+while not stopped:
+    time.sleep(0.02)
 """
 
 
