@@ -55,6 +55,31 @@ def check_the_four_systems(environment: Environment, clients: Clients) -> None:
     assert answers["E"]["body"] == answers["B"]
 
 
+def check_a_folder_of_photos_becomes_predictions(clients: Clients) -> None:
+    """By batch transform with the model that is deployed: an object of logits for each photo of one digit."""
+    bucket = f"stagemaker-demo-{clients.account}-us-east-1"
+    (model,) = clients.sagemaker.list_models()["Models"]
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/data/test/digit-7/"}}
+    clients.sagemaker.create_transform_job(
+        TransformJobName="photos",
+        ModelName=model["ModelName"],
+        MaxConcurrentTransforms=2,
+        TransformInput={"DataSource": source, "ContentType": "image/png"},
+        TransformOutput={"S3OutputPath": f"s3://{bucket}/models/predictions", "Accept": "application/json"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    waiter = clients.sagemaker.get_waiter("transform_job_completed_or_stopped")
+    waiter.wait(TransformJobName="photos", WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    keys = [each["Key"] for each in clients.s3.list_objects_v2(Bucket=bucket, Prefix="models/predictions/")["Contents"]]
+    assert len(keys) == 6
+    assert all(key.endswith(".png.out") for key in keys)
+    sevens = 0
+    for key in keys:
+        (logits,) = json.loads(clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        sevens += logits.index(max(logits)) == 7
+    assert sevens >= 4
+
+
 def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Environment, tmp_path: Path) -> None:
     code, output = environment.run("demo", EPOCHS, KEEP="1")
     assert code == 0, output
@@ -72,6 +97,7 @@ def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Envi
     assert "0 of 400 photos sent" in output
 
     check_the_four_systems(environment, clients)
+    check_a_folder_of_photos_becomes_predictions(clients)
 
     assert environment.run("stop") == (0, "Stopped.\n")
     assert leftovers(tmp_path) == []
