@@ -178,7 +178,7 @@ def test_labels_and_tags_are_complete_and_the_environment_holds_no_secret(name: 
         assert not any(secret in text.upper() for secret in ("SECRET", "PASSWORD", "TOKEN", "AWS_ACCESS_KEY"))
 
 
-@pytest.mark.parametrize(("name", "most_mb"), [("serve", 550), ("lambda", 300), ("localstack", 700)])
+@pytest.mark.parametrize(("name", "most_mb"), [("serve", 550), ("lambda", 300), ("localstack", 750)])
 def test_the_size_is_bounded(name: str, most_mb: int) -> None:
     assert image(name)["Size"] < most_mb * MEGABYTE
 

@@ -74,9 +74,9 @@ def test_the_demo_runs_the_whole_path(demo: str, stack: ContainerStack) -> None:
 
 
 def test_the_endpoint_and_the_function_run_in_containers(clients: Clients) -> None:
-    images = docker("ps", "--filter", f"label=com.stagemaker.network={PROJECT}", "--format", "{{.Image}}").split()
-    assert "stagemaker/serve:latest" in images
-    assert "stagemaker/lambda:latest" in images
+    for name in ("serve", "lambda"):
+        ours = (f"label=com.stagemaker.network={PROJECT}", f"ancestor=stagemaker/{name}:latest")
+        assert docker("ps", "--quiet", *(word for each in ours for word in ("--filter", each)))
     assert clients.sagemaker.list_endpoints()["Endpoints"][0]["EndpointStatus"] == "InService"
 
 
