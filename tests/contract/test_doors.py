@@ -257,7 +257,8 @@ def test_a_large_object_is_taken_as_ever(localstack: LocalStack) -> None:
     s3, body = localstack.client("s3"), b"0123456789abcdef" * (8 * MIB)
     with memory_grows_less_than(100, localstack.process.pid):
         s3.put_object(Bucket="pages", Key="large", Body=body)
-        assert s3.get_object(Bucket="pages", Key="large")["Body"].read() == body
+    # What LocalStack sends is in its memory for as long as its reader is slow.
+    assert s3.get_object(Bucket="pages", Key="large")["Body"].read() == body
     s3.delete_object(Bucket="pages", Key="large")
 
 

@@ -309,14 +309,14 @@ def test_a_start_that_fails_leaves_nothing(environment: RuntimeEnvironment) -> N
     with pytest.raises(ApiError) as failure:
         environment.runtime.start(spec, environment.hear)
     assert (failure.value.code, failure.value.status) == ("InternalFailure", 500)
-    assert open_files() == before
+    assert open_files() <= before  # an idle connection to the engine may have been closed meanwhile
 
 
 def test_ended_containers_hold_no_file_and_no_thread(environment: RuntimeEnvironment) -> None:
     before = open_files(), threading.active_count()
     for _ in range(3):
         environment.start("hello", serves=True).wait(LONG_S)
-    assert open_files() == before[0]
+    assert open_files() <= before[0]
     assert threading.active_count() <= before[1] + 1  # the last one may be on its way out
 
 
