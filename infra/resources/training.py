@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from infra.blueprint import TRAINING_LOGS, Blueprint
@@ -13,7 +14,7 @@ from infra.resources.resource import Change, Resource, State, find
 
 STOP_LIMIT_S = 180.0  # SageMaker gives a job 120 s from SIGTERM to SIGKILL
 _ATTEMPTS = 20
-_FINAL = ("Completed", "Failed", "Stopped")
+FINAL = ("Completed", "Failed", "Stopped")
 
 
 def next_request(sagemaker: Any, blueprint: Blueprint) -> dict[str, Any]:
@@ -28,6 +29,21 @@ def next_request(sagemaker: Any, blueprint: Blueprint) -> dict[str, Any]:
         f"{_ATTEMPTS} training jobs with these settings and data have failed.",
         f"Change a hyperparameter or the data; the reasons are in the log group {TRAINING_LOGS}.",
     )
+
+
+def stop_job(job: Resource, status: str, stop: Callable[[], object], poll_s: float) -> None:
+    """Stop a job of any kind if it runs, and wait for its end. `status` is the member of its description that says so.
+    Raises StepFailed when it does not end in time."""
+    found = job.read()
+    if found and found[status] == "InProgress":
+        stop()
+    deadline = time.monotonic() + STOP_LIMIT_S
+    while found and found[status] not in FINAL:
+        if time.monotonic() > deadline:
+            reason = f"The {job.title.lower()} {job.name} did not stop within {STOP_LIMIT_S:.0f} s."
+            raise StepFailed(reason, "Run this again.")
+        time.sleep(poll_s)
+        found = job.read()
 
 
 class TrainingJob(Resource):
@@ -62,16 +78,8 @@ class TrainingJob(Resource):
 
     def delete(self) -> None:
         """Stop it if it runs, and wait for its end; then delete it and its log."""
-        found = self.read()
-        if found and found["TrainingJobStatus"] == "InProgress":
-            self._clients.sagemaker.stop_training_job(TrainingJobName=self.name)
-        deadline = time.monotonic() + STOP_LIMIT_S
-        while found and found["TrainingJobStatus"] not in _FINAL:
-            if time.monotonic() > deadline:
-                reason = f"The training job {self.name} did not stop within {STOP_LIMIT_S:.0f} s."
-                raise StepFailed(reason, "Run this again.")
-            time.sleep(self._clients.poll_s)
-            found = self.read()
+        stop = partial(self._clients.sagemaker.stop_training_job, TrainingJobName=self.name)
+        stop_job(self, "TrainingJobStatus", stop, self._clients.poll_s)
         self._clients.sagemaker.delete_training_job(TrainingJobName=self.name)
         delete_streams(self._clients.logs, TRAINING_LOGS, f"{self.name}/")
 
@@ -87,10 +95,10 @@ class TrainingJob(Resource):
             follower.read()
             transitions = found["SecondaryStatusTransitions"]
             for transition in transitions[told:]:
-                if transition["Status"] not in _FINAL:
+                if transition["Status"] not in FINAL:
                     self._show_line(transition.get("StatusMessage") or transition["Status"])
             told = len(transitions)
-            if found["TrainingJobStatus"] in _FINAL:
+            if found["TrainingJobStatus"] in FINAL:
                 break
             time.sleep(self._clients.poll_s)
         if found["TrainingJobStatus"] != "Completed":

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from infra.blueprint import TRAINING_LOGS, Blueprint
@@ -12,10 +13,9 @@ from infra.errors import StepFailed
 from infra.resources import titles
 from infra.resources.logs import delete_streams
 from infra.resources.resource import Change, Resource, State, find
-from infra.resources.training import STOP_LIMIT_S
+from infra.resources.training import FINAL, stop_job
 
 _ATTEMPTS = 20
-_FINAL = ("Completed", "Failed", "Stopped")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Trial:
     @property
     def has_ended(self) -> bool:
         """Whether its objective is its last."""
-        return self.status in _FINAL
+        return self.status in FINAL
 
     @property
     def was_stopped(self) -> bool:
@@ -115,16 +115,8 @@ class TuningJob(Resource):
     def delete(self) -> None:
         """Stop it if it runs, and wait for its end; then delete it, its training jobs and their logs."""
         sagemaker = self._clients.sagemaker
-        found = self.read()
-        if found and found["HyperParameterTuningJobStatus"] == "InProgress":
-            sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=self.name)
-        deadline = time.monotonic() + STOP_LIMIT_S
-        while found and found["HyperParameterTuningJobStatus"] not in _FINAL:
-            if time.monotonic() > deadline:
-                reason = f"The tuning job {self.name} did not stop within {STOP_LIMIT_S:.0f} s."
-                raise StepFailed(reason, "Run this again.")
-            time.sleep(self._clients.poll_s)
-            found = self.read()
+        stop = partial(sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=self.name)
+        stop_job(self, "HyperParameterTuningJobStatus", stop, self._clients.poll_s)
         children = trials(sagemaker, self.name)
         sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=self.name)
         for trial in children:
@@ -145,7 +137,7 @@ class TuningJob(Resource):
         while True:
             found = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=self.name)
             self._show(found, trials(sagemaker, self.name))
-            if found["HyperParameterTuningJobStatus"] in _FINAL:
+            if found["HyperParameterTuningJobStatus"] in FINAL:
                 break
             time.sleep(self._clients.poll_s)
         if found["HyperParameterTuningJobStatus"] != "Completed":
