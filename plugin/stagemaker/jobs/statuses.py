@@ -7,7 +7,7 @@ from typing import Any
 from stagemaker.core.store import Record
 
 COMPLETED, FAILED, STOPPED = "Completed", "Failed", "Stopped"
-STOPPING = "Stopping"
+IN_PROGRESS, STOPPING = "InProgress", "Stopping"
 ENDED = (COMPLETED, FAILED, STOPPED)  # of every kind
 
 
@@ -103,3 +103,17 @@ class StatusTable:
 
     def _transition(self, step: str, now_s: float, note: str = "") -> dict[str, Any]:
         return {"Status": step, "StartTime": now_s, "StatusMessage": f"{self.steps[step].message} {note}".rstrip()}
+
+
+def without_steps(noun: str) -> StatusTable:
+    """Of a kind whose steps are its statuses. The start of its work is no step: its kind notes the time."""
+    return StatusTable(
+        noun=noun,
+        first=IN_PROGRESS,
+        started="",
+        steps={
+            IN_PROGRESS: Step(IN_PROGRESS, then=(STOPPING, *ENDED)),
+            STOPPING: Step(STOPPING, then=ENDED),
+            **{end: Step(end) for end in ENDED},
+        },
+    )

@@ -1,19 +1,6 @@
-"""The steps of a processing job, which are its statuses: it has no secondary ones."""
+"""The steps of a processing job, which are its statuses. ProcessingStartTime is when its containers start."""
 
 from stagemaker.core.kinds import PROCESSING_JOB
-from stagemaker.jobs.statuses import COMPLETED, FAILED, STOPPED, STOPPING, StatusTable, Step
+from stagemaker.jobs.statuses import without_steps
 
-IN_PROGRESS = "InProgress"
-
-STATUSES = StatusTable(
-    noun=PROCESSING_JOB.noun,
-    first=IN_PROGRESS,
-    started="",  # ProcessingStartTime is when its containers start, which is no step
-    steps={
-        IN_PROGRESS: Step(IN_PROGRESS, then=(STOPPING, COMPLETED, FAILED, STOPPED)),
-        STOPPING: Step(STOPPING, then=(COMPLETED, FAILED, STOPPED)),
-        COMPLETED: Step(COMPLETED),
-        FAILED: Step(FAILED),
-        STOPPED: Step(STOPPED),
-    },
-)
+STATUSES = without_steps(PROCESSING_JOB.noun)

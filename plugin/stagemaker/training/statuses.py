@@ -1,9 +1,8 @@
 """The steps of a training job. Statuses, order and messages are AWS's own."""
 
 from stagemaker.core.kinds import TRAINING_JOB
-from stagemaker.jobs.statuses import COMPLETED, FAILED, STOPPED, STOPPING, StatusTable, Step
+from stagemaker.jobs.statuses import COMPLETED, FAILED, IN_PROGRESS, STOPPED, STOPPING, StatusTable, Step
 
-IN_PROGRESS = "InProgress"
 _ENDS = (FAILED, STOPPED, STOPPING)
 _LATE = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
 
