@@ -100,13 +100,21 @@ def test_too_many_connections_without_a_request_close_the_oldest(small: httpx.Cl
 
 def test_an_answered_connection_counts_as_new(small: httpx.Client) -> None:
     with ExitStack() as stack:
-        first, second, third, fourth = (stack.enter_context(connected(small)) for _ in range(4))
-        for connection in (first, second, third, first, fourth):
+
+        def opened() -> socket.socket:
+            connection = stack.enter_context(connected(small))
+            assert answered(connection) == 200
+            return connection
+
+        def answered(connection: socket.socket) -> int:
             connection.sendall(PING)
-            assert status(connection) == 200
+            return status(connection)
+
+        first, second, _ = (opened() for _ in range(3))
+        assert answered(first) == 200
+        opened()  # one more than the server keeps: the second is now the oldest
         assert is_closed(second)
-        first.sendall(PING)
-        assert status(first) == 200
+        assert answered(first) == 200
 
 
 def test_too_many_bodies_refuse_the_oldest(small: httpx.Client) -> None:
