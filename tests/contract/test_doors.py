@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -293,13 +294,19 @@ def test_a_head_that_does_not_end_is_cut_off(localstack: LocalStack) -> None:
         begun = time.monotonic()
         connection.sendall(b"GET / HTTP/1.1\r\n")
         connection.settimeout(0.5)
-        while time.monotonic() - begun < 30:
-            try:
-                if not connection.recv(1):
-                    break
-            except TimeoutError:
+        with suppress(ConnectionError):
+            while not is_closed(connection):
+                assert time.monotonic() - begun < 60
                 connection.sendall(b"X-More: 1\r\n")
-        assert 9 < time.monotonic() - begun < 20
+        assert time.monotonic() - begun > 9
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has closed the connection; waits for half a second."""
+    try:
+        return not connection.recv(1)
+    except TimeoutError:
+        return False
 
 
 def test_a_head_that_is_too_long_is_refused(localstack: LocalStack) -> None:

