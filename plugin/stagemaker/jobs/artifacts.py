@@ -35,12 +35,7 @@ def pack(folders: Sequence[Path], archive: Path) -> bool:
     """Write the contents of `folders` as one .tar.gz that appears whole or not at all; False when there is nothing.
 
     Of the same path in several folders the first one's is taken, and folders are joined; AWS documents no order."""
-    members: dict[Path, Path] = {}
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            name = path.relative_to(folder)
-            if not any(_is_leaf(members.get(parent)) for parent in name.parents):
-                members.setdefault(name, path)
+    members = _joined(folders)
     if members:
         partial = archive.with_suffix(".partial")
         # A stream, since Python's gzip file object leaks its buffer when the disk is full.
@@ -49,6 +44,18 @@ def pack(folders: Sequence[Path], archive: Path) -> bool:
                 tar.add(path, arcname=name.as_posix(), recursive=False)
         partial.replace(archive)
     return bool(members)
+
+
+def files(folders: Sequence[Path]) -> dict[str, Path]:
+    """The files that `pack` would write, by the names that they have in all folders together. A link to a file of the
+    same folder is that file; other links are left out, and so is what is no file."""
+    found: dict[str, Path] = {}
+    for name, path in sorted(_joined(folders).items()):
+        folder = path.parents[len(name.parts) - 1]
+        target = inside(folder, name.as_posix())
+        if target is not None and target.is_file():
+            found[name.as_posix()] = target
+    return found
 
 
 class Changes:
@@ -81,6 +88,17 @@ class Changes:
                     yield name, (state.st_mtime_ns, state.st_size)
             except OSError:  # its program has just renamed or deleted it, or a folder above it
                 continue
+
+
+def _joined(folders: Sequence[Path]) -> dict[Path, Path]:
+    """Where each path below the folders is: in the first that has it."""
+    members: dict[Path, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
+            if not any(_is_leaf(members.get(parent)) for parent in name.parents):
+                members.setdefault(name, path)
+    return members
 
 
 def _is_leaf(path: Path | None) -> bool:

@@ -52,7 +52,7 @@ class TrainingPlan:
     files: Mapping[str, Mapping[str, str]]  # host -> path -> text
     channels: tuple[Channel, ...]
     metrics: tuple[Metric, ...]
-    model_uri: str
+    model_uri: str  # of an archive, or with a slash at its end of a prefix for the files as they are
     output_uri: str
     checkpoints: Checkpoints | None
     max_runtime_s: int
@@ -106,7 +106,7 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         files={host: config_files(request, groups, inputs, host) for group in groups for host in group.hosts},
         channels=inputs,
         metrics=tuple(metric(definition) for definition in algorithm.get("MetricDefinitions", [])),
-        model_uri=f"{output}/model.tar.gz",
+        model_uri=f"{output}/{'model/' if _is_uncompressed(request) else 'model.tar.gz'}",
         output_uri=f"{output}/output.tar.gz",
         checkpoints=_checkpoints(request),
         max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
@@ -120,6 +120,12 @@ def _command(algorithm: Mapping[str, Any]) -> tuple[str, ...]:
     """AWS: an entry point of the request's own gets its arguments only, the image's own gets `train` without any."""
     default = () if "ContainerEntrypoint" in algorithm else ("train",)
     return tuple(algorithm.get("ContainerArguments", default))
+
+
+def _is_uncompressed(request: Mapping[str, Any]) -> bool:
+    """Whether the model is to lie in S3 file by file. AWS documents neither the name of their prefix nor that
+    output.tar.gz stays an archive: both are ours."""
+    return bool(request["OutputDataConfig"].get("CompressionType") == "NONE")
 
 
 def _max_wait_s(request: Mapping[str, Any]) -> int | None:

@@ -1,13 +1,15 @@
 """What comes from S3 into the folders of a training job's hosts, and what goes back."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from stagemaker.jobs.artifacts import inside, pack
+from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.core.text import printable
+from stagemaker.jobs.artifacts import files, inside, pack
 from stagemaker.jobs.inputs import fetch, replicate
 from stagemaker.jobs.job import Job
-from stagemaker.jobs.mirror import PERIOD_S, Mirror
+from stagemaker.jobs.mirror import PERIOD_S, Mirror, key_problem
 from stagemaker.jobs.pipe import Pipe
 from stagemaker.jobs.streams import Stream, items_of
 from stagemaker.training.channels import Channel
@@ -68,16 +70,38 @@ class Transfers:
             self.save_checkpoints()
 
     def save_results(self, *, model: bool) -> None:
-        """model.tar.gz, if asked for, and output.tar.gz of all hosts. Nothing is sent before all is packed."""
+        """The model, if asked for, and output.tar.gz of all hosts. Nothing is sent before all is packed."""
         plan = self._plan
-        results = [("model", plan.model_uri)] if model else []
-        packed = []
-        for name, uri in (*results, ("output/data", plan.output_uri)):
+        is_archive = not plan.model_uri.endswith("/")
+        archives = [("model", plan.model_uri)] if model and is_archive else []
+        results = []
+        for name, uri in (*archives, ("output/data", plan.output_uri)):
             archive = self._job.folder / uri.rpartition("/")[2]
-            if pack([folder for base in self.bases if (folder := inside(base, name))], archive):
-                packed.append((archive, uri))
-        for archive, uri in packed:
-            self._job.account.upload_file(self._job.ref.scope, archive, uri)
+            if pack(self._folders(name), archive):
+                results.append((archive, uri))
+        if model and not is_archive:
+            found = files(self._folders("model"))
+            results += [(path, f"{plan.model_uri}{name}") for name, path in found.items()]
+        self._upload(results)
+
+    def _folders(self, name: str) -> list[Path]:
+        """Those of this name that the hosts' programs left."""
+        return [folder for base in self.bases if (folder := inside(base, name))]
+
+    def _upload(self, results: Sequence[tuple[Path, str]]) -> None:
+        """All of them or none: when one cannot be sent, those before it are deleted again."""
+        for _, uri in results:
+            if problem := key_problem(uri):
+                raise validation_error(f"Could not upload to {printable(uri)}: {problem}")
+        scope, account = self._job.ref.scope, self._job.account
+        for number, (path, uri) in enumerate(results):
+            try:
+                account.upload_file(scope, path, uri)
+            except ApiError:
+                for _, sent in results[:number]:
+                    with suppress(ApiError):  # what was refused before it is the reason that is told
+                        account.delete_object(scope, sent)
+                raise
 
     def _lay_out(self, host: str, base: Path) -> None:
         """Create `base`, the folder of `host`, and everything in it but the data."""

@@ -17,7 +17,6 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "ExperimentConfig": ({},),
     "MlflowConfig": (),
     "ModelPackageConfig": (),
-    "OutputDataConfig.CompressionType": ("GZIP",),
     "ProfilerRuleConfigurations": ([],),
     "RemoteDebugConfig.EnableRemoteDebug": (False,),
     "ResourceConfig.InstancePlacementConfig": (),

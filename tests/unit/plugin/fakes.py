@@ -30,6 +30,7 @@ class FakeAws:
         self.objects = dict(objects or {})
         self.downloaded: list[str] = []  # prefixes and objects, once for each time
         self.fail_uploads = ""  # the sentence that uploads fail with
+        self.refused = ""  # the URI of an object that is not taken
         self.downloading = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
@@ -94,6 +95,8 @@ class FakeAws:
     def upload_file(self, scope: Scope, path: Path, uri: str) -> None:
         if self.fail_uploads:
             raise validation_error(self.fail_uploads)
+        if uri == self.refused:
+            raise validation_error(f"Could not upload to {uri}: Access Denied")
         self.objects[uri] = path.read_bytes()
 
     def delete_object(self, scope: Scope, uri: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.jobs.artifacts import Changes, inside, pack, read_failure
+from stagemaker.jobs.artifacts import Changes, files, inside, pack, read_failure
 from tests.unit.plugin.jobs.trees import make, read
 
 
@@ -50,6 +50,19 @@ def test_a_link_in_the_model_is_packed_as_a_link(tmp_path: Path) -> None:
     pack([tmp_path / "1", tmp_path / "2"], tmp_path / "a.tar.gz")
     with tarfile.open(tmp_path / "a.tar.gz") as tar:
         assert [(member.name, member.linkname) for member in tar] == [("latest", "v1"), ("v1", ""), ("v1/weights", "")]
+
+
+def test_the_files_of_several_hosts_have_one_name_each(tmp_path: Path) -> None:
+    folders = [
+        make(tmp_path / "1", {"both": "1", "sub/one": "1", "leaf": "1"}),
+        make(tmp_path / "2", {"both": "2", "sub/two": "2", "leaf/below": "2"}),
+    ]
+    (tmp_path / "2" / "link").symlink_to("sub/two")
+    (tmp_path / "2" / "folder").symlink_to("sub")
+    (tmp_path / "2" / "other host").symlink_to(tmp_path / "1" / "both")
+    os.mkfifo(tmp_path / "2" / "fifo")
+    found = {name: path.read_text() for name, path in files(folders).items()}
+    assert found == {"both": "1", "leaf": "1", "link": "2", "sub/one": "1", "sub/two": "2"}
 
 
 def test_a_full_disk_leaves_no_archive(tmp_path: Path) -> None:

@@ -240,7 +240,6 @@ def test_what_aws_would_not_take(changes: dict[str, Any], sentence: str) -> None
     ("changes", "name"),
     [
         ({"ExperimentConfig": {"ExperimentName": "dogs"}}, "ExperimentConfig"),
-        ({"OutputDataConfig": {"S3OutputPath": "s3://b", "CompressionType": "NONE"}}, "CompressionType=NONE"),
         ({"InputDataConfig": [channel(source={"S3DataType": "Converse"})]}, "InputDataConfig[train].DataSource.S3Data"),
     ],
 )
@@ -249,6 +248,14 @@ def test_what_we_do_not_do_yet_is_refused_by_name(changes: dict[str, Any], name:
         refuse_unsupported(request(**changes))
     assert caught.value.status == 501
     assert name in caught.value.message
+
+
+def test_a_model_may_lie_in_s3_file_by_file() -> None:
+    plan = plan_of(request(OutputDataConfig={"S3OutputPath": "s3://bucket/out/", "CompressionType": "NONE"}))
+    assert plan.model_uri == "s3://bucket/out/job/output/model/"
+    assert plan.output_uri == "s3://bucket/out/job/output/output.tar.gz"
+    packed = plan_of(request(OutputDataConfig={"S3OutputPath": "s3://bucket/out", "CompressionType": "GZIP"}))
+    assert packed.model_uri == "s3://bucket/out/job/output/model.tar.gz"
 
 
 def test_channels_of_pipe_mode() -> None:

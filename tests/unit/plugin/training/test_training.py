@@ -13,6 +13,7 @@ from stagemaker.core.refs import Scope
 from stagemaker.runtime.contract import ContainerSpec, Exit, IsolationRefused, mounts_below_base
 from stagemaker.runtime.fake import FakeContainer, FakeProgram
 from tests.unit.plugin.fakes import ROLE, SCOPE
+from tests.unit.plugin.jobs.trees import make
 from tests.unit.plugin.training.training_environment import (
     DATA,
     GROUP,
@@ -377,6 +378,47 @@ def test_an_upload_that_fails_fails_the_job(environment: Environment) -> None:
     environment.account.fail_uploads = "Could not upload: the bucket is gone"
     environment.create()
     assert environment.ended()["FailureReason"] == "ClientError: Could not upload: the bucket is gone"
+
+
+UNCOMPRESSED = {"S3OutputPath": "s3://bucket/out", "CompressionType": "NONE"}
+
+
+def makes_a_tree(program: FakeProgram) -> int:
+    make(program.base / "model", {"config.json": "{}", "parts/1": "one", "parts/2": "two"})
+    make(program.base / "output" / "data", {"report": "r"})
+    (program.base / "model" / "latest").symlink_to("config.json")
+    (program.base / "model" / "elsewhere").symlink_to("/etc/hostname")
+    return 0
+
+
+def test_a_model_that_is_not_compressed_is_there_file_by_file(environment: Environment) -> None:
+    environment.create(makes_a_tree, OutputDataConfig=UNCOMPRESSED)
+    job = environment.ended()
+    assert job["TrainingJobStatus"] == "Completed"
+    assert job["OutputDataConfig"] == {"KmsKeyId": "", **UNCOMPRESSED}
+    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+    found = {name.removeprefix(uri): data for name, data in environment.account.objects.items() if name.startswith(uri)}
+    assert found == {"config.json": b"{}", "latest": b"{}", "parts/1": b"one", "parts/2": b"two"}
+    assert environment.archive("output") == {"report": "r"}
+
+
+def test_of_a_model_that_is_not_compressed_nothing_is_half_uploaded(environment: Environment) -> None:
+    environment.account.refused = "s3://bucket/out/job/output/model/parts/2"
+    environment.create(makes_a_tree, OutputDataConfig=UNCOMPRESSED)
+    reason = environment.ended()["FailureReason"]
+    assert reason == "ClientError: Could not upload to s3://bucket/out/job/output/model/parts/2: Access Denied"
+    assert not [name for name in environment.account.objects if name.startswith("s3://bucket/out")]
+
+
+def test_a_name_that_s3_does_not_take_leaves_a_model_without_compression_where_it_is(environment: Environment) -> None:
+    def nests(program: FakeProgram) -> int:
+        make(program.base / "model", {"a": "first", "/".join(["x" * 200] * 6): "deep"})
+        return 0
+
+    environment.create(nests, OutputDataConfig=UNCOMPRESSED)
+    reason = environment.ended()["FailureReason"]
+    assert reason.endswith("and S3 takes 1,024")
+    assert not [name for name in environment.account.objects if name.startswith("s3://bucket/out")]
 
 
 @pytest.mark.parametrize(
