@@ -24,6 +24,8 @@ from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Change, MemoryStore, Store
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.hosting.configs import EndpointConfigs
+from stagemaker.hosting.dispatch import Dispatcher
+from stagemaker.hosting.endpoint_metrics import EndpointMetrics
 from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.models import Models
@@ -103,7 +105,7 @@ class App:
                     endpoints,
                     self.tags,
                 ),
-                _sagemaker_runtime(Invoke(store, endpoints, logs, clock)),
+                _sagemaker_runtime(Invoke(Dispatcher(store, endpoints, clock), EndpointMetrics(logs, clock), clock)),
                 _ecr(ecr),
             )
         }

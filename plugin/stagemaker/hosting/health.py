@@ -11,7 +11,7 @@ class HealthTimes:
     ping_every_s: float = 5.0  # (ours)
     answer_s: float = 2.0  # AWS's: /ping must answer within it
     late_answers: int = 3  # (ours) in a row, before the instance gets no new requests
-    request_s: float = 60.0  # AWS's: no request takes longer
+    request_s: float = 60.0  # AWS's: no InvokeEndpoint takes longer
 
 
 class Ping(Enum):
@@ -33,11 +33,12 @@ class Verdict(Enum):
 @dataclass(frozen=True)
 class Observed:
     """What is known of an instance whose container runs. `late_answers` counts those since the last answer in time;
-    `youngest_request_s` is the age of the request that it got last, of those that it has not answered."""
+    `busy_s` is how much longer a request that it has may take, of those that may take longest; 0 or less: it has none
+    that anybody still waits for."""
 
     last_ping: Ping
     late_answers: int
-    youngest_request_s: float | None
+    busy_s: float
 
 
 def judge(observed: Observed, times: HealthTimes) -> Verdict:
@@ -47,5 +48,4 @@ def judge(observed: Observed, times: HealthTimes) -> Verdict:
         return Verdict.REPLACE
     if observed.late_answers < times.late_answers:
         return Verdict.SERVE
-    youngest_s = observed.youngest_request_s
-    return Verdict.REPLACE if youngest_s is None or youngest_s >= times.request_s else Verdict.REST
+    return Verdict.REST if observed.busy_s > 0 else Verdict.REPLACE

@@ -3,10 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from socket import MSG_PEEK, socket
-from typing import Any
+from socket import MSG_PEEK, SHUT_RDWR, socket
+from typing import Any, BinaryIO
 
 MAX_IDLE = 32  # (ours) connections kept for one container
 MAX_IDLE_S = 1.0  # (ours) before a connection is not used again: servers close idle ones, gunicorn after 2 s
@@ -45,6 +46,11 @@ class _Socket(socket):
         self.settimeout(_left(self.deadline))
         return super().recv_into(*arguments)
 
+    def sendall(self, *arguments: Any) -> None:
+        """As a socket's."""
+        self.settimeout(_left(self.deadline))
+        super().sendall(*arguments)
+
 
 class _Connection(HTTPConnection):
     """Over such a socket."""
@@ -56,6 +62,46 @@ class _Connection(HTTPConnection):
         """As the original."""
         super().connect()
         self.sock = _Socket(fileno=self.sock.detach())
+
+
+class Answer:
+    """An answer that has begun, whose body is read as it comes. One thread reads, to the end, and closes it;
+    `cancel` may be called from any. Leave it as a context manager."""
+
+    def __init__(self, connection: _Connection, sock: _Socket, keep: Callable[[_Connection], None]) -> None:
+        self._connection, self._socket, self._keep = connection, sock, keep
+        self._response = connection.getresponse()
+        self._whole = False
+        self.status, self.headers = self._response.status, _headers(self._response)  # names in lower case
+
+    def read(self) -> bytes:
+        """The next piece as soon as it has come, at most CHUNK_BYTES; nothing at the end. OSError or HTTPException when
+        the other side breaks off, TimeoutError when the time of the request is up."""
+        piece = self._response.read1(CHUNK_BYTES)
+        if not piece:
+            if self._response.length:
+                raise HTTPException("the answer ended early")
+            self._whole = True
+        return piece
+
+    def cancel(self) -> None:
+        """Break off: whoever reads does not wait any longer."""
+        with suppress(OSError):
+            self._socket.shutdown(SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the connection back, or drop it when the answer was not read to its end."""
+        self._response.close()
+        if self._whole:
+            self._keep(self._connection)
+        else:
+            self._connection.close()
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class HttpClient:
@@ -79,17 +125,41 @@ class HttpClient:
         connect_s: float | None = None,
         on_sending: Callable[[], object] = lambda: None,
     ) -> Reply:
-        """Ask once and read the whole answer: what may have arrived is never sent again.
+        """As `open`, with the whole answer. TooLarge for one of more than `max_bytes`."""
+        with self.open(
+            method, path, timeout_s=timeout_s, body=body, headers=headers, connect_s=connect_s, on_sending=on_sending
+        ) as answer:
+            return Reply(answer.status, answer.headers, read_whole(answer, max_bytes))
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout_s: float,
+        body: bytes | BinaryIO | None = None,
+        headers: Mapping[str, str] | None = None,
+        connect_s: float | None = None,
+        on_sending: Callable[[], object] = lambda: None,
+    ) -> Answer:
+        """Ask once: what may have arrived is never sent again. A `body` that is a file needs the header Content-Length.
 
         Raises NotReached when nobody was reached: at once, or, where nobody refuses, after `connect_s`; without it the
         client tries until the time is up, as a busy server needs it. From the call of `on_sending` on the request may
-        have arrived. Then it raises OSError or HTTPException when the other side breaks off or does not speak HTTP,
-        and TooLarge for an answer of more than `max_bytes`. TimeoutError after `timeout_s` in all.
+        have arrived. Then it raises OSError or HTTPException when the other side breaks off or does not speak HTTP.
+        TimeoutError after `timeout_s`, which all of the answer has.
         """
         deadline = time.monotonic() + timeout_s
         connection = self._reuse() or self._connect(deadline, connect_s)
         on_sending()
-        return self._exchange(connection, (method, path, body, dict(headers or {})), deadline, max_bytes)
+        try:
+            sock = connection.sock
+            sock.deadline = deadline
+            connection.request(method, path, body, dict(headers or {}))
+            return Answer(connection, sock, self._keep)
+        except BaseException:
+            connection.close()
+            raise
 
     def close(self) -> None:
         """Make no connection any more, and drop the idle ones; those in use are dropped when they come back."""
@@ -116,32 +186,6 @@ class HttpClient:
                 return connection
         raise NotReached("it is closed")
 
-    def _exchange(
-        self,
-        connection: _Connection,
-        sent: tuple[str, str, bytes | None, dict[str, str]],
-        deadline: float,
-        max_bytes: int,
-    ) -> Reply:
-        try:
-            connection.sock.deadline = deadline
-            connection.sock.settimeout(_left(deadline))
-            connection.request(*sent)
-            with connection.getresponse() as response:
-                body = bytearray()
-                while chunk := response.read1(CHUNK_BYTES):
-                    body += chunk
-                    if len(body) > max_bytes:
-                        raise TooLarge(f"more than {max_bytes} bytes")
-                if response.length:
-                    raise HTTPException("the answer ended early")
-                reply = Reply(response.status, _headers(response), bytes(body))
-        except BaseException:
-            connection.close()
-            raise
-        self._keep(connection)
-        return reply
-
     def _reuse(self) -> _Connection | None:
         """The connection that was used last, unless that was too long ago or the other side has closed it."""
         while True:
@@ -158,6 +202,16 @@ class HttpClient:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def read_whole(answer: Answer, max_bytes: int) -> bytes:
+    """All that is left of the answer. TooLarge for more than `max_bytes`."""
+    body = bytearray()
+    while piece := answer.read():
+        body += piece
+        if len(body) > max_bytes:
+            raise TooLarge(f"more than {max_bytes} bytes")
+    return bytes(body)
 
 
 def _headers(response: HTTPResponse) -> dict[str, str]:

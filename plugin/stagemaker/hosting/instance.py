@@ -31,21 +31,28 @@ MAX_PING_BYTES = 64 << 10
 class Lease:
     """The place of one request on an instance. Leave it as a context manager."""
 
-    def __init__(self, instance_id: str, client: HttpClient, leave: "Callable[[Lease], object]") -> None:
+    def __init__(
+        self, instance_id: str, client: HttpClient, leave: "Callable[[Lease], object]", request_s: float = 60.0
+    ) -> None:
         self.id, self.client = instance_id, client
         self.others = False  # whether another instance could have been taken instead
-        self.sent_s: float | None = None  # by time.monotonic, once the request may have arrived
-        self._leave = leave
+        self.due_s: float | None = None  # by time.monotonic: when the answer must be there, once the request is sent
+        self._leave, self._request_s = leave, request_s
 
-    def sent(self) -> None:
-        """The request is being sent: from now on the instance may be busy with it."""
-        self.sent_s = time.monotonic()
+    def sent(self, longer_s: float = 0.0) -> None:
+        """The request is being sent: from now on the instance may be busy with it, for as long as requests usually may
+        take, or so much longer."""
+        self.due_s = time.monotonic() + self._request_s + longer_s
+
+    def leave(self) -> None:
+        """Free the place. A second call does nothing."""
+        self._leave(self)
 
     def __enter__(self) -> "Lease":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._leave(self)
+        self.leave()
 
 
 class Instance:
@@ -107,13 +114,13 @@ class Instance:
             client = self._serving_client()
             if client is None:
                 return None
-            lease = Lease(self.id, client, self._release)
+            lease = Lease(self.id, client, self._release, self._times.request_s)
             self._leases.add(lease)
             return lease
 
     def retire(self, *, drain: bool) -> None:
-        """Take no new requests and end: with `drain` after the answers to those that it has, but not later than any
-        request may take. A second call may only hurry it."""
+        """Take no new requests and end: with `drain` after the answers to those that it has, but not later than they
+        may take. A second call may only hurry it."""
         with self._lock:
             self._retired.set()
         if not drain:
@@ -198,7 +205,7 @@ class Instance:
         """Ask whether it still serves, and do what the answer calls for."""
         ping = self._ping(container)
         self._late_answers = 0 if ping is Ping.ANSWERED else self._late_answers + 1
-        verdict = judge(Observed(ping, self._late_answers, self._youngest_request_s()), self._times)
+        verdict = judge(Observed(ping, self._late_answers, self._busy_s()), self._times)
         was_resting, self._resting = self._resting, verdict is not Verdict.SERVE
         if was_resting and not self._resting:
             self._changed()
@@ -228,10 +235,11 @@ class Instance:
             client.close()
         return Ping.ANSWERED if reply.status == 200 else Ping.LATE
 
-    def _youngest_request_s(self) -> float | None:
-        now_s = time.monotonic()
+    def _busy_s(self) -> float:
+        """How much longer it may be busy with a request that it has."""
         with self._lock:
-            return min((now_s - lease.sent_s for lease in self._leases if lease.sent_s is not None), default=None)
+            dues_s = [lease.due_s for lease in self._leases if lease.due_s is not None]
+        return max(dues_s, default=0.0) - time.monotonic() if dues_s else 0.0
 
     def _has_ended(self, end: Exit) -> None:
         ended = f"its container ended with exit code {end.code}" + (
@@ -282,7 +290,7 @@ class Instance:
 
     def _drain(self) -> None:
         """Wait for the answers to the requests that it has, as long as a request may take."""
-        end_s = time.monotonic() + self._times.request_s
+        end_s = time.monotonic() + max(self._times.request_s, self._busy_s())
         while self._leases and self._client and time.monotonic() < end_s:
             if self._hurried.wait(DRAIN_POLL_S) or (self._container and self._container.poll()):
                 return

@@ -19,6 +19,8 @@ from stagemaker.core.refs import Ref
 from stagemaker.core.store import Change, MemoryStore
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.hosting.configs import EndpointConfigs
+from stagemaker.hosting.dispatch import Dispatcher
+from stagemaker.hosting.endpoint_metrics import EndpointMetrics
 from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.http_client import HttpClient
@@ -284,7 +286,8 @@ class Hosting:
         )
         self.statuses: list[str] = []  # that endpoints had, one after the other
         self.store.watch(ENDPOINT, self._note_status)
-        self.invoke = Invoke(self.store, self.endpoints, self.logs, clock)
+        dispatcher, metrics = Dispatcher(self.store, self.endpoints, clock), EndpointMetrics(self.logs, clock)
+        self.invoke = Invoke(dispatcher, metrics, clock)
         self.tags = Tags(self.store)
 
     def model(self, name: str, image: str = IMAGE, **container: Any) -> None:

@@ -12,16 +12,16 @@ def test_the_times_are_those_that_the_documents_name() -> None:
 @pytest.mark.parametrize(
     ("observed", "verdict"),
     [
-        (Observed(Ping.ANSWERED, 0, None), Verdict.SERVE),
-        (Observed(Ping.ANSWERED, 0, 70.0), Verdict.SERVE),
-        (Observed(Ping.LATE, 1, None), Verdict.SERVE),
-        (Observed(Ping.LATE, 2, None), Verdict.SERVE),
-        (Observed(Ping.LATE, 3, 0.0), Verdict.REST),  # busy
-        (Observed(Ping.LATE, 30, 59.9), Verdict.REST),
-        (Observed(Ping.LATE, 3, 60.0), Verdict.REPLACE),  # nobody waits for the answer any more
-        (Observed(Ping.LATE, 3, None), Verdict.REPLACE),  # it has nothing to do
-        (Observed(Ping.REFUSED, 1, None), Verdict.REPLACE),
-        (Observed(Ping.REFUSED, 1, 1.0), Verdict.REPLACE),
+        (Observed(Ping.ANSWERED, 0, 0.0), Verdict.SERVE),
+        (Observed(Ping.ANSWERED, 0, -10.0), Verdict.SERVE),
+        (Observed(Ping.LATE, 1, 0.0), Verdict.SERVE),
+        (Observed(Ping.LATE, 2, 0.0), Verdict.SERVE),
+        (Observed(Ping.LATE, 3, 60.0), Verdict.REST),  # busy
+        (Observed(Ping.LATE, 30, 0.1), Verdict.REST),
+        (Observed(Ping.LATE, 3, -0.1), Verdict.REPLACE),  # nobody waits for the answer any more
+        (Observed(Ping.LATE, 3, 0.0), Verdict.REPLACE),  # it has nothing to do
+        (Observed(Ping.REFUSED, 1, 0.0), Verdict.REPLACE),
+        (Observed(Ping.REFUSED, 1, 59.0), Verdict.REPLACE),
     ],
 )
 def test_verdicts(observed: Observed, verdict: Verdict) -> None:

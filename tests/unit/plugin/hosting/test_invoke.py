@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stagemaker.core.errors import ApiError
-from stagemaker.hosting import http_client, invoke
+from stagemaker.hosting import calls, dispatch, http_client, invoke
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.hosting_environment import IMAGE, HostingEnvironment, hosting_environment, until
 
@@ -85,7 +85,7 @@ def test_an_endpoint_that_is_not_there_or_not_in_service(hosting: HostingEnviron
     assert refused(hosting).message.endswith("It is Creating, not InService.")
 
 
-@pytest.mark.parametrize("member", sorted(invoke.OTHER_KINDS))
+@pytest.mark.parametrize("member", sorted(calls.OTHER_KINDS))
 def test_parameters_of_other_kinds_of_endpoints(hosting: HostingEnvironment, member: str) -> None:
     missing = refused(hosting, b"", **{member: "x"})
     assert (missing.code, missing.message) == ("ValidationError", "Endpoint end of account 123456789012 not found.")
@@ -95,9 +95,16 @@ def test_parameters_of_other_kinds_of_endpoints(hosting: HostingEnvironment, mem
     assert member in error.message
 
 
+def test_a_target_model_needs_a_multi_model_endpoint(hosting: HostingEnvironment) -> None:
+    hosting.deploy()
+    error = refused(hosting, TargetModel="model.tar.gz")
+    assert (error.code, error.members) == ("ValidationError", {"ErrorCode": "TARGET_MODEL_HEADER_NOT_SUPPORTED"})
+    assert error.message == "Endpoint end is not a multi-model endpoint and does not support target model header."
+
+
 def test_the_longest_body_goes_through_and_one_more_byte_does_not(hosting: HostingEnvironment) -> None:
     hosting.deploy()
-    longest = b"x" * invoke.MAX_BODY_BYTES
+    longest = b"x" * calls.MAX_BODY_BYTES
     assert refused(hosting, longest + b"x").code == "ValidationError"
     assert len(longest) == 6_291_456
     error = refused(hosting, longest)  # the echo with its JSON around is over the limit
@@ -132,7 +139,7 @@ def test_an_answer_that_is_none_is_a_model_error(hosting: HostingEnvironment, bo
 
 
 def test_a_container_has_a_minute(hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert invoke.TIMEOUT_S == 60
+    assert calls.TIMEOUT_S == 60
     hosting.deploy()
     monkeypatch.setattr(invoke, "TIMEOUT_S", 1e-6)
     assert "timed out while waiting" in refused(hosting).members["OriginalMessage"]
@@ -181,7 +188,7 @@ def test_an_instance_that_takes_no_connection_is_given_up_for_another(
     hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "CONNECT_S", 0.05)
-    monkeypatch.setattr(invoke, "CONNECT_S", 0.05)
+    monkeypatch.setattr(dispatch, "CONNECT_S", 0.05)
     hosting.deploy({"InitialInstanceCount": 2})
     hosting.tell(b"be cut off")
     hosting.wait_for_line("done")
@@ -190,7 +197,7 @@ def test_an_instance_that_takes_no_connection_is_given_up_for_another(
 
 def test_the_minute_is_for_all_instances_together(hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invoke, "TIMEOUT_S", 2)
-    monkeypatch.setattr(invoke, "CONNECT_S", 1.2)
+    monkeypatch.setattr(dispatch, "CONNECT_S", 1.2)
     monkeypatch.setattr(http_client, "CONNECT_S", 1.2)
     hosting.deploy({"InitialInstanceCount": 2})
     for number in (0, 1):

@@ -1,0 +1,186 @@
+"""Brings a call to an instance of an endpoint: who answers it, and what it comes to."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import Protocol
+
+from stagemaker.core.errors import ApiError
+from stagemaker.core.refs import Ref
+from stagemaker.core.store import Store
+from stagemaker.hosting.calls import ContainerCall
+from stagemaker.hosting.fleet import Fleet
+from stagemaker.hosting.http_client import CONNECT_S, Answer, NotReached, Reply, TooLarge, read_whole
+from stagemaker.hosting.instance import Lease
+from stagemaker.hosting.layout import VariantLayout
+from stagemaker.hosting.model_error import NO_STATUS, TIMED_OUT
+from stagemaker.hosting.router import Router
+
+
+class Routers(Protocol):
+    """The part of `endpoints.Endpoints` that invocations need."""
+
+    def router(self, ref: Ref) -> Router[Fleet] | None: ...
+
+
+class NoAnswer(Exception):
+    """The container may have got the request and gave no usable answer; the message says why."""
+
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out
+
+
+class _NoInstance(Exception):
+    """No instance of the variant takes the request."""
+
+
+class Exchange:
+    """A call that an instance has got, and the answer to it, if one has begun. Leave it as a context manager, or
+    `close` it: then the place on the instance is free. One thread reads; `cancel` may be called from any."""
+
+    def __init__(self, fleet: Fleet, variant: VariantLayout, lease: Lease, sent_s: float) -> None:
+        self.fleet, self.variant, self.lease = fleet, variant, lease
+        self.sent_s = sent_s  # by the clock that is shown
+        self.answer: Answer | None = None
+        self.failure = ""  # why there is no answer
+
+    def send(self, call: ContainerCall, timeout_s: float) -> None:
+        """Ask the instance. NotReached when it did not get the request; any other failure is kept."""
+        try:
+            with _explained():
+                self.answer = self.lease.client.open(
+                    "POST",
+                    call.path,
+                    body=call.body,
+                    headers=call.headers,
+                    timeout_s=timeout_s,
+                    connect_s=CONNECT_S if self.lease.others else None,
+                    on_sending=lambda: self.lease.sent(call.longer_s),
+                )
+        except NoAnswer as error:
+            self.failure = str(error)
+
+    def read(self) -> bytes:
+        """The next piece of the answer as soon as it has come; nothing at the end, and of no answer. NoAnswer."""
+        if self.answer is None:
+            return b""
+        with _explained():
+            return self.answer.read()
+
+    def reply(self, max_bytes: int) -> Reply:
+        """The whole answer. Where there is none, the status is NO_STATUS and the body says why."""
+        try:
+            if self.answer is not None:
+                with _explained(max_bytes):
+                    return Reply(self.answer.status, self.answer.headers, read_whole(self.answer, max_bytes))
+        except NoAnswer as error:
+            self.failure = str(error)
+        return Reply(NO_STATUS, {}, self.failure.encode())
+
+    def cancel(self) -> None:
+        """Break off the request: whoever reads gets NoAnswer."""
+        if self.answer is not None:
+            self.answer.cancel()
+
+    def close(self) -> None:
+        """End it. A second call does nothing."""
+        if self.answer is not None:
+            self.answer.close()
+        self.lease.leave()
+
+    def __enter__(self) -> "Exchange":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Dispatcher:
+    """Chooses who answers. `clock` is epoch seconds."""
+
+    def __init__(self, store: Store, routers: Routers, clock: Callable[[], float]) -> None:
+        self._store, self._routers, self._clock = store, routers, clock
+
+    def check_serving(self, ref: Ref) -> None:
+        """ValidationError for an endpoint that does not serve."""
+        router = self._routers.router(ref)
+        if router is None or not router.shares:
+            raise self._not_serving(ref)
+
+    def begin(self, ref: Ref, call: ContainerCall, target_variant: str | None) -> Exchange:
+        """Send the call to an instance: another one when one that has just died was not reached. What may have reached
+        one is sent to no other.
+
+        ValidationError for an endpoint that does not serve and a variant that it does not have; ServiceUnavailable
+        while no container of the variant is healthy.
+        """
+        deadline_s = time.monotonic() + call.timeout_s
+        while True:
+            router, fleet, variant = self._choose(ref, target_variant)
+            try:
+                return self._send(router, fleet, variant, call, deadline_s)
+            except _NoInstance:
+                if fleet in router.shares:  # else another one has taken over
+                    raise _none_healthy(variant) from None
+
+    def _send(
+        self, router: Router[Fleet], fleet: Fleet, variant: VariantLayout, call: ContainerCall, deadline_s: float
+    ) -> Exchange:
+        sent_s, tried = self._clock(), set[str]()
+        while lease := router.lease(fleet, variant, tried):
+            tried.add(lease.id)
+            exchange = Exchange(fleet, variant, lease, sent_s)
+            try:
+                exchange.send(call, deadline_s - time.monotonic())
+            except BaseException as error:
+                exchange.close()
+                if isinstance(error, NotReached):
+                    continue
+                raise
+            return exchange
+        raise _NoInstance
+
+    def _choose(self, ref: Ref, target_variant: str | None) -> tuple[Router[Fleet], Fleet, VariantLayout]:
+        """Who is to answer, but for the instance."""
+        router = self._routers.router(ref)
+        chosen = router.choose(target_variant) if router else None
+        if router is None or chosen is None:
+            raise self._not_serving(ref)
+        fleet, name = chosen
+        return router, fleet, _variant(fleet, name)
+
+    def _not_serving(self, ref: Ref) -> ApiError:
+        record = self._store.get(ref)
+        why = f" It is {record['EndpointStatus']}, not InService." if record else ""
+        return ApiError("ValidationError", f"Endpoint {ref.name} of account {ref.scope.account} not found.{why}")
+
+
+@contextmanager
+def _explained(max_bytes: int | None = None) -> Iterator[None]:
+    """Raise NoAnswer for what a container and its connection can do wrong; NotReached as it is."""
+    try:
+        yield
+    except NotReached:
+        raise
+    except TimeoutError as error:
+        raise NoAnswer(TIMED_OUT, timed_out=True) from error
+    except TooLarge as error:
+        raise NoAnswer(f"The container's response is longer than {max_bytes} bytes.") from error
+    except (OSError, HTTPException) as error:
+        raise NoAnswer(f"The container broke off the connection: {type(error).__name__}.") from error
+
+
+def _variant(fleet: Fleet, name: str | None) -> VariantLayout:
+    variant, endpoint = fleet.layout.variant(name), fleet.layout.endpoint
+    if variant is not None:
+        return variant
+    if name is None:
+        raise ApiError("ValidationError", f"No production variant of endpoint {endpoint} has a weight above 0.")
+    raise ApiError("ValidationError", f"Endpoint {endpoint} has no production variant {name}.")
+
+
+def _none_healthy(variant: VariantLayout) -> ApiError:
+    why = "they are being restarted, or are too late with their answer to GET /ping"
+    return ApiError("ServiceUnavailable", f"No container of production variant {variant.name} is healthy: {why}.", 503)

@@ -1,0 +1,49 @@
+"""The metrics of endpoints, in the names and units of AWS's guide."""
+
+from collections.abc import Callable, Mapping
+
+from stagemaker.core.refs import Scope
+from stagemaker.core.telemetry import Telemetry
+from stagemaker.hosting.fleet import Fleet
+from stagemaker.hosting.layout import VariantLayout
+
+NAMESPACE = "AWS/SageMaker"
+COUNT, MICROSECONDS = "None", "Microseconds"
+
+
+class EndpointMetrics:
+    """Takes the values of one invocation at a time. Times are given in seconds. `clock` is epoch seconds."""
+
+    def __init__(self, logs: Telemetry, clock: Callable[[], float]) -> None:
+        self._logs, self._clock = logs, clock
+
+    def invocation(
+        self, scope: Scope, fleet: Fleet, variant: VariantLayout, status: int, *, model_s: float, own_s: float
+    ) -> None:
+        """A call that was answered, or that no answer came to (status 0). The error counts get their 0 too, so that
+        their average is the error rate."""
+        counts = {
+            "Invocations": 1.0,
+            "InvocationsPerInstance": 1 / max(1, fleet.in_service(variant.name)),
+            "Invocation4XXErrors": float(400 <= status < 500),
+            "Invocation5XXErrors": float(status == 0 or status >= 500),
+            "InvocationModelErrors": float(not 200 <= status < 300),
+        }
+        self.put(scope, dimensions(fleet, variant), counts, COUNT)
+        self.times(scope, fleet, variant, {"ModelLatency": model_s, "OverheadLatency": own_s})
+
+    def times(self, scope: Scope, fleet: Fleet, variant: VariantLayout, seconds: Mapping[str, float]) -> None:
+        """Durations of a variant, which CloudWatch gets in microseconds."""
+        microseconds = {name: round(value * 1e6) for name, value in seconds.items()}
+        self.put(scope, dimensions(fleet, variant), microseconds, MICROSECONDS)
+
+    def put(self, scope: Scope, dimensions: Mapping[str, str], values: Mapping[str, float], unit: str) -> None:
+        """Values as they are."""
+        now_s = self._clock()
+        for name, value in values.items():
+            self._logs.metric(scope, NAMESPACE, name, value, unit, dimensions, now_s)
+
+
+def dimensions(fleet: Fleet, variant: VariantLayout) -> dict[str, str]:
+    """Of a variant's metrics."""
+    return {"EndpointName": fleet.layout.endpoint, "VariantName": variant.name}
