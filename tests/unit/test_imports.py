@@ -146,7 +146,7 @@ PURE = [
     "processing/unsupported.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
     "runtime/docker/subnets.py", "runtime/variables.py",
     "scaling/alarm_rules.py", "scaling/cron.py", "scaling/decision.py", "scaling/schedules.py",
-    "scaling/steps.py", "scaling/tracking.py",
+    "scaling/simulate.py", "scaling/steps.py", "scaling/tracking.py",
     "training/channels.py", "training/config_files.py", "training/instance_groups.py", "training/interruption.py",
     "training/metrics.py", "training/plan.py",
     "training/spot.py", "training/statuses.py", "training/unsupported.py", "transform/paths.py", "transform/plan.py",
