@@ -155,16 +155,20 @@ def decide(state: ScalingState, views: Sequence[PolicyView], now_s: float) -> De
 
 def _wish(view: PolicyView, capacity: int, base: int) -> _Wish | None:
     """What a policy in alarm wants; None for one that is not, or that has no value."""
-    return _step_wish(view, base) if isinstance(view, StepView) else _tracking_wish(view, capacity, base)
+    if isinstance(view, StepView):
+        return _step_wish(view, capacity, base)
+    return _tracking_wish(view, capacity, base)
 
 
-def _step_wish(view: StepView, base: int) -> _Wish | None:
+def _step_wish(view: StepView, capacity: int, base: int) -> _Wish | None:
     if view.alarm_state is not AlarmState.ALARM or view.metric is None:
         return None
     step = step_for(view.scaling, view.metric, view.threshold, view.comparison)
     if step is None:
         return None
-    wanted = adjusted_capacity(view.scaling, step, base)
+    wanted = adjusted_capacity(view.scaling, step, capacity)
+    if wanted > capacity:
+        wanted = max(adjusted_capacity(view.scaling, step, base), capacity)
     return _Wish(view.policy, view.alarm_name, wanted, view.scaling.cooldown_s, "AlreadyAtDesiredCapacity")
 
 
