@@ -81,15 +81,13 @@ class Simulation:
     over_instance_s: float
 
     @property
-    def scalings(self) -> tuple[tuple[float, int], ...]:
+    def scalings(self) -> list[tuple[float, int]]:
         """When the capacity changed, in seconds, and to what."""
-        return tuple((one.start_s, one.capacity) for one in self.activities if not one.not_scaled)
+        return [(one.start_s, one.capacity) for one in self.activities if not one.not_scaled]
 
 
-def simulate(
-    requests: Sequence[float], variant: SimulatedVariant, policies: Sequence[Policy], *, period_s: int = MINUTE_S
-) -> Simulation:
-    """The run of one variant. `requests` has the number that arrive in each period, evenly; the policies are asked at
+def simulate(requests: Sequence[float], variant: SimulatedVariant, policies: Sequence[Policy]) -> Simulation:
+    """The run of one variant. `requests` has the number that arrive in each minute, evenly; the policies are asked at
     the end of each. While a change goes on nothing is decided, as AWS refuses a change of an endpoint that is
     Updating. All times count from the beginning."""
     state = ScalingState(variant.instances, variant.minimum, variant.maximum)
@@ -97,8 +95,8 @@ def simulate(
     points: list[float | None] = []
     periods, activities = [], []
     for number, count in enumerate(requests, start=1):
-        begin_s, end_s = float((number - 1) * period_s), float(number * period_s)
-        points.append(_invocations_per_instance(count, _pieces(serving, begin_s, end_s)))
+        end_s = float(number * MINUTE_S)
+        points.append(_invocations_per_instance(count, _pieces(serving, end_s - MINUTE_S, end_s)))
         views = [_view(str(place), policy, points) for place, policy in enumerate(policies)]
         alarms = tuple(map(_states, views))
         periods.append(Period(end_s, count, points[-1], _serving_at(serving, end_s), alarms))
@@ -111,7 +109,7 @@ def simulate(
             ended_s = activities[-1].end_s
             serving.append((ended_s, decision.capacity))
             state = replace(state, capacity=decision.capacity, last=replace(decision.last, ended_s=ended_s))
-    under_s, over_s = _against_ideal(requests, serving, variant.per_instance, period_s)
+    under_s, over_s = _against_ideal(requests, serving, variant.per_instance)
     return Simulation(tuple(periods), tuple(activities), under_s, over_s)
 
 
@@ -155,19 +153,18 @@ def _pieces(serving: Sequence[tuple[float, int]], begin_s: float, end_s: float) 
 
 def _invocations_per_instance(count: float, pieces: Sequence[tuple[float, int]]) -> float | None:
     """SageMaker sends 1/instances for each request, and zeros for an endpoint without requests."""
-    whole_s = sum(seconds for seconds, _ in pieces)
-    served = [count * seconds / whole_s / instances for seconds, instances in pieces if instances]
+    served = [count * seconds / MINUTE_S / instances for seconds, instances in pieces if instances]
     return sum(served) if served else None
 
 
 def _against_ideal(
-    requests: Sequence[float], serving: Sequence[tuple[float, int]], per_instance: float, period_s: int
+    requests: Sequence[float], serving: Sequence[tuple[float, int]], per_instance: float
 ) -> tuple[float, float]:
     """The instance-seconds that were missing, and those that were too many."""
     under_s = over_s = 0.0
     for number, count in enumerate(requests):
-        ideal = math.ceil(count * MINUTE_S / period_s / per_instance)
-        for seconds, instances in _pieces(serving, float(number * period_s), float((number + 1) * period_s)):
+        ideal = math.ceil(count / per_instance)
+        for seconds, instances in _pieces(serving, float(number * MINUTE_S), float((number + 1) * MINUTE_S)):
             under_s += seconds * max(ideal - instances, 0)
             over_s += seconds * max(instances - ideal, 0)
     return under_s, over_s
