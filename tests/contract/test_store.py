@@ -172,6 +172,20 @@ def test_a_series_is_in_order_and_ends_with_its_record(store: Store) -> None:
     assert store.series(ref("a"), "s") == []
 
 
+def test_all_series_of_a_record_can_be_dropped(store: Store) -> None:
+    for name in ("a", "b"):
+        store.put(ref(name), {"x": 1})
+        store.append(ref(name), "s", 1)
+    store.append(ref("a"), "other", 2)
+    store.drop_series(ref("a"))
+    store.drop_series(ref("none"))
+    assert store.series(ref("a"), "s") == store.series(ref("a"), "other") == []
+    assert store.get(ref("a")) == {"x": 1}
+    assert store.series(ref("b"), "s") == [1]
+    store.append(ref("a"), "s", 3)
+    assert store.series(ref("a"), "s") == [3]
+
+
 def test_a_series_needs_a_record(store: Store) -> None:
     with pytest.raises(KeyError):
         store.append(ref("a"), "s", 1)

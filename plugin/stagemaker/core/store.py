@@ -64,6 +64,9 @@ class Store(Protocol):
     def series(self, ref: Ref, name: str) -> list[Any]:
         """What was appended, oldest first; empty when there is none."""
 
+    def drop_series(self, ref: Ref) -> None:
+        """Forget all series of a record; nothing when there is none."""
+
     def watch(self, kind: Kind, tell: Callable[[Change], None]) -> Callable[[], None]:
         """Call `tell` after each change of a record of this kind, in order, with the lock held: it must not wait. The
         answer ends it. What `tell` raises reaches whoever made the change, which stays."""
@@ -146,6 +149,11 @@ class MemoryStore:
         """What was appended, oldest first."""
         with self.lock:
             return list(self._series.get(ref, {}).get(name, ()))
+
+    def drop_series(self, ref: Ref) -> None:
+        """Forget all series of a record."""
+        with self.lock:
+            self._series.pop(ref, None)
 
     def watch(self, kind: Kind, tell: Callable[[Change], None]) -> Callable[[], None]:
         """Call `tell` after each change of a record of this kind."""

@@ -96,6 +96,10 @@ class Job[Plan]:
         self._context.logs.metric(self.ref.scope, self._kind.log_group, name, value, "None", dimensions, moment_s)
         self._context.store.append(self.ref, name, [moment_s, value])
 
+    def forget_metrics(self) -> None:
+        """Empty the job's history: its program begins anew, and measures everything again. CloudWatch keeps it."""
+        self._context.store.drop_series(self.ref)
+
     def attempt(self, on_line: Callable[[str], None] = lambda _: None) -> Attempt:
         """Begin one more run of the containers. `on_line` gets each line of every host's output, from any thread."""
         number = self._attempt.number + 1 if self._attempt else 1

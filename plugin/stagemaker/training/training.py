@@ -139,6 +139,8 @@ def _attempt(job: Job[TrainingPlan], schedule: Schedule | None) -> Outcome | Non
     job.enter("Downloading")
     transfers = Transfers(job)
     transfers.download(lambda: job.signals.any)
+    if not transfers.has_checkpoints:
+        job.forget_metrics()
     if job.signals.any:
         return Outcome(STOPPED)
     with transfers.streaming():

@@ -26,6 +26,7 @@ class Transfers:
     def __init__(self, job: Job[TrainingPlan]) -> None:
         self._job, self._plan, self._saved_s = job, job.plan, job.elapsed()
         self.bases = [job.folder / host for host in job.plan.hosts]
+        self.has_checkpoints = False  # of an attempt or a job before this one
         self._checkpoints: Mirror | None = None
         self._streams: list[tuple[Path, str, Stream]] = []  # the folder of the FIFOs, and their channel
         self._pipes: list[Pipe] = []
@@ -134,7 +135,8 @@ class Transfers:
         job = self._job
         folders = {host: checkpoints.folder(base) for host, base in zip(self._plan.hosts, self.bases, strict=True)}
         first, *others = folders.values()
-        job.account.download_prefix(job.ref.scope, f"{checkpoints.uri}/", first, cancelled=cancelled)
+        found = job.account.download_prefix(job.ref.scope, f"{checkpoints.uri}/", first, cancelled=cancelled)
+        self.has_checkpoints = found > 0
         replicate(first, others)
         self._checkpoints = Mirror(
             folders,

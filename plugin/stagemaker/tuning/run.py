@@ -141,7 +141,10 @@ class Run:
 
     def _read_values(self, child: Child, has_ended: bool) -> None:
         values = [value for _, value in child.handle.history(self._plan.definitions[child.definition].objective.metric)]
-        new, child.values = range(len(child.values) + 1, len(values) + 1), max(values, child.values, key=len)
+        if child.handle.record() is None:
+            values = child.values  # somebody deleted the job
+        begins_anew = len(values) < len(child.values)  # after an interruption, and without checkpoints
+        new, child.values = range(1 if begins_anew else len(child.values) + 1, len(values) + 1), values
         child.trial.report(child.values)
         if not (has_ended or child.stopped_early) and any(self._stops(child, values[:epoch]) for epoch in new):
             child.stopped_early = True

@@ -1,6 +1,7 @@
 """Tuning jobs from create to the end, with real training jobs over the fake runtime."""
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import TRAINING_JOB, TUNING_JOB
 from stagemaker.core.refs import Ref
+from stagemaker.jobs.statuses import ENDED
 from stagemaker.runtime.fake import FakeProgram
 from tests.unit.plugin.fakes import SCOPE
+from tests.unit.plugin.polling import until
 from tests.unit.plugin.tuning.tuning_environment import (
     Environment,
     hyperparameters,
@@ -190,6 +193,65 @@ def test_hyperband_stops_at_its_rungs(environment: Environment) -> None:
     stopped = [child for child in environment.children() if child["TrainingJobStatus"] == "Stopped"]
     assert "0.95" in [child["TunedHyperParameters"]["rate"] for child in stopped]
     assert job["BestTrainingJob"]["TunedHyperParameters"] == {"rate": "0.1"}
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "epochs", "status"),
+    [
+        pytest.param({}, [20, 21, 22], "Completed", id="it begins anew, and so do its epochs"),
+        pytest.param(
+            {"CheckpointConfig": {"S3Uri": "s3://bucket/ck"}}, [10, 11, 12, 20, 21, 22], "Stopped", id="it goes on"
+        ),
+    ],
+)
+def test_the_epochs_of_an_interrupted_training_job(
+    environment: Environment, checkpoints: dict[str, Any], epochs: list[float], status: str
+) -> None:
+    """Hyperband stops whoever goes beyond max_resource, which is 3."""
+    attempts, go_on = iter((1, 2)), threading.Event()
+
+    def three_epochs(program: FakeProgram) -> int:
+        attempt = next(attempts)
+        program.handles_sigterm = True
+        for epoch in range(3):
+            program.say(f"loss={10 * attempt + epoch}")
+        if checkpoints:
+            (program.base / "checkpoints" / "state").write_text("3")
+        while not (attempt == 2 and go_on.is_set()) and not program.sleep(0.05):
+            pass
+        return 0
+
+    environment.create(
+        three_epochs,
+        strategy="Hyperband",
+        jobs=1,
+        TrainingJobDefinition=definition(
+            StaticHyperParameters={"epochs": "3"},
+            EnableManagedSpotTraining=True,
+            StoppingCondition={"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900},
+            **checkpoints,
+        ),
+    )
+    until(lambda: bool(environment.children()), "there is a training job")
+    child = Ref(SCOPE, TRAINING_JOB, environment.children()[0]["TrainingJobName"])
+
+    def values() -> list[float]:
+        return [value for _, value in environment.store.series(child, "loss")]
+
+    def looked_again(before: float, job: dict[str, Any]) -> bool:
+        return job["HyperParameterTuningJobStatus"] in ENDED or job["ConsumedResources"]["RuntimeInSeconds"] > before
+
+    until(lambda: values() == [10, 11, 12], "the first attempt has said its epochs")
+    assert environment.training.interrupt(child)
+    until(lambda: values()[-1:] == [22], "the second attempt has said its epochs")
+    assert values() == epochs
+    for _ in range(2):  # the tuning job looks at it once more, from the beginning of a look to its end
+        before = environment.describe()["ConsumedResources"]["RuntimeInSeconds"]
+        environment.clock.now += 5
+        environment.until(partial(looked_again, before))
+    go_on.set()
+    environment.ended()
+    assert [each["TrainingJobStatus"] for each in environment.children()] == [status]
 
 
 def test_a_target_that_is_reached_completes_the_job(environment: Environment) -> None:

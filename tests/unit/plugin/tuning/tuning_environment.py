@@ -48,7 +48,7 @@ class Environment(JobsEnvironment):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, {"trainer": says_its_rate}, DATA)
-        training = Training()
+        training = Training(capacity_s=0)  # an interrupted job has machines again at once
         self.training = Jobs(training, self.context)
         self.tuning = TuningJobs(training, self.context)
 
