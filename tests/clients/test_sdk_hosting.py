@@ -1,0 +1,126 @@
+"""Models and endpoints by AWS's own SDKs: deploy, ask, update, delete."""
+
+from tests.clients.page import Reader, python
+
+SDK_2 = """
+import sagemaker
+from sagemaker.deserializers import JSONDeserializer
+from sagemaker.estimator import Estimator
+from sagemaker.model import Model
+from sagemaker.predictor import Predictor
+from sagemaker.serializers import IdentitySerializer
+
+session, role = sagemaker.Session(default_bucket="clients"), "arn:aws:iam::000000000000:role/clients"
+form = {"serializer": IdentitySerializer("image/png"), "deserializer": JSONDeserializer()}
+"""
+
+UPDATE = """
+data = "s3://clients/models/by-cli/output/model.tar.gz"
+model = Model("stagemaker/serve", data, role, sagemaker_session=session, predictor_cls=Predictor)
+predictor = model.deploy(
+    1, "ml.m5.large", endpoint_name="sdk2-updated", tags=[{"Key": "owner", "Value": "clients"}],
+    container_startup_health_check_timeout=120, **form)
+print("first:", predictor.predict(b"photo"))
+next_model = Model("stagemaker/serve", data, role, name="sdk2-next", sagemaker_session=session, env={"LEVEL": "2"})
+next_model.create(instance_type="ml.m5.large")
+predictor.update_endpoint(initial_instance_count=1, instance_type="ml.m5.xlarge", model_name="sdk2-next")
+same = Predictor("sdk2-updated", session, **form)
+print("second:", same.predict(b"a photo", initial_args={"CustomAttributes": "c", "InferenceId": "one"}))
+endpoint = session.describe_endpoint("sdk2-updated")
+config = session.sagemaker_client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+print([variant["ModelName"] for variant in config["ProductionVariants"]], endpoint["EndpointStatus"])
+print(session.sagemaker_client.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"])
+same.delete_model()
+same.delete_endpoint()
+left = session.sagemaker_client.list_endpoints(NameContains="sdk2-updated")["Endpoints"]
+print("left:", [each["EndpointStatus"] for each in left if each["EndpointStatus"] != "Deleting"])
+"""
+
+WITHOUT_COMPRESSION = """
+estimator = Estimator(
+    "stagemaker/trainer", role, 1, "ml.m5.large", sagemaker_session=session, output_path="s3://clients/models",
+    disable_output_compression=True)
+estimator.fit("s3://clients/data/train/")
+print("files:", session.list_s3_files("clients", f"models/{estimator.latest_training_job.name}"))
+predictor = estimator.deploy(1, "ml.m5.large", image_uri="stagemaker/serve", **form)
+print("served:", predictor.predict(b"photo")["model"])
+predictor.delete_model()
+predictor.delete_endpoint()
+"""
+
+SDK_3 = """
+from sagemaker.core import shapes
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+from sagemaker.serve import ModelBuilder
+
+role, data = "arn:aws:iam::000000000000:role/clients", "s3://clients/models/by-cli/output/model.tar.gz"
+"""
+
+RESOURCES = """
+container = shapes.ContainerDefinition(image="stagemaker/serve", model_data_url=data)
+model = Model.create("sdk3-resources", execution_role_arn=role, primary_container=container)
+def config(name, weight):
+    return EndpointConfig.create(name, production_variants=[shapes.ProductionVariant(
+        variant_name="one", model_name=model.model_name, instance_type="ml.m5.large", initial_instance_count=1,
+        initial_variant_weight=weight)])
+first, second = config("sdk3-first", 1), config("sdk3-second", 2)
+endpoint = Endpoint.create("sdk3-resources", endpoint_config_name=first)
+endpoint.wait_for_status("InService", poll=1)
+answer = endpoint.invoke(body=b"photo", content_type="image/png")
+print("answer:", answer.body.read(), answer.content_type, answer.invoked_production_variant)
+endpoint.update_weights_and_capacities(
+    [shapes.DesiredWeightAndCapacity(variant_name="one", desired_weight=3)])
+endpoint.wait_for_status("InService", poll=1)
+print("weight:", Endpoint.get("sdk3-resources").production_variants[0].current_weight)
+endpoint.endpoint_config_name = "sdk3-second"
+endpoint.update()
+endpoint.wait_for_status("InService", poll=1)
+print("updated:", Endpoint.get("sdk3-resources").endpoint_config_name)
+print("all:", [each.endpoint_name for each in Endpoint.get_all(name_contains="sdk3-resources")])
+endpoint.delete()
+endpoint.wait_for_delete(poll=1)
+for each in (first, second, model):
+    each.delete()
+print("left:", [each.endpoint_name for each in Endpoint.get_all(name_contains="sdk3-resources")])
+"""
+
+BUILDER = """
+builder = ModelBuilder(
+    image_uri="stagemaker/serve", s3_model_data_url=data, role_arn=role, instance_type="ml.m5.large",
+    sagemaker_session=Session(default_bucket="clients"))
+model = builder.build(model_name="sdk3-built")
+endpoint = builder.deploy(endpoint_name="sdk3-built", initial_instance_count=1)
+print("answer:", endpoint.invoke(body=b"photo", content_type="image/png").body.read())
+endpoint.delete()
+model.delete()
+"""
+
+
+def test_sdk_2_deploys_updates_and_deletes(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + UPDATE)
+    assert "first: {'bytes': 5, 'model': ['weights.txt']}" in printed
+    assert "second: {'bytes': 7, 'model': ['weights.txt']}" in printed
+    assert "['sdk2-next'] InService" in printed
+    assert "[{'Key': 'owner', 'Value': 'clients'}]" in printed
+    assert printed.endswith("left: []\n")
+
+
+def test_sdk_2_serves_a_model_without_compression(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + WITHOUT_COMPRESSION)
+    assert "/output/model/weights.txt']" in printed
+    assert "served: ['weights.txt']" in printed
+
+
+def test_sdk_3_has_endpoints_as_resources(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk3"), "-c", SDK_3 + RESOURCES)
+    assert 'answer: b\'{"bytes": 5, "model": ["weights.txt"]}\' application/json one' in printed
+    assert "weight: 3.0" in printed
+    assert "updated: sdk3-second" in printed
+    assert "all: ['sdk3-resources']" in printed
+    assert printed.endswith("left: []\n")
+
+
+def test_sdk_3_builds_a_model_and_deploys_it(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk3"), "-c", SDK_3 + BUILDER)
+    assert 'answer: b\'{"bytes": 5, "model": ["weights.txt"]}\'' in printed
