@@ -134,7 +134,7 @@ def _month_day_rule(text: str) -> DayRule:
         return lambda day: day == _nearest(day, _length(day) - before, is_weekday)
     if match := re.fullmatch(r"([0-9]{1,2})W", text):
         number = _number(_MONTH_DAYS, match[1])
-        return lambda day: day == _nearest(day, min(number, _length(day)), True)
+        return lambda day: day == _nearest(day, number, True)
     if "L" in text or "W" in text:
         raise _refusal(f"'L' and 'W' cannot be in a list or range for Day-of-Month: '{text}'")
     allowed = _values(_MONTH_DAYS, text)
@@ -147,7 +147,7 @@ def _length(day: date) -> int:
 
 def _nearest(day: date, number: int, is_weekday: bool) -> date | None:
     """The day with a number in the month of `day`, or the weekday nearest to it without leaving the month."""
-    if number < 1:
+    if not 1 <= number <= _length(day):
         return None
     found = day.replace(day=number)
     if not is_weekday or found.weekday() < 5:

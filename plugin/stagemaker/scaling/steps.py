@@ -15,7 +15,7 @@ from stagemaker.core.errors import validation_error
 from stagemaker.scaling.alarm_rules import Comparison
 
 COOLDOWN_S = 300.0  # AWS's default for a SageMaker variant
-MAX_STEPS = 20  # AWS's quota
+MAX_STEPS = 20  # AWS's quota, which PutScalingPolicy checks
 
 
 class AdjustmentType(StrEnum):
@@ -47,7 +47,8 @@ class StepScaling:
 
 
 def step_scaling(config: Mapping[str, Any]) -> StepScaling:
-    """Of a StepScalingPolicyConfiguration. Raises ValidationException, in AWS's words, for steps that break a rule."""
+    """Of a StepScalingPolicyConfiguration. Raises ValidationException for steps that break a rule, in AWS's words as
+    users report them."""
     if "AdjustmentType" not in config:
         raise validation_error("Adjustment type must be specified")
     kind = AdjustmentType(config["AdjustmentType"])
@@ -81,7 +82,6 @@ def _refusal(steps: Sequence[Step], kind: AdjustmentType) -> str:
     )
     rules = (
         (not steps, "There must be at least one step adjustment"),
-        (len(steps) > MAX_STEPS, f"A policy can have at most {MAX_STEPS} step adjustments"),
         (
             any(step.lower == -math.inf and step.upper == math.inf for step in steps),
             "Both lower and upper bounds of a step adjustment cannot be left unspecified",

@@ -53,7 +53,7 @@ MONDAY_NOON = "2026-03-02T12:00:00"  # March 2026 begins with a Sunday
         ("0 12 1W * ? *", "2026-07-31T12:00:00", ["2026-08-03T12:00"]),  # a Saturday, and the first of the month
         ("0 12 31W 5 ? *", MONDAY_NOON, ["2026-05-29T12:00"]),  # a Sunday, and the last of the month
         ("0 12 LW * ? *", MONDAY_NOON, ["2026-03-31T12:00", "2026-04-30T12:00", "2026-05-29T12:00"]),
-        ("0 12 31W 4 ? *", MONDAY_NOON, ["2026-04-30T12:00"]),  # April has 30 days
+        ("0 12 31W 4,5 ? *", MONDAY_NOON, ["2026-05-29T12:00"]),  # April has no 31st
         # Days of the week by number in the month.
         ("0 12 ? * L *", MONDAY_NOON, ["2026-03-07T12:00", "2026-03-14T12:00"]),  # each Saturday
         ("0 12 ? * MONL *", MONDAY_NOON, ["2026-03-30T12:00", "2026-04-27T12:00"]),

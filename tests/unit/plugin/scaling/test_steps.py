@@ -28,7 +28,6 @@ def test_a_configuration_is_read_and_its_steps_are_in_order() -> None:
         ({"StepAdjustments": [step(1, 0)]}, "Adjustment type must be specified"),
         (config(), "There must be at least one step adjustment"),
         ({"AdjustmentType": "ChangeInCapacity"}, "There must be at least one step adjustment"),
-        (config(*(step(1, n, n + 1) for n in range(20)), step(1, 20)), "A policy can have at most 20 step adjustments"),
         (config(step(1)), "Both lower and upper bounds of a step adjustment cannot be left unspecified"),
         (config(step(1, 5, 5), step(1, 5)), "Lower bound must be less than upper bound for a step adjustment"),
         (config(step(1, 5, 2)), "Lower bound must be less than upper bound for a step adjustment"),
