@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.unit.containers.serve_process import BODY_LIMIT, GOOD, encode, serving, write_model
-from tests.unit.containers.serve_requests import SinglePlace, single_place
+from tests.unit.containers.serve_requests import PATIENT, SinglePlace, single_place
 
 
 @pytest.fixture(scope="session")
@@ -81,20 +81,27 @@ def client(base: Path, origin: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def single(base: Path) -> Iterator[SinglePlace]:
-    with single_place(base) as server:
+    with single_place(base, PATIENT) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def hasty(base: Path) -> Iterator[SinglePlace]:
-    """A server that waits 0.2 s for everything, and a second more for each byte of a body."""
-    limits = {"head_timeout_s": 0.2, "body_timeout_s": 0.2, "body_bytes_per_s": 1, "idle_timeout_s": 0.2}
-    with single_place(base, limits) as server:
+    """A server that waits 0.2 s for a head, as long for a body, and a second more for each byte of a body."""
+    limits = {"head_timeout_s": 0.2, "body_timeout_s": 0.2, "body_bytes_per_s": 1}
+    with single_place(base, PATIENT | limits) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def impatient(base: Path) -> Iterator[httpx.Client]:
+    """A server that waits 0.2 s for a request, and for a client that does not read."""
+    with serving(base, PATIENT | {"idle_timeout_s": 0.2}) as (client, _process):
+        yield client
 
 
 @pytest.fixture(scope="session")
 def small(base: Path) -> Iterator[httpx.Client]:
     """A server with 3 places in each pool, and with memory for 10 images that are still coming."""
-    with serving(base, {"connections": 3, "body_bytes": 10 * len(GOOD)}) as (client, _process):
+    with serving(base, PATIENT | {"connections": 3, "body_bytes": 10 * len(GOOD)}) as (client, _process):
         yield client

@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_held(self, _rest: str) -> None:
         """Answers with an image when the server stops, or when the test says so."""
-        self.server.stopping.wait(30)  # type: ignore[attr-defined]
+        self.server.stopping.wait(300)  # type: ignore[attr-defined]
         self.reply(200, encode("red"))
 
     def reply(self, status: int, body: bytes, **headers: str) -> None:

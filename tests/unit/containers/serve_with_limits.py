@@ -7,7 +7,10 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[3])
 
-from containers.serve.main import main  # noqa: E402
-from containers.serve.settings import Limits  # noqa: E402
+from containers.serve import settings  # noqa: E402
 
-sys.exit(main(os.environ, Limits(**json.loads(sys.argv[1]))))
+settings.REMOTE_TIMEOUT_S = 300.0  # a request that a test holds does not end by itself
+
+from containers.serve.main import main  # noqa: E402
+
+sys.exit(main(os.environ, settings.Limits(**json.loads(sys.argv[1]))))

@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.containers.serve_process import BODY_LIMIT, CLASSES, GOOD, b64, best, encode, invoke, invoke_json, npy
+from tests.unit.containers.serve_process import (
+    BODY_LIMIT,
+    CLASSES,
+    GOOD,
+    TIMEOUT_S,
+    b64,
+    best,
+    encode,
+    invoke,
+    invoke_json,
+    npy,
+)
 
 
 def bomb() -> bytes:
@@ -194,7 +205,7 @@ def test_a_body_without_a_length_is_bounded_too(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("head", [b"GET /ping HTTP/1.1\r\nHost: x\r\nA: ", b"GET /ping?"], ids=["headers", "url"])
 def test_endless_headers_and_urls_are_bounded(client: httpx.Client, head: bytes) -> None:
-    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as connection:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=TIMEOUT_S) as connection:
         connection.sendall(head)
         try:
             for _ in range(64):  # 4 MiB; the server reads only a part
@@ -202,6 +213,6 @@ def test_endless_headers_and_urls_are_bounded(client: httpx.Client, head: bytes)
             answer = connection.recv(1000)
         except ConnectionError:  # the server closed the connection during the send
             answer = b""
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert answer[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.1 408")  # 408 when this thread was stopped for 10 s
     assert client.get("/ping").status_code == 200
     assert client.get("/ping", headers={"a": "a" * 60_000}).status_code == 200

@@ -1,15 +1,24 @@
 """The server from its start to its end, as SageMaker and a container runtime see it."""
 
 import signal
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from ml.artifact import ONNX_FILE
-from tests.unit.containers.serve_process import GOOD, START_S, best, free_port, invoke, serving, start, write_model
-from tests.unit.containers.serve_requests import SinglePlace, connected, half_sent
+from tests.unit.containers.serve_process import (
+    GOOD,
+    TIMEOUT_S,
+    best,
+    free_port,
+    invoke,
+    serving,
+    start,
+    wait_until,
+    write_model,
+)
+from tests.unit.containers.serve_requests import PING, SinglePlace, connected, half_sent, is_closed, read_answer
 
 
 def test_a_full_server_refuses_at_once_and_recovers(single: SinglePlace) -> None:
@@ -19,13 +28,13 @@ def test_a_full_server_refuses_at_once_and_recovers(single: SinglePlace) -> None
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json() == {"error": "The server is busy; try again."}
         assert client.get("/ping").status_code == 200
-        assert finish().status_code == 200
+        assert finish().status == 200
         assert best(invoke(client, GOOD, "image/png")) == ["red"]
 
 
 def listens(client: httpx.Client) -> bool:
     try:
-        httpx.get(f"{client.base_url}/ping", trust_env=False)
+        httpx.get(f"{client.base_url}/ping", timeout=TIMEOUT_S, trust_env=False)
     except httpx.TransportError:
         return False
     return True
@@ -35,34 +44,32 @@ def listens(client: httpx.Client) -> bool:
 def test_a_signal_finishes_the_requests_and_exits_0(base: Path, number: signal.Signals) -> None:
     with serving(base) as (client, process), half_sent(client) as held:
         process.send_signal(number)
-        deadline = time.monotonic() + 10
-        while listens(client):  # it stops listening, but finishes the requests that it has begun
-            assert time.monotonic() < deadline
+        wait_until(lambda: not listens(client))  # it stops listening, but finishes the requests that it has begun
         held.send(GOOD[-1:])
         assert held.getresponse().status == 200
-        assert process.wait(10) == 0
+        assert process.wait(TIMEOUT_S) == 0
 
 
 def test_connections_without_a_request_do_not_hold_up_the_end(base: Path) -> None:
     with serving(base) as (client, process), connected(client) as unused, connected(client) as half:
-        half.sendall(b"POST /invocations HTTP/1.1\r\n")
+        half.sendall(PING + b"POST /invocations HTTP/1.1\r\n")
+        assert read_answer(half).status == 200  # the server has read the rest too
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert (unused.recv(1), half.recv(1)) == (b"", b"")
+        assert process.wait(TIMEOUT_S) == 0
+        assert is_closed(unused)
+        assert is_closed(half)
 
 
 def test_a_client_that_disconnects_frees_its_slot(base: Path) -> None:
     with serving(base, STAGEMAKER_SERVE_QUEUE="1") as (client, _process):
         with half_sent(client):
             pass
-        deadline = time.monotonic() + 10
-        while invoke(client, GOOD, "image/png").status_code == 503:
-            assert time.monotonic() < deadline
+        wait_until(lambda: invoke(client, GOOD, "image/png").status_code != 503)
 
 
 def failed_start(base: Path, **environment: str) -> str:
     with start(base, free_port(), **environment) as process:
-        output, _ = process.communicate(timeout=START_S)
+        output, _ = process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 1
         assert "Traceback" not in output
         return output

@@ -12,7 +12,17 @@ import pytest
 from PIL import Image
 
 from ml.preprocess import preprocess
-from tests.unit.containers.serve_process import CLASSES, PREPROCESSING, b64, best, encode, invoke, invoke_json, npy
+from tests.unit.containers.serve_process import (
+    CLASSES,
+    PREPROCESSING,
+    b64,
+    best,
+    encode,
+    invoke,
+    invoke_json,
+    npy,
+    wait_until,
+)
 from tests.unit.ml import damaged
 
 
@@ -137,14 +147,18 @@ def test_answers_in_the_form_that_was_asked_for(client: httpx.Client) -> None:
 def test_pings_are_answered_while_every_thread_decodes(client: httpx.Client) -> None:
     large = encode("red", "JPEG", (7000, 7000))
     payload = {"instances": [{"b64": base64.b64encode(large).decode()}] * 6}
-    with ThreadPoolExecutor(4) as pool:
-        busy = [pool.submit(invoke_json, client, payload) for _ in range(4)]
+
+    def pings_while_busy() -> int:
         pings = 0
-        while not all(call.done() for call in busy):
-            assert client.get("/ping").status_code == 200
-            pings += 1
-    assert pings > 10
-    assert all(best(call.result()) == ["red"] * 6 for call in busy)
+        with ThreadPoolExecutor(4) as pool:
+            busy = [pool.submit(invoke_json, client, payload) for _ in range(4)]
+            while not all(call.done() for call in busy):
+                assert client.get("/ping").status_code == 200
+                pings += 1
+        assert all(best(call.result()) == ["red"] * 6 for call in busy)
+        return pings
+
+    wait_until(lambda: pings_while_busy() > 10)  # fewer when the machine stops this thread for the whole time
 
 
 def test_many_requests_at_once(client: httpx.Client) -> None:
