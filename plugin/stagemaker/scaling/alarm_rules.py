@@ -1,8 +1,7 @@
 """When a CloudWatch alarm changes its state, computed here because scaling must not wait for CloudWatch's own
 scheduler. Pure.
 
-AWS source: "Configuring how CloudWatch alarms treat missing data", for TreatMissingData "missing", which is the
-default and what target tracking uses.
+AWS source: "Configuring how CloudWatch alarms treat missing data" in the user guide of CloudWatch.
 """
 
 from collections.abc import Sequence
@@ -32,16 +31,26 @@ class Comparison(StrEnum):
         return self in (Comparison.GREATER, Comparison.GREATER_OR_EQUAL)
 
 
+class MissingData(StrEnum):
+    """TreatMissingData of an alarm."""
+
+    MISSING = "missing"
+    IGNORE = "ignore"
+    BREACHING = "breaching"
+    NOT_BREACHING = "notBreaching"
+
+
 @dataclass(frozen=True)
 class Alarm:
     """What an alarm compares: of the last `evaluation_periods` points, each of `period_s` seconds, so many as
-    `datapoints_to_alarm` must breach."""
+    `datapoints_to_alarm` must breach. `missing_data` counts when there are fewer points."""
 
     threshold: float
     comparison: Comparison
     period_s: int = 60
     evaluation_periods: int = 1
     datapoints_to_alarm: int = 1
+    missing_data: MissingData = MissingData.MISSING
 
     @property
     def window(self) -> int:
@@ -69,21 +78,29 @@ def evaluated(points: Sequence[float | None], alarm: Alarm) -> tuple[float, ...]
     return tuple(found[-alarm.evaluation_periods :])
 
 
-def alarm_state(points: Sequence[float | None], alarm: Alarm) -> AlarmState:
+def alarm_state(
+    points: Sequence[float | None], alarm: Alarm, before: AlarmState = AlarmState.INSUFFICIENT_DATA
+) -> AlarmState:
     """The state after the last of `points`, which has one entry for each period, the oldest first, None for a period
-    without data."""
+    without data. `before` is the state that the alarm has, which TreatMissingData "ignore" keeps."""
     values = evaluated(points, alarm)
+    breaching = sum(map(alarm.breaches, values))
+    if alarm.missing_data is MissingData.BREACHING:
+        breaching += alarm.evaluation_periods - len(values)
+    if breaching >= alarm.datapoints_to_alarm:
+        return AlarmState.ALARM
+    if alarm.missing_data in (MissingData.BREACHING, MissingData.NOT_BREACHING) or breaching < len(values):
+        return AlarmState.OK
+    if alarm.missing_data is MissingData.IGNORE:
+        return before
     if not values:
         return AlarmState.INSUFFICIENT_DATA
-    if sum(map(alarm.breaches, values)) >= alarm.datapoints_to_alarm or _all_breach_since_long(points, alarm):
-        return AlarmState.ALARM
-    return AlarmState.OK
+    return AlarmState.ALARM if _oldest_age(points, alarm) >= alarm.datapoints_to_alarm else AlarmState.OK
 
 
-def _all_breach_since_long(points: Sequence[float | None], alarm: Alarm) -> bool:
-    """Points are missing, but all that are there breach, and the oldest of them is at least as old as the number of
-    points to alarm: AWS calls this no premature alarm, `- - X - -` with 3 points to alarm."""
+def _oldest_age(points: Sequence[float | None], alarm: Alarm) -> int:
+    """How many periods ago the oldest point was. Where all points breach and some are missing, AWS waits with ALARM
+    until the oldest is as old as the number of points to alarm, so that `- - X - -` is one of 3 and `- - - - X` is
+    none."""
     recent = points[-alarm.window :]
-    ages = [age for age, value in enumerate(reversed(recent), start=1) if value is not None]
-    values = [value for value in recent if value is not None]
-    return bool(values) and max(ages) >= alarm.datapoints_to_alarm and all(map(alarm.breaches, values))
+    return next((len(recent) - place for place, value in enumerate(recent) if value is not None), 0)

@@ -139,7 +139,7 @@ def decide(state: ScalingState, views: Sequence[PolicyView], now_s: float) -> De
     need acts: +3 after +2 adds 1. A scale-in waits out the cooldown of a scale-in; a scale-out does not.
     """
     last = state.last if state.last is not None and state.last.lasts(now_s) else None
-    base = last.base if last is not None and last.is_out else state.capacity
+    base = min(last.base, state.capacity) if last is not None and last.is_out else state.capacity
     wishes = [wish for view in views if (wish := _wish(view, state.capacity, base)) is not None]
     wish = max(wishes, key=lambda wish: wish.capacity, default=None)
     if wish is None:
@@ -207,7 +207,7 @@ def _scale_out(state: ScalingState, wish: _Wish, base: int) -> Decision:
         return NOTHING
     if state.capacity >= state.maximum:
         return _not_scaled(wish, "AlreadyAtMaxCapacity", "MaxCapacity", state.maximum)
-    return _scaled(wish, base, min(wish.capacity, state.maximum))
+    return _scaled(state, wish, base)
 
 
 def _scale_in(state: ScalingState, wish: _Wish, last: LastScaling | None) -> Decision:
@@ -219,10 +219,11 @@ def _scale_in(state: ScalingState, wish: _Wish, last: LastScaling | None) -> Dec
         return _not_scaled(wish, wish.held, "CurrentCapacity", state.capacity)
     if last is not None and (not last.is_out or last.ended_s is None):
         return NOTHING
-    return _scaled(wish, state.capacity, max(wish.capacity, state.minimum))
+    return _scaled(state, wish, state.capacity)
 
 
-def _scaled(wish: _Wish, base: int, capacity: int) -> Decision:
+def _scaled(state: ScalingState, wish: _Wish, base: int) -> Decision:
+    capacity = max(state.minimum, min(wish.capacity, state.maximum))
     return Decision(
         capacity, wish.cause, setting(capacity), wish.policy, last=LastScaling(base, capacity, wish.cooldown_s)
     )

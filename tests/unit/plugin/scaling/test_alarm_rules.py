@@ -2,44 +2,60 @@
 
 import pytest
 
-from stagemaker.scaling.alarm_rules import Alarm, AlarmState, Comparison, alarm_state, evaluated
+from stagemaker.scaling.alarm_rules import Alarm, AlarmState, Comparison, MissingData, alarm_state, evaluated
 from tests.unit.plugin.scaling.policies import points
 
+OK, ALARM, NO_DATA = AlarmState.OK, AlarmState.ALARM, AlarmState.INSUFFICIENT_DATA
+KEPT = None  # the state that the alarm had
+
+
+def states(text: str, to_alarm: int) -> list[AlarmState | None]:
+    """Of an alarm of 3 periods for each TreatMissingData, whatever state it had; KEPT where it has that one still."""
+    found: list[AlarmState | None] = []
+    for missing in MissingData:
+        alarm = Alarm(50.0, Comparison.GREATER, 60, 3, to_alarm, missing)
+        after = {alarm_state(points(text), alarm, before) for before in AlarmState}
+        found.append(after.pop() if len(after) == 1 else KEPT)
+    return found
+
+
+# In the order of AWS's tables: missing, ignore, breaching, notBreaching.
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0 - X - X", [OK, OK, OK, OK]),
+        ("0 - - - -", [OK, OK, OK, OK]),
+        ("- - - - -", [NO_DATA, KEPT, ALARM, OK]),
+        ("0 X X - X", [ALARM, ALARM, ALARM, ALARM]),
+        ("- - X - -", [ALARM, KEPT, ALARM, OK]),
+        # The text below the tables says that these are not ALARM.
+        ("- - - - X", [OK, KEPT, ALARM, OK]),
+        ("- - - X -", [OK, KEPT, ALARM, OK]),
+        ("- - - X 0", [OK, OK, OK, OK]),
+        ("- - X - 0", [OK, OK, OK, OK]),
+        # Enough points.
+        ("0 0 X X X", [ALARM, ALARM, ALARM, ALARM]),
+        ("X X X X 0", [OK, OK, OK, OK]),
+    ],
+)
+def test_three_of_three_points(text: str, expected: list[AlarmState | None]) -> None:
+    assert states(text, to_alarm=3) == expected
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("0 - X - X", AlarmState.OK),
-        ("- - - - 0", AlarmState.OK),
-        ("- - - - -", AlarmState.INSUFFICIENT_DATA),
-        ("0 X X - X", AlarmState.ALARM),
-        ("- - X - -", AlarmState.ALARM),
-        ("- - - - X", AlarmState.OK),  # AWS says only that it is no ALARM
-        ("- - - X -", AlarmState.OK),
-        ("- - - X 0", AlarmState.OK),
-        ("- - X - 0", AlarmState.OK),
-        ("0 0 X X X", AlarmState.ALARM),
-        ("X X X X 0", AlarmState.OK),
+        ("0 - X - X", [ALARM, ALARM, ALARM, ALARM]),
+        ("0 0 X 0 X", [ALARM, ALARM, ALARM, ALARM]),
+        ("0 - X - -", [OK, OK, ALARM, OK]),
+        ("- - - - 0", [OK, OK, ALARM, OK]),
+        ("- - - X -", [ALARM, KEPT, ALARM, OK]),
+        ("- - - - -", [NO_DATA, KEPT, ALARM, OK]),
+        ("X X 0 0 0", [OK, OK, OK, OK]),
     ],
 )
-def test_three_of_three_points(text: str, expected: AlarmState) -> None:
-    assert alarm_state(points(text), Alarm(50.0, Comparison.GREATER, 60, 3, 3)) is expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("0 - X - X", AlarmState.ALARM),
-        ("0 0 X 0 X", AlarmState.ALARM),
-        ("0 - X - -", AlarmState.OK),
-        ("- - - - 0", AlarmState.OK),
-        ("- - - X -", AlarmState.ALARM),
-        ("- - - - -", AlarmState.INSUFFICIENT_DATA),
-        ("X X 0 0 0", AlarmState.OK),
-    ],
-)
-def test_two_of_three_points(text: str, expected: AlarmState) -> None:
-    assert alarm_state(points(text), Alarm(50.0, Comparison.GREATER, 60, 3, 2)) is expected
+def test_two_of_three_points(text: str, expected: list[AlarmState | None]) -> None:
+    assert states(text, to_alarm=2) == expected
 
 
 @pytest.mark.parametrize(

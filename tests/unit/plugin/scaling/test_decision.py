@@ -1,5 +1,6 @@
 """What several policies together decide: which wins, cooldowns, bounds, suspension, and why nothing happens."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -132,6 +133,12 @@ def test_a_larger_need_in_cooldown_counts_from_the_capacity_before_the_first_sca
     assert capacity(replace(STATE, capacity=6, last=went_out(4, 6)), tracking(190.0), now_s=100.0) == 8
 
 
+def test_a_capacity_that_was_lowered_by_hand_is_what_a_scale_out_counts_from() -> None:
+    assert decide(replace(STATE, capacity=2, last=went_out(4, 6)), [tracking(150.0)], 100.0).last == LastScaling(
+        base=2, capacity=3, cooldown_s=300.0
+    )
+
+
 def test_while_a_scale_out_goes_on_only_a_larger_need_acts() -> None:
     state = replace(STATE, capacity=6, last=went_out(4, 6, ended_s=None))
     assert decide(state, [tracking(150.0)], 10**9) == NOTHING
@@ -242,3 +249,27 @@ def test_a_step_that_covers_no_breach_does_nothing() -> None:
 def test_a_configuration_can_remove_everything_down_to_the_minimum() -> None:
     view = stepping(step(-100, None, 0), metric=10.0, kind="PercentChangeInCapacity")
     assert capacity(replace(STATE, minimum=2), view) == 2
+
+
+def test_whatever_is_decided_lies_within_the_bounds_and_is_allowed() -> None:
+    """Of 5,000 states and policies."""
+    dice = random.Random(7)  # noqa: S311 - no secret
+    for _ in range(5000):
+        minimum, maximum = sorted((dice.randint(0, 12), dice.randint(0, 12)))
+        last = went_out(dice.randint(0, 5), dice.randint(0, 9), dice.choice([None, 0.0]), dice.choice([0.0, 300.0]))
+        suspended = Suspension(dice.random() < 0.3, dice.random() < 0.3)
+        state = ScalingState(dice.randint(minimum, maximum), minimum, maximum, suspended, dice.choice([None, last]))
+        views: list[PolicyView] = [tracking(dice.choice([None, 0.0, 50.0, 95.0, 110.0, 900.0])) for _ in range(2)]
+        if dice.random() < 0.5:
+            kind = dice.choice(["ChangeInCapacity", "PercentChangeInCapacity"])
+            views.append(stepping(step(dice.randint(-200, 200), 0), metric=60.0, kind=kind))
+        found = decide(state, views, dice.choice([10.0, 1000.0]))
+        assert (found == NOTHING) or ((found.capacity is None) == bool(found.not_scaled))
+        assert (found.last is None) == (found.capacity is None)
+        if found.capacity is None:
+            continue
+        assert minimum <= found.capacity <= maximum
+        assert found.capacity != state.capacity
+        assert not (suspended.scaling_out if found.capacity > state.capacity else suspended.scaling_in)
+        assert found.last is not None
+        assert found.last.is_out == (found.capacity > state.capacity)
