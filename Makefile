@@ -6,9 +6,10 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export BEST DATA DOCKER IMAGE JOBS KEEP MINUTES ONLY PARALLEL PORT PYTHON REGISTRY_PORT SEED TARGET
+export BEST COMPARE CURVE DATA DOCKER IMAGE JOBS KEEP MINUTES ONLY PARALLEL PORT PYTHON RATE REGISTRY_PORT SEED SYSTEM \
+	TARGET THROUGH
 
-.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke push \
+.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load push \
 	test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench lint format lock setup clean
 
 help: ## This list
@@ -69,6 +70,10 @@ deploy-local: ## Build the images, train if need be, and deploy endpoint and fun
 invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
 	@scripts/setup client
 	@$(infra) invoke $(target)
+
+load: ## Load the endpoint, and draw what came of it (CURVE=step:2,10@60 or RATE=5, SECONDS=60, SYSTEM=A to E, COMPARE=1, THROUGH=function)
+	@scripts/setup client
+	@$(infra) load $(target) $(if $(SECONDS),--seconds $(SECONDS))
 
 destroy: ## Delete everything that `make bootstrap` made
 	@scripts/setup client

@@ -2,7 +2,7 @@
 imported only when a verb runs, so that `--help` answers at once."""
 
 import os
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ from infra.settings import EARLY_STOPPING, STRATEGIES, SYSTEMS, DeploymentSettin
 from infra.typed import make
 
 _DEFAULTS = DeploymentSettings()
+SCALED_SYSTEMS = ("A", "B", "C", "D", "E")
+MAX_LOAD_CONNECTIONS = 1000
 _IS_IT_RUNNING = f"Is the stack running? `{make('start')}` starts it, `{make('up')}` in containers."
 
 
@@ -79,12 +81,16 @@ def _add_project(parser: ArgumentParser) -> None:
     _add_region(parser)
 
 
-def _add_content(parser: ArgumentParser) -> None:
-    _add_project(parser)
+def _add_data_folder(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ["DATA"]) if os.environ.get("DATA") else None,
         help="folder of train/ valid/ test/ of class folders (default: $DATA, else scikit-learn's digits)",
     )  # fmt: skip
+
+
+def _add_content(parser: ArgumentParser) -> None:
+    _add_project(parser)
+    _add_data_folder(parser)
     parser.add_argument(
         "--system", choices=SYSTEMS, default=_DEFAULTS.system, help="the function's form (default: %(default)s)"
     )
@@ -152,6 +158,59 @@ def _add_invoke(parser: ArgumentParser) -> None:
     _add_region(parser)
 
 
+def _add_load(parser: ArgumentParser) -> None:
+    load = parser.add_mutually_exclusive_group()
+    load.add_argument(
+        "--curve", default=os.environ.get("CURVE") or None, metavar="KIND:RATES",
+        help="requests per second over time: constant:10; step:2,10@60,2@180 is 2, from second 60 on 10, from 180 on "
+        "2; ramp:0,20@300 rises for 300 s; sine:2,10@60 has a period of 60 s; file:rates.csv has lines `second,rate` "
+        "(default: $CURVE)",
+    )  # fmt: skip
+    load.add_argument(
+        "--rate",
+        type=float,
+        default=os.environ.get("RATE") or None,
+        help="requests per second (default: $RATE, else 5)",
+    )
+    parser.add_argument("--seconds", type=float, help="how long (default: what the curve says, 60 for a constant rate)")
+    parser.add_argument(
+        "--seed", type=int, default=os.environ.get("SEED") or None,
+        help="requests at random moments, as of many users, the same for the same seed (default: $SEED, else evenly)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--through", choices=("endpoint", "function"), default=os.environ.get("THROUGH") or "endpoint",
+        help="call the endpoint itself, or the function before it (default: $THROUGH, else endpoint)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--system", choices=SCALED_SYSTEMS, default=os.environ.get("SYSTEM") or None,
+        help="scale the endpoint as this system did, for the time of the load, under a load that makes it scale unless "
+        "another is given (default: $SYSTEM, else the endpoint stays as it is)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--compare", action="store_true", default=_is_set("COMPARE"),
+        help="the same load a second time without scaling, on one page (or COMPARE=1)",
+    )  # fmt: skip
+    parser.add_argument("--endpoint", default=_DEFAULTS.project, help="default: %(default)s")
+    parser.add_argument(
+        "--image", type=Path, default=os.environ.get("IMAGE") or None, help="the photo to send (default: $IMAGE, else "
+        "the first test photo of the data set)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--connections", type=_connections, default=64, help="requests in flight at most (default: %(default)s)"
+    )
+    parser.add_argument("--timeout", type=float, default=70.0, help="seconds for an answer (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="folder of the page (default: a new one in .stagemaker/state/load)")
+    _add_data_folder(parser)
+    _add_target(parser)
+    _add_region(parser)
+
+
+def _connections(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_LOAD_CONNECTIONS:
+        raise ArgumentTypeError(f"{text} is not a number from 1 to {MAX_LOAD_CONNECTIONS}")
+    return int(text)
+
+
 def _add_push(parser: ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as trainer (default: all that are built)")
     parser.add_argument("--build", action="store_true", help="build what is pushed first")
@@ -203,6 +262,10 @@ VERBS = (
     Verb(
         "invoke", "ask the endpoint what is in a photo", _add_invoke,
         f"Is there an endpoint? `{make('deploy-local')}` makes it.",
+    ),
+    Verb(
+        "load", "send requests to the endpoint at a rate over time, and write a page about what came of them",
+        _add_load, _IS_IT_RUNNING,
     ),
     Verb(
         "push", "push the images to ECR", _add_push,

@@ -17,7 +17,7 @@ _HOW = f"{make('invoke')} IMAGE=<file ending in {', '.join(CONTENT_TYPES)}>"
 def show_labels(image: Path | None, endpoint: str, target: Target, region: str, terminal: Terminal) -> None:
     """Ask the endpoint, and show its labels in a table. Raises StepFailed for a file that is no photo, and for a photo
     that the endpoint refuses."""
-    path, content_type = _photo(image)
+    path, content_type = read_photo(image)
     runtime = connect_to(target, region).runtime
     try:
         answer = runtime.invoke_endpoint(
@@ -30,8 +30,8 @@ def show_labels(image: Path | None, endpoint: str, target: Target, region: str, 
     terminal.table(path.name, ("Label", "Probability"), rows)
 
 
-def _photo(image: Path | None) -> tuple[Path, str]:
-    """The file and its content type."""
+def read_photo(image: Path | None) -> tuple[Path, str]:
+    """The file and its content type. Raises StepFailed for none, and for a file that is no photo."""
     if image is None:
         raise StepFailed("No photo was named.", _HOW)
     if not image.is_file():

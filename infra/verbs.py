@@ -141,6 +141,12 @@ def _invoke(call: Call) -> None:
     invoke.show_labels(options.image, options.endpoint, options.target, options.region, call.terminal)
 
 
+def _load(call: Call) -> int:
+    from infra.load import load  # matplotlib takes a second to import, which no other verb should wait for
+
+    return load.run(call.options, call.interrupts, call.terminal)
+
+
 def _push(call: Call) -> None:
     options = call.options
     if options.delete:
@@ -183,6 +189,7 @@ RUN: Mapping[str, Callable[[Call], int | None]] = {
     "tune": _tune,
     "destroy": _destroy,
     "invoke": _invoke,
+    "load": _load,
     "push": _push,
     "data": _data,
     "clean": _clean,
