@@ -36,8 +36,9 @@ Policy = TargetTracking | StepPolicy
 
 @dataclass(frozen=True)
 class SimulatedVariant:
-    """A variant with its scalable target. A new instance serves `start_s` after the decision; one that goes stops
-    serving `stop_s` after it. One instance is enough for `per_instance` requests a minute."""
+    """A variant with its scalable target. One instance is enough for `per_instance` requests a minute. The policies
+    are asked `lag_s` after the end of each minute; from then on a new instance takes `start_s` until it serves, and one
+    that goes serves for another `stop_s`."""
 
     per_instance: float
     instances: int = 1
@@ -45,6 +46,7 @@ class SimulatedVariant:
     maximum: int = 4
     start_s: float = 60.0
     stop_s: float = 0.0
+    lag_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,8 @@ class Simulation:
 
 
 def simulate(requests: Sequence[float], variant: SimulatedVariant, policies: Sequence[Policy]) -> Simulation:
-    """The run of one variant. `requests` has the number that arrive in each minute, evenly; the policies are asked at
-    the end of each. While a change goes on nothing is decided, as AWS refuses a change of an endpoint that is
-    Updating. All times count from the beginning."""
+    """The run of one variant. `requests` has the number that arrive in each minute, evenly. While a change goes on
+    nothing is decided, as AWS refuses a change of an endpoint that is Updating. All times count from the beginning."""
     state = ScalingState(variant.instances, variant.minimum, variant.maximum)
     serving = [(0.0, variant.instances)]  # from when on, how many
     points: list[float | None] = []
@@ -100,11 +101,12 @@ def simulate(requests: Sequence[float], variant: SimulatedVariant, policies: Seq
         views = [_view(str(place), policy, points) for place, policy in enumerate(policies)]
         alarms = tuple(map(_states, views))
         periods.append(Period(end_s, count, points[-1], _serving_at(serving, end_s), alarms))
-        if state.last is not None and state.last.ended_s is not None and end_s < state.last.ended_s:
+        now_s = end_s + variant.lag_s
+        if state.last is not None and state.last.ended_s is not None and now_s < state.last.ended_s:
             continue
-        decision = decide(state, views, end_s)
+        decision = decide(state, views, now_s)
         if decision.cause:
-            activities.append(_activity(decision, state, variant, end_s))
+            activities.append(_activity(decision, state, variant, now_s))
         if decision.capacity is not None and decision.last is not None:
             ended_s = activities[-1].end_s
             serving.append((ended_s, decision.capacity))

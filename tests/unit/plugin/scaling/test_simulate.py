@@ -101,6 +101,15 @@ def test_nothing_is_decided_while_a_change_goes_on() -> None:
     assert found.scalings == [(180, 3), (420, 9)]
 
 
+def test_a_decision_comes_after_the_lag_of_its_metric() -> None:
+    """m4: 20 s of lag and 30 s of start with 1, then 10 s with 3."""
+    variant = SimulatedVariant(per_instance=100, start_s=30, lag_s=20)
+    found = simulate([300] * 5, variant, [TargetTracking(100)])
+    assert found.scalings == [(200, 3)]
+    assert metrics(found, 3, 4, 5) == [300, pytest.approx(250 + 50 / 3), 100]
+    assert found.under_instance_s == 2 * 230
+
+
 def test_an_instance_that_stops_slowly_serves_until_then() -> None:
     variant = SimulatedVariant(per_instance=100, instances=4, stop_s=120)
     found = simulate([100] * 18, variant, [TargetTracking(100)])
