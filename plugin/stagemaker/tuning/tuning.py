@@ -60,6 +60,8 @@ class Tuning:
         """What DescribeHyperParameterTuningJob answers also where the request does not say it."""
         early = {"TrainingJobEarlyStoppingType": "Auto" if plan.stops_early else "Off"}
         config = {**early, **request["HyperParameterTuningJobConfig"]}
+        if "ParameterRanges" in config:
+            config["ParameterRanges"] = _all_lists(config["ParameterRanges"])
         shown = [_shown(definition) for definition in plan.definitions]
         return {
             "HyperParameterTuningJobConfig": config,
@@ -165,6 +167,12 @@ class TuningJobs(Jobs[TuningPlan]):
             )
 
 
+def _all_lists(ranges: Mapping[str, Any]) -> dict[str, Any]:
+    """Ranges as AWS describes them, also the lists that are empty: SDK 2 reads all three when it attaches to a job."""
+    names = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
+    return {**{name: [] for name in names}, **ranges}
+
+
 def _shown(definition: Definition) -> dict[str, Any]:
     """A definition as Describe answers it. It has a ResourceConfig in any case, which SDK 2 relies on when it attaches
     to a tuning job that it made with a HyperParameterTuningResourceConfig."""
@@ -177,5 +185,10 @@ def _shown(definition: Definition) -> dict[str, Any]:
         "ResourceConfig": dict(definition.resources[0]),
         **given,
         **({"InputDataConfig": channels} if channels else {}),
+        **(
+            {"HyperParameterRanges": _all_lists(given["HyperParameterRanges"])}
+            if "HyperParameterRanges" in given
+            else {}
+        ),
         "StaticHyperParameters": {**definition.static, OBJECTIVE_NAME: definition.objective.metric},
     }

@@ -20,8 +20,13 @@ from tests.unit.plugin.tuning.tuning_environment import (
     says_its_rate,
     waits,
 )
-from tests.unit.plugin.tuning.tuning_requests import COLOURS, continuous, definition, integer, request
+from tests.unit.plugin.tuning.tuning_requests import COLOURS, NUMBERS, continuous, definition, integer, request
 
+NO_RANGES: dict[str, Any] = {
+    "IntegerParameterRanges": [],
+    "ContinuousParameterRanges": [],
+    "CategoricalParameterRanges": [],
+}
 FIXED = continuous("rate", "0.5", "0.5")
 
 
@@ -61,6 +66,7 @@ def test_a_description_has_what_the_request_leaves_out(environment: Environment)
         assert shown[f"Enable{member}"] is False
     assert shown["InputDataConfig"] == [{**channels[0], "CompressionType": "None"}]
     assert shown["OutputDataConfig"] == {"S3OutputPath": "s3://bucket/out/"}, "no KmsKeyId"
+    assert job["HyperParameterTuningJobConfig"]["ParameterRanges"] == {**NO_RANGES, **NUMBERS}
 
 
 def test_a_description_says_what_autotune_chose(environment: Environment) -> None:
@@ -68,7 +74,7 @@ def test_a_description_says_what_autotune_chose(environment: Environment) -> Non
     job = environment.run(ranges=ranges, jobs=1, Autotune={"Mode": "Enabled"})
     assert job["Autotune"] == {"Mode": "Enabled"}
     assert job["HyperParameterTuningJobConfig"]["TrainingJobEarlyStoppingType"] == "Auto"
-    assert job["HyperParameterTuningJobConfig"]["ParameterRanges"] == ranges
+    assert job["HyperParameterTuningJobConfig"]["ParameterRanges"] == {**NO_RANGES, **ranges}
 
 
 def test_a_training_job_of_a_tuning_job_is_a_training_job(environment: Environment) -> None:
@@ -478,6 +484,8 @@ def test_several_definitions_take_turns(environment: Environment) -> None:
     assert job["BestTrainingJob"]["TrainingJobDefinitionName"] == "low"
     assert "TrainingJobDefinition" not in job
     assert [each["DefinitionName"] for each in job["TrainingJobDefinitions"]] == ["low", "high"]
+    ranges = [each["HyperParameterRanges"] for each in job["TrainingJobDefinitions"]]
+    assert ranges[0] == {**NO_RANGES, **continuous("rate", "0.1", "0.2")}
 
 
 def test_a_grid_over_several_definitions_runs_each_to_its_end(environment: Environment) -> None:
