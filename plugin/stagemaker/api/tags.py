@@ -120,7 +120,12 @@ class _Records:
         self._store.update(found[0], Tags=tags)
 
     def all(self, scope: Scope) -> list[tuple[str, list[dict[str, str]]]]:
-        return [(record[kind.arn_member], _tags(record)) for kind in KINDS for record in self._store.all(scope, kind)]
+        return [
+            (ref.arn, _tags(record))
+            for kind in KINDS
+            for ref, record in self._store.everywhere(kind)
+            if ref.scope == scope
+        ]
 
 
 def _tags(record: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -10,7 +10,12 @@ MODEL = Kind("model", "Model")
 ENDPOINT_CONFIG = Kind("endpoint-config", "EndpointConfig")
 ENDPOINT = Kind("endpoint", "Endpoint")
 REPOSITORY = Kind("repository", "repository", service="ecr", lowers=False)
+SCALABLE_TARGET = Kind("scalable-target", "ScalableTarget", service="application-autoscaling", lowers=False)
+SCALING_POLICY = Kind("scalingPolicy", "ScalingPolicy", service="autoscaling", lowers=False, separator=":")
+SCHEDULED_ACTION = Kind("scheduledAction", "ScheduledAction", service="autoscaling", lowers=False, separator=":")
+SCALING_ACTIVITY = Kind("scaling-activity", "ScalingActivity", service="application-autoscaling", lowers=False)
 
 KINDS: tuple[Kind, ...] = (
     TRAINING_JOB, TUNING_JOB, PROCESSING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, REPOSITORY,
+    SCALABLE_TARGET, SCALING_POLICY, SCHEDULED_ACTION, SCALING_ACTIVITY,
 )  # fmt: skip

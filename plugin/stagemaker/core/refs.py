@@ -59,12 +59,14 @@ class Kind:
     """A kind of record. `segment` is the ARN's word for it, such as `training-job`; `noun` is the word that begins its
     members in the API, such as `TrainingJob` in `TrainingJobName`.
 
-    SageMaker writes names in lower case into ARNs (`lowers`), so that two names that differ by case only are one."""
+    SageMaker writes names in lower case into ARNs (`lowers`), so that two names that differ by case only are one.
+    `separator` stands between segment and name in the ARN."""
 
     segment: str
     noun: str
     service: str = SAGEMAKER
     lowers: bool = True
+    separator: str = "/"
 
     @property
     def name_member(self) -> str:
@@ -94,4 +96,4 @@ class Ref:
     def arn(self) -> str:
         """Of the resource."""
         name = self.name.lower() if self.kind.lowers else self.name
-        return self.scope.arn(self.kind.service, f"{self.kind.segment}/{name}")
+        return self.scope.arn(self.kind.service, f"{self.kind.segment}{self.kind.separator}{name}")
