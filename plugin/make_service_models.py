@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.loaders import Loader
 
-SERVICES = ("ecr", "sagemaker", "sagemaker-runtime")
+SERVICES = ("application-autoscaling", "ecr", "sagemaker", "sagemaker-runtime")
 FOLDER = Path(__file__).parent / "stagemaker" / "service_models"
 
 

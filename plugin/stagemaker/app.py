@@ -15,8 +15,10 @@ from stagemaker.api.search import Search, Searchable
 from stagemaker.api.search_members import ENDPOINT_MEMBERS, MODEL_MEMBERS, TRAINING_JOB_MEMBERS, TUNING_JOB_MEMBERS
 from stagemaker.api.tags import TagHolder, Tags
 from stagemaker.aws.account import Account
+from stagemaker.aws.alarms import CloudWatchAlarms
 from stagemaker.aws.clients import Clients
 from stagemaker.aws.cloudwatch import Logs
+from stagemaker.aws.concurrency import ProvisionedConcurrency
 from stagemaker.aws.events import EventBus
 from stagemaker.aws.policies import PolicySimulator
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB, TUNING_JOB
@@ -28,6 +30,7 @@ from stagemaker.hosting.dispatch import Dispatcher
 from stagemaker.hosting.endpoint_metrics import EndpointMetrics
 from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.invoke import Invoke
+from stagemaker.hosting.metering import Meter
 from stagemaker.hosting.models import Models
 from stagemaker.jobs.job import JobContext
 from stagemaker.jobs.jobs import Jobs
@@ -35,6 +38,10 @@ from stagemaker.jobs.kind import JobKind
 from stagemaker.processing.processing import Processing
 from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime.contract import Registry, Runtime
+from stagemaker.scaling.compression import Compression
+from stagemaker.scaling.resources import FUNCTION, VARIANT, target_of
+from stagemaker.scaling.scalables import Functions, Scalable, Variants
+from stagemaker.scaling.scaling import Scaling
 from stagemaker.settings import Settings
 from stagemaker.training.interruption import Interruptions
 from stagemaker.training.spot import read_schedule
@@ -86,13 +93,23 @@ class App:
         clients = Clients(settings.gateway_url)
         account, logs = Account(clients), Logs(clients, clock, self.supervisor)
         context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
-        _send_events(store, EventBus(clients, clock, self.supervisor))
+        bus = EventBus(clients, clock, self.supervisor)
+        _send_events(store, bus)
         jobs = _jobs(Training(read_schedule(settings.interruptions)), context)
         self.interruptions = Interruptions(store, context.kinds[TRAINING_JOB])
         self.tags = Tags(store, other_tags)
         endpoints = Endpoints(
             store, self.runtime, account, logs, clock, settings.work_dir / "endpoints", self.supervisor
         )
+        scalables: dict[str, Scalable] = {
+            VARIANT: Variants(endpoints),
+            FUNCTION: Functions(ProvisionedConcurrency(clients)),
+        }
+        compression = Compression(settings.time_compression)
+        meter = Meter(store, endpoints, logs, clock, compression.real_s(60), compression.real_s(10))
+        meter.start(self.supervisor)
+        scaling = Scaling(store, scalables, CloudWatchAlarms(clients), bus, clock, compression)
+        scaling.loop.start(self.supervisor)
         self.services: dict[str, Service] = {
             each.name: each
             for each in (
@@ -105,8 +122,9 @@ class App:
                     endpoints,
                     self.tags,
                 ),
-                _sagemaker_runtime(Invoke(Dispatcher(store, endpoints, clock), EndpointMetrics(logs, clock), clock)),
+                _sagemaker_runtime(Invoke(Dispatcher(store, endpoints, clock), EndpointMetrics(meter, clock), clock)),
                 _ecr(ecr),
+                _application_autoscaling(scaling),
             )
         }
         # Of these services LocalStack answers the rest.
@@ -219,6 +237,27 @@ def _ecr(ecr: Ecr) -> Service:
         ("DeleteLifecyclePolicy", lifecycle.delete_lifecycle_policy, repository),
         ("StartLifecyclePolicyPreview", lifecycle.start_lifecycle_policy_preview, repository),
         ("GetLifecyclePolicyPreview", lifecycle.get_lifecycle_policy_preview, repository),
+    )
+
+
+def _application_autoscaling(scaling: Scaling) -> Service:
+    targets, policies, actions = scaling.targets, scaling.policies, scaling.actions
+    return service(
+        "application-autoscaling",
+        "ValidationException",
+        ("RegisterScalableTarget", targets.register_scalable_target, target_of),
+        ("DescribeScalableTargets", targets.describe_scalable_targets, every),
+        ("DeregisterScalableTarget", targets.deregister_scalable_target, target_of),
+        ("TagResource", targets.tag_resource, by_arn("ResourceARN")),
+        ("UntagResource", targets.untag_resource, by_arn("ResourceARN")),
+        ("ListTagsForResource", targets.list_tags_for_resource, by_arn("ResourceARN")),
+        ("PutScalingPolicy", policies.put_scaling_policy, target_of),
+        ("DescribeScalingPolicies", policies.describe_scaling_policies, every),
+        ("DeleteScalingPolicy", policies.delete_scaling_policy, target_of),
+        ("PutScheduledAction", actions.put_scheduled_action, target_of),
+        ("DescribeScheduledActions", actions.describe_scheduled_actions, every),
+        ("DeleteScheduledAction", actions.delete_scheduled_action, target_of),
+        ("DescribeScalingActivities", scaling.activities.describe_scaling_activities, every),
     )
 
 

@@ -43,6 +43,7 @@ class Settings:
     gateway_url: str  # STAGEMAKER_GATEWAY_URL: where containers and we ourselves reach AWS's services
     hosts: tuple[str, ...] = ()  # LOCALSTACK_HOST, STAGEMAKER_HOSTS, and the gateway's: names that callers may use
     interruptions: str = ""  # STAGEMAKER_SPOT_INTERRUPTIONS: when managed spot training is interrupted by itself
+    time_compression: int = 1  # STAGEMAKER_TIME_COMPRESSION: so many seconds of Application Auto Scaling pass in one
     origins: tuple[str, ...] = ()  # EXTRA_CORS_ALLOWED_ORIGINS: of the web applications that may call
 
 
@@ -60,6 +61,7 @@ def read_settings(environment: Mapping[str, str], data_dir: Path, gateway_url: s
         gateway_url=gateway_url,
         hosts=(*names, urlsplit(gateway_url).hostname or ""),
         interruptions=environment.get("STAGEMAKER_SPOT_INTERRUPTIONS", ""),
+        time_compression=_factor(environment, "STAGEMAKER_TIME_COMPRESSION"),
         origins=_words(environment, "EXTRA_CORS_ALLOWED_ORIGINS"),
     )
 
@@ -109,6 +111,11 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if not (value.isascii() and value.isdecimal()) or not 0 < int(value) < 65536:
         raise ValueError(f"{name} must be the number of a port (it is {value}).")
     return int(value)
+
+
+def _factor(environment: Mapping[str, str], name: str) -> int:
+    """A compressed minute has whole seconds, as CloudWatch's data have."""
+    return int(_choice(environment, name, tuple(str(factor) for factor in range(1, 61) if 60 % factor == 0)))
 
 
 def _folder(environment: Mapping[str, str], name: str) -> Path:

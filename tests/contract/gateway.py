@@ -115,15 +115,20 @@ class Gateway:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Gateway]:
-    """LocalStack with the small images, from its start to its orderly end."""
+def running(folder: Path, **environment: str) -> Iterator[Gateway]:
+    """LocalStack with the small images and more of its settings, from its start to its orderly end."""
     images, environments = folder / "images", folder / "environments"
     environments.mkdir()
     for name, command, text in (("trainer", "train", TRAIN), ("serve", "serve", SERVE)):
         (images / name).mkdir(parents=True)
         (images / name / command).write_text(text)
         (environments / name).symlink_to(sys.prefix)
-    settings = {"STAGEMAKER_IMAGES": str(images), "STAGEMAKER_ENVIRONMENTS": str(environments), "DEBUG": "0"}
+    settings = {
+        "STAGEMAKER_IMAGES": str(images),
+        "STAGEMAKER_ENVIRONMENTS": str(environments),
+        "DEBUG": "0",
+        **environment,
+    }
     with running_localstack(folder / "localstack", **settings) as started:
         yield Gateway(started)
     assert started.process.returncode == 0

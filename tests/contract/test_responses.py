@@ -3,6 +3,7 @@ required members, types, sizes, enums and patterns alike. One walk through the A
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from tests.contract.gateway import (
 from tests.contract.own_operations import own_operations
 from tests.contract.tuning_requests import children, tuned, tuning_request
 
-SERVICES = ("sagemaker", "sagemaker-runtime")  # ECR's answers: test_registry.py
+SERVICES = ("sagemaker", "sagemaker-runtime", "application-autoscaling")  # ECR's answers: test_registry.py
 OWN = [operation for name in SERVICES for operation in own_operations()[name]]
 Answers = dict[str, list[tuple[Shape | None, dict[str, Any]]]]
 
@@ -46,6 +47,7 @@ def answers(gateway: Gateway, role: str) -> Answers:
     _process(clients[0], role)
     _host(clients[0], clients[1], role, model)
     _transform(clients[0], gateway)
+    _scale(clients[2])
     _tag_list_and_delete(clients[0])
     return seen
 
@@ -161,6 +163,53 @@ def _host(sagemaker: Any, runtime: Any, role: str, model: str) -> None:
 def _transform(sagemaker: Any, gateway: Gateway) -> None:
     """A job that completes, and one that is stopped, of the model that is hosted."""
     tags = [{"Key": "project", "Value": "walk"}]
+def _scale(scaling: Any) -> None:
+    """The endpoint's variant, which has two instances: one too few for its scalable target."""
+    resource = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/walk/variant/all",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    suspended = {"DynamicScalingInSuspended": True}
+    arn = scaling.register_scalable_target(
+        **resource, MinCapacity=3, MaxCapacity=3, SuspendedState=suspended, Tags={"project": "walk"}
+    )["ScalableTargetARN"]
+    scaling.tag_resource(ResourceARN=arn, Tags={"more": "1"})
+    scaling.untag_resource(ResourceARN=arn, TagKeys=["more"])
+    assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"project": "walk"}
+    metric = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    tracking = {"TargetValue": 100.0, "PredefinedMetricSpecification": metric}
+    step = {"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}
+    steps = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [step], "Cooldown": 60}
+    scaling.put_scaling_policy(
+        **resource,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=tracking,
+    )
+    scaling.put_scaling_policy(
+        **resource, PolicyName="step", PolicyType="StepScaling", StepScalingPolicyConfiguration=steps
+    )
+    scaling.put_scheduled_action(
+        **resource,
+        ScheduledActionName="nightly",
+        Schedule="cron(0 22 * * ? *)",
+        Timezone="Europe/Zurich",
+        EndTime=datetime(2200, 1, 1, tzinfo=UTC),
+        ScalableTargetAction={"MinCapacity": 1},
+    )
+    assert len(scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]) == 1
+    assert len(scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]) == 2
+    assert len(scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"]) == 1
+    until(
+        lambda: scaling.describe_scaling_activities(**resource)["ScalingActivities"],
+        lambda activities: [each["StatusCode"] for each in activities] == ["Successful"],
+    )
+    scaling.delete_scheduled_action(**resource, ScheduledActionName="nightly")
+    scaling.delete_scaling_policy(**resource, PolicyName="step")
+    scaling.deregister_scalable_target(**resource)
+
+
     sagemaker.create_transform_job(**transform_request("walk", "walk", Tags=tags, Environment={"A": "1"}))
     sagemaker.create_transform_job(**transform_request("walk-stops", "walk", MaxPayloadInMB=1))
     sagemaker.stop_transform_job(TransformJobName="walk-stops")

@@ -38,4 +38,5 @@ def test_only_lists_searches_and_logins_need_every_resource() -> None:
     assert wide == {"ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints",
                     "ListHyperParameterTuningJobs", "ListProcessingJobs", "ListTransformJobs", "Search",
                     "GetSearchSuggestions", "GetAuthorizationToken", "DescribeRegistry",
-                    "SimulateCustomPolicy"}  # fmt: skip
+                    "SimulateCustomPolicy", "DescribeScalableTargets", "DescribeScalingPolicies",
+                    "DescribeScheduledActions", "DescribeScalingActivities"}  # fmt: skip

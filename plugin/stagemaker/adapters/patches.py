@@ -255,6 +255,7 @@ PATCHES: tuple[Patch, ...] = (
 # Services that are patched when they are first asked: the module that has their PATCHES.
 LATE = {
     "cloudformation": "stagemaker.adapters.cloudformation_patches",
+    "cloudwatch": "stagemaker.adapters.alarms",
     "lambda": "stagemaker.adapters.lambda_environments",
     "logs": "stagemaker.adapters.log_patches",
     "resourcegroupstaggingapi": "stagemaker.adapters.tagging",

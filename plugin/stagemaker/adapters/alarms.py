@@ -1,0 +1,72 @@
+"""LocalStack's CloudWatch, where Application Auto Scaling works with it: who evaluates an alarm, and which data points
+belong to a metric."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from localstack.services.cloudwatch import alarm_scheduler, provider_v2
+from localstack.services.cloudwatch.alarm_scheduler import AlarmScheduler
+from localstack.services.cloudwatch.cloudwatch_database_helper import CloudwatchDatabase
+
+from stagemaker.adapters.patches import Patch
+from stagemaker.app import App
+from stagemaker.aws.alarms import POLICY
+
+
+def scales(alarm: Mapping[str, Any] | None) -> bool:
+    """Whether an action of the alarm is a policy of Application Auto Scaling: then the stage evaluates it."""
+    return alarm is not None and any(POLICY in action for action in alarm.get("AlarmActions", []))
+
+
+class ExactDimensions:
+    """LocalStack's database of metrics, but that a metric has exactly the dimensions that are asked for."""
+
+    def __init__(self, database: CloudwatchDatabase) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def _get_ordered_dimensions_with_separator(self, dims: list[dict[str, str]], **_: bool) -> Any:
+        return self._database._get_ordered_dimensions_with_separator(dims)
+
+
+def _schedule(_app: App, original: Any) -> Any:
+    # It warns that nothing is triggered, of actions that the stage takes.
+    logging.getLogger(provider_v2.__name__).addFilter(lambda record: POLICY not in record.getMessage())
+
+    def schedule_metric_alarm(self: AlarmScheduler, alarm_arn: str) -> None:
+        if scales(alarm_scheduler.get_metric_alarm_details_for_alarm_arn(alarm_arn)):
+            self.delete_scheduler_for_alarm(alarm_arn)
+        else:
+            original(self, alarm_arn)
+
+    return schedule_metric_alarm
+
+
+def _exact(_app: App, original: Any) -> Any:
+    def get_metric_data_stat(self: CloudwatchDatabase, *arguments: Any, **named: Any) -> Any:
+        return original(ExactDimensions(self), *arguments, **named)
+
+    return get_metric_data_stat
+
+
+PATCHES = (
+    Patch(
+        AlarmScheduler,
+        "schedule_metric_alarm",
+        ("self", "alarm_arn"),
+        _schedule,
+        why="LocalStack evaluates each alarm itself, once in all of its periods.",
+        without="The alarms of scaling policies have two evaluators, which contradict each other.",
+    ),
+    Patch(
+        CloudwatchDatabase,
+        "get_metric_data_stat",
+        ("self", "account_id", "region", "query", "start_time", "end_time", "scan_by"),
+        _exact,
+        why="A metric is found by dimensions that only begin with what is asked for.",
+        without="The metrics of the endpoint `a` have those of `ab` in them, and of all with more dimensions.",
+    ),
+)

@@ -1,0 +1,131 @@
+"""What SageMaker tells CloudWatch of an endpoint without being asked: that nobody calls it, and how many calls it has
+at once. Scaling needs both: an idle endpoint would have no data, and keep its instances."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from stagemaker.core.kinds import ENDPOINT
+from stagemaker.core.refs import Ref, Scope
+from stagemaker.core.store import Store
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.core.telemetry import Telemetry
+from stagemaker.hosting.dispatch import Routers
+from stagemaker.hosting.endpoint_metrics import NAMESPACE
+from stagemaker.hosting.fleet import Fleet
+
+SAMPLE_S = 1.0  # (ours) how often the calls that an endpoint has are counted
+COUNTS = ("Invocations", "InvocationsPerInstance")  # 0 in a period without calls
+CONCURRENCY = "ConcurrentRequestsPerModel"  # AWS's, of high resolution: calls that an instance has at once
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A production variant of an endpoint in service, and its calls at this moment for each of its instances."""
+
+    ref: Ref
+    name: str
+    concurrency: float
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """Of its metrics."""
+        return {"EndpointName": self.ref.name, "VariantName": self.name}
+
+
+@dataclass
+class Meter:
+    """Passes on what it is told, as `Telemetry`, and adds what nobody tells. `minute_s` and `ten_s` are the lengths of
+    AWS's periods here; `clock` is epoch seconds. Thread-safe."""
+
+    store: Store
+    routers: Routers
+    telemetry: Telemetry
+    clock: Callable[[], float]
+    minute_s: int
+    ten_s: int
+    _called: dict[tuple[Scope, str, str], float] = field(default_factory=dict)  # when each variant was called last
+    _samples: dict[tuple[Scope, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Begin to add."""
+        supervisor.start("metering", self._run, cancel=self._ended.set)
+
+    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
+        """As Telemetry's."""
+        return self.telemetry.stream(scope, group, stream)
+
+    def flush(self) -> None:
+        """As Telemetry's."""
+        self.telemetry.flush()
+
+    def metric(
+        self,
+        scope: Scope,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        timestamp: float,
+    ) -> None:
+        """As Telemetry's."""
+        if name == "Invocations":
+            self._called[scope, dimensions["EndpointName"], dimensions["VariantName"]] = timestamp
+        self.telemetry.metric(scope, namespace, name, value, unit, dimensions, timestamp)
+
+    def _run(self) -> None:
+        minute, ten = self._periods(self.clock())
+        while not self._ended.wait(SAMPLE_S):
+            now_s = self.clock()
+            variants = list(self._variants())
+            for variant in variants:
+                self._samples[_key(variant)].append(variant.concurrency)
+            before, (minute, ten) = (minute, ten), self._periods(now_s)
+            if ten != before[1]:
+                self._tell_concurrency(variants, before[1] * self.ten_s)
+            if minute != before[0]:
+                self._tell_idle(variants, before[0] * self.minute_s)
+
+    def _periods(self, now_s: float) -> tuple[int, int]:
+        """The numbers of the minute and of the ten seconds that it is."""
+        return int(now_s // self.minute_s), int(now_s // self.ten_s)
+
+    def _tell_concurrency(self, variants: list[Variant], period_s: int) -> None:
+        for variant in variants:
+            samples = self._samples[_key(variant)]
+            self._put(variant, CONCURRENCY, sum(samples) / len(samples), period_s)
+        self._samples.clear()
+
+    def _tell_idle(self, variants: list[Variant], period_s: int) -> None:
+        """Of the period that began at `period_s` and is over."""
+        for variant in variants:
+            if self._called.get(_key(variant), 0.0) < period_s:
+                for name in COUNTS:
+                    self._put(variant, name, 0.0, period_s)
+        there = {_key(variant) for variant in variants}
+        self._called = {key: called_s for key, called_s in list(self._called.items()) if key in there}
+
+    def _put(self, variant: Variant, name: str, value: float, period_s: int) -> None:
+        self.telemetry.metric(variant.ref.scope, NAMESPACE, name, value, "None", variant.dimensions, period_s)
+
+    def _variants(self) -> Iterator[Variant]:
+        """Those of all endpoints that serve."""
+        for ref, _ in self.store.everywhere(ENDPOINT):
+            router = self.routers.router(ref)
+            fleets = list(router.shares) if router else []
+            for name in sorted({variant.name for fleet in fleets for variant in fleet.layout.variants}):
+                yield Variant(ref, name, _concurrency(fleets, name))
+
+
+def _concurrency(fleets: list[Fleet], variant: str) -> float:
+    having = [fleet for fleet in fleets if fleet.layout.variant(variant) is not None]
+    instances = [instance for fleet in having for instance in fleet.instances(variant)]
+    serving = sum(instance.in_service for instance in instances)
+    return sum(instance.outstanding for instance in instances) / max(1, serving)
+
+
+def _key(variant: Variant) -> tuple[Scope, str, str]:
+    return variant.ref.scope, variant.ref.name, variant.name
