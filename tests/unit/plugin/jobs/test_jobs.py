@@ -273,6 +273,27 @@ def test_a_name_is_used_once_in_a_scope_whatever_its_case(environment: Environme
     assert environment.refusal(lambda: environment.jobs.describe(other, environment.named())).status == 400
 
 
+def test_of_those_who_take_a_name_at_once_one_gets_it(environment: Environment) -> None:
+    answers: list[str] = []
+    together = threading.Barrier(4)
+
+    def submit() -> None:
+        together.wait()
+        try:
+            environment.submit()
+            answers.append("created")
+        except ApiError as error:
+            answers.append(error.code)
+
+    threads = [threading.Thread(target=submit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["ResourceInUse"] * 3 + ["created"]
+    assert len(environment.summaries()) == 1
+
+
 def test_bad_input_leaves_nothing_behind(environment: Environment) -> None:
     tags = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
     for changes in ({"RoleArn": "arn:aws:iam::123456789012:role/none"}, {"Tags": tags}):

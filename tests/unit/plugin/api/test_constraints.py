@@ -1,4 +1,4 @@
-"""Every size, number and choice that AWS's model of CreateTrainingJob constrains, at its edge and beyond."""
+"""Every size, number and choice that AWS's model constrains in the requests about jobs, at its edge and beyond."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,23 @@ from botocore.model import Shape
 
 from stagemaker.api.validation import compiled, violations
 
-REQUEST = botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob").input_shape
+MODEL = botocore.session.get_session().get_service_model("sagemaker")
+OPERATIONS = (
+    *(
+        f"{verb}{kind}Job"
+        for verb in ("Create", "Describe", "Stop", "Delete")
+        for kind in ("Training", "HyperParameterTuning", "Processing", "Transform")
+        if (verb, kind) != ("Delete", "Transform")
+    ),
+    *(f"List{kind}Jobs" for kind in ("Training", "HyperParameterTuning", "Processing", "Transform")),
+    "ListTrainingJobsForHyperParameterTuningJob",
+    "UpdateTrainingJob",
+    "Search",
+    "GetSearchSuggestions",
+    "AddTags",
+    "DeleteTags",
+    "ListTags",
+)
 NUMBERS = ("integer", "long", "float", "double")
 
 
@@ -30,7 +46,9 @@ def constrained(shape: Shape, seen: dict[str, Shape]) -> dict[str, Shape]:
     return seen
 
 
-SHAPES = constrained(REQUEST, {})
+SHAPES: dict[str, Shape] = {}
+for operation in OPERATIONS:
+    constrained(MODEL.operation_model(operation).input_shape, SHAPES)
 
 
 def sized(shape: Shape, size: int) -> Any:
@@ -81,7 +99,7 @@ def test_every_pattern_can_be_read_and_takes_no_more_than_one_line(shape: Shape)
 
 
 def test_the_model_has_what_this_looks_at() -> None:
-    assert len(SHAPES) > 80
+    assert len(SHAPES) > 150
     assert {
         "MaximumRetryAttempts",
         "InstanceGroups",
