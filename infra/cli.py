@@ -12,7 +12,7 @@ from infra.settings import EARLY_STOPPING, STRATEGIES, SYSTEMS, DeploymentSettin
 from infra.typed import make
 
 _DEFAULTS = DeploymentSettings()
-SCALED_SYSTEMS = ("A", "B", "C", "D", "E")
+SCALED_SYSTEMS = ("A", "B", "C", "D", "E", "target-1500")
 MAX_LOAD_CONNECTIONS = 1000
 _IS_IT_RUNNING = f"Is the stack running? `{make('start')}` starts it, `{make('up')}` in containers."
 
@@ -183,8 +183,9 @@ def _add_load(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--system", choices=SCALED_SYSTEMS, default=os.environ.get("SYSTEM") or None,
-        help="scale the endpoint as this system did, for the time of the load, under a load that makes it scale unless "
-        "another is given (default: $SYSTEM, else the endpoint stays as it is)",
+        help="scale the endpoint as this system did (target-1500: as one seen on a live account), for the time of the "
+        "load, under a load that makes it scale unless another is given (default: $SYSTEM, else the endpoint stays as "
+        "it is)",
     )  # fmt: skip
     parser.add_argument(
         "--compare", action="store_true", default=_is_set("COMPARE"),

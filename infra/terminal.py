@@ -83,11 +83,13 @@ class Terminal:
     @contextmanager
     def live_table(self, header: tuple[str, ...]) -> Iterator[Callable[[list[tuple[str, ...]]], None]]:
         """A table that is drawn anew with each call of what this gives. Where there is no terminal only the last one
-        is, when this ends."""
+        is, when this ends, also by an exception."""
         rows: list[tuple[str, ...]] = []
         if self._mute:
-            yield lambda found: rows.__setitem__(slice(None), found)
-            self.console.print(_table("", header, rows))
+            try:
+                yield lambda found: rows.__setitem__(slice(None), found)
+            finally:
+                self.console.print(_table("", header, rows))
             return
         with Live(console=self.console, auto_refresh=False) as live:
             yield lambda found: live.update(_table("", header, found), refresh=True)

@@ -12,6 +12,7 @@ _SETTINGS = {
     "status": _PROJECT,
     "deploy-local": ("PORT",),
     "invoke": ("PORT",),
+    "load": ("PORT",),
 }
 
 

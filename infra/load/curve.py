@@ -35,9 +35,7 @@ class Curve:
 
     def lasting(self, seconds: float) -> "Curve":
         """The same curve for another time. Raises ValueError for a time that is none."""
-        if not 0 < seconds <= MAX_SECONDS:
-            raise ValueError(f"A load takes more than 0 s and at most {MAX_SECONDS:,.0f} s, not {seconds:g}.")
-        return replace(self, seconds=seconds)
+        return replace(self, seconds=checked(seconds))
 
     def lines(self) -> "Iterator[Line]":
         """The straight lines that the curve consists of, from second 0 to its end."""
@@ -80,6 +78,13 @@ class Line:
     @property
     def _slope(self) -> float:
         return (self.last - self.first) / (self.end_s - self.start_s) if self.last != self.first else 0.0
+
+
+def checked(seconds: float) -> float:
+    """The length of a load. Raises ValueError for one that is none."""
+    if not 0 < seconds <= MAX_SECONDS:
+        raise ValueError(f"A load takes more than 0 s and at most {MAX_SECONDS:,.0f} s, not {seconds:g}.")
+    return seconds
 
 
 def parse(text: str) -> Curve:

@@ -15,10 +15,10 @@ from infra.clients import LOCAL_CREDENTIALS, Clients, connect, make_client
 from infra.data import digits
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
-from infra.invoke import read_photo
+from infra.invoke import HOW_TO_NAME_A_PHOTO, read_photo
 from infra.load import page, payload, scaling
 from infra.load.curve import Curve, constant, due_times, parse
-from infra.load.generator import LATE_LIMIT_S, Generator
+from infra.load.generator import LATE_LIMIT_S, Generator, Sender
 from infra.load.live import HEADER, rows
 from infra.load.observe import Observer, Services, Variant, variant_of
 from infra.load.requests import Connection, Request
@@ -38,7 +38,7 @@ _OBSERVE_EVERY_S = {"local": 1.0, "aws": 10.0}  # AWS throttles Describe calls
 def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> int:
     """Make the load that the options ask for, and write the page. The exit code: 130 after Ctrl-C. Raises StepFailed
     for options that cannot be meant, and when there is no endpoint."""
-    _chosen_curve(options)  # what is wrong with it is said before AWS is asked
+    chosen_curve(options)  # what is wrong with it is said before AWS is asked
     clients = connect(options.target, options.region)
     session = boto3.Session(region_name=clients.region)
     client = partial(make_client, session, endpoint=clients.endpoint)
@@ -67,7 +67,7 @@ class Loads:
     clients: Clients
     services: Services
     variant: Variant
-    connection: Callable[[], Connection]
+    connection: Callable[[], Sender]
     interrupts: Interrupts
     terminal: Terminal
     runs: list[Run] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Loads:
     def run(self) -> None:
         """Load the variant as it is; or scaled as a system, and after that, to compare, as it is."""
         if self.options.system is None:
-            self._load("as it is", "as it is", _chosen_curve(self.options))
+            self._load("as it is", "as it is", chosen_curve(self.options))
             return
         before = scaling.before(self.services, self.variant)
         try:
@@ -93,7 +93,7 @@ class Loads:
         with self.terminal.step(f"Scale as system {options.system}") as step:
             compression = scaling.scale(self.services, self.variant, settings)
             step.result = str(settings)
-        curve = _chosen_curve(options, compression)
+        curve = chosen_curve(options, compression)
         self._load(f"scaled as system {options.system}", str(settings), curve)
 
     def _load(self, title: str, scaled: str, curve: Curve) -> None:
@@ -134,7 +134,7 @@ class Loads:
             time.sleep(_SHOW_EVERY_S)
 
 
-def _chosen_curve(options: Namespace, compression: int = 1) -> Curve:
+def chosen_curve(options: Namespace, compression: int = 1) -> Curve:
     """What the options say; where they say nothing, one that makes the system scale. Raises StepFailed."""
     if options.compare and options.system is None:
         raise StepFailed("There is nothing to compare.", "Name a system too, such as --system D.")
@@ -161,7 +161,8 @@ def _variant(services: Services, endpoint: str) -> Variant:
 
 
 def _request(options: Namespace, clients: Clients) -> Request:
-    path, content_type = read_photo(options.image or _first_photo(options.data))
+    photo = options.image or _first_photo(options.data)
+    path, content_type = read_photo(photo, f"{make('load')} {HOW_TO_NAME_A_PHOTO}")
     if options.through == "endpoint":
         return payload.for_endpoint(clients, options.endpoint, content_type, path.read_bytes())
     return payload.for_function(clients, f"{options.endpoint}-proxy", options.endpoint, path.read_bytes())

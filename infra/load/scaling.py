@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from infra.errors import StepFailed
-from infra.load.curve import Curve, parse
+from infra.load.curve import Curve, checked, parse
 from infra.load.observe import Services, Variant, compression_in, policy_alarms, variant_of
 
 POLICY = "make-load"
@@ -42,13 +42,14 @@ class ScalingSettings:
         the same shape in so many seconds. Raises ValueError for a time that is none."""
         rate = self.target * compression / _MINUTE_S  # that one instance is to get
         low, high = _LOW * rate, (self.max_instances - _BELOW_MAX) * rate
-        ends_s = _ENDS * _MINUTE_S / compression if seconds is None else seconds
+        ends_s = _ENDS * _MINUTE_S / compression if seconds is None else checked(seconds)
         first_s, second_s = (minute / _ENDS * ends_s for minute in (_LOW_UNTIL, _HIGH_UNTIL))
         return parse(f"step:{low:g},{high:g}@{first_s:g},{low:g}@{second_s:g}").lasting(ends_s)
 
 
 # What each system set by hand. What it did not say is ours: B's target, which is what its function reserves for each
-# instance; C's range; E's target; and D's settings, which compared one endpoint without scaling and one with it.
+# instance; C's range; E's target; and D's settings, which compared one endpoint without scaling and one with it. The
+# last is the target of which AWS's alarms are known from a live account; its range is ours.
 SYSTEMS: Mapping[str, ScalingSettings] = MappingProxyType(
     {
         "A": ScalingSettings(1, 4, 25, scale_in_cooldown_s=30, scale_out_cooldown_s=5),
@@ -56,6 +57,7 @@ SYSTEMS: Mapping[str, ScalingSettings] = MappingProxyType(
         "C": ScalingSettings(1, 3, 100, scale_in_cooldown_s=10, scale_out_cooldown_s=10),
         "D": ScalingSettings(1, 4, 25),
         "E": ScalingSettings(1, 3, 50),
+        "target-1500": ScalingSettings(1, 3, 1500),
     }
 )
 

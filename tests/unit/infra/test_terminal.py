@@ -54,6 +54,19 @@ def test_a_live_table_is_printed_once_where_there_is_no_terminal() -> None:
     assert "[x]" in text
 
 
+def test_a_live_table_is_printed_also_when_it_is_interrupted() -> None:
+    terminal = quiet()
+
+    def show_and_end() -> None:
+        with terminal.live_table(("Job", "State")) as show:
+            show([("1", "InProgress")])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        show_and_end()
+    assert "InProgress" in text_of(terminal)
+
+
 def test_a_live_table_is_drawn_anew_on_a_terminal() -> None:
     terminal = Terminal(Console(file=StringIO(), force_terminal=True, width=80))
     with terminal.live_table(("Job", "State")) as show:
