@@ -1,4 +1,5 @@
 """The HTTP interface of the server: GET /ping and POST /invocations, as SageMaker calls them.
+That of a multi-model endpoint is in multi_model.py.
 
 The protocol (protocol.py) calls it only with whole requests, and with no more of them than the queue has places. Every
 error is JSON, `{"error": "<one sentence>"}`: 400 for what cannot be read, 406, 408, 413, 415, and 503 with Retry-After.
@@ -7,8 +8,8 @@ The workers do everything that takes CPU time; the event loop only moves bytes.
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -17,9 +18,10 @@ from starlette.requests import ClientDisconnect
 
 from containers.serve.fetch import fetch
 from containers.serve.inputs import InlineImages, S3Object, Url, media_type, parse
+from containers.serve.lines import LinesResponse
 from containers.serve.model import Item, Logits, Model
 from containers.serve.objects import read_object
-from containers.serve.outputs import Form, negotiate, render
+from containers.serve.outputs import JSON_LINES, Form, negotiate, render
 from containers.serve.refused import Refused, quoted
 from containers.serve.settings import RETRY_AFTER_S, ServeSettings
 from containers.serve.workers import Workers
@@ -31,27 +33,30 @@ _LOG = logging.getLogger("serve")
 
 
 class Service:
-    """The two routes of a loaded model. All calls come from one event loop."""
+    """Answers requests with the model that the caller gives. All calls come from one event loop."""
 
-    def __init__(self, model: Model, workers: Workers, settings: ServeSettings) -> None:
-        self._model = model
+    def __init__(self, workers: Workers, settings: ServeSettings) -> None:
         self._workers = workers
         self._settings = settings
         self._remote = 0
 
     async def ping(self, _request: Request) -> Response:
-        """Answers 200 always: the server listens only after its model is loaded and warm."""
+        """Answers 200 always: a server of one model listens only after it is loaded and warm."""
         return PlainTextResponse("ok")
 
-    async def invocations(self, request: Request) -> Response:
+    async def answer(self, model: Model, request: Request) -> Response:
         """The model's answer for the images in the request. Raises Refused."""
         headers = request.headers
         media = media_type(headers.get("content-type", ""), headers.get("content-encoding", ""))
         form = negotiate(headers.get("accept", ""), headers.get(CUSTOM_ATTRIBUTES, ""))
-        items = await self._items(media, await _read_body(request))
-        logits = await self._workers.logits(items)
+        items = await self._items(media, await read_body(request))
+        takes_chunks = request.scope["http_version"] != "1.0"
+        if len(items) > 1 and form.media == JSON_LINES and takes_chunks:
+            lines = self._lines(model, items, form)
+            return LinesResponse(await anext(lines), lines, form.media)
+        logits = await self._workers.logits(model, items)
         # Starlette would add a charset to text/csv, which SageMaker's SDK does not take for CSV then.
-        return Response(await self._text(logits, form), headers={"content-type": form.media})
+        return Response(await self._text(model, logits, form), headers={"content-type": form.media})
 
     async def _items(self, media: str, body: bytes) -> list[Item]:
         large = len(body) > _SMALL_BODY_BYTES and not media.startswith("image/")
@@ -65,8 +70,13 @@ class Service:
                 with self._remote_slot():
                     return [await asyncio.to_thread(read_object, uri)]
 
-    async def _text(self, logits: Logits, form: Form) -> str:
-        classes = self._model.card.classes
+    async def _lines(self, model: Model, items: Sequence[Item], form: Form) -> AsyncGenerator[str]:
+        async with aclosing(self._workers.stream(model, items)) as parts:
+            async for logits in parts:
+                yield await self._text(model, logits, form)
+
+    async def _text(self, model: Model, logits: Logits, form: Form) -> str:
+        classes = model.card.classes
         if logits.size > _SMALL_LOGITS:
             return await self._workers.in_side_thread(render, logits, classes, form)
         return render(logits, classes, form)
@@ -85,18 +95,27 @@ class Service:
 
 
 def create_app(model: Model, workers: Workers, settings: ServeSettings) -> FastAPI:
-    """The application with the two routes, without FastAPI's pages of documentation."""
-    service = Service(model, workers, settings)
-    app = FastAPI(title="Stagemaker serve", openapi_url=None)
+    """The application of one model, with its two routes."""
+    service, app = Service(workers, settings), bare_app()
+
+    async def invocations(request: Request) -> Response:
+        return await service.answer(model, request)
+
     app.add_route("/ping", service.ping, methods=["GET"])
-    app.add_route("/invocations", service.invocations, methods=["POST"])
+    app.add_route("/invocations", invocations, methods=["POST"])
+    return app
+
+
+def bare_app() -> FastAPI:
+    """An application without routes and without FastAPI's pages of documentation, whose errors are JSON."""
+    app = FastAPI(title="Stagemaker serve", openapi_url=None)
     app.exception_handler(Refused)(_answer_refused)
     app.exception_handler(HTTPException)(_answer_http)
     app.exception_handler(Exception)(_answer_failure)
     return app
 
 
-async def _read_body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """The body, which is there already. Raises Refused when the client has gone."""
     try:
         return await request.body()

@@ -66,26 +66,23 @@ class Queue:
         return self._held >= self._places
 
     def hold(self, app: ASGI3Application) -> ASGI3Application:
-        """Takes a place for one request. Gives the application that answers it, which frees the place when the answer
-        begins: a client that does not read its answer holds none."""
+        """Takes a place for one request. Gives the application that answers it. It has no place while it sends, which
+        waits for the client: one that does not read its answer holds none. A stream that goes on takes a place again,
+        also when there is none, because it has been accepted."""
         self._held += 1
-        holds = True
-
-        def free() -> None:
-            nonlocal holds
-            if holds:
-                self._held -= 1
-            holds = False
 
         async def in_place(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-            async def free_and_send(event: ASGISendEvent) -> None:
-                free()
-                await send(event)
+            async def send_without_place(event: ASGISendEvent) -> None:
+                self._held -= 1
+                try:
+                    await send(event)
+                finally:
+                    self._held += 1
 
             try:
-                await app(scope, receive, free_and_send)
+                await app(scope, receive, send_without_place)
             finally:
-                free()
+                self._held -= 1
 
         return in_place
 

@@ -47,7 +47,7 @@ def _raise_open_files() -> int:
 
 
 def _serve(model: Model, settings: ServeSettings, limits: Limits) -> None:
-    workers = Workers(model, settings.threads)
+    workers = Workers(settings.threads)
     config = uvicorn.Config(
         create_app(model, workers, settings),
         host=settings.host,

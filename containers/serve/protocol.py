@@ -17,7 +17,7 @@ import logging
 from functools import cache
 from typing import Any
 
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from containers.serve.connections import Connections, Pool, Wait
@@ -164,8 +164,17 @@ class BoundedProtocol(HttpToolsProtocol):
         """Gives a whole request to the application, or refuses it."""
         if self._is_busy_for(cycle):
             self._refuse(cycle, BUSY)
-        else:
-            super()._start_asgi_task(cycle, self.shared.queue.hold(app) if _needs_place(cycle) else app)
+            return
+        in_place = self.shared.queue.hold(app) if _needs_place(cycle) else app
+
+        async def settling(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            try:
+                await in_place(scope, receive, send)
+            finally:
+                if not cycle.response_complete:  # a stream broke: the original closes the connection now
+                    self.loop.call_soon(self._settle)
+
+        super()._start_asgi_task(cycle, settling)
 
     def _pause(self) -> None:
         """Reads nothing for a moment, so that clients that try again at once take no time from the requests in the

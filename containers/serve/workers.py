@@ -1,4 +1,4 @@
-"""The threads of the model. They do everything that takes CPU time, so that the event loop is never blocked.
+"""The threads of the models. They do everything that takes CPU time, so that the event loop is never blocked.
 
 One queue feeds as many threads as there are cores. A task decodes and runs a chunk of one request's images, so the
 chunks of a large request spread over the threads and alternate with other requests. Pillow and ONNX Runtime release the
@@ -6,7 +6,8 @@ interpreter's lock while they work.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,8 +21,8 @@ from ml.photos import BadImage
 class Workers:
     """Owns its threads until close(). All calls come from one event loop."""
 
-    def __init__(self, model: Model, threads: int) -> None:
-        self._model = model
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self._side = ThreadPoolExecutor(2, thread_name_prefix="side")
 
@@ -29,11 +30,11 @@ class Workers:
         """The result of the function, called in a thread that never waits for the model: to parse and to write text."""
         return await asyncio.get_running_loop().run_in_executor(self._side, function, *args)
 
-    async def logits(self, items: Sequence[Item]) -> Logits:
+    async def logits(self, model: Model, items: Sequence[Item]) -> Logits:
         """The logits of the images, float32 (N, classes). Raises Refused 400, which names an unusable image."""
         loop, several = asyncio.get_running_loop(), len(items) > 1
         tasks = [
-            loop.run_in_executor(self._pool, self._chunk, items[first : first + CHUNK], first, several)
+            loop.run_in_executor(self._pool, _chunk, model, items[first : first + CHUNK], first, several)
             for first in range(0, len(items), CHUNK)
         ]
         try:
@@ -44,23 +45,41 @@ class Workers:
             raise
         return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
+    async def stream(self, model: Model, items: Sequence[Item]) -> AsyncGenerator[Logits]:
+        """The logits of the images in their order, a chunk at a time. Only as many chunks are in work as keep every
+        thread busy, so whoever does not take the logits stops the work. Raises Refused 400 as logits() does."""
+        loop = asyncio.get_running_loop()
+        tasks: deque[asyncio.Future[Logits]] = deque()
+        try:
+            for first in range(0, len(items), CHUNK):
+                tasks.append(loop.run_in_executor(self._pool, _chunk, model, items[first : first + CHUNK], first, True))
+                if len(tasks) > self._threads:
+                    yield await tasks.popleft()
+            while tasks:
+                yield await tasks.popleft()
+        finally:
+            for task in tasks:
+                if not task.cancel() and not task.cancelled():
+                    task.exception()  # else asyncio logs an exception that nobody took
+
     def close(self) -> None:
         """Waits for the running tasks and ends the threads."""
         self._pool.shutdown(cancel_futures=True)
         self._side.shutdown(cancel_futures=True)
 
-    def _chunk(self, items: Sequence[Item], first: int, several: bool) -> Logits:
-        inputs = []
-        for index, item in enumerate(items, start=first):
-            try:
-                inputs.append(self._model.to_input(item))
-            except BadImage as error:
-                raise _refused(index, several, str(error)) from error
-        logits = self._model.run(np.stack(inputs))
-        for index, (item, row) in enumerate(zip(items, logits, strict=True), start=first):
-            if _is_model_input(item) and not np.isfinite(row).all():
-                raise _refused(index, several, "The array's values are too large: the model's answer is not finite.")
-        return logits
+
+def _chunk(model: Model, items: Sequence[Item], first: int, several: bool) -> Logits:
+    inputs = []
+    for index, item in enumerate(items, start=first):
+        try:
+            inputs.append(model.to_input(item))
+        except BadImage as error:
+            raise _refused(index, several, str(error)) from error
+    logits = model.run(np.stack(inputs))
+    for index, (item, row) in enumerate(zip(items, logits, strict=True), start=first):
+        if _is_model_input(item) and not np.isfinite(row).all():
+            raise _refused(index, several, "The array's values are too large: the model's answer is not finite.")
+    return logits
 
 
 def _refused(index: int, several: bool, sentence: str) -> Refused:

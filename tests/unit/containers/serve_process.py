@@ -8,7 +8,7 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,20 +30,22 @@ PREPROCESSING = Preprocessing(16, 18, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5
 BODY_LIMIT = 6_291_456
 
 
-def write_model(folder: Path, classes: tuple[str, ...] = CLASSES) -> None:
-    """Writes an artifact whose logits are ten times the mean of each colour."""
-    weights = numpy_helper.from_array(np.eye(3, dtype=np.float32) * 10, "weights")
+def write_model(
+    folder: Path, classes: Sequence[str] = CLASSES, *, outputs: int = len(CLASSES), scale: int = 10
+) -> None:
+    """Writes an artifact whose first three logits are `scale` times the mean of each colour, and the others 0."""
+    weights = numpy_helper.from_array(np.eye(3, outputs, dtype=np.float32) * scale, "weights")
     nodes = [
         helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
     ]
     images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, 16, 16])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", outputs])
     graph = helper.make_graph(nodes, "tiny", [images], [logits], [weights])
     folder.mkdir(parents=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), folder / ONNX_FILE)
-    card = ModelCard(classes, "tiny", PREPROCESSING, {}, {}, "", {}, {})
+    card = ModelCard(tuple(classes), "tiny", PREPROCESSING, {}, {}, "", {}, {})
     (folder / CARD_FILE).write_text(card.to_json())
 
 

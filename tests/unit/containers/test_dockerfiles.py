@@ -22,6 +22,12 @@ def test_trainer_and_gpu_serving_make_the_same_torch_layer() -> None:
     assert stage(trainer, "torch") == stage(serve, "torch")
 
 
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
+def test_sagemaker_may_choose_the_port_of_the_serving_images(target: str) -> None:
+    text = stage(ROOT / "containers" / "serve" / "Dockerfile", target)
+    assert "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true " in text
+
+
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_everything_is_installed_from_hashed_locks(path: Path) -> None:
     text = path.read_text().replace("\\\n", "")

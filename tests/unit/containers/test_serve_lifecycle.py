@@ -102,9 +102,11 @@ def test_an_unknown_engine_and_a_missing_engine_are_named(base: Path, name: str,
     assert says in failed_start(base, STAGEMAKER_SERVE_ENGINE=name)
 
 
-def test_the_server_listens_only_on_the_given_address(base: Path) -> None:
-    with serving(base) as (client, _process):
-        sockets = (Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()).splitlines()
-        port = f":{client.base_url.port:04X}"
-        listening = [line.split()[1] for line in sockets if port in line and line.split()[3] == "0A"]
-        assert listening == [f"0100007F{port}"]
+def test_the_server_listens_only_on_the_given_address_and_needs_no_second_port(base: Path) -> None:
+    with serving(base, SAGEMAKER_SAFE_PORT_RANGE="21000-21999") as (client, process):
+        own = {str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir()}
+        sockets = [
+            line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()
+        ]
+        listening = [fields[1] for fields in sockets if fields[3] == "0A" and f"socket:[{fields[9]}]" in own]
+        assert listening == [f"0100007F:{client.base_url.port:04X}"]
