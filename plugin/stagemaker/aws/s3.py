@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +22,10 @@ NAME_BYTES = 255  # of a file or a folder, on the file systems of Linux
 PARALLEL_DOWNLOADS = 4  # LocalStack answers from one process: more only wait for each other
 CHUNK_BYTES = 1 << 20
 _TRANSFER = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2)
+
+
+class _Cancelled(Exception):
+    """Nobody waits for the transfer any more."""
 
 
 class S3:
@@ -91,11 +95,18 @@ class S3:
 
         return size, chunks()
 
-    def download_file(self, scope: Scope, uri: str, path: Path) -> None:
-        """One object; the file appears whole or not at all."""
+    def download_file(
+        self, scope: Scope, uri: str, path: Path, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        """One object; the file appears whole or not at all, which is so once `cancelled`."""
         bucket, key = split_uri(uri)
-        with _translate_errors(f"Could not download {uri}"):
-            self._clients("s3", scope).download_file(bucket, key, str(path), Config=_TRANSFER)
+
+        def look(_: int) -> None:
+            if cancelled():
+                raise _Cancelled
+
+        with _translate_errors(f"Could not download {uri}"), suppress(_Cancelled):
+            self._clients("s3", scope).download_file(bucket, key, str(path), Callback=look, Config=_TRANSFER)
 
     def object_exists(self, scope: Scope, uri: str) -> bool:
         """Whether there is an object of exactly this key."""

@@ -1,5 +1,6 @@
 """Endpoint configurations: which models, how many instances, which share of the requests. Nothing runs here."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from stagemaker.core.kinds import ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
 from stagemaker.hosting.records import existing, refuse_taken
+from stagemaker.hosting.targets import DEFAULT_WEIGHT, SHADOWS
 
 NOT_YET = {
     "AsyncInferenceConfig": "asynchronous inference",
@@ -44,18 +46,22 @@ class EndpointConfigs:
         other; 501 for kinds of endpoints that we cannot host."""
         ref = Ref(scope, ENDPOINT_CONFIG, request["EndpointConfigName"])
         _refuse_unsupported(request)
-        _check_variants(request["ProductionVariants"])
-        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in request["ProductionVariants"]]
+        _check_variants(request["ProductionVariants"], request.get(SHADOWS, []))
+        variants = {
+            kind: [{"InitialVariantWeight": DEFAULT_WEIGHT, **variant} for variant in request[kind]]
+            for kind in ("ProductionVariants", SHADOWS)
+            if kind in request
+        }
         record = {
             **request,
             "EndpointConfigArn": ref.arn,
-            "ProductionVariants": variants,
+            **variants,
             "CreationTime": self._clock(),
             "Tags": tag_list(request),
         }
         with self._store.lock:
             refuse_taken(self._store, ref)
-            for variant in variants:
+            for variant in itertools.chain.from_iterable(variants.values()):
                 existing(self._store, Ref(scope, MODEL, variant["ModelName"]))
             self._store.put(ref, record)
         return {"EndpointConfigArn": ref.arn}
@@ -84,7 +90,7 @@ def _refuse_unsupported(request: Mapping[str, Any]) -> None:
         raise not_supported("data capture (DataCaptureConfig)")
     if request.get("MetricsConfig", {}).get("EnableEnhancedMetrics"):
         raise not_supported("enhanced metrics (MetricsConfig)")
-    for variant in request["ProductionVariants"]:
+    for variant in (*request["ProductionVariants"], *request.get(SHADOWS, ())):
         refuse(variant, VARIANT_NOT_YET)
         if (strategy := variant.get("RoutingConfig", {}).get("RoutingStrategy", STRATEGIES[0])) not in STRATEGIES:
             raise not_supported(f"the routing strategy {strategy}")
@@ -92,10 +98,13 @@ def _refuse_unsupported(request: Mapping[str, Any]) -> None:
             raise not_supported("inference components (a production variant without ModelName)")
 
 
-def _check_variants(variants: list[Mapping[str, Any]]) -> None:
+def _check_variants(production: list[Mapping[str, Any]], shadows: list[Mapping[str, Any]]) -> None:
+    variants = [*production, *shadows]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
-        raise validation_error("The production variants of an endpoint configuration must have different names.")
+        raise validation_error("The variants of an endpoint configuration must have different names.")
+    if shadows and (len(production), len(shadows)) != (1, 1):
+        raise validation_error("With a shadow variant there must be exactly one production and one shadow variant.")
     for variant in variants:
         for member in ("InstanceType", "InitialInstanceCount"):
             if member not in variant:

@@ -1,7 +1,7 @@
 """What fleets work with, and what they need of the account and its logs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,10 +17,20 @@ from stagemaker.runtime.contract import Runtime
 class FleetAccount(Protocol):
     """The part of `aws.account.Account` that fleets need."""
 
-    def download_file(self, scope: Scope, uri: str, path: Path) -> None: ...
-    def download_prefix(self, scope: Scope, uri: str, folder: Path) -> int: ...
+    def download_file(
+        self, scope: Scope, uri: str, path: Path, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> None: ...
+    def download_prefix(
+        self, scope: Scope, uri: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> int: ...
     def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
     def role_credentials(self, scope: Scope, role_arn: str) -> Credentials: ...
+
+
+class EndpointAccount(FleetAccount, Protocol):
+    """The part of `aws.account.Account` that endpoints need."""
+
+    def alarm_states(self, scope: Scope, names: Sequence[str]) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True)

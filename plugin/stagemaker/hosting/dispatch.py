@@ -1,7 +1,7 @@
 """Brings a call to an instance of an endpoint: who answers it, and what it comes to."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Protocol
@@ -110,19 +110,21 @@ class Dispatcher:
             raise self._not_serving(ref)
 
     def begin(self, ref: Ref, call: ContainerCall, target_variant: str | None) -> Exchange:
-        """Send the call to an instance: another one when one that has just died was not reached. What may have reached
-        one is sent to no other.
+        """Send the call to an instance: another one when one that has just died was not reached, and another fleet's
+        when one has none in service. What may have reached one is sent to no other.
 
         ValidationError for an endpoint that does not serve and a variant that it does not have; ServiceUnavailable
         while no container of the variant is healthy.
         """
         deadline_s = time.monotonic() + call.timeout_s
+        tried: set[Fleet] = set()
         while True:
-            router, fleet, variant = self._choose(ref, target_variant)
+            router, fleet, variant = self._choose(ref, target_variant, tried)
             try:
                 return self._send(router, fleet, variant, call, deadline_s)
             except _NoInstance:
-                if fleet in router.shares:  # else another one has taken over
+                tried.add(fleet)
+                if router.choose(target_variant, tried) is None and fleet in router.shares:
                     raise _none_healthy(variant) from None
 
     def _send(
@@ -142,10 +144,12 @@ class Dispatcher:
             return exchange
         raise _NoInstance
 
-    def _choose(self, ref: Ref, target_variant: str | None) -> tuple[Router[Fleet], Fleet, VariantLayout]:
+    def _choose(
+        self, ref: Ref, target_variant: str | None, besides: Collection[Fleet]
+    ) -> tuple[Router[Fleet], Fleet, VariantLayout]:
         """Who is to answer, but for the instance."""
         router = self._routers.router(ref)
-        chosen = router.choose(target_variant) if router else None
+        chosen = router.choose(target_variant, besides) if router else None
         if router is None or chosen is None:
             raise self._not_serving(ref)
         fleet, name = chosen

@@ -29,13 +29,20 @@ class EndpointMetrics:
             "Invocation5XXErrors": float(status == 0 or status >= 500),
             "InvocationModelErrors": float(not 200 <= status < 300),
         }
-        self.put(scope, dimensions(fleet, variant), counts, COUNT)
+        self.of_variant(scope, fleet, variant, counts, COUNT)
         self.times(scope, fleet, variant, {"ModelLatency": model_s, "OverheadLatency": own_s})
 
     def times(self, scope: Scope, fleet: Fleet, variant: VariantLayout, seconds: Mapping[str, float]) -> None:
         """Durations of a variant, which CloudWatch gets in microseconds."""
         microseconds = {name: round(value * 1e6) for name, value in seconds.items()}
-        self.put(scope, dimensions(fleet, variant), microseconds, MICROSECONDS)
+        self.of_variant(scope, fleet, variant, microseconds, MICROSECONDS)
+
+    def of_variant(
+        self, scope: Scope, fleet: Fleet, variant: VariantLayout, values: Mapping[str, float], unit: str
+    ) -> None:
+        """Values of a variant; of a new fleet beside another one also under its configuration's name."""
+        for dimensions in fleet.dimensions(variant.name):
+            self.put(scope, dimensions, values, unit)
 
     def put(self, scope: Scope, dimensions: Mapping[str, str], values: Mapping[str, float], unit: str) -> None:
         """Values as they are."""

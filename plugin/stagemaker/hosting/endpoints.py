@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +17,38 @@ from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record, Store
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.core.telemetry import Telemetry
-from stagemaker.hosting.context import FleetAccount, FleetContext
+from stagemaker.hosting.context import EndpointAccount, FleetContext
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.fleets import Fleets
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.layout import FleetLayout, VariantLayout, lay_out_fleet
 from stagemaker.hosting.models import primary_container
 from stagemaker.hosting.records import existing, refuse_taken
-from stagemaker.hosting.rollout import ALL_AT_ONCE, Schedule
+from stagemaker.hosting.rollout import plan_rollout
 from stagemaker.hosting.router import Router
-from stagemaker.hosting.targets import Desired, Targets, changed_targets, initial_targets
+from stagemaker.hosting.targets import (
+    SHADOWS,
+    Desired,
+    Targets,
+    changed_targets,
+    initial_targets,
+    retained_targets,
+    sized,
+)
+from stagemaker.hosting.variant_status import MAX_MESSAGE_CHARS, VariantStage, scaling
 from stagemaker.runtime.contract import Runtime
 
 MAX_INSTANCES = 20  # (ours) of one endpoint: one machine runs them all
-DEPLOYMENTS = {"DeploymentConfig": "deployment policies"}
+LAST = "LastDeploymentConfig"
 IN_PROGRESS = ("Creating", "Updating", "RollingBack")
-AT_REST = ("Failed", "OutOfService")  # and yet of no use
-STAGE = "ActivatingTraffic"  # of AWS's stages the last that is behind a variant in service
-MAX_MESSAGE_CHARS = 1024  # AWS's limit of a VariantStatus
-UPDATES = {
-    **DEPLOYMENTS,
-    "RetainAllVariantProperties": "retained variant properties",
-    "ExcludeRetainedVariantProperties": "retained variant properties",
-    "RetainDeploymentConfig": "deployment policies",
+ANEW = "Delete it, and create it anew."
+REMEDIES = {  # of an endpoint at rest that cannot be changed so
+    "Failed": ANEW,
+    "OutOfService": ANEW,
+    "UpdateRollbackFailed": "Update it to one configuration, or delete it.",
 }
+SERVES = "ActivatingTraffic"  # of AWS's stages the last that is behind a variant in service
+UPDATABLE = ("InService", "UpdateRollbackFailed")
 SERVERLESS = {"ServerlessUpdateConfig": "serverless inference"}
 
 
@@ -55,20 +63,19 @@ class Endpoints:
         self,
         store: Store,
         runtime: Runtime,
-        account: FleetAccount,
+        account: EndpointAccount,
         logs: Telemetry,
         clock: Callable[[], float],
         work_dir: Path,
         supervisor: Supervisor,
         *,
         times: HealthTimes = HealthTimes(),  # noqa: B008 - frozen
-        schedule: Schedule = ALL_AT_ONCE,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._runtime, self._clock, self._work_dir = store, runtime, clock, work_dir
-        self._supervisor = supervisor
+        self._supervisor, self._account = supervisor, account
         context = FleetContext(runtime, account, logs, clock, supervisor, times, elapsed)
-        self._fleets = Fleets(store, context, schedule)
+        self._fleets = Fleets(store, context, account)
         self._generations = itertools.count(1)
         supervisor.own(lambda: shutil.rmtree(work_dir, ignore_errors=True))
 
@@ -77,12 +84,14 @@ class Endpoints:
 
         ValidationException for a name that is taken, or a configuration or model that is not there;
         ResourceLimitExceeded for more instances than one machine should run, and for hardware that it cannot give.
+        DeploymentConfig is checked and kept for an UpdateEndpoint with RetainDeploymentConfig.
         """
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
-        refuse(request, DEPLOYMENTS)
         with self._store.lock:
             refuse_taken(self._store, ref)
             layout, targets = self._lay_out(ref, request["EndpointConfigName"])
+            counts = _counts(layout.variants, targets)
+            plan_rollout(request.get("DeploymentConfig", {}), counts, counts)
             now_s = self._clock()
             record = {
                 "EndpointName": ref.name,
@@ -92,6 +101,7 @@ class Endpoints:
                 "CreationTime": now_s,
                 "LastModifiedTime": now_s,
                 "Tags": tag_list(request),
+                **({LAST: request["DeploymentConfig"]} if "DeploymentConfig" in request else {}),
                 **Desired(targets).members(),
             }
             self._fleets.launch(ref, layout, targets)
@@ -99,18 +109,30 @@ class Endpoints:
         return {"EndpointArn": ref.arn}
 
     def update_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
-        """Start a fleet of the new configuration; when it is healthy it takes over and the old one is stopped. Until
-        then, and for good if it fails, the old one serves. ValidationException unless the endpoint is InService, and
-        when the configuration that it has was deleted: AWS compares the new one with it."""
+        """Start a fleet of the new configuration, which takes over as DeploymentConfig says; without one at once, when
+        all of it is healthy. Then the old one is stopped. When that fails, or an alarm trips, the old one serves on.
+
+        ValidationException unless the endpoint is InService, or UpdateRollbackFailed; when the configuration that it
+        has was deleted, since AWS compares the new one with it; for a DeploymentConfig as `plan_rollout` says, and for
+        an alarm that is not there. ResourceLimitExceeded as `create_endpoint`.
+        """
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
-        refuse(request, UPDATES)
+        record = self._changeable(ref, UPDATABLE)
+        deployment = _deployment_config(record, request)
+        self._check_alarms(scope, deployment)
         with self._store.lock:
-            record = self._changeable(ref)
+            record = self._changeable(ref, UPDATABLE)
             existing(self._store, Ref(scope, ENDPOINT_CONFIG, record["EndpointConfigName"]))
-            layout, targets = self._lay_out(ref, request["EndpointConfigName"])
-            self._fleets.launch(ref, layout, targets)
-            desired = Desired(Desired.of(record).serving, coming=targets)
-            self._fleets.change(ref, "Updating", **desired.members())
+            layout, initial = self._lay_out(ref, request["EndpointConfigName"])
+            serving, fleet = Desired.of(record).serving, self._fleets.serving(ref)
+            targets = retained_targets(initial, serving, request)
+            self._check_capacity(layout, targets)
+            old = _counts(fleet.layout.variants, serving) if fleet else {}
+            rollout = plan_rollout(deployment, old, _counts(layout.variants, targets))
+            self._fleets.launch(ref, layout, targets, rollout)
+            desired = Desired(serving, coming=sized(targets, rollout.steps[0].new))
+            last = {LAST: deployment} if deployment else {}
+            self._fleets.change(ref, "Updating", **last, **desired.members())
         return {"EndpointArn": ref.arn}
 
     def update_endpoint_weights_and_capacities(self, scope: Scope, request: Mapping[str, Any]) -> Response:
@@ -126,7 +148,7 @@ class Endpoints:
             refuse(change, SERVERLESS)
         self._supervisor.refuse_when_closing()
         with self._store.lock:
-            former = Desired.of(self._changeable(ref)).serving
+            former = Desired.of(self._changeable(ref, ("InService",))).serving
             targets = changed_targets(former, changes)
             fleet = self._fleets.serving(ref)
             if fleet:  # which every endpoint has that is InService
@@ -140,10 +162,12 @@ class Endpoints:
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         with self._store.lock:
             record, fleet, coming = existing(self._store, ref), self._fleets.serving(ref), self._fleets.coming(ref)
-        desired = Desired.of(record)
-        variants = {"ProductionVariants": _variants(fleet, desired.serving)} if fleet else {}
-        pending = {"PendingDeploymentSummary": _pending(coming, desired.coming or desired.serving)} if coming else {}
-        return {**described(record), **variants, **pending}
+        desired, members = Desired.of(record), dict[str, Any]()
+        if fleet:
+            members = _by_kind(fleet, _variants(fleet, desired.serving, _scaling(record, desired)))
+        if coming:
+            members["PendingDeploymentSummary"] = _pending(*coming)
+        return {**described(record), **members}
 
     def list_endpoints(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Newest first unless asked otherwise."""
@@ -173,15 +197,21 @@ class Endpoints:
         """Who takes the endpoint's requests; None when nothing runs for it."""
         return self._fleets.router(ref)
 
-    def _changeable(self, ref: Ref) -> Record:
-        """The record; ValidationException unless the endpoint is InService."""
+    def _check_alarms(self, scope: Scope, deployment: Mapping[str, Any]) -> None:
+        """ValidationException for an alarm that is not there (ours): it could never end the deployment."""
+        alarms = deployment.get("AutoRollbackConfiguration", {}).get("Alarms", ())
+        names = [alarm["AlarmName"] for alarm in alarms if "AlarmName" in alarm]
+        there = self._account.alarm_states(scope, names) if names else {}
+        if missing := [name for name in names if name not in there]:
+            raise validation_error(f"Could not find the CloudWatch alarm {missing[0]} of AutoRollbackConfiguration.")
+
+    def _changeable(self, ref: Ref, statuses: Collection[str]) -> Record:
+        """The record; ValidationException unless the endpoint has one of the statuses."""
         record = existing(self._store, ref)
         status = record["EndpointStatus"]
-        if status in AT_REST:
-            raise validation_error(
-                f'Cannot update endpoint "{ref.arn}": it is {status}. Delete it, and create it anew.'
-            )
-        if status != "InService":
+        if status not in statuses and status in REMEDIES:
+            raise validation_error(f'Cannot update endpoint "{ref.arn}": it is {status}. {REMEDIES[status]}')
+        if status not in statuses:
             raise _in_progress(ref)
         return record
 
@@ -189,7 +219,7 @@ class Endpoints:
         """What a fleet under this configuration runs, and how many instances it begins with."""
         config = existing(self._store, Ref(ref.scope, ENDPOINT_CONFIG, config_name))
         containers = {}
-        for model_name in {variant["ModelName"] for variant in config["ProductionVariants"]}:
+        for model_name in {each["ModelName"] for each in (*config["ProductionVariants"], *config.get(SHADOWS, ()))}:
             model = existing(self._store, Ref(ref.scope, MODEL, model_name))
             containers[model_name] = {**primary_container(model), "ExecutionRoleArn": model["ExecutionRoleArn"]}
         folder, generation = self._work_dir / ref.scope.account / ref.scope.region, str(next(self._generations))
@@ -204,7 +234,7 @@ class Endpoints:
         if count > MAX_INSTANCES:
             sentence = f"An endpoint runs at most {MAX_INSTANCES} instances on one machine; {count} are asked for."
             raise ApiError("ResourceLimitExceeded", sentence)
-        for variant in layout.variants:
+        for variant in layout.all_variants:
             self._runtime.check_hardware(variant.instance_type, 1)  # each for itself: they need not find each other
 
 
@@ -212,19 +242,54 @@ def _in_progress(ref: Ref) -> ApiError:
     return validation_error(f'Cannot update in-progress endpoint "{ref.arn}".')
 
 
-def _variants(fleet: Fleet, desired: Targets) -> list[dict[str, Any]]:
-    return [
-        {
+def _counts(variants: Sequence[VariantLayout], targets: Targets) -> dict[str, int]:
+    return {variant.name: targets[variant.name].count for variant in variants}
+
+
+def _deployment_config(record: Record, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The DeploymentConfig of an UpdateEndpoint request: its own, or the last one again; none is empty."""
+    if not request.get("RetainDeploymentConfig"):
+        given: Mapping[str, Any] = request.get("DeploymentConfig", {})
+        return given
+    if "DeploymentConfig" in request:
+        raise validation_error("Give either DeploymentConfig or RetainDeploymentConfig.")
+    last: Mapping[str, Any] = record.get(LAST, {})
+    return last
+
+
+def _scaling(record: Record, desired: Desired) -> VariantStage | None:
+    """What is said of the variants while UpdateEndpointWeightsAndCapacities goes on."""
+    if desired.former is None:
+        return None
+    return scaling({name: target.count for name, target in desired.serving.items()}, record["LastModifiedTime"])
+
+
+def _by_kind(fleet: Fleet, variants: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The members ProductionVariants and, where there is one, ShadowProductionVariants."""
+    shadow = fleet.layout.shadow
+    production = [variants[variant.name] for variant in fleet.layout.variants]
+    return {"ProductionVariants": production, **({SHADOWS: [variants[shadow.name]]} if shadow else {})}
+
+
+def _variants(fleet: Fleet, desired: Targets, stage: VariantStage | None = None) -> dict[str, dict[str, Any]]:
+    return {
+        variant.name: {
             "VariantName": variant.name,
             "DeployedImages": [_deployed_image(fleet, variant)],
-            "CurrentWeight": fleet.weights[variant.name],
+            "CurrentWeight": fleet.weight(variant.name),
             "DesiredWeight": desired[variant.name].weight,
             "CurrentInstanceCount": fleet.in_service(variant.name),
             "DesiredInstanceCount": desired[variant.name].count,
-            "VariantStatus": [{"Status": STAGE, "StatusMessage": fleet.hardware(variant.name)[:MAX_MESSAGE_CHARS]}],
+            "VariantStatus": [_status(fleet, variant.name, fleet.stage or stage)],
         }
-        for variant in fleet.layout.variants
-    ]
+        for variant in fleet.layout.all_variants
+    }
+
+
+def _status(fleet: Fleet, variant: str, stage: VariantStage | None) -> dict[str, Any]:
+    if stage is None:
+        return {"Status": SERVES, "StatusMessage": fleet.hardware(variant)[:MAX_MESSAGE_CHARS]}
+    return stage.of(variant, fleet.counts[variant])
 
 
 def _deployed_image(fleet: Fleet, variant: VariantLayout) -> dict[str, Any]:
@@ -234,10 +299,12 @@ def _deployed_image(fleet: Fleet, variant: VariantLayout) -> dict[str, Any]:
 
 
 def _pending(fleet: Fleet, desired: Targets) -> dict[str, Any]:
-    """A fleet that does not serve yet: AWS tells how far each of its variants is."""
-    shown = []
-    for variant, layout in zip(_variants(fleet, desired), fleet.layout.variants, strict=True):
-        message = f"Launching {variant['DesiredInstanceCount']} instance(s)."
-        status = {"Status": "Creating", "StatusMessage": message, "StartTime": fleet.created_s}
-        shown.append({**variant, "InstanceType": layout.instance_type, "VariantStatus": [status]})
-    return {"EndpointConfigName": fleet.layout.config, "StartTime": fleet.created_s, "ProductionVariants": shown}
+    """A fleet that does not serve alone yet: AWS tells how far each of its variants is."""
+    variants = _variants(fleet, desired)
+    for layout in fleet.layout.all_variants:
+        variants[layout.name]["InstanceType"] = layout.instance_type
+    return {
+        "EndpointConfigName": fleet.layout.config,
+        "StartTime": fleet.created_s,
+        **_by_kind(fleet, variants),
+    }

@@ -13,6 +13,7 @@ from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.layout import FleetLayout, InstanceLayout, VariantLayout
 from stagemaker.hosting.model_data import BadModelData, fetch_model
 from stagemaker.hosting.targets import Targets
+from stagemaker.hosting.variant_status import Counts, VariantStage
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.hardware import sentence
 from stagemaker.runtime.images import resolved
@@ -35,7 +36,9 @@ class Fleet:
         self._scope, self._context = scope, context
         self._cancelled, self._changed = threading.Event(), threading.Event()
         self._drain = False  # when it is cancelled
-        names = [variant.name for variant in layout.variants]
+        self.stage: VariantStage | None = None  # what goes on with it, unless it just serves
+        self.beside = False  # whether it comes while another fleet serves
+        names = [variant.name for variant in layout.all_variants]
         # The owner replaces these tuples, and so any thread may read them.
         self._instances: dict[str, tuple[Instance, ...]] = dict.fromkeys(names, ())
         self._retired: tuple[Instance, ...] = ()
@@ -59,9 +62,36 @@ class Fleet:
         )
 
     @property
+    def grown(self) -> bool:
+        """Whether each instance of its targets is in service, or was once; and none is on its way out."""
+        return self.settled and all(
+            i.in_service or i.has_served for instances in self._instances.values() for i in instances
+        )
+
+    @property
     def weights(self) -> Mapping[str, float]:
-        """Of the variants, by name."""
+        """Of the production variants, by name."""
         return self._weights
+
+    def weight(self, variant: str) -> float:
+        """Of any variant."""
+        return self._targets[variant].weight
+
+    @property
+    def counts(self) -> Counts:
+        """How many instances each variant is to have now."""
+        return {name: target.count for name, target in self._targets.items()}
+
+    @property
+    def serves(self) -> bool:
+        """Whether every production variant has an instance in service."""
+        return all(self.in_service(variant.name) for variant in self.layout.variants)
+
+    def dimensions(self, variant: str) -> tuple[Mapping[str, str], ...]:
+        """Of the metrics of a variant: while it comes beside another fleet they also carry its configuration's name, so
+        that an alarm can look at it alone."""
+        common = {"EndpointName": self.layout.endpoint, "VariantName": variant}
+        return (common, {**common, "EndpointConfigName": self.layout.config}) if self.beside else (common,)
 
     def instances(self, variant: str) -> Sequence[Instance]:
         """Those of a variant, whatever their state; without those that the targets have no place for any more."""
@@ -84,7 +114,7 @@ class Fleet:
     def set_targets(self, targets: Targets) -> None:
         """What it is to be from now on. The weights count at once, the counts as soon as the owner has seen to it."""
         self._targets = targets
-        self._weights = {name: target.weight for name, target in targets.items()}
+        self._weights = {variant.name: targets[variant.name].weight for variant in self.layout.variants}
         self._changed.set()
 
     def cancel(self, *, drain: bool = False) -> None:
@@ -110,7 +140,7 @@ class Fleet:
         if self.pinned_s is None:
             self._pin()
         self._retired = tuple(instance for instance in self._retired if not instance.ended.is_set())
-        for variant in self.layout.variants:
+        for variant in self.layout.all_variants:
             missing = self._targets[variant.name].count - len(self._instances[variant.name])
             if missing > 0:
                 self._grow(variant)
@@ -120,9 +150,11 @@ class Fleet:
             self._report_lost(name, instances)
 
     def stop(self) -> None:
-        """End every instance, side by side, and delete the fleet's folder."""
+        """End every instance, side by side, and delete the fleet's folder. A fleet that was not cancelled answers what
+        it has first."""
+        drain = self._drain or not self.cancelled
         for instance in self._all():
-            instance.retire(drain=self._drain)
+            instance.retire(drain=drain)
         for instance in self._all():
             instance.ended.wait()
         shutil.rmtree(self.layout.folder, ignore_errors=True)
@@ -133,7 +165,7 @@ class Fleet:
     def _pin(self) -> None:
         """Look up once what the names of the images mean."""
         pinned: dict[str, str] = {}
-        for variant in self.layout.variants:
+        for variant in self.layout.all_variants:
             try:
                 pinned[variant.name] = self._context.runtime.pin(variant.image)
             except ApiError as error:
@@ -200,10 +232,18 @@ class Fleet:
             return
         folders = [layout.base_dir / "model" for layout in layouts]
         account, scratch = self._context.account, self.layout.folder
+        due_s = self._context.elapsed() + variant.download_timeout_s
+
+        def is_over() -> bool:
+            return self.cancelled or self._context.elapsed() >= due_s
+
         try:
-            fetch_model(account, self._scope, variant.source, folders, scratch, variant.max_model_bytes)
+            fetch_model(account, self._scope, variant.source, folders, scratch, variant.max_model_bytes, is_over)
         except BadModelData as error:
             raise FleetFailed(str(error)) from error
+        if is_over() and not self.cancelled:
+            limit = f"within {variant.download_timeout_s} s (ModelDataDownloadTimeoutInSeconds)"
+            raise FleetFailed(f"Failed to download model data from {variant.source.uri} {limit}.")
 
     def _unhealthy(self, variant: str, reason: str) -> str:
         return (

@@ -5,52 +5,49 @@ the fleet is left running. The record of a deleted endpoint stays, as Deleting, 
 """
 
 import logging
-import time
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from stagemaker.core.disk import explain
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref
-from stagemaker.core.store import Change, Record, Store
-from stagemaker.hosting.context import FleetContext
+from stagemaker.core.store import Change, Store
+from stagemaker.hosting.context import EndpointAccount, FleetContext
+from stagemaker.hosting.endpoint_fleets import EndpointFleets
 from stagemaker.hosting.fleet import Fleet, FleetFailed
 from stagemaker.hosting.layout import FleetLayout
 from stagemaker.hosting.records import existing
-from stagemaker.hosting.rollout import ALL_AT_ONCE, Schedule, shares
+from stagemaker.hosting.rollout import ALL_AT_ONCE, Rollout
 from stagemaker.hosting.router import Router
-from stagemaker.hosting.targets import Desired, Targets
+from stagemaker.hosting.targets import Desired, Targets, sized
+from stagemaker.hosting.traffic_shift import MAX_REASON_CHARS, RolloutFailed, TrafficShift
 
 LOG = logging.getLogger(__name__)
-MAX_REASON_CHARS = 1024  # AWS's limit of FailureReason
-
-
-@dataclass(eq=False)
-class EndpointFleets:
-    """What runs for one endpoint. The router may be read by any thread, the rest under the store's lock."""
-
-    router: Router[Fleet] = field(default_factory=Router)
-    fleets: set[Fleet] = field(default_factory=set)  # all that have a task
-    serving: Fleet | None = None
-    coming: Fleet | None = None  # it is to serve when it is healthy
 
 
 class Fleets:
     """Every fleet, by endpoint. `launch`, `cancel` and `change` are called with the store's lock held."""
 
-    def __init__(self, store: Store, context: FleetContext, schedule: Schedule) -> None:
-        self._store, self._context, self._schedule = store, context, schedule
+    def __init__(self, store: Store, context: FleetContext, account: EndpointAccount) -> None:
+        self._store, self._context, self._account = store, context, account
         self._endpoints: dict[Ref, EndpointFleets] = {}
         store.watch(ENDPOINT, self._follow_targets)
 
-    def launch(self, ref: Ref, layout: FleetLayout, targets: Targets) -> None:
-        """Start a fleet; when it is healthy it takes the place of the one that serves, if there is one."""
-        fleet = Fleet(layout, targets, ref.scope, self._context)
-        self._context.supervisor.start(f"endpoint {ref.name}", partial(self._run, ref, fleet), cancel=fleet.cancel)
-        endpoint = self._endpoints.setdefault(ref, EndpointFleets())
+    def launch(self, ref: Ref, layout: FleetLayout, targets: Targets, rollout: Rollout = ALL_AT_ONCE) -> None:
+        """Start a fleet; when it is healthy it takes the place of what serves, if anything does, as the rollout says.
+        `targets` are those at its end."""
+        endpoint = self._endpoints.get(ref) or EndpointFleets()
+        fleet = Fleet(layout, sized(targets, rollout.steps[0].new), ref.scope, self._context)
+        old = Desired.of(existing(self._store, ref)).serving if endpoint.serving else None
+        shift = TrafficShift(
+            ref, endpoint, fleet, rollout, old, targets, self._context, self._account, self._store.lock,
+            partial(self.change, ref),
+        )  # fmt: skip
+        self._context.supervisor.start(f"endpoint {ref.name}", partial(self._run, ref, shift), cancel=fleet.cancel)
+        self._endpoints[ref] = endpoint
         endpoint.fleets.add(fleet)
-        endpoint.coming = fleet
+        endpoint.coming, endpoint.goal = fleet, targets
+        fleet.beside = endpoint.serving is not None
 
     def router(self, ref: Ref) -> Router[Fleet] | None:
         """Who takes the endpoint's requests; None when nothing runs for it."""
@@ -58,14 +55,14 @@ class Fleets:
         return endpoint.router if endpoint else None
 
     def serving(self, ref: Ref) -> Fleet | None:
-        """The fleet that is in service, if there is one."""
+        """The fleet that is in service, or that just was and ends; if there is one."""
         endpoint = self._endpoints.get(ref)
-        return endpoint.serving if endpoint else None
+        return endpoint.described if endpoint else None
 
-    def coming(self, ref: Ref) -> Fleet | None:
-        """The fleet that is to serve when it is healthy, if there is one."""
+    def coming(self, ref: Ref) -> tuple[Fleet, Targets] | None:
+        """The fleet that is to serve when it is healthy, if there is one, and what it is to be then."""
         endpoint = self._endpoints.get(ref)
-        return endpoint.coming if endpoint else None
+        return (endpoint.coming, endpoint.goal) if endpoint and endpoint.coming else None
 
     def cancel(self, ref: Ref) -> bool:
         """Make every fleet of the endpoint answer what it has and stop; whether there is one. The last one forgets a
@@ -73,8 +70,7 @@ class Fleets:
         endpoint = self._endpoints.get(ref)
         if endpoint is None:
             return False
-        endpoint.serving = endpoint.coming = None
-        endpoint.router.set_shares({})
+        endpoint.settle({})
         for fleet in endpoint.fleets:
             fleet.cancel(drain=True)
         return True
@@ -96,16 +92,16 @@ class Fleets:
         if endpoint.coming:
             endpoint.coming.set_targets(desired.coming or desired.serving)
 
-    def _run(self, ref: Ref, fleet: Fleet) -> None:
+    def _run(self, ref: Ref, shift: TrafficShift) -> None:
         """The life of a fleet, in its own thread."""
-        reason = None
+        reason, fleet = None, shift.fleet
         try:
-            if self._start(fleet) and self._enter_service(ref, fleet):
+            if self._come(ref, shift):
                 self._keep(ref, fleet)
         except Exception as error:  # noqa: BLE001 - it becomes the endpoint's FailureReason
             if not self._context.supervisor.closing:  # which makes everything fail
                 reason = _reason(ref, error)
-        self._leave_service(ref, fleet, reason)
+        self._leave_service(ref, fleet)
         try:
             fleet.stop()
             if reason:
@@ -113,38 +109,14 @@ class Fleets:
         finally:
             self._end(ref, fleet, reason)
 
-    def _start(self, fleet: Fleet) -> bool:
-        """Bring it to its targets for the first time; False when it was cancelled before."""
-        while not fleet.cancelled:
-            fleet.reconcile()
-            if fleet.settled:
-                return True
-            fleet.wait()
-        return False
-
-    def _enter_service(self, ref: Ref, fleet: Fleet) -> bool:
-        """Move the requests to it, step by step; False when it was cancelled meanwhile."""
-        for step in self._schedule if self.serving(ref) else ALL_AT_ONCE:
-            with self._store.lock:
-                if fleet.cancelled:
-                    return False
-                endpoint = self._endpoints[ref]
-                endpoint.router.set_shares(shares(endpoint.serving, fleet, step))
-            end_s = time.monotonic() + step.wait_s
-            while not fleet.cancelled and (left_s := end_s - time.monotonic()) > 0:
-                fleet.wait(left_s)
-                fleet.reconcile()
-        with self._store.lock:
-            if fleet.cancelled:
-                return False
-            endpoint = self._endpoints[ref]
-            old, endpoint.serving, endpoint.coming = endpoint.serving, fleet, None
-            endpoint.router.set_shares({fleet: 1.0})
-            if old:
-                old.cancel(drain=True)
-            desired = Desired.of(existing(self._store, ref))
-            serving = Desired(desired.coming or desired.serving)
-            self.change(ref, "InService", EndpointConfigName=fleet.layout.config, **serving.members())
+    def _come(self, ref: Ref, shift: TrafficShift) -> bool:
+        """Bring it into service; False when it was cancelled before. When that fails, and what was in service before
+        cannot be restored either, it stays in service beside that; else the error is raised."""
+        try:
+            return shift.run()
+        except Exception as error:
+            if shift.back(_reason(ref, error)):
+                raise
         return True
 
     def _keep(self, ref: Ref, fleet: Fleet) -> None:
@@ -153,7 +125,7 @@ class Fleets:
             try:
                 fleet.reconcile()
             except Exception as error:
-                if not self._roll_back(ref, error):
+                if not self._roll_back(ref, fleet, error):
                     raise
                 continue
             self._finish_change(ref, fleet)
@@ -168,9 +140,14 @@ class Fleets:
             reason = {"FailureReason": desired.rollback_reason} if desired.rollback_reason else {}
             self.change(ref, "InService", **reason, **Desired(desired.serving).members())
 
-    def _roll_back(self, ref: Ref, error: Exception) -> bool:
-        """Restore the targets before the last change; False when there is none under way, or only its rollback."""
+    def _roll_back(self, ref: Ref, fleet: Fleet, error: Exception) -> bool:
+        """Restore the targets before the last change; False when there is none under way, or only its rollback. The
+        rollback of a rollout is told that it has failed."""
         with self._store.lock:
+            endpoint = self._endpoints[ref]
+            if endpoint.rolling_back and fleet is endpoint.serving and fleet.serves:
+                endpoint.rollback_failure = _reason(ref, error)
+                return True
             desired = Desired.of(existing(self._store, ref))
             if desired.former is None or desired.rollback_reason:
                 return False
@@ -178,47 +155,37 @@ class Fleets:
             self.change(ref, "RollingBack", **former.members())
         return True
 
-    def _leave_service(self, ref: Ref, fleet: Fleet, reason: str | None) -> None:
+    def _leave_service(self, ref: Ref, fleet: Fleet) -> None:
         """Send it no more requests; what is said of the endpoint while it stops."""
         with self._store.lock:
-            endpoint, record = self._endpoints[ref], existing(self._store, ref)
-            if endpoint.serving is fleet:
-                endpoint.serving = None
-                if not fleet.cancelled and _is_alone(record):
-                    self.change(ref, "OutOfService")
-            elif endpoint.coming is fleet:
-                endpoint.coming = None
-                if reason and not fleet.cancelled and record["EndpointStatus"] == "Updating":
-                    self.change(ref, "RollingBack")
-            if fleet in endpoint.router.shares:
-                left = {other: share for other, share in endpoint.router.shares.items() if other is not fleet}
-                endpoint.router.set_shares({endpoint.serving: 1.0} if endpoint.serving else left)
+            endpoint = self._endpoints[ref]
+            if not fleet.cancelled and endpoint.coming is None and list(endpoint.in_service) == [fleet]:
+                self.change(ref, "OutOfService")
+            endpoint.drop(fleet)
 
     def _end(self, ref: Ref, fleet: Fleet, reason: str | None) -> None:
         """Nothing of the fleet is left: what becomes of the endpoint."""
         with self._store.lock:
             endpoint, record = self._endpoints[ref], existing(self._store, ref)
             endpoint.fleets.remove(fleet)
+            if reason and not fleet.cancelled:
+                endpoint.failure = reason
             if not endpoint.fleets:
                 del self._endpoints[ref]
             if record["EndpointStatus"] == "Deleting":
                 if not endpoint.fleets:
                     self._store.delete(ref)
-            elif reason and not fleet.cancelled:
-                if endpoint.serving:
-                    serving = Desired(Desired.of(record).serving)
-                    self.change(ref, "InService", FailureReason=reason, **serving.members())
-                elif not endpoint.fleets:
-                    self.change(ref, "Failed", FailureReason=reason)
-
-
-def _is_alone(record: Record) -> bool:
-    """Whether no other fleet is coming that could take the endpoint's requests."""
-    return record["EndpointStatus"] == "InService" or Desired.of(record).former is not None
+            elif endpoint.failure and not endpoint.fleets:
+                self.change(ref, "Failed", FailureReason=endpoint.failure)
+            elif reason and not fleet.cancelled and endpoint.serving and endpoint.coming is None:
+                endpoint.failure = ""
+                status = "InService" if len(endpoint.in_service) == 1 else "UpdateRollbackFailed"
+                serving = Desired(Desired.of(record).serving)
+                self.change(ref, status, FailureReason=reason, **serving.members())
 
 
 def _reason(ref: Ref, error: Exception) -> str:
-    if isinstance(error, FleetFailed):
+    if isinstance(error, FleetFailed | RolloutFailed):
         return str(error)[:MAX_REASON_CHARS]
     LOG.error("endpoint %s", ref.name, exc_info=error)
     return f"Request to service failed: {type(error).__name__}: {explain(error)}"[:MAX_REASON_CHARS]

@@ -12,9 +12,11 @@ from typing import Any
 from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
+from stagemaker.hosting.targets import SHADOWS
 from stagemaker.runtime.contract import ContainerSpec, mounts_below_base
 
 HEALTH_TIMEOUT_S = 240  # AWS's guide of 2023: 4 minutes, unless ContainerStartupHealthCheckTimeoutInSeconds is given
+DOWNLOAD_TIMEOUT_S = 3600  # (ours) unless ModelDataDownloadTimeoutInSeconds is given: the longest that AWS takes
 VOLUME_GB = 30  # (ours) what a model may take unpacked, unless VolumeSizeInGB is given
 NOT_YET = {
     "ManifestS3Uri": "model data manifests",
@@ -54,6 +56,7 @@ class VariantLayout:
     max_model_bytes: int
     health_timeout_s: int
     least_outstanding: bool  # RoutingStrategy LEAST_OUTSTANDING_REQUESTS; otherwise in turn
+    download_timeout_s: int = DOWNLOAD_TIMEOUT_S  # of the model data
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,17 @@ class FleetLayout:
     config: str
     folder: Path
     log_group: str
-    variants: tuple[VariantLayout, ...]
+    variants: tuple[VariantLayout, ...]  # production variants
     log_suffix: str = ""  # of the log stream of each instance
+    shadow: VariantLayout | None = None  # it gets copies of requests
+
+    @property
+    def all_variants(self) -> tuple[VariantLayout, ...]:
+        """The shadow variant too."""
+        return (*self.variants, self.shadow) if self.shadow else self.variants
 
     def variant(self, name: str | None) -> VariantLayout | None:
-        """The variant of this name, or None."""
+        """The production variant of this name, or None."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
     def instance(self, variant: VariantLayout, number: int, pinned: str = "") -> InstanceLayout:
@@ -133,6 +142,7 @@ def lay_out_fleet(
     `containers` has each model's container by the model's name, with "ExecutionRoleArn" beside AWS's members.
     `generation` makes instance ids and folders differ from those of every other fleet of this or an equal name.
     """
+    shadows = [_lay_out_variant(each, containers[each["ModelName"]]) for each in config.get(SHADOWS, ())]
     return FleetLayout(
         endpoint=endpoint,
         config=config["EndpointConfigName"],
@@ -141,6 +151,7 @@ def lay_out_fleet(
         variants=tuple(
             _lay_out_variant(variant, containers[variant["ModelName"]]) for variant in config["ProductionVariants"]
         ),
+        shadow=shadows[0] if shadows else None,
     )
 
 
@@ -154,5 +165,6 @@ def _lay_out_variant(variant: Mapping[str, Any], container: Record) -> VariantLa
         source=model_source(container),
         max_model_bytes=variant.get("VolumeSizeInGB", VOLUME_GB) << 30,
         health_timeout_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_TIMEOUT_S),
+        download_timeout_s=variant.get("ModelDataDownloadTimeoutInSeconds", DOWNLOAD_TIMEOUT_S),
         least_outstanding=variant.get("RoutingConfig", {}).get("RoutingStrategy") == "LEAST_OUTSTANDING_REQUESTS",
     )

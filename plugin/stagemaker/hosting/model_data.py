@@ -1,7 +1,7 @@
 """Model data on its way from S3 to /opt/ml/model: fetched once, a copy for each instance."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stagemaker.core.archive import BadArchive, unpack
@@ -19,24 +19,33 @@ class BadModelData(Exception):
 
 
 def fetch_model(
-    account: FleetAccount, scope: Scope, source: ModelSource, folders: Sequence[Path], scratch: Path, max_bytes: int
+    account: FleetAccount,
+    scope: Scope,
+    source: ModelSource,
+    folders: Sequence[Path],
+    scratch: Path,
+    max_bytes: int,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Put the data of `source` into each of `folders`, which exist; what is needed on the way lies in `scratch`.
+    """Put the data of `source` into each of `folders`, which exist; what is needed on the way lies in `scratch`. Once
+    `is_over`, it may leave them half filled.
 
     An archive takes at most `max_bytes` in each. Raises BadModelData.
     """
     try:
         if source.form == "prefix":
-            _fetch_prefix(account, scope, source.uri, folders)
+            _fetch_prefix(account, scope, source.uri, folders, is_over)
             return
         fetched = scratch / "fetched"
-        account.download_file(scope, source.uri, fetched)
+        account.download_file(scope, source.uri, fetched, cancelled=is_over)
         for folder in folders:
+            if is_over():
+                break
             if source.form == "archive":
                 unpack(fetched, folder, max_bytes)
             else:
                 shutil.copyfile(fetched, folder / source.uri.rpartition("/")[2])
-        fetched.unlink()
+        fetched.unlink(missing_ok=True)
     except ApiError as error:
         raise BadModelData(f"Failed to download model data from {source.uri}. {error.message}") from error
     except BadArchive as error:
@@ -47,9 +56,11 @@ def fetch_model(
         raise BadModelData(f"Failed to store model data from {source.uri}: {explain(error)}.") from error
 
 
-def _fetch_prefix(account: FleetAccount, scope: Scope, uri: str, folders: Sequence[Path]) -> None:
+def _fetch_prefix(
+    account: FleetAccount, scope: Scope, uri: str, folders: Sequence[Path], is_over: Callable[[], bool]
+) -> None:
     first, *others = folders
-    if account.download_prefix(scope, uri, first) == 0:
+    if account.download_prefix(scope, uri, first, cancelled=is_over) == 0:
         raise BadModelData(f"Could not find model data at {uri}.")
-    for folder in others:
+    for folder in others if not is_over() else ():
         copy_tree(first, folder)

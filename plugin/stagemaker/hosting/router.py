@@ -5,6 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from stagemaker.hosting.instance import Lease
@@ -58,6 +59,9 @@ class _Turns:
     instances: dict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(itertools.count))
 
 
+type Active[F] = Mapping[F, Mapping[str, int]]  # instances, by fleet and variant
+
+
 class Router[F: RoutedFleet]:
     """Of one endpoint. Thread-safe; it waits for nothing."""
 
@@ -66,23 +70,29 @@ class Router[F: RoutedFleet]:
         self._shares: dict[F, float] = {}
         self._fleets: WeightedRoundRobin[F] = WeightedRoundRobin()
         self._turns: dict[F, _Turns] = {}
+        self._active: Active[F] = {}
 
     @property
     def shares(self) -> Mapping[F, float]:
         """Of each fleet, as `set_shares` got them."""
         return self._shares
 
-    def set_shares(self, shares: Mapping[F, float]) -> None:
-        """From now on these fleets get the requests, in proportion to their shares, and no others."""
+    def set_shares(self, shares: Mapping[F, float], active: Active[F] = MappingProxyType({})) -> None:
+        """From now on these fleets get the requests, in proportion to their shares, and no others. Of a variant that
+        `active` names, so many instances take them; of any other, all."""
         with self._lock:
+            self._active = active
             self._turns = {fleet: self._turns.get(fleet) or _Turns() for fleet in shares}
             self._shares = dict(shares)
 
-    def choose(self, variant: str | None = None) -> tuple[F, str | None] | None:
-        """A fleet for the next request, and its variant unless the caller asks for one: None when none has a weight.
-        None when no fleet has a share."""
+    def choose(self, variant: str | None = None, besides: Collection[F] = ()) -> tuple[F, str | None] | None:
+        """A fleet for the next request, none of `besides`, and its variant unless the caller asks for one: None when
+        none has a weight. None when no such fleet has a share. A variant that only one fleet has is asked for there."""
         with self._lock:
-            fleet = self._fleets.next(self._shares)
+            taking = [fleet for fleet, share in self._shares.items() if share > 0]
+            having = [fleet for fleet in taking if variant in fleet.weights] or taking
+            able = [fleet for fleet in having if fleet not in besides]
+            fleet = next(iter(able), None) if len(able) < 2 or besides else self._fleets.next(self._shares)
             if fleet is None:
                 return None
             return fleet, variant or self._turns[fleet].variants.next(fleet.weights)
@@ -93,6 +103,7 @@ class Router[F: RoutedFleet]:
         with self._lock:
             turns = self._turns.get(fleet)
             free = [i for i in fleet.instances(variant.name) if i.in_service and i.id not in besides]
+            free = free[: self._active.get(fleet, {}).get(variant.name)]
             if turns is None or not free:
                 return None
             first = next(turns.instances[variant.name]) % len(free)

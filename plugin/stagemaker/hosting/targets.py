@@ -5,13 +5,15 @@ fleets follow the record.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stagemaker.api.operation import OWN
 from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
 
+SHADOWS = "ShadowProductionVariants"
+COUNT, WEIGHT = "DesiredInstanceCount", "DesiredWeight"  # VariantPropertyType; AWS does not support DataCaptureConfig
 DEFAULT_WEIGHT = 1.0  # AWS's, where InitialVariantWeight is left out
 
 
@@ -59,13 +61,34 @@ class Desired:
 
 
 def initial_targets(config: Record) -> dict[str, VariantTarget]:
-    """The targets that an endpoint configuration begins with."""
+    """The targets that an endpoint configuration begins with, also of its shadow variant."""
     return {
         variant["VariantName"]: VariantTarget(
             variant["InitialInstanceCount"], float(variant.get("InitialVariantWeight", DEFAULT_WEIGHT))
         )
-        for variant in config["ProductionVariants"]
+        for variant in (*config["ProductionVariants"], *config.get(SHADOWS, ()))
     }
+
+
+def retained_targets(initial: Targets, current: Targets, request: Mapping[str, Any]) -> dict[str, VariantTarget]:
+    """`initial` with what an UpdateEndpoint request retains of `current`, for variants of the same name:
+    RetainAllVariantProperties but for ExcludeRetainedVariantProperties."""
+    if not request.get("RetainAllVariantProperties"):
+        return dict(initial)
+    listed = request.get("ExcludeRetainedVariantProperties", ())
+    excluded = {each["VariantPropertyType"] for each in listed}
+    return {
+        name: VariantTarget(
+            count=target.count if name not in current or COUNT in excluded else current[name].count,
+            weight=target.weight if name not in current or WEIGHT in excluded else current[name].weight,
+        )
+        for name, target in initial.items()
+    }
+
+
+def sized(targets: Targets, counts: Mapping[str, int]) -> dict[str, VariantTarget]:
+    """`targets` with other counts for the variants that `counts` names."""
+    return {name: replace(target, count=counts.get(name, target.count)) for name, target in targets.items()}
 
 
 def changed_targets(targets: Targets, changes: Sequence[Mapping[str, Any]]) -> dict[str, VariantTarget]:

@@ -29,6 +29,8 @@ class FakeAws:
     def __init__(self, objects: Mapping[str, bytes] | None = None) -> None:
         self.objects = dict(objects or {})
         self.downloaded: list[str] = []  # prefixes and objects, once for each time
+        self.alarms: dict[str, str] = {}  # the state of each, by name
+        self.alarms_asked = 0
         self.fail_uploads = ""  # the sentence that uploads fail with
         self.refused = ""  # the URI of an object that is not taken
         self.downloading = threading.Event()
@@ -87,7 +89,9 @@ class FakeAws:
         data = self.objects[uri]
         return len(data), (chunk for chunk in (data[:2], data[2:]) if chunk)
 
-    def download_file(self, scope: Scope, uri: str, path: Path) -> None:
+    def download_file(
+        self, scope: Scope, uri: str, path: Path, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
         if uri not in self.objects:
             raise validation_error(f"Could not download {uri}: Not Found")
         path.write_bytes(self.objects[uri])
@@ -98,6 +102,10 @@ class FakeAws:
         if uri == self.refused:
             raise validation_error(f"Could not upload to {uri}: Access Denied")
         self.objects[uri] = path.read_bytes()
+
+    def alarm_states(self, scope: Scope, names: Sequence[str]) -> dict[str, str]:
+        self.alarms_asked += 1
+        return {name: self.alarms[name] for name in names if name in self.alarms}
 
     def delete_object(self, scope: Scope, uri: str) -> None:
         if self.fail_uploads:
@@ -112,6 +120,7 @@ class FakeLogs:
         self.lines: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.values: dict[str, list[float]] = defaultdict(list)
         self.dimensions: dict[str, dict[str, str]] = {}
+        self.points: dict[str, list[tuple[float, dict[str, str]]]] = defaultdict(list)  # values with dimensions
         self.flushed = self.closed = False
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
@@ -129,6 +138,7 @@ class FakeLogs:
     ) -> None:
         self.values[name].append(value)
         self.dimensions[name] = dict(dimensions)
+        self.points[name].append((value, dict(dimensions)))
 
     def flush(self) -> None:
         self.flushed = True

@@ -26,14 +26,14 @@ from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.models import Models
-from stagemaker.hosting.rollout import ALL_AT_ONCE, Schedule
+from stagemaker.hosting.response_stream import ResponseStreams
 from stagemaker.runtime.contract import Runtime
 from stagemaker.runtime.fake import Behaviour, FakeProgram, FakeRuntime
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeAws, FakeLogs
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stagemaker/serve:latest"
 DATA = "s3://bucket/model.tar.gz"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def archive(**files: str) -> bytes:
@@ -67,6 +67,7 @@ class EchoServer(http.server.ThreadingHTTPServer):
         self.program, self.died = program, died
         self.over = threading.Event()  # lets the handlers go that give no answer
         self.silent = threading.Event()  # /ping gets no answer
+        self.go_on = threading.Event()  # answers that have begun may end
         self.cut_off = threading.Event()  # nothing gets an answer, and nobody a connection
         self.worker = threading.Lock() if "ONE_WORKER" in program.spec.environment else nullcontext()
         self._callers: list[socket.socket] = []
@@ -144,6 +145,8 @@ class EchoHandler(http.server.BaseHTTPRequestHandler):
                 self.echo(body)
         elif body == b"large":
             self.answer(200, bytes(7_000_000), {})
+        elif body in (b"stream", b"stream and hang up"):
+            self.stream(whole=body == b"stream")
         elif body == b"hang up":
             self.close_connection = True
         elif body == b"say nothing":
@@ -162,9 +165,34 @@ class EchoHandler(http.server.BaseHTTPRequestHandler):
             b"die": server.died.set,
             b"be silent": server.silent.set,
             b"recover": server.silent.clear,
+            b"go on": server.go_on.set,
             b"refuse": server.refuse,
             b"be cut off": server.cut,
         }
+
+    def stream(self, *, whole: bool) -> None:
+        """A piece of an answer, and when it was told to go on the rest, or the end of the connection."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Content-Type", "text/plain")
+        self.end_headers()
+        self.wfile.write(b"5\r\nfirst\r\n")
+        self.close_connection = True
+        while not self.server.go_on.wait(0.01):
+            if self.server.over.is_set() or self.has_left():
+                self.server.say("broken off")
+                return
+        if whole:
+            self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
+
+    def has_left(self) -> bool:
+        """Whether the caller has closed the connection."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def no_answer(self) -> None:
         """Keep the caller waiting."""
@@ -266,9 +294,8 @@ class Hosting:
         supervisor: Supervisor,
         *,
         times: HealthTimes | None = None,
-        schedule: Schedule = ALL_AT_ONCE,
     ) -> None:
-        self.folder, self.supervisor = folder / "endpoints", supervisor
+        self.folder, self.supervisor, self.now_s = folder / "endpoints", supervisor, clock
         self.aws, self.logs, self.store = FakeAws({DATA: archive(**{"model.json": "{}"})}), FakeLogs(), MemoryStore()
         self.models = Models(self.store, runtime, self.aws, clock)
         self.configs = EndpointConfigs(self.store, clock)
@@ -281,13 +308,13 @@ class Hosting:
             self.folder,
             supervisor,
             times=times or HealthTimes(),
-            schedule=schedule,
             elapsed=clock,
         )
         self.statuses: list[str] = []  # that endpoints had, one after the other
         self.store.watch(ENDPOINT, self._note_status)
         dispatcher, metrics = Dispatcher(self.store, self.endpoints, clock), EndpointMetrics(self.logs, clock)
         self.invoke = Invoke(dispatcher, metrics, clock)
+        self.streams = ResponseStreams(dispatcher, metrics, clock)
         self.tags = Tags(self.store)
 
     def model(self, name: str, image: str = IMAGE, **container: Any) -> None:
@@ -321,6 +348,12 @@ class Hosting:
         self.create()
         self.wait_for("InService")
 
+    def update(self, config: str, deployment: Mapping[str, Any] | None = None, **members: Any) -> None:
+        """UpdateEndpoint of "end"."""
+        request = {"EndpointName": "end", "EndpointConfigName": config, **members}
+        given = {} if deployment is None else {"DeploymentConfig": deployment}
+        self.endpoints.update_endpoint(SCOPE, {**request, **given})
+
     def scale(self, *changes: Mapping[str, Any], **change: Any) -> None:
         """UpdateEndpointWeightsAndCapacities of "end"; `change` is one of the variant "AllTraffic"."""
         wanted = [*changes, *([{"VariantName": "AllTraffic", **change}] if change else [])]
@@ -334,8 +367,11 @@ class Hosting:
     def describe(self, name: str = "end") -> dict[str, Any]:
         return self.endpoints.describe_endpoint(SCOPE, {"EndpointName": name})
 
+    def ref(self, name: str = "end") -> Ref:
+        return Ref(SCOPE, ENDPOINT, name)
+
     def status(self, name: str = "end") -> str:
-        record = self.store.get(Ref(SCOPE, ENDPOINT, name))
+        record = self.store.get(self.ref(name))
         return str(record["EndpointStatus"]) if record else "gone"
 
     def wait_for(self, status: str, name: str = "end") -> None:
@@ -401,11 +437,10 @@ def hosting_environment(
     clock: Callable[[], float] = time.time,
     *,
     times: HealthTimes | None = None,
-    schedule: Schedule = ALL_AT_ONCE,
     **behaviours: Behaviour,
 ) -> Iterator[HostingEnvironment]:
     """It is closed afterwards, and left no folder and no thread."""
-    made = HostingEnvironment(folder, clock, behaviours, times=times, schedule=schedule)
+    made = HostingEnvironment(folder, clock, behaviours, times=times)
     try:
         yield made
     finally:

@@ -96,11 +96,13 @@ def test_what_create_endpoint_refuses(tmp_path: Path) -> None:
         with pytest.raises(ApiError, match="at most 20 instances") as error:
             hosting.create("new", "many")
         assert error.value.code == "ResourceLimitExceeded"
-        with pytest.raises(ApiError) as error:
+        linear = {"Type": "LINEAR", "WaitIntervalInSeconds": 0}
+        deployment = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": linear}}
+        with pytest.raises(ApiError, match="needs LinearStepSize") as error:
             hosting.endpoints.create_endpoint(
-                SCOPE, {"EndpointName": "new", "EndpointConfigName": "config", "DeploymentConfig": {"a": 1}}
+                SCOPE, {"EndpointName": "new", "EndpointConfigName": "config", "DeploymentConfig": deployment}
             )
-        assert error.value.status == 501
+        assert error.value.code == "ValidationException"
         assert hosting.status("new") == "gone"
 
 
@@ -568,5 +570,5 @@ def test_an_unforeseen_error_fails_the_endpoint_and_says_so(tmp_path: Path, monk
         assert hosting.describe()["FailureReason"] == "Request to service failed: RuntimeError: unforeseen"
 
 
-def broken(*_: object) -> None:
+def broken(*_: object, **__: object) -> None:
     raise RuntimeError("unforeseen")

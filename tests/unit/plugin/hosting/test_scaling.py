@@ -12,7 +12,6 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref
 from stagemaker.hosting.health import HealthTimes
-from stagemaker.hosting.rollout import Step
 from stagemaker.runtime.contract import HardwareRefused
 from tests.unit.plugin.fakes import SCOPE, FakeClock
 from tests.unit.plugin.hosting_environment import (
@@ -166,7 +165,7 @@ def test_new_instances_need_the_model_data(tmp_path: Path) -> None:
 
 
 def test_an_unforeseen_error_rolls_back_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("unforeseen")
 
     with hosting_environment(tmp_path) as hosting:
@@ -343,38 +342,6 @@ def test_the_counts_of_a_new_configuration_are_its_own(tmp_path: Path) -> None:
         hosting.scale(DesiredInstanceCount=1)
         hosting.wait_for("InService")
         assert counts(hosting) == (1, 1)
-
-
-def test_a_schedule_of_several_steps(tmp_path: Path) -> None:
-    with hosting_environment(tmp_path, schedule=(Step(0.25, wait_s=0.5), Step(1.0))) as hosting:
-        hosting.deploy()
-        old = hosting.container_of()
-        hosting.config("next")
-        hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
-        until(lambda: hosting.container_of() != old, "a share for the new fleet")
-        assert Counter(hosting.container_of() == old for _ in range(16)) == {True: 12, False: 4}
-        assert (hosting.status(), hosting.describe()["EndpointConfigName"]) == ("Updating", "config")
-        hosting.wait_for("InService")
-        assert old not in {hosting.container_of() for _ in range(8)}
-
-
-def test_a_new_fleet_that_fails_in_a_step_gives_the_requests_back(tmp_path: Path) -> None:
-    clock = FakeClock()
-    with hosting_environment(tmp_path, clock, schedule=(Step(0.5, wait_s=30), Step(1.0))) as hosting:
-        hosting.deploy()
-        old = hosting.container_of()
-        hosting.config("next")
-        hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "next"})
-        until(lambda: hosting.container_of() != old, "a share for the new fleet")
-        hosting.container_of()
-        del hosting.runtime.behaviours["serve"]  # so that the restart is refused
-        hosting.ask(b"die")
-        hosting.wait_for_line("restart 1 of 3")
-        clock.now += 1
-        hosting.wait_for("InService")
-        assert hosting.statuses[-3:] == ["Updating", "RollingBack", "InService"]
-        assert {hosting.container_of() for _ in range(8)} == {old}
-        assert hosting.describe()["EndpointConfigName"] == "config"
 
 
 def test_many_changes_of_weights_leave_one_fleet(tmp_path: Path) -> None:
