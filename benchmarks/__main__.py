@@ -15,6 +15,7 @@ SCENARIOS = (
     "image_builds",
     "search",
     "early_stopping",
+    "scaling",
 )
 
 

@@ -29,7 +29,7 @@ def within(name: str, *packages: str) -> bool:
         ("containers/serve", OURS, ("containers.serve", "ml")),
         ("containers/lambda", OURS, ()),
         ("infra", (*OURS, "torch", "localstack"), ("infra", "ml.photos")),
-        ("benchmarks", (*OURS, "localstack"), ("infra", "stagemaker.core", "stagemaker.tuning")),
+        ("benchmarks", (*OURS, "localstack"), ("infra", "stagemaker.core", "stagemaker.scaling", "stagemaker.tuning")),
         ("plugin", OURS, ("stagemaker",)),
     ],
 )

@@ -1,0 +1,211 @@
+"""A load on an endpoint of plain processes that Application Auto Scaling scales, for `scaling`."""
+
+import json
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+
+from benchmarks.endpoint_start import endpoint as create_endpoint
+from benchmarks.environment import ROLE, free_port
+from benchmarks.invoke_endpoint import Target, post, read_answer
+from infra.hosts.process import ProcessHost
+from infra.paths import paths
+
+FACTOR = 20  # seconds of AWS in one: a minute takes 3 s
+MINUTE_S = 60 / FACTOR
+LOAD = [10] * 4 + [60] * 14 + [10] * 22  # requests a minute
+TARGET, COOLDOWN_S, MAXIMUM = 15, 60, 6
+LAG_S = 2.5 * FACTOR  # of the live loop: 2 s until a period is read, and on average half of its second between looks
+LOOK_S = 0.1
+CONNECTIONS = 8
+NAME = "bench"
+RESOURCE = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": f"endpoint/{NAME}/variant/All",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+_LIMIT_S = 60.0
+_SERVER = """\
+import http.server, os
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_GET(self):
+        self.answer(b"")
+
+    def do_POST(self):
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+address = os.environ["STAGEMAKER_BIND_HOST"], int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+"""
+
+
+@contextmanager
+def endpoint() -> Iterator[boto3.Session]:
+    """A LocalStack whose time is compressed, with an endpoint of one instance, which answers a POST with its body."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "images" / "serve"
+        image.mkdir(parents=True)
+        (image / "serve").write_text(_SERVER)
+        at = replace(paths(), state=Path(folder) / "state", images=image.parent)
+        host = ProcessHost(at, {**os.environ, "STAGEMAKER_TIME_COMPRESSION": str(FACTOR)})
+        running = host.start(free_port(), stays=False)
+        try:
+            os.environ["AWS_ENDPOINT_URL"] = running.endpoint
+            session = boto3.Session("test", "test", region_name="us-east-1")
+            _create(session)
+            yield session
+        finally:
+            os.environ.pop("AWS_ENDPOINT_URL", None)
+            host.stop()
+
+
+def time_to_start(sagemaker: Any) -> float:
+    """The seconds of AWS from a change to two instances until both serve; then there is one again."""
+    began_s = time.monotonic()
+    _change(sagemaker, 2)
+    took_s = time.monotonic() - began_s
+    _change(sagemaker, 1)
+    return took_s * FACTOR
+
+
+def run(session: boto3.Session, policy: str) -> dict[str, Any]:
+    """One load on the endpoint with a new policy, and the instances that served meanwhile, in seconds of AWS."""
+    sagemaker, scaling = session.client("sagemaker"), session.client("application-autoscaling")
+    _wait_for(sagemaker, 1)
+    scaling.register_scalable_target(**RESOURCE, MinCapacity=1, MaxCapacity=MAXIMUM)
+    scaling.put_scaling_policy(
+        **RESOURCE,
+        PolicyName=policy,
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": TARGET,
+            "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+            "ScaleInCooldown": COOLDOWN_S,
+            "ScaleOutCooldown": COOLDOWN_S,
+        },
+    )
+    began_s = (time.time() // MINUTE_S + 2) * MINUTE_S  # at the beginning of a period of CloudWatch
+    seen: list[tuple[float, int]] = []
+    over = threading.Event()
+    looking = threading.Thread(target=_look, args=(sagemaker, began_s, seen, over))
+    looking.start()
+    try:
+        _send(session, due_times(LOAD, began_s))
+    finally:
+        over.set()
+        looking.join()
+        scaling.deregister_scalable_target(**RESOURCE)
+    found = changes(seen)
+    print(f"  {policy}: {found}", flush=True)
+    return {"instance_s": round(instance_seconds(found, len(LOAD) * 60.0)), "serving": found}
+
+
+def due_times(load: Sequence[int], began_s: float) -> list[float]:
+    """When each request is due, evenly in each minute of AWS: real seconds, of the clock that `began_s` is of."""
+    return [
+        began_s + (minute + (place + 0.5) / count) * MINUTE_S
+        for minute, count in enumerate(load)
+        for place in range(count)
+    ]
+
+
+def changes(seen: Sequence[tuple[float, int]]) -> list[tuple[int, int]]:
+    """The moments from 0 on at which another number of instances served, and the number."""
+    kept = [(0.0, 1), *((moment_s, count) for moment_s, count in seen if moment_s > 0)]
+    return [(round(after[0]), after[1]) for before, after in pairwise(kept) if after[1] != before[1]]
+
+
+def instance_seconds(found: Sequence[tuple[int, int]], end_s: float) -> float:
+    """How long instances served, all together, from 0 to the end; one served at the beginning."""
+    kept = [(0.0, 1), *((moment_s, count) for moment_s, count in found if moment_s < end_s), (end_s, 0)]
+    return sum((after_s - before_s) * count for (before_s, count), (after_s, _) in pairwise(kept))
+
+
+def _send(session: boto3.Session, due_s: Sequence[float]) -> None:
+    """Each request when it is due, whatever becomes of earlier ones, as long as a connection is free."""
+    address = urlsplit(session.client("sagemaker-runtime").meta.endpoint_url)
+    target = Target((address.hostname, address.port), post(f"/endpoints/{NAME}/invocations", b"x"))
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        parts = [due_s[first::CONNECTIONS] for first in range(CONNECTIONS)]
+        list(pool.map(lambda part: _send_all(target, part), parts))
+
+
+def _send_all(target: Target, due_s: Sequence[float]) -> None:
+    with closing(socket.create_connection(target.address, _LIMIT_S)) as connection:
+        for moment_s in due_s:
+            time.sleep(max(0.0, moment_s - time.time()))
+            connection.sendall(target.request)
+            status, _ = read_answer(connection.recv)
+            if status != 200:
+                raise ValueError(f"{target.address} answered {status}")
+
+
+def _look(sagemaker: Any, began_s: float, seen: list[tuple[float, int]], over: threading.Event) -> None:
+    while not over.wait(LOOK_S):
+        count = _serving(sagemaker)
+        seen.append(((time.time() - began_s) * FACTOR, count))
+
+
+def _status(sagemaker: Any) -> str:
+    return str(sagemaker.describe_endpoint(EndpointName=NAME)["EndpointStatus"])
+
+
+def _serving(sagemaker: Any) -> int:
+    return int(sagemaker.describe_endpoint(EndpointName=NAME)["ProductionVariants"][0]["CurrentInstanceCount"])
+
+
+def _change(sagemaker: Any, count: int) -> None:
+    wanted = {"VariantName": "All", "DesiredInstanceCount": count}
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName=NAME, DesiredWeightsAndCapacities=[wanted])
+    _wait_for(sagemaker, count)
+
+
+def _wait_for(sagemaker: Any, count: int) -> None:
+    deadline_s = time.monotonic() + _LIMIT_S
+    while (
+        sagemaker.describe_endpoint(EndpointName=NAME)["EndpointStatus"] != "InService" or _serving(sagemaker) != count
+    ):
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"{NAME} has not {count} instances in service")
+        time.sleep(LOOK_S)
+
+
+def _create(session: boto3.Session) -> None:
+    """The endpoint, InService."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    session.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=document)
+    sagemaker = session.client("sagemaker")
+    container = {"Image": "stagemaker/serve:bench"}
+    sagemaker.create_model(ModelName=NAME, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "All", "ModelName": NAME, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])
+    create_endpoint(sagemaker, NAME)
