@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from stagemaker.api import events
@@ -39,7 +40,7 @@ from stagemaker.processing.processing import Processing
 from stagemaker.registry.ecr import Ecr
 from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.scaling.compression import Compression
-from stagemaker.scaling.resources import FUNCTION, VARIANT, target_of
+from stagemaker.scaling.resources import FUNCTION, VARIANT, is_registered, target_of
 from stagemaker.scaling.scalables import Functions, Scalable, Variants
 from stagemaker.scaling.scaling import Scaling
 from stagemaker.settings import Settings
@@ -99,7 +100,14 @@ class App:
         self.interruptions = Interruptions(store, context.kinds[TRAINING_JOB])
         self.tags = Tags(store, other_tags)
         endpoints = Endpoints(
-            store, self.runtime, account, logs, clock, settings.work_dir / "endpoints", self.supervisor
+            store,
+            self.runtime,
+            account,
+            logs,
+            clock,
+            settings.work_dir / "endpoints",
+            self.supervisor,
+            is_scalable=partial(is_registered, store),
         )
         scalables: dict[str, Scalable] = {
             VARIANT: Variants(endpoints),

@@ -56,7 +56,8 @@ class Endpoints:
     """CreateEndpoint, UpdateEndpoint, UpdateEndpointWeightsAndCapacities, DescribeEndpoint, ListEndpoints and
     DeleteEndpoint; and `router` for invocations.
 
-    `work_dir` is ours alone, empty or not there yet; it is gone when `supervisor` has closed.
+    `work_dir` is ours alone, empty or not there yet; it is gone when `supervisor` has closed. `is_scalable`
+    says whether a variant of an endpoint is a scalable target.
     """
 
     def __init__(
@@ -71,12 +72,13 @@ class Endpoints:
         *,
         times: HealthTimes = HealthTimes(),  # noqa: B008 - frozen
         elapsed: Callable[[], float] = time.monotonic,
+        is_scalable: Callable[[Ref, str], bool] = lambda _endpoint, _variant: False,
     ) -> None:
         self._store, self._runtime, self._clock, self._work_dir = store, runtime, clock, work_dir
         self._supervisor, self._account = supervisor, account
         context = FleetContext(runtime, account, logs, clock, supervisor, times, elapsed)
         self._fleets = Fleets(store, context, account)
-        self._generations = itertools.count(1)
+        self._generations, self._is_scalable = itertools.count(1), is_scalable
         supervisor.own(lambda: shutil.rmtree(work_dir, ignore_errors=True))
 
     def create_endpoint(self, scope: Scope, request: Mapping[str, Any]) -> Response:
@@ -125,6 +127,8 @@ class Endpoints:
             existing(self._store, Ref(scope, ENDPOINT_CONFIG, record["EndpointConfigName"]))
             layout, initial = self._lay_out(ref, request["EndpointConfigName"])
             serving, fleet = Desired.of(record).serving, self._fleets.serving(ref)
+            if fleet:
+                self._check_scalable(ref, fleet.layout, layout)
             targets = retained_targets(initial, serving, request)
             self._check_capacity(layout, targets)
             old = _counts(fleet.layout.variants, serving) if fleet else {}
@@ -227,6 +231,16 @@ class Endpoints:
         targets = initial_targets(config)
         self._check_capacity(layout, targets)
         return layout, targets
+
+    def _check_scalable(self, ref: Ref, old: FleetLayout, new: FleetLayout) -> None:
+        """ValidationException, in AWS's words, when a scalable target's variant goes, or gets another instance type."""
+        kept = {(variant.name, variant.instance_type) for variant in new.variants}
+        gone = [each.name for each in old.variants if (each.name, each.instance_type) not in kept]
+        if scalable := [name for name in gone if self._is_scalable(ref, name)]:
+            raise validation_error(
+                f'The variant(s) "[{", ".join(scalable)}]" must be deregistered as scalable targets with AWS Auto '
+                "Scaling before they can be removed or have their instance type updated."
+            )
 
     def _check_capacity(self, layout: FleetLayout, targets: Targets) -> None:
         """ResourceLimitExceeded for more than this machine can run."""
