@@ -114,6 +114,8 @@ def _input(given: Mapping[str, Any]) -> Input:
     if source is None:
         raise validation_error(f"The processing input '{name}' has no S3Input.")
     path = _path(source, f"processing input '{name}'")
+    if source.get("S3CompressionType") == "Gzip":  # as AWS's model says of it; Pipe is refused before
+        raise validation_error(f"The processing input '{name}': S3CompressionType Gzip needs the S3InputMode Pipe.")
     sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
     return Input(name, Source(source["S3Uri"], sharded, source["S3DataType"]), path)
 

@@ -14,7 +14,6 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
 }
 _REFUSED_OF_AN_INPUT: Mapping[str, tuple[Any, ...]] = {
     "DatasetDefinition": (),
-    "S3Input.S3CompressionType": ("None",),
     "S3Input.S3InputMode": ("File",),
 }
 _REFUSED_OF_AN_OUTPUT: Mapping[str, tuple[Any, ...]] = {"FeatureStoreOutput": ()}

@@ -115,6 +115,12 @@ def test_an_input_without_a_source() -> None:
     assert message == "The processing output 'b' has no S3Output."
 
 
+def test_only_what_is_streamed_may_be_compressed() -> None:
+    message = refusal(ProcessingInputs=[source("a", S3CompressionType="Gzip")])
+    assert message == "The processing input 'a': S3CompressionType Gzip needs the S3InputMode Pipe."
+    assert planned(ProcessingInputs=[source("a", S3CompressionType="None")]).inputs[0].name == "a"
+
+
 def test_more_hosts_than_one_machine_runs() -> None:
     with pytest.raises(ApiError, match="at most 20 instances") as caught:
         planned(**cluster(InstanceCount=21))
