@@ -7,13 +7,32 @@ from pathlib import Path
 
 from tests.contract.registry_stack import docker
 
-# The toolkit of AWS's framework images: its program `train` fetches the user's script from S3, and runs it.
+# The toolkits of AWS's framework images. Its program `train` fetches the user's script from S3, and runs it; `serve`
+# starts AWS's model server, which calls the functions of the user's inference.py. That needs Java, whose package wants
+# a folder that the slim image lacks, and pkg_resources, which newer setuptools lack.
 SCRIPT_MODE = {
     "Dockerfile": """
 FROM python:3.13-slim
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends gcc g++ libc6-dev make
-RUN pip install --no-cache-dir sagemaker-training==5.1.4
-"""
+RUN mkdir -p /usr/share/man/man1 && apt-get update -q && \\
+    apt-get install -q -y --no-install-recommends gcc g++ libc6-dev make openjdk-17-jre-headless
+RUN pip install --no-cache-dir sagemaker-training==5.1.4 sagemaker-inference==1.10.1 multi-model-server==1.1.11 \\
+    setuptools==80.9.0
+COPY handler.py /opt/handler.py
+COPY --chmod=755 serve /usr/local/bin/serve
+""",
+    "serve": """#!/usr/local/bin/python3
+from sagemaker_inference import model_server
+model_server.start_model_server(handler_service="/opt/handler.py:handle")
+""",
+    "handler.py": """
+from sagemaker_inference.default_handler_service import DefaultHandlerService
+from sagemaker_inference.default_inference_handler import DefaultInferenceHandler
+from sagemaker_inference.transformer import Transformer
+
+class HandlerService(DefaultHandlerService):
+    def __init__(self):
+        super().__init__(transformer=Transformer(default_inference_handler=DefaultInferenceHandler()))
+""",
 }
 
 # As AWS's example scikit_bring_your_own has it, without nginx before gunicorn.

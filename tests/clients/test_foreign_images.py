@@ -33,15 +33,37 @@ print(f"Test set: Average loss: {arguments.lr * arguments.batch_size:.4f}", flus
 (pathlib.Path(arguments.model_dir) / "model.json").write_text(json.dumps(vars(arguments)))
 """
 
+INFERENCE = """
+import json, os
+
+def model_fn(model_dir):
+    with open(os.path.join(model_dir, "model.json")) as file:
+        return json.load(file)
+
+def input_fn(body, content_type):
+    assert content_type == "application/json"
+    return json.loads(body)
+
+def predict_fn(data, model):
+    return [model["lr"] * each for each in data]
+"""
+
 SDK_2_PROCESSING = """
 import sagemaker
-from sagemaker.processing import ProcessingInput, ProcessingOutput, Processor, ScriptProcessor
+from sagemaker.processing import FrameworkProcessor, ProcessingInput, ProcessingOutput, Processor, ScriptProcessor
+from sagemaker.pytorch import PyTorch
 session, role = sagemaker.Session(default_bucket="clients"), "arn:aws:iam::000000000000:role/clients"
 processor = ScriptProcessor(role, "python:3.13-slim", ["python3"], 1, "ml.m5.large", sagemaker_session=session)
 processor.run(
     "prepare.py", inputs=[ProcessingInput("s3://clients/data/", "/opt/ml/processing/input/data")],
     outputs=[ProcessingOutput("/opt/ml/processing/output", "s3://clients/sdk2")], arguments=["--test", "0.2"])
 print("rows:", session.read_s3_file("clients", "sdk2/rows.txt").split())
+framework = FrameworkProcessor(
+    PyTorch, "2.6.0", role, 1, "ml.m5.large", "py312", "python:3.13-slim", ["python3"], sagemaker_session=session)
+framework.run(
+    "prepare.py", "scripts", inputs=[ProcessingInput("s3://clients/data/", "/opt/ml/processing/input/data")],
+    outputs=[ProcessingOutput("/opt/ml/processing/output", "s3://clients/sdk2-framework")], arguments=["--all"])
+print("rows of the framework:", session.read_s3_file("clients", "sdk2-framework/rows.txt").split())
 broken = Processor(role, "python:3.13-slim", 1, "ml.m5.large", entrypoint=["sh", "-c"], sagemaker_session=session)
 try:
     broken.run(arguments=["exit 3"], logs=False)
@@ -52,24 +74,30 @@ except sagemaker.exceptions.UnexpectedStatusException as error:
 SDK_3_PROCESSING = """
 from sagemaker.core import shapes
 from sagemaker.core.helper.session_helper import Session
-from sagemaker.core.processing import ScriptProcessor
+from sagemaker.core.processing import FrameworkProcessor, ScriptProcessor
 from sagemaker.core.resources import ProcessingJob
 role = "arn:aws:iam::000000000000:role/clients"
-processor = ScriptProcessor(
-    role, "python:3.13-slim", ["python3"], 1, "ml.m5.large", sagemaker_session=Session(default_bucket="clients"))
+session = Session(default_bucket="clients")
+processor = ScriptProcessor(role, "python:3.13-slim", ["python3"], 1, "ml.m5.large", sagemaker_session=session)
 source = shapes.ProcessingS3Input(
     s3_uri="s3://clients/data/", local_path="/opt/ml/processing/input/data", s3_data_type="S3Prefix",
     s3_input_mode="File")
-target = shapes.ProcessingS3Output(
-    s3_uri="s3://clients/sdk3", local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob")
+inputs = [shapes.ProcessingInput(input_name="data", s3_input=source)]
+def outputs(uri):
+    return [shapes.ProcessingOutput(output_name="rows", s3_output=shapes.ProcessingS3Output(
+        s3_uri=uri, local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob"))]
 processor.run(
-    "prepare.py", inputs=[shapes.ProcessingInput(input_name="data", s3_input=source)],
-    outputs=[shapes.ProcessingOutput(output_name="rows", s3_output=target)], arguments=["--test", "0.2"],
+    "prepare.py", inputs=inputs, outputs=outputs("s3://clients/sdk3"), arguments=["--test", "0.2"],
     job_name="by-sdk3")
 job = ProcessingJob.get("by-sdk3")
 job.wait(poll=1)
 print("status:", job.processing_job_status)
 print("all:", [each.processing_job_name for each in ProcessingJob.get_all(name_contains="by-sdk3")])
+framework = FrameworkProcessor("python:3.13-slim", role, 1, "ml.m5.large", ["python3"], sagemaker_session=session)
+framework.run(
+    "prepare.py", "scripts", inputs=inputs, outputs=outputs("s3://clients/sdk3-framework"), arguments=["--all"],
+    job_name="framework-sdk3")
+print("rows of the framework:", session.read_s3_file("clients", "sdk3-framework/rows.txt").split())
 """
 
 CLI_PROCESSING = """
@@ -89,11 +117,14 @@ aws s3 cp s3://clients/cli/rows.txt -
 
 SDK_2_SCRIPT_MODE = """
 import sys, sagemaker
+from sagemaker.deserializers import JSONDeserializer
 from sagemaker.pytorch import PyTorch
+from sagemaker.serializers import JSONSerializer
 from sagemaker.tuner import CategoricalParameter, ContinuousParameter, HyperparameterTuner
 session, role = sagemaker.Session(default_bucket="clients"), "arn:aws:iam::000000000000:role/clients"
 estimator = PyTorch(
-    entry_point="hpo.py", image_uri=sys.argv[1], role=role, instance_count=1, instance_type="ml.m5.large",
+    entry_point="hpo.py", source_dir="scripts", image_uri=sys.argv[1], framework_version="2.6.0",
+    py_version="py312", role=role, instance_count=1, instance_type="ml.m5.large",
     sagemaker_session=session, hyperparameters={"lr": 0.5, "batch-size": 2}, output_path="s3://clients/models")
 estimator.fit({"train": "s3://clients/data/"})
 ranges = {"lr": ContinuousParameter(0.001, 0.1), "batch-size": CategoricalParameter([32, 64])}
@@ -102,6 +133,11 @@ tuner = HyperparameterTuner(estimator, "average test loss", ranges, metrics, obj
 tuner.fit({"train": "s3://clients/data/"})
 losses = tuner.analytics().dataframe().set_index("TrainingJobName")["FinalObjectiveValue"]
 print("best is the least:", losses[tuner.best_training_job()] == losses.min())
+predictor = estimator.deploy(
+    1, "ml.m5.large", entry_point="inference.py", serializer=JSONSerializer(), deserializer=JSONDeserializer())
+print("predicted:", predictor.predict([1, 3]))
+predictor.delete_model()
+predictor.delete_endpoint()
 """
 
 SDK_2_DECISION_TREE = """
@@ -142,11 +178,18 @@ OBJECTS = {
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """Somebody with a stack in containers, two scripts, a role and a bucket."""
+    """Somebody with a stack in containers, scripts, a role and a bucket."""
     docker_url()
     folder = tmp_path_factory.mktemp("foreign")
-    (folder / "prepare.py").write_text(PREPARE)
-    (folder / "hpo.py").write_text(HPO)
+    scripts = {
+        "prepare.py": PREPARE,
+        "scripts/prepare.py": PREPARE,
+        "scripts/hpo.py": HPO,
+        "scripts/inference.py": INFERENCE,
+    }
+    for name, text in scripts.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     (folder / "bin").mkdir()
     (folder / "bin" / "aws").symlink_to(ENVIRONMENTS / "plugin" / "bin" / "aws")
     with stack_in_containers(folder / "localstack") as stack:
@@ -164,6 +207,8 @@ def test_sdk_2_processes_and_is_told_of_a_failure(reader: Reader) -> None:
     printed = reader.run(python("clients-sdk2"), "-c", SDK_2_PROCESSING)
     assert "arguments: ['--test', '0.2']" in printed
     assert "rows: ['a', 'b']" in printed
+    assert "arguments: ['--all']" in printed
+    assert "rows of the framework: ['a', 'b']" in printed
     assert "exit code: 3" in printed
 
 
@@ -171,19 +216,21 @@ def test_sdk_3_processes_and_finds_the_job(reader: Reader) -> None:
     printed = reader.run(python("clients-sdk3"), "-c", SDK_3_PROCESSING)
     assert "status: Completed" in printed
     assert "all: ['by-sdk3']" in printed
+    assert "rows of the framework: ['a', 'b']" in printed
 
 
 def test_the_aws_cli_processes(reader: Reader) -> None:
     assert reader.run("bash", "-ec", CLI_PROCESSING).endswith('"Completed"\na\nb\n')
 
 
-def test_a_script_for_awss_toolkit_trains_and_is_tuned(reader: Reader) -> None:
+def test_scripts_for_awss_toolkits_train_are_tuned_and_serve(reader: Reader) -> None:
     program = python("clients-sdk2")
     with built(reader.folder / "script-mode", SCRIPT_MODE) as image:
         printed = reader.run(program, "-c", SDK_2_SCRIPT_MODE, image)
     assert "hosts=['algo-1'] gpus=0 files=['a.txt', 'b.txt']" in printed
     assert "Reporting training SUCCESS" in printed
     assert "best is the least: True" in printed
+    assert "predicted: [0.5, 1.5]" in printed
 
 
 def test_a_decision_tree_in_the_form_of_awss_example_trains_transforms_and_serves(reader: Reader) -> None:
