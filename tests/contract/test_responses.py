@@ -3,10 +3,12 @@ required members, types, sizes, enums and patterns alike. One walk through the A
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.eventstream import EventStream
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
@@ -46,8 +48,8 @@ def answers(gateway: Gateway, role: str) -> Answers:
     _tune(clients[0], role)
     _process(clients[0], role)
     _host(clients[0], clients[1], role, model)
-    _transform(clients[0], gateway)
     _scale(clients[2])
+    _transform(clients[0], gateway)
     _tag_list_and_delete(clients[0])
     return seen
 
@@ -152,6 +154,9 @@ def _host(sagemaker: Any, runtime: Any, role: str, model: str) -> None:
     _in_service(sagemaker)
     answer = runtime.invoke_endpoint(EndpointName="walk", Body=b"hello", ContentType="text/plain")
     assert answer["Body"].read() == b"trained hello"
+    answer = runtime.invoke_endpoint_with_response_stream(EndpointName="walk", Body=b"hello", ContentType="text/plain")
+    with closing(answer["Body"]) as body:
+        assert [event["PayloadPart"]["Bytes"] for event in body] == [b"trained hello"]
     with pytest.raises(runtime.exceptions.ModelError) as caught:
         runtime.invoke_endpoint(EndpointName="walk", Body=b"broken", ContentType="text/plain")
     error = caught.value.response
@@ -160,9 +165,6 @@ def _host(sagemaker: Any, runtime: Any, role: str, model: str) -> None:
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 424
 
 
-def _transform(sagemaker: Any, gateway: Gateway) -> None:
-    """A job that completes, and one that is stopped, of the model that is hosted."""
-    tags = [{"Key": "project", "Value": "walk"}]
 def _scale(scaling: Any) -> None:
     """The endpoint's variant, which has two instances: one too few for its scalable target."""
     resource = {
@@ -210,6 +212,9 @@ def _scale(scaling: Any) -> None:
     scaling.deregister_scalable_target(**resource)
 
 
+def _transform(sagemaker: Any, gateway: Gateway) -> None:
+    """A job that completes, and one that is stopped, of the model that is hosted."""
+    tags = [{"Key": "project", "Value": "walk"}]
     sagemaker.create_transform_job(**transform_request("walk", "walk", Tags=tags, Environment={"A": "1"}))
     sagemaker.create_transform_job(**transform_request("walk-stops", "walk", MaxPayloadInMB=1))
     sagemaker.stop_transform_job(TransformJobName="walk-stops")
@@ -269,8 +274,14 @@ def _search(sagemaker: Any) -> None:
 
 
 def _read(members: dict[str, Any]) -> dict[str, Any]:
-    """The body of an invocation is a stream that its caller still has to read."""
-    return {name: b"" if hasattr(value, "read") else value for name, value in members.items()}
+    """The body of an invocation is a stream, of bytes or of events, that its caller still has to read."""
+    return {name: _nothing_of(value) for name, value in members.items()}
+
+
+def _nothing_of(value: Any) -> Any:
+    if isinstance(value, EventStream):
+        return {"PayloadPart": {"Bytes": b""}}
+    return b"" if hasattr(value, "read") else value
 
 
 @pytest.mark.parametrize("operation", OWN)

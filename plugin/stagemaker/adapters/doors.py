@@ -10,8 +10,11 @@ from typing import Any, cast
 
 from localstack import config
 from rolo.gateway import Gateway
+from rolo.gateway.wsgi import WsgiGateway
 from rolo.serving.twisted import HeaderPreservingHTTPChannel, TwistedGateway, TwistedRequestAdapter
+from twisted.internet import reactor
 
+from stagemaker.adapters.caller import CallerResource
 from stagemaker.adapters.contents import read_whole
 from stagemaker.adapters.turns import InTurn
 from stagemaker.api.body_limits import MAX_WHOLE_BYTES, BodyLimit, body_limit
@@ -29,7 +32,10 @@ class Door(TwistedGateway):
     """LocalStack's gateway for the callers that are known. It speaks HTTP/1.1 only."""
 
     def __init__(self, gateway: Gateway, callers: Callers) -> None:
-        super().__init__(cast(Gateway, InTurn(gateway)))
+        in_turn = cast(Gateway, InTurn(gateway))
+        super().__init__(in_turn)
+        threads = reactor.getThreadPool()  # type: ignore[attr-defined]
+        self.resource = CallerResource(reactor, threads, WsgiGateway(in_turn))  # type: ignore[no-untyped-call]
         self.callers = callers
         self.timeOut = IDLE_S
         self.protocol = _Channel  # type: ignore[method-assign]
@@ -67,6 +73,12 @@ class _Request(TwistedRequestAdapter):
         """A piece of the body has come."""
         if self.channel.takes(data):
             self.content.write(data)
+
+    def finish(self) -> None:
+        """All of the answer was written."""
+        if self.producer:
+            self.unregisterProducer()  # type: ignore[no-untyped-call]
+        super().finish()  # type: ignore[no-untyped-call]
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """All of the body has come."""

@@ -22,6 +22,7 @@ from localstack.utils.bootstrap import get_enabled_apis
 
 from stagemaker.adapters import interruptions, patches, requests, running, service_models
 from stagemaker.adapters.errors import exception
+from stagemaker.adapters.event_streams import streamed
 from stagemaker.adapters.moto_tags import MotoTags
 from stagemaker.api import moto
 from stagemaker.api.operation import Service, plain
@@ -131,7 +132,8 @@ def _answer(service: Service, context: RequestContext, request: Mapping[str, Any
         if operation is None:
             return _moto(context, service.name, model.name, sent)
         validate(model.input_shape, sent, service.invalid)
-        return operation.call(Scope(context.account_id, context.region), sent)
+        answer = operation.call(Scope(context.account_id, context.region), sent)
+        return streamed(context, model, answer) if model.has_event_stream_output else answer
     except ApiError as error:
         raise exception(error) from error
 
