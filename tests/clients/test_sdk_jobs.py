@@ -54,6 +54,31 @@ print(sorted(each["TrainingJobDefinitionName"] for each in both.analytics().trai
 print("best of both:", both.best_training_job())
 """
 
+HYPERBAND = """
+from sagemaker.tuner import HyperbandStrategyConfig, StrategyConfig
+band = HyperparameterTuner(
+    estimator(hyperparameters={"epochs": 3, "seconds": 0.5}), "validation:accuracy", rates, metrics, "Hyperband",
+    strategy_config=StrategyConfig(HyperbandStrategyConfig(max_resource=3, min_resource=1)), max_jobs=4,
+    max_parallel_jobs=4, base_tuning_job_name="band")
+band.fit(data)
+band = HyperparameterTuner.attach(band.latest_tuning_job.name, session)
+print(band.describe()["HyperParameterTuningJobConfig"]["StrategyConfig"])
+print("ended:", sorted({job["TrainingJobStatus"] for job in band.analytics().training_job_summaries()}))
+print("best of the brackets:", band.best_training_job())
+"""
+
+AUTOTUNE = """
+auto = HyperparameterTuner(
+    estimator(hyperparameters={"learning-rate": 0.1, "epochs": 1}), "validation:accuracy", None, metrics, "Random",
+    max_jobs=3, max_parallel_jobs=3, autotune=True, hyperparameters_to_keep_static=["epochs"],
+    base_tuning_job_name="auto")
+auto.fit(data)
+print("asked:", auto.describe()["HyperParameterTuningJobConfig"]["ParameterRanges"]["AutoParameters"])
+rates = auto.analytics().dataframe()["learning-rate"].astype(float)
+print("around the hint:", len(rates), rates.between(0.01, 1).all(), rates.nunique() > 1)
+print("best of what was chosen:", auto.best_training_job())
+"""
+
 STOP = """
 long = tuner("long", hyperparameters={"seconds": 60})
 long.fit(data, wait=False)
@@ -97,6 +122,20 @@ def test_sdk_2_tunes_two_estimators(reader: Reader) -> None:
     printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + TWO_ESTIMATORS)
     assert "\n['a', 'b']\n" in f"\n{printed}"
     assert "\nbest of both: both-" in printed
+
+
+def test_sdk_2_tunes_by_hyperband(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + HYPERBAND)
+    assert "{'HyperbandStrategyConfig': {'MinResource': 1, 'MaxResource': 3}}" in printed
+    assert re.search(r"ended: \['Completed'(, 'Stopped')?\]", printed)
+    assert "best of the brackets: band-" in printed
+
+
+def test_sdk_2_lets_the_ranges_be_chosen(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + AUTOTUNE)
+    assert "asked: [{'Name': 'learning-rate', 'ValueHint': '0.1'}]" in printed
+    assert "around the hint: 3 True True" in printed
+    assert "best of what was chosen: auto-" in printed
 
 
 def test_sdk_2_stops_a_tuning_job(reader: Reader) -> None:
