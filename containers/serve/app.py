@@ -94,9 +94,9 @@ class Service:
             self._remote -= 1
 
 
-def create_app(model: Model, workers: Workers, settings: ServeSettings) -> FastAPI:
+def create_app(model: Model, service: Service) -> FastAPI:
     """The application of one model, with its two routes."""
-    service, app = Service(workers, settings), bare_app()
+    app = bare_app("GET /ping or POST /invocations")
 
     async def invocations(request: Request) -> Response:
         return await service.answer(model, request)
@@ -106,11 +106,17 @@ def create_app(model: Model, workers: Workers, settings: ServeSettings) -> FastA
     return app
 
 
-def bare_app() -> FastAPI:
-    """An application without routes and without FastAPI's pages of documentation, whose errors are JSON."""
+def bare_app(routes: str) -> FastAPI:
+    """An application without routes and without FastAPI's pages of documentation, whose errors are JSON. `routes` is
+    what it tells a caller of another route to use."""
+
+    async def answer_http(request: Request, error: HTTPException) -> Response:
+        message = f"{quoted(f'{request.method} {request.url.path}')} is not served; use {routes}."
+        return JSONResponse({"error": message}, error.status_code, error.headers)
+
     app = FastAPI(title="Stagemaker serve", openapi_url=None)
     app.exception_handler(Refused)(_answer_refused)
-    app.exception_handler(HTTPException)(_answer_http)
+    app.exception_handler(HTTPException)(answer_http)
     app.exception_handler(Exception)(_answer_failure)
     return app
 
@@ -128,11 +134,6 @@ async def _answer_refused(_request: Request, error: Refused) -> Response:
     if error.status != 503:  # there are many of them when other hosts are slow
         _LOG.info("refused %d: %s", error.status, error.message)
     return JSONResponse({"error": error.message}, error.status, headers)
-
-
-async def _answer_http(request: Request, error: HTTPException) -> Response:
-    message = f"{quoted(f'{request.method} {request.url.path}')} is not served; use GET /ping or POST /invocations."
-    return JSONResponse({"error": message}, error.status_code, error.headers)
 
 
 async def _answer_failure(_request: Request, _error: Exception) -> Response:

@@ -4,7 +4,8 @@ It builds the network from the artifact's weights as the trainer does, on the fi
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ _LOG = logging.getLogger("serve")
 
 
 def load(folder: Path, card: ModelCard) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """A function float32 (N, 3, size, size) -> float32 (N, classes) for many threads. Raises BadArtifact."""
+    """A function float32 (N, 3, size, size) -> float32 (N, classes) for many threads. Raises BadArtifact. The function,
+    and this one, raise MemoryError when the GPU's memory is full."""
     if card.backbone not in BACKBONES:
         raise BadArtifact(f"The backbone {card.backbone!r} is unknown; known are {', '.join(BACKBONES)}.")
     network = build(Config(backbone=card.backbone), len(card.classes), Weights(None, {"source": WEIGHTS_FILE}))
@@ -32,14 +34,23 @@ def load(folder: Path, card: ModelCard) -> Callable[[npt.NDArray[np.float32]], n
         raise BadArtifact(f"{WEIGHTS_FILE} cannot be loaded as {card.backbone}: {error}") from error
     device = _device()
     network.body = fused(network.body)
-    network = network.to(device).eval()
+    with _memory_errors():
+        network = network.to(device).eval()
 
     def run(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
+        with torch.inference_mode(), _memory_errors():
             logits: npt.NDArray[np.float32] = network(torch.from_numpy(batch).to(device)).cpu().numpy()
         return logits
 
     return run
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(str(error)) from error
 
 
 def _device() -> torch.device:

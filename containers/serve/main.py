@@ -5,12 +5,18 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
-from containers.serve.app import create_app
+from containers.serve.app import Service, create_app
 from containers.serve.connections import Connections
-from containers.serve.model import Model
+from containers.serve.model import Model, memory_bytes
+from containers.serve.models import Loader, Models
+from containers.serve.multi_model import create_multi_model_app
 from containers.serve.protocol import protocol_class
 from containers.serve.settings import DRAIN_TIMEOUT_S, Limits, ServeSettings
 from containers.serve.workers import Workers
@@ -24,14 +30,15 @@ def main(environ: Mapping[str, str], limits: Limits | None = None) -> int:
     """Serves until SIGTERM or SIGINT, then returns 0. Returns 1, after a sentence in the log, when the model or a
     setting cannot be used. `limits` follow from the number of files that the process may open, unless they are given.
 
-    The port is bound only after the model is loaded and warm, so that a /ping before that fails."""
+    The port is bound only after the model is loaded and warm, so that a /ping before that fails. A multi-model server
+    has no model at its start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for number in _SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))  # before the server runs, there are no requests to finish
     try:
         settings = ServeSettings.from_environment(environ)
-        model = Model.load(settings.model_dir, settings.threads, settings.engine)
-    except (BadArtifact, ValueError) as error:
+        model = None if settings.is_multi_model else Model.load(settings.model_dir, settings.threads, settings.engine)
+    except (BadArtifact, MemoryError, ValueError) as error:
         _LOG.error("cannot serve: %s", error)
         return 1
     _serve(model, settings, limits or Limits.for_open_files(_raise_open_files()))
@@ -46,10 +53,32 @@ def _raise_open_files() -> int:
     return number
 
 
-def _serve(model: Model, settings: ServeSettings, limits: Limits) -> None:
-    workers = Workers(settings.threads)
+def _serve(model: Model | None, settings: ServeSettings, limits: Limits) -> None:
+    with closing(Workers(settings.threads)) as workers, closing(_models(settings)) as models:
+        service = Service(workers, settings)
+        if model:
+            name = f"{model.card.backbone}, {len(model.card.classes)} classes,"
+            app = create_app(model, service)
+        else:
+            name = f"models below {settings.models_dir}, {settings.models_memory_bytes:,} bytes of them at a time,"
+            app = create_multi_model_app(models, service)
+        _LOG.info("serving %s with %d threads on port %d", name, settings.threads, settings.port)
+        _run(app, settings, limits)
+
+
+def _models(settings: ServeSettings) -> Models:
+    """No models yet. Each computes in the thread that runs it: threads for every model would be idle."""
+
+    def load(folder: Path) -> Model:
+        return Model.load(folder, 1, settings.engine, keeps_buffers=False)
+
+    loader = Loader(load, partial(memory_bytes, engine=settings.engine))
+    return Models(settings.models_dir, settings.models_memory_bytes, loader)
+
+
+def _run(app: FastAPI, settings: ServeSettings, limits: Limits) -> None:
     config = uvicorn.Config(
-        create_app(model, workers, settings),
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -66,11 +95,4 @@ def _serve(model: Model, settings: ServeSettings, limits: Limits) -> None:
     )
     for number in _SIGNALS:
         signal.signal(number, lambda *_: None)  # uvicorn finishes its requests, then raises the signal again to these
-    classes, card = len(model.card.classes), model.card
-    _LOG.info(
-        "serving %s, %d classes, with %d threads on port %d", card.backbone, classes, settings.threads, settings.port
-    )
-    try:
-        uvicorn.Server(config).run()
-    finally:
-        workers.close()
+    uvicorn.Server(config).run()

@@ -8,7 +8,7 @@ connection has a time limit and a place in a pool:
 - A connection without a request, or whose client does not read, is closed after `Limits.idle_timeout_s`.
 
 When the queue is full, the protocol itself answers 503, because the framework would take time from the requests in the
-queue. Only /invocations needs a place: /ping is never refused.
+queue. Only calls of a model need a place: /ping is never refused.
 """
 
 import asyncio
@@ -285,7 +285,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _needs_place(cycle: RequestResponseCycle) -> bool:
-    return cycle.scope["path"] == INVOCATIONS and cycle.scope["method"] == "POST"
+    path = cycle.scope["path"]
+    is_call = path == INVOCATIONS or (path.startswith("/models/") and path.endswith("/invoke"))
+    return is_call and cycle.scope["method"] == "POST"
 
 
 def _length(cycle: RequestResponseCycle) -> int:

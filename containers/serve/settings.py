@@ -1,6 +1,7 @@
 """The settings of the server, read once from the environment at the start, and the limits of a request.
 
-SageMaker defines SAGEMAKER_BIND_TO_PORT and SAGEMAKER_BASE_DIR. Names that begin with STAGEMAKER_ are our own.
+SageMaker defines SAGEMAKER_BIND_TO_PORT, SAGEMAKER_BASE_DIR and SAGEMAKER_MULTI_MODEL. Names that begin with
+STAGEMAKER_ are our own.
 """
 
 import math
@@ -21,6 +22,10 @@ DRAIN_TIMEOUT_S = 25  # SageMaker kills 30 s after SIGTERM
 DEFAULT_QUEUE = 64
 RETRY_AFTER_S = 1
 ENGINES = ("onnx", "torch")
+MAX_LOADING = 16  # models that are loaded, or wait for it, at the same time
+MAX_MODEL_NAME = 1024  # characters
+MAX_MODEL_URL = 4096  # characters, as Linux bounds a path
+MAX_PAGE = 100  # models in an answer to GET /models, as in Multi Model Server
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,15 @@ class ServeSettings:
     `threads` is the number of threads that run the model, `queue` the largest number of requests that the server holds.
     `allowed_origins` are `host:port` that a URL may name although they are not public, for an operator's own image
     store; the default is none. `engine` is onnx (ONNX Runtime on the CPU) or torch, which only the image serve-gpu has.
+    A multi-model server loads models from below `models_dir` when it is asked to, for at most `models_memory_bytes`.
     """
 
     host: str
     port: int
     model_dir: Path
+    is_multi_model: bool
+    models_dir: Path
+    models_memory_bytes: int
     threads: int
     queue: int
     allowed_origins: frozenset[str]
@@ -66,11 +75,15 @@ class ServeSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ServeSettings":
         """The settings in these variables. Raises ValueError, which names the variable whose value cannot be used."""
+        base = Path(environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
         origins = environ.get("STAGEMAKER_FETCH_ALLOW", "").lower().split(",")
         return cls(
             host=environ.get("STAGEMAKER_BIND_HOST", "0.0.0.0"),  # noqa: S104 - a container is reached from outside
             port=_number(environ, "SAGEMAKER_BIND_TO_PORT", 8080, 65535),
-            model_dir=Path(environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model",
+            model_dir=base / "model",
+            is_multi_model=_is_true(environ, "SAGEMAKER_MULTI_MODEL"),
+            models_dir=base / "models",
+            models_memory_bytes=_number(environ, "STAGEMAKER_SERVE_MODELS_MEMORY_BYTES", memory_bytes() // 2, 10**15),
             threads=_number(environ, "STAGEMAKER_SERVE_THREADS", cores(), 256),
             queue=_number(environ, "STAGEMAKER_SERVE_QUEUE", DEFAULT_QUEUE, 10_000),
             allowed_origins=frozenset(origin.strip() for origin in origins if origin.strip()),
@@ -97,6 +110,30 @@ def _quota(root: Path) -> float | None:
         return int(limit) / int(period) if limit not in ("max", "-1") else None
     except (OSError, ValueError):
         return None
+
+
+def memory_bytes() -> int:
+    """The memory that this process may use: the machine's, limited by the control group, as `docker run --memory` sets
+    it."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(physical, _memory_limit(Path("/sys/fs/cgroup")) or physical)
+
+
+def _memory_limit(root: Path) -> int | None:
+    """The bytes that a control group (version 2, else version 1) allows; None without a limit."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            return whole_number((root / name).read_text().strip())  # `max` in version 2, a huge number in version 1
+        except OSError:
+            continue
+    return None
+
+
+def _is_true(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name, "false")
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"{name} must be true or false, not {text!r}.")
+    return text.lower() == "true"
 
 
 def _engine(environ: Mapping[str, str]) -> str:

@@ -23,9 +23,10 @@ def test_trainer_and_gpu_serving_make_the_same_torch_layer() -> None:
 
 
 @pytest.mark.parametrize("target", ["cpu", "gpu"])
-def test_sagemaker_may_choose_the_port_of_the_serving_images(target: str) -> None:
+def test_the_serving_images_say_what_sagemaker_may_use_them_for(target: str) -> None:
     text = stage(ROOT / "containers" / "serve" / "Dockerfile", target)
-    assert "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true " in text
+    for capability in ("accept-bind-to-port", "multi-models"):
+        assert f"com.amazonaws.sagemaker.capabilities.{capability}=true " in text
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)

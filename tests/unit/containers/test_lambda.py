@@ -1,6 +1,7 @@
 """The Lambda handler in each of its four systems, with real boto3 and a test server in the place of SageMaker
 Runtime."""
 
+import base64
 import importlib.util
 import json
 import socket
@@ -14,6 +15,7 @@ import pytest
 
 HANDLER = Path(__file__).resolve().parents[3] / "containers" / "lambda" / "handler.py"
 ROWS = "[[-10.41, 3.5, -2.87]]"
+LABELS = '[[{"label": "Beagle", "probability": 0.9}]]'
 URL = {"url": "https://example.com/dog.jpg"}
 TEXT_HEADERS = {"Content-Type": "text/plain", "Access-Control-Allow-Origin": "*"}
 
@@ -24,7 +26,11 @@ class Runtime(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         endpoint = self.path.split("/")[2]
-        self.server.seen.append((endpoint, self.headers["Content-Type"], json.loads(body)))  # type: ignore[attr-defined]
+        content_type = self.headers["Content-Type"]
+        content = json.loads(body) if content_type == "application/json" else body
+        self.server.seen.append((endpoint, content_type, content))  # type: ignore[attr-defined]
+        if self.headers["Accept"] == "application/json;top-k=5" and endpoint == "dogs":
+            return self.reply(200, LABELS)
         if endpoint == "refuses":
             container = {
                 "OriginalStatusCode": 415,
@@ -201,3 +207,52 @@ def test_system_c_refuses_a_request_that_is_not_json(handle: Handle) -> None:
 def test_an_unknown_system_raises(handle: Handle) -> None:
     with pytest.raises(ValueError, match="SYSTEM must be one of A, B, C, E, not 'D'"):
         handle(URL, "D")
+
+
+def by_url(body: bytes | str, content_type: str | None = None, method: str = "POST") -> dict[str, Any]:
+    """A request to the function's URL, as Lambda hands it on."""
+    event: dict[str, Any] = {"version": "2.0", "requestContext": {"http": {"method": method, "path": "/"}}}
+    event["headers"] = {"host": "x.lambda-url.us-east-1.on.aws"} | ({"content-type": content_type or ""})
+    if isinstance(body, bytes):
+        return event | {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    return event | {"isBase64Encoded": False} | ({"body": body} if body else {})
+
+
+def answered(answer: Any) -> tuple[int, str]:
+    assert answer["headers"] == {"Content-Type": "application/json"}
+    assert answer.keys() == {"statusCode", "headers", "body"}
+    return answer["statusCode"], answer["body"]
+
+
+@pytest.mark.parametrize("system", ["A", "B", "C", "E"])
+def test_a_photo_at_the_url_is_answered_with_labels_in_every_system(
+    handle: Handle, runtime: RuntimeServer, system: str
+) -> None:
+    assert answered(handle(by_url(b"\xff\xd8photo", "image/jpeg"), system)) == (200, LABELS)
+    assert runtime.seen == [("dogs", "image/jpeg", b"\xff\xd8photo")]
+
+
+def test_an_event_at_the_url_is_answered_with_labels(handle: Handle, runtime: RuntimeServer) -> None:
+    assert answered(handle(by_url(json.dumps(URL), "application/json"))) == (200, LABELS)
+    assert answered(handle(by_url(json.dumps(event_c(URL)), "text/plain"), "C", "")) == (200, LABELS)
+    assert runtime.seen == [("dogs", "application/json", URL)] * 2
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        (by_url("", method="GET"), "POST a photo with its Content-Type"),
+        (by_url("photo", "text/plain"), "POST a photo with its Content-Type"),
+        (by_url(b"\xff", "application/octet-stream"), "POST a photo with its Content-Type"),
+        (by_url("[]", "application/json"), "exactly one of url, s3, instances"),
+        (by_url(b"", "image/png") | {"body": "not base64"}, "not valid base64"),
+    ],
+)
+def test_a_request_to_the_url_that_is_neither_is_refused(handle: Handle, event: Any, says: str) -> None:
+    status, body = answered(handle(event))
+    assert status == 400
+    assert says in json.loads(body)["error"]
+
+
+def test_a_refusal_of_the_container_reaches_the_caller_of_the_url(handle: Handle) -> None:
+    assert answered(handle(by_url(b"\xff", "image/gif"), "E", "refuses")) == (415, ERROR)

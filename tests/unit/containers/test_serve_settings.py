@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from containers.serve.settings import ServeSettings, _quota, cores
+from containers.serve.settings import ServeSettings, _memory_limit, _quota, cores, memory_bytes
 
 
 def test_the_defaults_are_those_of_a_container() -> None:
     settings = ServeSettings.from_environment({})
     assert (settings.host, settings.port, settings.model_dir) == ("0.0.0.0", 8080, Path("/opt/ml/model"))
     assert (settings.threads, settings.allowed_origins, settings.engine) == (cores(), frozenset(), "onnx")
+    assert (settings.is_multi_model, settings.models_dir) == (False, Path("/opt/ml/models"))
+    assert settings.models_memory_bytes == memory_bytes() // 2
 
 
 def test_the_environment_sets_every_setting() -> None:
@@ -18,13 +20,26 @@ def test_the_environment_sets_every_setting() -> None:
         "STAGEMAKER_BIND_HOST": "127.0.0.1",
         "SAGEMAKER_BIND_TO_PORT": "9000",
         "SAGEMAKER_BASE_DIR": "/base",
+        "SAGEMAKER_MULTI_MODEL": "True",
+        "STAGEMAKER_SERVE_MODELS_MEMORY_BYTES": "1000",
         "STAGEMAKER_SERVE_THREADS": "3",
         "STAGEMAKER_SERVE_QUEUE": "7",
         "STAGEMAKER_FETCH_ALLOW": " Images.Local:8000, ,b:1 ",
         "STAGEMAKER_SERVE_ENGINE": "torch",
     }
     origins = frozenset({"images.local:8000", "b:1"})
-    expected = ServeSettings("127.0.0.1", 9000, Path("/base/model"), 3, 7, origins, "torch")
+    folders = {"model_dir": Path("/base/model"), "models_dir": Path("/base/models")}
+    expected = ServeSettings(
+        host="127.0.0.1",
+        port=9000,
+        is_multi_model=True,
+        models_memory_bytes=1000,
+        threads=3,
+        queue=7,
+        allowed_origins=origins,
+        engine="torch",
+        **folders,
+    )
     assert ServeSettings.from_environment(environ) == expected
 
 
@@ -50,3 +65,17 @@ def test_the_quota_of_control_groups_1(tmp_path: Path, text: str, cpus: float | 
 
 def test_there_is_no_quota_without_a_control_group(tmp_path: Path) -> None:
     assert _quota(tmp_path) is None
+
+
+def test_a_mode_that_is_neither_true_nor_false_is_named() -> None:
+    with pytest.raises(ValueError, match="SAGEMAKER_MULTI_MODEL must be true or false, not 'yes'"):
+        ServeSettings.from_environment({"SAGEMAKER_MULTI_MODEL": "yes"})
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+@pytest.mark.parametrize(("text", "limit"), [("1048576\n", 1_048_576), ("max\n", None)])
+def test_the_memory_of_control_groups(tmp_path: Path, name: str, text: str, limit: int | None) -> None:
+    (tmp_path / "memory").mkdir()
+    (tmp_path / name).write_text(text)
+    assert _memory_limit(tmp_path) == limit
+    assert 0 < memory_bytes() <= 1 << 50
