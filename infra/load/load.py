@@ -1,5 +1,6 @@
 """`load`: a load on the endpoint, directly or through the function, with a live table and at the end a page."""
 
+import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -52,8 +53,8 @@ def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> int:
     except KeyboardInterrupt:
         loads.is_interrupted = True
     if loads.runs:
-        began = f"{loads.runs[0].began:%Y%m%d-%H%M%S}"
-        terminal.say(f"Page: {page.write(options.out or paths().state / 'load' / began, loads.runs)}")
+        folder = options.out or _new_folder(f"{loads.runs[0].began:%Y%m%d-%H%M%S}")
+        terminal.say(f"Page: {page.write(folder, loads.runs)}")
     if loads.is_interrupted:
         terminal.say("Interrupted.")
     return 130 if loads.is_interrupted else 0
@@ -79,14 +80,15 @@ class Loads:
             self._load("as it is", "as it is", chosen_curve(self.options))
             return
         before = scaling.before(self.services, self.variant)
+        instances = f"{before.instances} instance{'' if before.instances == 1 else 's'}"
         try:
             self._load_scaled()
         finally:
             with self.interrupts.held(), self.terminal.step("Put back what was there") as step:
                 scaling.put_back(self.services, self.variant, before, self.clients.poll_s)
-                step.result = f"{before.instances} instances"
+                step.result = instances
         if self.options.compare and not self.is_interrupted:
-            self._load("without scaling", f"none, {before.instances} instances", self.runs[0].curve)
+            self._load("without scaling", f"none, {instances}", self.runs[0].curve)
 
     def _load_scaled(self) -> None:
         options, settings = self.options, SYSTEMS[self.options.system]
@@ -166,6 +168,13 @@ def _request(options: Namespace, clients: Clients) -> Request:
     if options.through == "endpoint":
         return payload.for_endpoint(clients, options.endpoint, content_type, path.read_bytes())
     return payload.for_function(clients, f"{options.endpoint}-proxy", options.endpoint, path.read_bytes())
+
+
+def _new_folder(name: str) -> Path:
+    """A folder whose name begins so; no other load gets it."""
+    parent = paths().state / "load"
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
 
 
 def _first_photo(data: Path | None) -> Path | None:

@@ -44,7 +44,7 @@ def _requests(axes: Axes, run: Figures) -> None:
         _steps(axes, buckets, failed, color=_RED, label="failed or not sent")
     axes.set_ylabel("requests per s")
     _from_zero(axes, max(_rate(one, one["due"]) for one in buckets))
-    axes.legend(loc="upper right")
+    _legend(axes)
 
 
 def _latency(axes: Axes, run: Figures) -> None:
@@ -55,7 +55,7 @@ def _latency(axes: Axes, run: Figures) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.set_ylabel("latency from due, ms")
-    axes.legend(loc="upper right")
+    _legend(axes)
 
 
 def _failures(axes: Axes, run: Figures) -> None:
@@ -75,7 +75,7 @@ def _failures(axes: Axes, run: Figures) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _from_zero(axes, max(below))
     if counts:
-        axes.legend(loc="upper right")
+        _legend(axes)
 
 
 def _instances(axes: Axes, run: Figures) -> None:
@@ -90,32 +90,36 @@ def _instances(axes: Axes, run: Figures) -> None:
     axes.set_ylabel("instances")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _from_zero(axes, max((max(one["current"], one["desired"]) for one in seen), default=0))
-    axes.legend(loc="upper right")
+    _legend(axes)
 
 
 def _alarms(axes: Axes, run: Figures) -> None:
     seen = run["observations"]
     names = sorted({name for one in seen for name in one["alarms"]})
+    if not names:
+        axes.set_ylabel("no alarms")
+        return
     ends = [*(one["second"] for one in seen[1:]), run["seconds"]]
     for place, name in enumerate(names):
         for state, colour in _STATES.items():
             spans = [
                 (one["second"], max(0.0, end - one["second"]))
-                for one, end in zip(seen, ends, strict=bool(seen))
+                for one, end in zip(seen, ends, strict=True)
                 if one["alarms"].get(name) == state
             ]
             axes.broken_barh(spans, (place - 0.4, 0.8), color=colour)
     axes.set_yticks(range(len(names)), [short_name(name) for name in names])
-    axes.set_ylim(-0.5, max(1, len(names)) - 0.5)
     for state, colour in _STATES.items():
         axes.plot([], [], color=colour, linewidth=6, label=state)
-    if names:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5), ncols=len(_STATES))
-    else:
-        axes.set_ylabel("no alarms")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.5), ncols=len(_STATES), frameon=False)
 
 
 _ROWS: tuple[Callable[[Axes, Figures], None], ...] = (_requests, _latency, _failures, _instances, _alarms)
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the axes, so that it hides nothing."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
 def _from_zero(axes: Axes, highest: float) -> None:

@@ -85,17 +85,20 @@ def _latencies_ms(latencies_s: Sequence[float]) -> dict[str, float]:
 
 
 def _buckets(results: Sequence[Result], ended_s: float) -> list[dict[str, Any]]:
-    """Of equal length, from second 0 to the end: at most _MAX_BUCKETS of a length that a reader can name."""
+    """From second 0 to the end, of equal length but for the last: at most _MAX_BUCKETS of a length that a reader can
+    name."""
     length_s = next((each for each in _BUCKETS_S if ended_s / each <= _MAX_BUCKETS), _BUCKETS_S[-1])
     parts: list[list[Result]] = [[] for _ in range(max(1, math.ceil(ended_s / length_s)))]
     for result in results:
         parts[min(int(result.due_s // length_s), len(parts) - 1)].append(result)
-    return [_bucket(number * length_s, length_s, part) for number, part in enumerate(parts)]
+    starts = [number * length_s for number in range(len(parts))]
+    ends = [*starts[1:], ended_s or length_s]
+    return [_bucket(start, end - start, part) for start, end, part in zip(starts, ends, parts, strict=True)]
 
 
-def _bucket(second: int, length_s: int, results: Sequence[Result]) -> dict[str, Any]:
+def _bucket(second: int, seconds: float, results: Sequence[Result]) -> dict[str, Any]:
     latencies_ms = _latencies_ms([result.latency_s for result in results if result.outcome == ANSWERED])
-    return {"second": second, "seconds": length_s, **_counts(results), "latency_ms": latencies_ms}
+    return {"second": second, "seconds": round(seconds, 3), **_counts(results), "latency_ms": latencies_ms}
 
 
 def _observation(one: Observation) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def _observation(one: Observation) -> dict[str, Any]:
 def _activity(one: Activity, began: datetime) -> dict[str, Any]:
     return {
         "second": round((one.began - began).total_seconds(), 1),
-        "took_s": round((one.ended - one.began).total_seconds(), 1) if one.ended else None,
+        "took_s": max(0.0, round((one.ended - one.began).total_seconds(), 1)) if one.ended else None,
         "status": one.status,
         "description": one.description,
         "cause": one.cause,

@@ -1,4 +1,4 @@
-"""The command blocks of README.md, as a user pastes them into one shell."""
+"""The command blocks of README.md and of a document, as a user pastes them into one shell."""
 
 import os
 import re
@@ -28,10 +28,10 @@ class Block:
     text: str
 
 
-def blocks() -> list[Block]:
+def blocks(document: str = "README.md") -> list[Block]:
     """Every block, in order. Blank lines inside a block belong to it."""
     found = []
-    for section in re.split(r"^## ", (CHECKOUT / "README.md").read_text(), flags=re.MULTILINE)[1:]:
+    for section in re.split(r"^##? ", (CHECKOUT / document).read_text(), flags=re.MULTILINE)[1:]:
         title, _, text = section.partition("\n")
         for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", text, re.MULTILINE):
             found.append(Block(title, re.sub(r"^ {4}", "", block.strip("\n"), flags=re.MULTILINE)))

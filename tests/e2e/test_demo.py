@@ -7,6 +7,7 @@ from pathlib import Path
 
 from infra.clients import Clients, connect
 from infra.paths import CHECKOUT
+from tests.e2e import loads
 from tests.e2e.environment import EPOCHS, TITLES, Environment, accuracy, leftovers
 
 
@@ -81,7 +82,7 @@ def check_a_folder_of_photos_becomes_predictions(clients: Clients) -> None:
 
 
 def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Environment, tmp_path: Path) -> None:
-    code, output = environment.run("demo", EPOCHS, KEEP="1")
+    code, output = environment.run("demo", EPOCHS, KEEP="1", STAGEMAKER_TIME_COMPRESSION="60")
     assert code == 0, output
     assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{environment.port}" in output
     assert "make stop" in output
@@ -98,6 +99,7 @@ def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Envi
 
     check_the_four_systems(environment, clients)
     check_a_folder_of_photos_becomes_predictions(clients)
+    loads.check_every_load_of_the_document(environment, clients)
 
     assert environment.run("stop") == (0, "Stopped.\n")
     assert leftovers(tmp_path) == []

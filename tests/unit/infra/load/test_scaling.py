@@ -1,16 +1,29 @@
 """How an endpoint is scaled for a load, and that everything is as before afterwards."""
 
+import re
+
 import pytest
 
 from infra.cli import SCALED_SYSTEMS
 from infra.errors import StepFailed
 from infra.load import scaling
 from infra.load.scaling import SYSTEMS, ScalingSettings
+from infra.paths import CHECKOUT
 from tests.unit.infra.load.fakes import COMPRESSED, VARIANT, FakeAws
 
 
 def test_every_system_of_the_command_line_has_settings() -> None:
     assert tuple(SYSTEMS) == SCALED_SYSTEMS
+
+
+@pytest.mark.parametrize(("name", "settings"), SYSTEMS.items())
+def test_the_document_has_every_system_s_settings(name: str, settings: ScalingSettings) -> None:
+    (row,) = [
+        line for line in (CHECKOUT / "docs" / "load.md").read_text().splitlines() if line.startswith(f"| {name} |")
+    ]
+    cooldowns = (settings.scale_in_cooldown_s, settings.scale_out_cooldown_s)
+    numbers = [settings.min_instances, settings.max_instances, int(settings.target), *cooldowns]
+    assert [int(found) for found in re.findall(r"\d+", row.removeprefix(f"| {name} |"))] == numbers
 
 
 def test_what_the_systems_set_by_hand() -> None:
