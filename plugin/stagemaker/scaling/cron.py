@@ -96,17 +96,15 @@ def _values(field: _Field, text: str) -> frozenset[int]:
 
 
 def _part_values(field: _Field, text: str) -> range | tuple[int, ...]:
-    match = re.fullmatch(r"(\*|[0-9A-Z]+)?(?:-([0-9A-Z]+))?(/([0-9]{1,4}))?", text)
-    if match is None or not text or (match[2] and match[1] in (None, "*")):
+    """Of `*`, `7`, `MON`, `1-5`, and these with `/10` behind; `/10` alone is `*/10`, and `7/10` is `7-59/10`."""
+    match = re.fullmatch(r"(?:\*|([0-9A-Z]+)(?:-([0-9A-Z]+))?)?(?:/([0-9]{1,4}))?", text)
+    if match is None or not text:
         raise _refusal(f"Illegal characters for {field.label}: '{text}'")
-    start, end, increment = match[1], match[2], int(match[4] or 1)
-    if start is None and match[3] is None:
-        raise _refusal(f"Illegal characters for {field.label}: '{text}'")
+    start, end, increment = match[1], match[2], int(match[3] or 1)
     if not 1 <= increment <= field.last:
         raise _refusal(f"Increment > {field.last} : {increment}" if increment else f"Increment of 0 in {field.label}")
-    is_all = start in (None, "*")
-    first = field.first if is_all else _number(field, start)
-    last = _number(field, end) if end else field.last if is_all or match[3] else first
+    first = _number(field, start) if start else field.first
+    last = _number(field, end) if end else first if start and not match[3] else field.last
     if first <= last:
         return range(first, last + 1, increment)
     if field is _YEARS:

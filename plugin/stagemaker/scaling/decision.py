@@ -100,13 +100,12 @@ class NotScaledReason:
 @dataclass(frozen=True)
 class Decision:
     """What to do. `capacity` is None where nothing changes; then `not_scaled` may say why an alarm led to nothing.
-    Without `cause` nothing happened, and no activity is recorded. `last` is what ScalingState.last becomes, once the
-    caller has done it (it adds `ended_s` at the end); None where a scheduled or manual change starts no cooldown."""
+    `cause` is AWS's sentence; without it nothing happened, and no activity is recorded. `last` is what
+    ScalingState.last becomes, once the caller has done it (it adds `ended_s` at the end); None where a change of the
+    bounds starts no cooldown."""
 
     capacity: int | None = None
     cause: str = ""
-    description: str = ""
-    policy: str = ""
     not_scaled: tuple[NotScaledReason, ...] = ()
     last: LastScaling | None = None
 
@@ -224,25 +223,18 @@ def _scale_in(state: ScalingState, wish: _Wish, last: LastScaling | None) -> Dec
 
 def _scaled(state: ScalingState, wish: _Wish, base: int) -> Decision:
     capacity = max(state.minimum, min(wish.capacity, state.maximum))
-    return Decision(
-        capacity, wish.cause, setting(capacity), wish.policy, last=LastScaling(base, capacity, wish.cooldown_s)
-    )
+    return Decision(capacity, wish.cause, last=LastScaling(base, capacity, wish.cooldown_s))
 
 
 def _not_scaled(wish: _Wish, code: str, member: str, capacity: int) -> Decision:
-    return Decision(None, wish.cause, NOT_SCALED, wish.policy, (NotScaledReason(code, member, capacity),))
-
-
-def setting(capacity: int) -> str:
-    """The Description of an activity that sets a variant's capacity, as AWS has it."""
-    return f"Setting desired instance count to {capacity}."
+    return Decision(None, wish.cause, (NotScaledReason(code, member, capacity),))
 
 
 def correct(state: ScalingState) -> Decision:
     """The change that brings a capacity outside the bounds back into them, at once and whatever cooldown there is:
     after RegisterScalableTarget or a scheduled action changed the bounds."""
     if state.capacity < state.minimum:
-        return Decision(state.minimum, f"minimum capacity was set to {state.minimum}", setting(state.minimum))
+        return Decision(state.minimum, f"minimum capacity was set to {state.minimum}")
     if state.capacity > state.maximum:
-        return Decision(state.maximum, f"maximum capacity was set to {state.maximum}", setting(state.maximum))
+        return Decision(state.maximum, f"maximum capacity was set to {state.maximum}")
     return NOTHING

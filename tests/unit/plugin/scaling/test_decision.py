@@ -36,8 +36,6 @@ def test_a_scale_out_says_what_it_does_and_why() -> None:
     assert decide(STATE, [tracking(150.0)], 1000.0) == Decision(
         capacity=6,
         cause="monitor alarm T-AlarmHigh in state ALARM triggered policy T",
-        description="Setting desired instance count to 6.",
-        policy="T",
         last=LastScaling(base=4, capacity=6, cooldown_s=300.0, ended_s=None),
     )
 
@@ -47,8 +45,6 @@ def test_a_scale_in_says_what_it_does_and_why() -> None:
     assert decide(STATE, [view], 1000.0) == Decision(
         capacity=2,
         cause="monitor alarm T-AlarmLow in state ALARM triggered policy T",
-        description="Setting desired instance count to 2.",
-        policy="T",
         last=LastScaling(base=4, capacity=2, cooldown_s=30.0, ended_s=None),
     )
 
@@ -75,7 +71,8 @@ def test_the_largest_point_that_the_low_alarm_compared_says_how_far_in() -> None
 
 
 def test_of_several_scale_outs_the_largest_capacity_wins() -> None:
-    assert decide(STATE, [tracking(110.0, "A"), tracking(190.0, "B"), tracking(150.0, "C")], 0.0).policy == "B"
+    largest = decide(STATE, [tracking(110.0, "A"), tracking(190.0, "B"), tracking(150.0, "C")], 0.0)
+    assert (largest.capacity, largest.cause) == (8, "monitor alarm B-AlarmHigh in state ALARM triggered policy B")
     assert capacity(STATE, tracking(110.0), stepping(step(5, 0), metric=60.0)) == 9
     assert capacity(STATE, stepping(step(5, 0), metric=60.0), stepping(step(3, 0), metric=60.0)) == 9
 
@@ -187,12 +184,8 @@ def test_a_variant_scales_to_zero_and_from_zero_by_a_step() -> None:
 
 
 def test_a_capacity_outside_the_bounds_is_corrected_at_once() -> None:
-    assert correct(replace(STATE, minimum=6)) == Decision(
-        6, "minimum capacity was set to 6", "Setting desired instance count to 6."
-    )
-    assert correct(replace(STATE, maximum=3, last=went_out(2, 4))) == Decision(
-        3, "maximum capacity was set to 3", "Setting desired instance count to 3."
-    )
+    assert correct(replace(STATE, minimum=6)) == Decision(6, "minimum capacity was set to 6")
+    assert correct(replace(STATE, maximum=3, last=went_out(2, 4))) == Decision(3, "maximum capacity was set to 3")
     assert correct(STATE) == NOTHING
 
 
@@ -217,8 +210,6 @@ def test_an_alarm_that_leads_to_nothing_says_so_as_aws_does() -> None:
     assert decide(replace(STATE, capacity=10), [tracking(150.0)], 0.0) == Decision(
         capacity=None,
         cause="monitor alarm T-AlarmHigh in state ALARM triggered policy T",
-        description="Attempting to scale due to alarm triggered",
-        policy="T",
         not_scaled=(NotScaledReason("AlreadyAtMaxCapacity", "MaxCapacity", 10),),
     )
 
@@ -252,9 +243,9 @@ def test_a_configuration_can_remove_everything_down_to_the_minimum() -> None:
 
 
 def test_whatever_is_decided_lies_within_the_bounds_and_is_allowed() -> None:
-    """Of 5,000 states and policies."""
+    """Of 2,000 states and policies."""
     dice = random.Random(7)  # noqa: S311 - no secret
-    for _ in range(5000):
+    for _ in range(2000):
         minimum, maximum = sorted((dice.randint(0, 12), dice.randint(0, 12)))
         last = went_out(dice.randint(0, 5), dice.randint(0, 9), dice.choice([None, 0.0]), dice.choice([0.0, 300.0]))
         suspended = Suspension(dice.random() < 0.3, dice.random() < 0.3)
