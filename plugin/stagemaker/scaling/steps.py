@@ -110,11 +110,9 @@ def _refusal(steps: Sequence[Step], kind: AdjustmentType) -> str:
 def step_for(scaling: StepScaling, metric: float, threshold: float, comparison: Comparison) -> Step | None:
     """The step for a metric; None where none covers it. Above the threshold a step holds its lower bound and not its
     upper, below it the other way round."""
-    breach = metric - threshold
     for step in scaling.steps:
-        if comparison.is_above and step.lower <= breach < step.upper:
-            return step
-        if not comparison.is_above and step.lower < breach <= step.upper:
+        lower, upper = threshold + step.lower, threshold + step.upper
+        if lower <= metric < upper if comparison.is_above else lower < metric <= upper:
             return step
     return None
 

@@ -103,6 +103,12 @@ def test_a_step_holds_the_bound_on_the_side_of_the_threshold(
     assert (found.adjustment if found else None) == adjustment
 
 
+def test_a_bound_is_added_to_the_threshold() -> None:
+    """0.9 - 0.8 is less than 0.1 for a computer; 0.8 + 0.1 is 0.9."""
+    found = step_for(step_scaling(config(step(1, 0, 0.1), step(2, 0.1))), 0.9, 0.8, Comparison.GREATER_OR_EQUAL)
+    assert found == Step(2, 0.1)
+
+
 @pytest.mark.parametrize(
     ("current", "percent", "expected"),
     [
