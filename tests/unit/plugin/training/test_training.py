@@ -380,6 +380,25 @@ def test_an_upload_that_fails_fails_the_job(environment: Environment) -> None:
     assert environment.ended()["FailureReason"] == "ClientError: Could not upload: the bucket is gone"
 
 
+def test_a_description_shows_what_has_no_effect_on_one_machine(environment: Environment) -> None:
+    asked: dict[str, Any] = {
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+        "EnableInterContainerTrafficEncryption": True,
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out", "KmsKeyId": "alias/output"},
+        "ResourceConfig": {
+            "InstanceType": "ml.m5.large",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 10,
+            "VolumeKmsKeyId": "alias/volume",
+        },
+        "RetryStrategy": {"MaximumRetryAttempts": 2},
+        "TensorBoardOutputConfig": {"S3OutputPath": "s3://bucket/boards"},
+    }
+    environment.create(**asked)
+    job = environment.ended()
+    assert {member: job[member] for member in asked} == asked
+
+
 UNCOMPRESSED = {"S3OutputPath": "s3://bucket/out", "CompressionType": "NONE"}
 
 
