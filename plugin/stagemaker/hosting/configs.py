@@ -17,7 +17,6 @@ from stagemaker.hosting.targets import DEFAULT_WEIGHT, SHADOWS
 
 NOT_YET = {
     "AsyncInferenceConfig": "asynchronous inference",
-    "ShadowProductionVariants": "shadow variants",
     "ExplainerConfig": "explainers",
     "EnableNetworkIsolation": "network isolation",
     "ExecutionRoleArn": "inference components",

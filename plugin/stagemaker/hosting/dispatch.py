@@ -57,10 +57,15 @@ class Exchange:
                     headers=call.headers,
                     timeout_s=timeout_s,
                     connect_s=CONNECT_S if self.lease.others else None,
-                    on_sending=lambda: self.lease.sent(call.longer_s),
+                    on_sending=lambda: self._sending(call),
                 )
         except NoAnswer as error:
             self.failure = str(error)
+
+    def _sending(self, call: ContainerCall) -> None:
+        self.lease.sent(call.longer_s)
+        if self.fleet.copies:
+            self.fleet.copies.offer(call)
 
     def read(self) -> bytes:
         """The next piece of the answer as soon as it has come; nothing at the end, and of no answer. NoAnswer."""

@@ -5,9 +5,11 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
+from stagemaker.hosting.calls import ContainerCall
 from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.layout import FleetLayout, InstanceLayout, VariantLayout
@@ -26,6 +28,12 @@ class FleetFailed(Exception):
     """The fleet cannot be what its targets say; the message is the endpoint's FailureReason."""
 
 
+class Copies(Protocol):
+    """The part of `shadow.ShadowCopies` that whoever sends a call needs."""
+
+    def offer(self, call: ContainerCall) -> None: ...
+
+
 class Fleet:
     """The instances of a layout. One thread, the owner, calls `reconcile` whenever `wait` returns, and then `stop`; all
     else may be called from any thread. Each instance has a thread of its own, so that none waits for another."""
@@ -38,10 +46,12 @@ class Fleet:
         self._drain = False  # when it is cancelled
         self.stage: VariantStage | None = None  # what goes on with it, unless it just serves
         self.beside = False  # whether it comes while another fleet serves
+        self.copies: Copies | None = None  # with a shadow variant: who gets every call too
         names = [variant.name for variant in layout.all_variants]
         # The owner replaces these tuples, and so any thread may read them.
         self._instances: dict[str, tuple[Instance, ...]] = dict.fromkeys(names, ())
         self._retired: tuple[Instance, ...] = ()
+        self._shadows: set[Instance] = set()  # those of the shadow variant
         self._numbers: dict[str, Iterator[int]] = {name: itertools.count() for name in names}
         self._pinned: Mapping[str, str] = {}  # the image of each variant, once the owner knows it
         self.pinned_s: float | None = None  # when
@@ -123,7 +133,7 @@ class Fleet:
         self._drain = drain and (self._drain or not self.cancelled)
         self._cancelled.set()
         for instance in self._all():
-            instance.retire(drain=drain)
+            self._retire(instance, drain=drain)
         self._changed.set()
 
     def wait(self, timeout_s: float = LOOK_AGAIN_S) -> None:
@@ -154,7 +164,7 @@ class Fleet:
         it has first."""
         drain = self._drain or not self.cancelled
         for instance in self._all():
-            instance.retire(drain=drain)
+            self._retire(instance, drain=drain)
         for instance in self._all():
             instance.ended.wait()
         shutil.rmtree(self.layout.folder, ignore_errors=True)
@@ -194,6 +204,8 @@ class Fleet:
             instance = self._make(variant, layout)
             cancel = partial(instance.retire, drain=False)
             self._context.supervisor.start(f"instance {layout.spec.name}", instance.run, cancel=cancel)
+            if variant is self.layout.shadow:
+                self._shadows.add(instance)
             self._instances[variant.name] += (instance,)
 
     def _shrink(self, name: str, surplus: int) -> None:
@@ -203,7 +215,11 @@ class Fleet:
         self._instances[name] = tuple(kept)
         self._retired += tuple(left)
         for instance in left:
-            instance.retire(drain=True)
+            self._retire(instance, drain=True)
+
+    def _retire(self, instance: Instance, *, drain: bool) -> None:
+        """Nobody waits for what a shadow variant answers."""
+        instance.retire(drain=drain and instance not in self._shadows)
 
     def _report_lost(self, name: str, instances: Sequence[Instance]) -> None:
         lost = [instance for instance in instances if instance.lost is not None]

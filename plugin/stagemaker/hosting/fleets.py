@@ -19,8 +19,10 @@ from stagemaker.hosting.layout import FleetLayout
 from stagemaker.hosting.records import existing
 from stagemaker.hosting.rollout import ALL_AT_ONCE, Rollout
 from stagemaker.hosting.router import Router
+from stagemaker.hosting.shadow import ShadowCopies
 from stagemaker.hosting.targets import Desired, Targets, sized
 from stagemaker.hosting.traffic_shift import MAX_REASON_CHARS, RolloutFailed, TrafficShift
+from stagemaker.hosting.variant_status import launching
 
 LOG = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Fleets:
         `targets` are those at its end."""
         endpoint = self._endpoints.get(ref) or EndpointFleets()
         fleet = Fleet(layout, sized(targets, rollout.steps[0].new), ref.scope, self._context)
+        fleet.stage = launching(fleet.counts, fleet.created_s)
         old = Desired.of(existing(self._store, ref)).serving if endpoint.serving else None
         shift = TrafficShift(
             ref, endpoint, fleet, rollout, old, targets, self._context, self._account, self._store.lock,
@@ -94,8 +97,12 @@ class Fleets:
 
     def _run(self, ref: Ref, shift: TrafficShift) -> None:
         """The life of a fleet, in its own thread."""
-        reason, fleet = None, shift.fleet
+        reason, fleet, shadow = None, shift.fleet, shift.fleet.layout.shadow
+        copies = ShadowCopies(fleet, shadow, ref.scope, self._context) if shadow else None
         try:
+            if copies:
+                copies.start()
+                fleet.copies = copies
             if self._come(ref, shift):
                 self._keep(ref, fleet)
         except Exception as error:  # noqa: BLE001 - it becomes the endpoint's FailureReason
@@ -107,6 +114,8 @@ class Fleets:
             if reason:
                 self._context.logs.flush()  # whoever sees it finds all of the logs
         finally:
+            if copies:
+                copies.end()
             self._end(ref, fleet, reason)
 
     def _come(self, ref: Ref, shift: TrafficShift) -> bool:

@@ -11,7 +11,7 @@ from stagemaker.hosting.endpoint_fleets import EndpointFleets
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.rollout import Rollout, Step
 from stagemaker.hosting.targets import Desired, Targets, sized
-from stagemaker.hosting.variant_status import activating, baking, launching, scaling, terminating
+from stagemaker.hosting.variant_status import activating, baking, scaling, terminating
 
 MAX_REASON_CHARS = 1024  # AWS's limit of FailureReason
 POLL_S = 0.2  # (ours)
@@ -68,11 +68,10 @@ class TrafficShift:
 
     def _grow(self, step: Step, number: int) -> bool:
         """Start the step's instances, and give them its share once all of them are healthy."""
-        fleet, new, now_s = self.fleet, sized(self.new, step.new), self.context.clock()
-        counts = {name: target.count for name, target in new.items()}
-        fleet.stage = scaling(counts, now_s) if number else launching(counts, now_s)
-        if number and counts != fleet.counts:
+        fleet, new = self.fleet, sized(self.new, step.new)
+        if number and new != sized(self.new, fleet.counts):
             with self.lock:
+                fleet.stage = scaling(step.new, self.context.clock())
                 self._retarget(sized(self.old, self._serving_counts()) if self.old else None, new)
         if not self._until(lambda: fleet.settled):
             return False

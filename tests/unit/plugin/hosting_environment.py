@@ -125,10 +125,10 @@ class EchoHandler(http.server.BaseHTTPRequestHandler):
             self.answer(500 if "SICK" in self.server.program.spec.environment else 200, b"", {})
 
     def do_POST(self) -> None:
-        """/invocations."""
+        """/invocations; STUCK in the environment makes that answer nothing."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.say(f"got {body[:100].decode()}")
-        if self.server.cut_off.is_set():
+        if self.server.cut_off.is_set() or "STUCK" in self.server.program.spec.environment:
             self.no_answer()
             return
         with self.server.worker:
@@ -327,8 +327,9 @@ class Hosting:
             },
         )
 
-    def config(self, name: str, *variants: Mapping[str, Any]) -> None:
-        """Each variant is completed to one instance of the model "model" under the name "AllTraffic"."""
+    def config(self, name: str, *variants: Mapping[str, Any], shadow: Mapping[str, Any] | None = None) -> None:
+        """Each variant is completed to one instance of the model "model" under the name "AllTraffic", a shadow variant
+        to one under the name "Shadow"."""
         defaults = {
             "VariantName": "AllTraffic",
             "ModelName": "model",
@@ -336,7 +337,11 @@ class Hosting:
             "InstanceType": "ml.m5.large",
         }
         full = [{**defaults, **variant} for variant in variants or ({},)]
-        self.configs.create_endpoint_config(SCOPE, {"EndpointConfigName": name, "ProductionVariants": full})
+        request = {"EndpointConfigName": name, "ProductionVariants": full}
+        shadows = [] if shadow is None else [{**defaults, "VariantName": "Shadow", **shadow}]
+        self.configs.create_endpoint_config(
+            SCOPE, {**request, **({"ShadowProductionVariants": shadows} if shadows else {})}
+        )
 
     def create(self, name: str = "end", config: str = "config") -> None:
         self.endpoints.create_endpoint(SCOPE, {"EndpointName": name, "EndpointConfigName": config})

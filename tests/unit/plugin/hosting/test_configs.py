@@ -86,7 +86,7 @@ def test_variants_that_are_wrong(hosting: HostingEnvironment, variants: list[dic
     [
         ({"AsyncInferenceConfig": {"OutputConfig": {}}}, {}, "AsyncInferenceConfig"),
         ({"DataCaptureConfig": {"EnableCapture": True}}, {}, "DataCaptureConfig"),
-        ({"ShadowProductionVariants": [VARIANT]}, {}, "ShadowProductionVariants"),
+        ({"ShadowProductionVariants": [{**VARIANT, "ServerlessConfig": {"a": 1}}]}, {}, "ServerlessConfig"),
         ({"EnableNetworkIsolation": True}, {}, "EnableNetworkIsolation"),
         ({"MetricsConfig": {"EnableEnhancedMetrics": True}}, {}, "MetricsConfig"),
         ({}, {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}, "ServerlessConfig"),
@@ -99,6 +99,34 @@ def test_what_is_not_implemented_is_refused_by_name(
     error = refused(hosting, {**GOOD, **members, "ProductionVariants": [{**VARIANT, **variant}]})
     assert error.status == 501
     assert named in error.message
+
+
+SHADOW = {**VARIANT, "VariantName": "Shadow"}
+
+
+def test_a_shadow_variant_is_described_as_it_was_given(hosting: HostingEnvironment) -> None:
+    hosting.configs.create_endpoint_config(SCOPE, {**GOOD, "ShadowProductionVariants": [SHADOW]})
+    described = hosting.configs.describe_endpoint_config(SCOPE, {"EndpointConfigName": "Config"})
+    assert described["ShadowProductionVariants"] == [{**SHADOW, "InitialVariantWeight": 1.0}]
+    assert described["ProductionVariants"] == [{**VARIANT, "InitialVariantWeight": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("production", "shadows", "sentence"),
+    [
+        ([VARIANT, {**VARIANT, "VariantName": "b"}], [SHADOW], "exactly one production and one shadow variant"),
+        ([VARIANT], [SHADOW, {**SHADOW, "VariantName": "b"}], "exactly one production and one shadow variant"),
+        ([VARIANT], [VARIANT], "different names"),
+        ([VARIANT], [{**SHADOW, "ModelName": "cats"}], 'Could not find model "arn:'),
+        ([VARIANT], [{k: v for k, v in SHADOW.items() if k != "InstanceType"}], "Shadow has no InstanceType"),
+    ],
+)
+def test_shadow_variants_that_are_wrong(
+    hosting: HostingEnvironment, production: list[Any], shadows: list[Any], sentence: str
+) -> None:
+    error = refused(hosting, {**GOOD, "ProductionVariants": production, "ShadowProductionVariants": shadows})
+    assert (error.code, error.status) == ("ValidationException", 400)
+    assert sentence in error.message
 
 
 def test_a_variant_without_a_model_is_an_inference_component(hosting: HostingEnvironment) -> None:

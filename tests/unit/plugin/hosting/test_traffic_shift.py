@@ -11,6 +11,14 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.store import Change
 from tests.unit.plugin.fakes import SCOPE, FakeClock
+from tests.unit.plugin.hosting.bakes import (
+    bake_to_the_end,
+    message,
+    names_running,
+    pending,
+    running,
+    wait_for_bake,
+)
 from tests.unit.plugin.hosting.deployments import alarms, blue_green, count, percent, rolling
 from tests.unit.plugin.hosting_environment import (
     IMAGE,
@@ -28,43 +36,10 @@ def image(name: str) -> str:
     return IMAGE.replace("serve", name)
 
 
-def running(hosting: HostingEnvironment) -> int:
-    """How many containers run."""
-    return sum(container.running for container in hosting.runtime.containers)
-
-
 def deployed(hosting: HostingEnvironment, instances: int = 1) -> None:
     """An endpoint in service, and a second configuration "next" of the same size."""
     hosting.deploy({"InitialInstanceCount": instances})
     hosting.config("next", {"InitialInstanceCount": instances})
-
-
-def old_names(hosting: HostingEnvironment) -> set[str]:
-    """The containers that run now."""
-    return {each.spec.name for each in hosting.runtime.containers if each.running}
-
-
-def pending(hosting: HostingEnvironment) -> dict[str, Any]:
-    """The first variant of the fleet that comes; empty when there is none."""
-    summary = hosting.describe().get("PendingDeploymentSummary", {"ProductionVariants": [{}]})
-    return dict(summary["ProductionVariants"][0])
-
-
-def message(variant: dict[str, Any]) -> str:
-    """What VariantStatus says of it."""
-    return str(variant.get("VariantStatus", [{"StatusMessage": ""}])[0]["StatusMessage"])
-
-
-def is_baking(hosting: HostingEnvironment) -> bool:
-    """Whether a bake has begun since the clock was last moved."""
-    told = [(status["Status"], status["StartTime"]) for status in pending(hosting).get("VariantStatus", ())]
-    return told == [("Baking", hosting.now_s())]
-
-
-def wait_for_bake(hosting: HostingEnvironment) -> str:
-    """Until a bake has begun since the clock was last moved; what is said of it."""
-    until(lambda: is_baking(hosting), "a bake")
-    return message(pending(hosting))
 
 
 def share_of(hosting: HostingEnvironment, names: set[str], requests: int = 40) -> int:
@@ -76,7 +51,7 @@ def test_all_at_once_keeps_the_old_fleet_for_the_termination_wait(tmp_path: Path
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting)
-        old = old_names(hosting)
+        old = names_running(hosting)
         hosting.update("next", blue_green("ALL_AT_ONCE", termination_s=300))
         wait_for_bake(hosting)
         assert message(pending(hosting)) == (
@@ -95,7 +70,7 @@ def test_a_canary_gets_its_share_then_all(tmp_path: Path) -> None:
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting, 4)
-        old = old_names(hosting)
+        old = names_running(hosting)
         hosting.update("next", blue_green("CANARY", percent(25), wait_s=300, termination_s=HOUR_S))
         assert "with traffic enabled on canary capacity of 1 instance(s)" in wait_for_bake(hosting)
         asked = Counter(hosting.container_of() for _ in range(40))
@@ -115,7 +90,7 @@ def test_a_linear_rollout_moves_the_same_part_in_each_step(tmp_path: Path) -> No
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting)
-        old = old_names(hosting)
+        old = names_running(hosting)
         hosting.update("next", blue_green("LINEAR", percent(25), wait_s=60, termination_s=60))
         found = []
         for _ in range(4):
@@ -135,7 +110,7 @@ def test_a_rolling_rollout_needs_one_batch_more_than_the_fleet(tmp_path: Path) -
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting, 4)
-        old = old_names(hosting)
+        old = names_running(hosting)
         with hosting.load() as load:
             hosting.update("next", rolling(count(1), wait_s=60))
             for step in range(1, 5):
@@ -203,7 +178,7 @@ def test_an_alarm_in_a_bake_gives_all_requests_back_without_losing_one(tmp_path:
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting, 2)
-        old = old_names(hosting)
+        old = names_running(hosting)
         hosting.aws.alarms = {"calm": "OK", "errors": "INSUFFICIENT_DATA"}
         with hosting.load() as load:
             hosting.update("next", {**policy(kind), **alarms("calm", "errors")})
@@ -220,7 +195,7 @@ def test_an_alarm_in_a_bake_gives_all_requests_back_without_losing_one(tmp_path:
         assert described["EndpointConfigName"] == "config"
         assert described["ProductionVariants"][0]["DesiredInstanceCount"] == 2
         assert set(load.answered[-10:]) <= old
-        assert old_names(hosting) == old
+        assert names_running(hosting) == old
         assert hosting.statuses[-2:] == ["Updating", "InService"]
         assert hosting.describe()["LastDeploymentConfig"] == {**policy(kind), **alarms("calm", "errors")}
 
@@ -288,7 +263,7 @@ def test_the_time_limit_ends_a_rollout(tmp_path: Path, kind: str) -> None:
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting, 2)
         slow_next(hosting, 2)
-        old = old_names(hosting)
+        old = names_running(hosting)
         hosting.update("slow", policy(kind, wait_s=60, limit_s=600))
         until(lambda: running(hosting) > 2, "new containers")
         assert message(pending(hosting)) == f"Launching {1 if kind == 'rolling' else 2} instance(s)."
@@ -296,7 +271,7 @@ def test_the_time_limit_ends_a_rollout(tmp_path: Path, kind: str) -> None:
         hosting.wait_for("InService")
         described = hosting.describe()
         assert described["FailureReason"] == "The deployment took longer than MaximumExecutionTimeoutInSeconds."
-        assert (described["EndpointConfigName"], old_names(hosting)) == ("config", old)
+        assert (described["EndpointConfigName"], names_running(hosting)) == ("config", old)
 
 
 def test_the_time_limit_in_a_later_batch_brings_the_old_fleet_back(tmp_path: Path) -> None:
@@ -331,7 +306,7 @@ def test_a_new_image_that_is_never_healthy_loses_no_request(tmp_path: Path, kind
         hosting.model("broken", **broken)
         variant = {"ModelName": "broken", "InitialInstanceCount": 2}
         hosting.config("bad", {**variant, "ContainerStartupHealthCheckTimeoutInSeconds": 60})
-        old = old_names(hosting)
+        old = names_running(hosting)
         with hosting.load() as load:
             hosting.update("bad", policy(kind))
             until(lambda: len(hosting.runtime.started) > 2, "new containers")
@@ -340,7 +315,7 @@ def test_a_new_image_that_is_never_healthy_loses_no_request(tmp_path: Path, kind
             load.wait_for_more(20)
         assert load.failed == []
         assert load.sent == len(load.answered)
-        assert set(load.answered) <= old == old_names(hosting)
+        assert set(load.answered) <= old == names_running(hosting)
         assert "did not pass the ping health check" in hosting.describe()["FailureReason"]
 
 
@@ -349,7 +324,7 @@ def test_a_new_fleet_that_is_lost_in_a_bake_gives_the_requests_back(tmp_path: Pa
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting, 2)
-        old = old_names(hosting)
+        old = names_running(hosting)
         hosting.update("next", policy(kind, wait_s=8 * 60))
         wait_for_bake(hosting)
         del hosting.runtime.behaviours["serve"]  # so that restarts are refused
@@ -359,14 +334,14 @@ def test_a_new_fleet_that_is_lost_in_a_bake_gives_the_requests_back(tmp_path: Pa
         clock.now += 1
         hosting.wait_for("InService")
         assert "could not be started" in hosting.describe()["FailureReason"]
-        assert {hosting.container_of() for _ in range(4)} == old == old_names(hosting)
+        assert {hosting.container_of() for _ in range(4)} == old == names_running(hosting)
 
 
 def test_requests_go_to_the_old_fleet_while_no_canary_is_healthy(tmp_path: Path) -> None:
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting, 2)
-        old = old_names(hosting)
+        old = names_running(hosting)
         hosting.update("next", policy("canary"))
         wait_for_bake(hosting)
         for number in (2, 3):
@@ -402,13 +377,6 @@ def fleets(hosting: HostingEnvironment) -> int:
     """How many may get requests."""
     router = hosting.endpoints.router(hosting.ref())
     return len(router.shares) if router else 0
-
-
-def bake_to_the_end(hosting: HostingEnvironment, clock: FakeClock) -> None:
-    """Move the clock on in each bake until the endpoint is in service."""
-    while hosting.status() != "InService":
-        clock.now += 60
-        until(lambda: hosting.status() == "InService" or is_baking(hosting), "a bake, or the end")
 
 
 def alarms_of(hosting: HostingEnvironment) -> dict[str, Any]:
@@ -475,7 +443,7 @@ def test_a_rollback_that_fails_leaves_both_fleets_in_service(tmp_path: Path) -> 
         asked = Counter(hosting.container_of() for _ in range(40))
         assert len(asked) == 5
         assert sum(asked[name] for name in first_names(hosting, 4)) == 20
-        with pytest.raises(ApiError, match="it is UpdateRollbackFailed. Update it to one configuration") as error:
+        with pytest.raises(ApiError, match=r"it is UpdateRollbackFailed\. Update it to one configuration") as error:
             hosting.scale(DesiredInstanceCount=4)
         assert error.value.code == "ValidationException"
         hosting.update("next")
@@ -526,7 +494,7 @@ def test_one_instance_can_have_a_canary(tmp_path: Path) -> None:
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
         deployed(hosting)
-        old = old_names(hosting)
+        old = names_running(hosting)
         hosting.update("next", blue_green("CANARY", percent(10), wait_s=60))
         wait_for_bake(hosting)
         assert share_of(hosting, old) == 36
