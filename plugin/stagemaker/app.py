@@ -94,6 +94,7 @@ class App:
         shutil.rmtree(settings.work_dir, ignore_errors=True)  # of an earlier process: records do not outlive it either
         clients = Clients(settings.gateway_url)
         account, logs = Account(clients), Logs(clients, clock, self.supervisor)
+        self.logs = logs
         context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
         bus = EventBus(clients, clock, self.supervisor)
         _send_events(store, bus)

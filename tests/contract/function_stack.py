@@ -63,6 +63,11 @@ class FunctionStack:
         answer = self.functions.invoke(FunctionName=name, Payload=json.dumps(event), **settings)
         return json.loads(answer["Payload"].read()), answer
 
+    def invoke_event(self, name: str, event: Any) -> int:
+        """Asynchronously; the status of the answer."""
+        answer = self.functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event))
+        return int(answer["StatusCode"])
+
     def log(self, name: str) -> list[str]:
         streams = self.logs.describe_log_streams(logGroupName=f"/aws/lambda/{name}")["logStreams"]
         if not streams:
@@ -79,6 +84,17 @@ def zipped(code: str) -> bytes:
     with zipfile.ZipFile(data, "w") as archive:
         archive.writestr("main.py", code)
     return data.getvalue()
+
+
+def open_url(functions: Any, name: str, **settings: Any) -> str:
+    """A function URL that everybody may call; its address."""
+    url: str = functions.create_function_url_config(FunctionName=name, **{"AuthType": "NONE"} | settings)["FunctionUrl"]
+    place = {"FunctionName": name, "Principal": "*"} | {k: v for k, v in settings.items() if k == "Qualifier"}
+    functions.add_permission(StatementId="url", Action="lambda:InvokeFunctionUrl", FunctionUrlAuthType="NONE", **place)
+    functions.add_permission(
+        StatementId="function", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True, **place
+    )
+    return url
 
 
 def until(condition: Callable[[], Any]) -> Any:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.contract.function_stack import open_url
 from tests.contract.gateway import Gateway, make_bucket, training_request, until
 from tests.contract.localstack_process import LocalStack, running_localstack
 from tests.contract.memory import memory_grows_less_than
@@ -172,7 +173,7 @@ def test_a_configured_application_calls_a_function_s_address(localstack: LocalSt
     arguments = {"Runtime": "python3.13", "Handler": "main.handler", "Code": {"ZipFile": code.getvalue()}}
     functions.create_function(FunctionName="page", Role="arn:aws:iam::000000000000:role/page", **arguments)
     functions.get_waiter("function_active_v2").wait(FunctionName="page", WaiterConfig={"Delay": 1})
-    url = functions.create_function_url_config(FunctionName="page", AuthType="NONE")["FunctionUrl"]
+    url = open_url(functions, "page")
 
     def call(method: str, **headers: str) -> tuple[int, bytes]:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}

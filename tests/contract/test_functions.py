@@ -22,8 +22,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
 from stagemaker.runtime.process.labels import LABEL
+from tests.contract import held_functions
 from tests.contract.function_containers import running
-from tests.contract.function_stack import FunctionStack, stack_in_containers, until, zipped
+from tests.contract.function_stack import FunctionStack, open_url, stack_in_containers, until, zipped
+from tests.contract.held_functions import Held
 from tests.contract.localstack_process import running_localstack
 
 
@@ -47,9 +49,11 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("localstack")
     if request.param == "containers":
         with stack_in_containers(folder) as stack:
+            stack.localstack.client("s3").create_bucket(Bucket=held_functions.BUCKET)
             yield stack
     else:
         with running_localstack(folder) as localstack:
+            localstack.client("s3").create_bucket(Bucket=held_functions.BUCKET)
             yield FunctionStack(localstack)
 
 
@@ -221,6 +225,32 @@ def test_reserved_concurrency_holds_while_calls_wait(stack: FunctionStack) -> No
     assert answers.count("TooManyRequestsException") == 6
 
 
+def test_provisioned_environments_and_the_limit_of_reserved_concurrency(stack: FunctionStack) -> None:
+    """The rest of it is the same for both runtimes: `test_function_concurrency.py`."""
+    held_functions.create(stack, "held")
+    held_functions.provision(stack, "held", 1)
+    assert held_functions.initialised(stack, "held", "1") == 1
+    stack.functions.put_function_concurrency(FunctionName="held", ReservedConcurrentExecutions=2)
+    held = Held(stack, "held", 3, Qualifier="live")
+    held.wait(running=2, refused=1)
+    stack.functions.delete_alias(FunctionName="held", Name="live")
+    answers = held.release()
+    assert sorted(answer["kind"] for answer in answers) == ["on-demand", "provisioned-concurrency"]
+    warm = next(answer for answer in answers if answer["kind"] == "provisioned-concurrency")
+    until(lambda: not stack.runs(warm))
+
+
+def test_a_call_that_runs_ends_on_the_code_that_it_began_with(stack: FunctionStack) -> None:
+    held_functions.create(stack, "running")
+    held = Held(stack, "running", 1)
+    held.wait(running=1)
+    stack.functions.update_function_code(FunctionName="running", ZipFile=zipped("def handler(e, c): return 'new'"))
+    stack.functions.get_waiter("function_updated_v2").wait(FunctionName="running", WaiterConfig={"Delay": 1})
+    assert stack.invoke("running", {})[0] == "new"
+    (answer,) = held.release()
+    until(lambda: not stack.runs(answer))
+
+
 def test_a_program_that_was_killed_while_it_waited_is_not_called(stack: FunctionStack) -> None:
     stack.create("killed")
     before, _ = stack.invoke("killed", {})
@@ -296,7 +326,7 @@ def test_a_payload_that_is_not_json(stack: FunctionStack) -> None:
 
 def test_a_url_hands_text_as_text(stack: FunctionStack) -> None:
     stack.create("url", "def handler(event, context): return [event['isBase64Encoded'], event['body']]")
-    url = stack.functions.create_function_url_config(FunctionName="url", AuthType="NONE")["FunctionUrl"]
+    url = open_url(stack.functions, "url")
     host = urlsplit(url).netloc
 
     def posted(kind: str, body: bytes) -> list[object]:

@@ -88,7 +88,7 @@ DIRECTIONS = {
     "hosting": ("core", "api", "runtime"),
     "transform": ("core", "api", "runtime", "jobs", "hosting"),
     "scaling": ("core", "api"),
-    "functions": ("core", "api", "runtime", "settings"),
+    "functions": ("core", "access", "api", "runtime", "settings"),
     "registry": ("core", "api", "runtime", "settings"),
     "app": (
         "core",
@@ -140,7 +140,8 @@ PURE = [
     "api/http_head.py", "api/listing.py", "api/moto.py", "api/search_expression.py", "api/search_members.py",
     "api/serialization.py", "api/unsupported.py", "api/validation.py", "aws/log_stream.py", "core/credentials.py",
     "core/errors.py", "core/kinds.py", "core/numbers.py", "core/patterns.py", "core/refs.py", "core/strict_json.py",
-    "core/text.py", "functions/image_rules.py", "functions/invoke_rules.py", "hosting/calls.py",
+    "core/text.py", "functions/cors.py", "functions/image_rules.py", "functions/invoke_rules.py",
+    "functions/metrics.py", "functions/url_access.py", "functions/url_event.py", "hosting/calls.py",
     "hosting/health.py", "hosting/layout.py", "hosting/model_error.py",
     "hosting/rollout.py", "hosting/targets.py", "jobs/failures.py", "jobs/kind.py", "jobs/manifests.py",
     "jobs/recordio.py", "jobs/sources.py", "jobs/statuses.py", "processing/plan.py", "processing/statuses.py",

@@ -16,6 +16,7 @@ from twisted.internet import reactor
 
 from stagemaker.adapters.caller import CallerResource
 from stagemaker.adapters.contents import read_whole
+from stagemaker.adapters.lambda_urls import page_origins
 from stagemaker.adapters.turns import InTurn
 from stagemaker.api.body_limits import MAX_WHOLE_BYTES, BodyLimit, body_limit
 from stagemaker.api.callers import Callers
@@ -113,7 +114,8 @@ class _Channel(HeaderPreservingHTTPChannel):
         self._stop_timer()
         self._head = head = self._read_head()
         self._limit, self._received_bytes = body_limit(head), 0
-        if refusal := self.site.callers.refusal(head) or self._other_refusal(head):
+        origins = page_origins(head.value("host")) if head.value("origin") else ()
+        if refusal := self.site.callers.refusal(head, origins) or self._other_refusal(head):
             self._refuse(refusal)
         else:
             super().allHeadersReceived()  # type: ignore[no-untyped-call]

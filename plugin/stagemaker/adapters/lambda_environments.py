@@ -20,6 +20,7 @@ from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntim
 
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_executor import STARTS
+from stagemaker.adapters.lambda_pools import POOLS, PROVISIONED, is_retired
 from stagemaker.adapters.patches import RETIRED, Patch
 from stagemaker.app import App
 from stagemaker.core.errors import ApiError
@@ -28,7 +29,7 @@ LOG = logging.getLogger(__name__)
 START_TIMEOUT_S = 600  # (ours) the limits of the environment come first: 10 s for its initialisation, the engine's own
 
 
-def _get_environment(app: App, original: Any) -> Any:
+def _get_environment(app: App, _original: Any) -> Any:
     app.supervisor.own(STARTS.close)
 
     @contextmanager
@@ -38,34 +39,52 @@ def _get_environment(app: App, original: Any) -> Any:
         function_version: FunctionVersion,
         provisioning_type: InitializationType,
     ) -> Iterator[ExecutionEnvironment]:
-        if provisioning_type != InitializationType.on_demand:
-            with original(self, version_manager_id, function_version, provisioning_type) as environment:
-                yield environment
-            return
-        environment = _take(self, version_manager_id, function_version)
+        environment = None
+        if provisioning_type == PROVISIONED:
+            environment = _idle(self, version_manager_id, PROVISIONED)  # none where one was lost
+        if environment is None:
+            environment = _take(self, version_manager_id, function_version)
         try:
             yield environment
         except Exception as error:
             LOG.error("Failed invocation %s: %s", type(error), error)
             self.stop_environment(environment)
+            if environment.initialization_type == PROVISIONED and (pool := POOLS.find(version_manager_id)):
+                pool.refill()
             raise
-        if environment.status == RuntimeStatus.INVOKING and not STARTS.offer(version_manager_id, environment):
-            with suppress(InvalidStatusException):  # stopped meanwhile
-                environment.release()
+        _give_back(self, environment)
 
     return get_environment
+
+
+def _give_back(service: AssignmentService, environment: ExecutionEnvironment) -> None:
+    """After an invocation: to the next call, or to its end."""
+    if environment.status != RuntimeStatus.INVOKING:  # it was stopped meanwhile
+        return
+    with suppress(InvalidStatusException):
+        if is_retired(service, environment):
+            environment.release()
+            environment.stop()
+        elif environment.initialization_type == PROVISIONED or not STARTS.offer(
+            environment.version_manager_id, environment
+        ):
+            environment.release()
+            if is_retired(service, environment):
+                environment.stop()
 
 
 def _take(service: AssignmentService, version_manager_id: str, version: FunctionVersion) -> ExecutionEnvironment:
     """One for this call alone: that waits, that another call has just left, or a new one."""
     try:
-        environment = _idle(service, version_manager_id) or STARTS.enter(version_manager_id)
+        environment = _idle(service, version_manager_id, InitializationType.on_demand) or STARTS.enter(
+            version_manager_id
+        )
     except ApiError as error:  # at our end
         raise exception(error) from error
     if environment is not None:
         return environment
     try:
-        environment = _idle(service, version_manager_id)  # since it was our turn
+        environment = _idle(service, version_manager_id, InitializationType.on_demand)  # since it was our turn
         if environment is None:
             environment = service.start_environment(version_manager_id, version)
             environment.reserve()  # before others see it
@@ -75,9 +94,9 @@ def _take(service: AssignmentService, version_manager_id: str, version: Function
     return environment
 
 
-def _idle(service: AssignmentService, version_manager_id: str) -> ExecutionEnvironment | None:
+def _idle(service: AssignmentService, version_manager_id: str, kind: InitializationType) -> ExecutionEnvironment | None:
     for environment in list(service.environments[version_manager_id].values()):
-        if environment.initialization_type == InitializationType.on_demand:
+        if environment.initialization_type == kind:
             with suppress(InvalidStatusException):
                 environment.reserve()
                 return environment

@@ -7,6 +7,7 @@ RuntimeExecutor to run each execution environment.
 import os
 import platform
 import threading
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,13 @@ from stagemaker.runtime.process.runtime import ProcessRuntime
 _INTERNAL = "LOCALSTACK_"  # what LocalStack tells its own init binary
 _ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")  # Lambda's word
 STARTS = StartQueue[ExecutionEnvironment](2 * len(os.sched_getaffinity(0)))  # of all functions; offered to its version
+
+
+@dataclass
+class MeasuredResult(InvocationResult):
+    """With the duration that the platform reports: without the start of the program."""
+
+    duration_s: float = 0.0
 
 
 class StagemakerRuntimeExecutor(RuntimeExecutor):
@@ -86,7 +94,9 @@ class StagemakerRuntimeExecutor(RuntimeExecutor):
             raise RequestTooLargeException(f"{len(event)} byte payload is {limit}")
         arn, trace_id = payload["invoked-function-arn"], payload["trace-id"]
         result = self._environment.invoke(Invocation(request_id, arn, event, trace_id, client_context=self._context()))
-        return InvocationResult(request_id, result.payload, is_error=result.is_error, logs=result.logs)
+        return MeasuredResult(
+            request_id, result.payload, is_error=result.is_error, logs=result.logs, duration_s=result.duration_s
+        )
 
     def _context(self) -> str:
         """Of the invocation. LocalStack's function URLs give one that is none."""

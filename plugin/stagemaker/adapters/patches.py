@@ -20,15 +20,12 @@ from typing import Any
 
 from localstack.aws import handlers
 from localstack.aws.api import CommonServiceException, RequestContext
-from localstack.aws.api.lambda_ import InvocationType
+from localstack.aws.api.lambda_ import InvocationType, TooManyRequestsException
 from localstack.aws.handlers.codec import ContentDecoder
 from localstack.aws.handlers.region import DefaultRegionRewriterStrategy
 from localstack.aws.handlers.service import ServiceRequestParser
-from localstack.http import Request
 from localstack.services.lambda_ import provider as lambda_provider
-from localstack.services.lambda_ import urlrouter
 from localstack.services.lambda_.invocation import lambda_models
-from localstack.services.lambda_.invocation.assignment import AssignmentService
 from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
 from localstack.services.lambda_.invocation.lambda_models import ImageCode, Invocation, S3Code
 from localstack.services.s3 import provider as s3_provider
@@ -43,6 +40,7 @@ from stagemaker.api.unsupported import not_supported
 from stagemaker.app import App
 from stagemaker.core.errors import ApiError
 from stagemaker.functions.code import unzip_code
+from stagemaker.functions.concurrency import RETRY_AFTER_S
 from stagemaker.functions.image_rules import create_refusal
 from stagemaker.functions.invoke_rules import client_context, payload_refusal, text_body
 from stagemaker.functions.retired_versions import RetiredVersions
@@ -91,14 +89,6 @@ def _code_location(app: App, original: Any) -> Any:
     return get_unzipped_code_location if app.settings.docker else original
 
 
-def _stop_environments(_app: App, original: Any) -> Any:
-    def stop_environments_for_version(self: AssignmentService, version_manager_id: str) -> None:
-        RETIRED.add(version_manager_id)
-        original(self, version_manager_id)
-
-    return stop_environments_for_version
-
-
 def _release(_app: App, original: Any) -> Any:
     def release(self: ExecutionEnvironment) -> None:
         original(self)
@@ -116,18 +106,6 @@ def _client_context(_app: App, original: Any) -> Any:
         return original(self, invocation)
 
     return invoke
-
-
-def _text_of_urls(_app: App, original: Any) -> Any:
-    def event_for_lambda_url(api_id: str, request: Request) -> Any:
-        event = original(api_id, request)
-        if event["isBase64Encoded"]:
-            text = text_body(request.headers.get("Content-Type", ""), event["body"])
-            if text is not None:
-                return {**event, "body": text, "isBase64Encoded": False}
-        return event
-
-    return event_for_lambda_url
 
 
 def _inflate(_app: App, _original: Any) -> Any:
@@ -195,14 +173,6 @@ PATCHES: tuple[Patch, ...] = (
         without="Functions that are zip files do not start in containers where LocalStack runs in one itself.",
     ),
     Patch(
-        AssignmentService,
-        "stop_environments_for_version",
-        ("self", "version_manager_id"),
-        _stop_environments,
-        why="An update or a deletion stops the environments that are known, and no environment that is being started.",
-        without="The next patch knows of no retired version.",
-    ),
-    Patch(
         ExecutionEnvironment,
         "release",
         ("self",),
@@ -217,14 +187,6 @@ PATCHES: tuple[Patch, ...] = (
         _client_context,
         why="What an executor is told of an invocation leaves out the client context.",
         without="A function never sees the ClientContext of its caller.",
-    ),
-    Patch(
-        urlrouter,
-        "event_for_lambda_url",
-        ("api_id", "request"),
-        _text_of_urls,
-        why="A function URL encodes all text that is not ASCII in base64.",
-        without="A function that reads its event's body as text gets base64 for the first accent in it.",
     ),
     Patch(
         ContentDecoder,
@@ -256,7 +218,7 @@ PATCHES: tuple[Patch, ...] = (
 LATE = {
     "cloudformation": "stagemaker.adapters.cloudformation_patches",
     "cloudwatch": "stagemaker.adapters.alarms",
-    "lambda": "stagemaker.adapters.lambda_environments",
+    "lambda": "stagemaker.adapters.lambda_patches",
     "logs": "stagemaker.adapters.log_patches",
     "resourcegroupstaggingapi": "stagemaker.adapters.tagging",
     "s3": "stagemaker.adapters.s3_patches",
@@ -269,6 +231,7 @@ def apply(app: App) -> None:
     _replace(app, PATCHES)
     handlers.serve_custom_service_request_handlers.append(lambda_check(app))
     handlers.serve_custom_service_request_handlers.append(late_patches(app))
+    handlers.run_custom_response_handlers.append(retry_after)
 
 
 def _replace(app: App, patches: Iterable[Patch]) -> None:
@@ -334,6 +297,12 @@ def lambda_check(app: App) -> Any:
             raise exception(error) from error
 
     return check
+
+
+def retry_after(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
+    """Have a throttled call of Lambda say when to come again: LocalStack writes no header of an error."""
+    if isinstance(context.service_exception, TooManyRequestsException):
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
 
 
 def _invoke_refusal(sent: dict[str, Any]) -> str | None:

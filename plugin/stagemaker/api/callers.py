@@ -7,7 +7,7 @@ here after it was loaded (DNS rebinding) gives itself away by that name.
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from stagemaker.api.http_head import Head, Refusal
@@ -29,9 +29,10 @@ class Callers:
     hosts: frozenset[str]
     origins: frozenset[str]
 
-    def refusal(self, head: Head) -> Refusal | None:
-        """Why the request goes no further, or None."""
-        return self._host_refusal(head) or self._page_refusal(head)
+    def refusal(self, head: Head, page_origins: Collection[str] = ()) -> Refusal | None:
+        """Why the request goes no further, or None. `page_origins` may call this host besides: those that a function
+        URL is configured for, `*` for all."""
+        return self._host_refusal(head) or self._page_refusal(head, page_origins)
 
     def _host_refusal(self, head: Head) -> Refusal | None:
         """The host must be one of ours, a name below one of ours, as of a bucket or a function URL, or the very address
@@ -46,10 +47,12 @@ class Callers:
             return None
         return _denied(f"a name that is the stage's is in {HOSTS}, and {host} is not.")
 
-    def _page_refusal(self, head: Head) -> Refusal | None:
+    def _page_refusal(self, head: Head, page_origins: Collection[str]) -> Refusal | None:
         site, origins = head.values("sec-fetch-site"), head.values("origin")
         senders = origins or tuple(origin_of(each) for each in head.values("referer"))
         if senders and all(sender in self.origins for sender in senders):
+            return None
+        if origins and all(sender in page_origins or "*" in page_origins for sender in origins):
             return None
         if origins:
             return _denied(f"a web application's origin must be in {ORIGINS}, and {origins[0]} is not.")

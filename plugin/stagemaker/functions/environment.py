@@ -39,6 +39,7 @@ class Result:
     payload: bytes
     is_error: bool
     logs: str
+    duration_s: float
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Environment:
         used_mb, init_s, self._init_s = self._peak_bytes // _MIB, self._init_s, None
         report = (invocation.request_id, duration_s, self._function.memory_mb, used_mb, init_s, end.status)
         self._log.add_always(report_line(*report))
-        return Result(end.payload, end.is_error, self._log.take())
+        return Result(end.payload, end.is_error, self._log.take(), duration_s)
 
     def logs(self) -> str:
         """What no invocation has taken yet."""

@@ -1,0 +1,10 @@
+"""Every change to LocalStack's Lambda service that is made before its first request."""
+
+from stagemaker.adapters import lambda_concurrency, lambda_environments, lambda_operations, lambda_urls
+
+PATCHES = (
+    *lambda_environments.PATCHES,
+    *lambda_concurrency.PATCHES,
+    *lambda_operations.PATCHES,
+    *lambda_urls.PATCHES,
+)
