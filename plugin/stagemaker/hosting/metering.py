@@ -4,7 +4,7 @@ at once. Scaling needs both: an idle endpoint would have no data, and keep its i
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref, Scope
@@ -34,20 +34,25 @@ class Variant:
         return {"EndpointName": self.ref.name, "VariantName": self.name}
 
 
-@dataclass
 class Meter:
     """Passes on what it is told, as `Telemetry`, and adds what nobody tells. `minute_s` and `ten_s` are the lengths of
-    AWS's periods here; `clock` is epoch seconds. Thread-safe."""
+    AWS's periods here; `clock` is epoch seconds. Thread-safe, but for `sample`."""
 
-    store: Store
-    routers: Routers
-    telemetry: Telemetry
-    clock: Callable[[], float]
-    minute_s: int
-    ten_s: int
-    _called: dict[tuple[Scope, str, str], float] = field(default_factory=dict)  # when each variant was called last
-    _samples: dict[tuple[Scope, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
-    _ended: threading.Event = field(default_factory=threading.Event)
+    def __init__(
+        self,
+        store: Store,
+        routers: Routers,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+        minute_s: int = 60,
+        ten_s: int = 10,
+    ) -> None:
+        self._store, self._routers, self._telemetry, self._clock = store, routers, telemetry, clock
+        self._minute_s, self._ten_s = minute_s, ten_s
+        self._minute, self._ten = self._periods(clock())
+        self._called: dict[tuple[Scope, str, str], float] = {}  # when each variant was called last
+        self._samples: dict[tuple[Scope, str, str], list[float]] = defaultdict(list)
+        self._ended = threading.Event()
 
     def start(self, supervisor: Supervisor) -> None:
         """Begin to add."""
@@ -55,11 +60,11 @@ class Meter:
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
         """As Telemetry's."""
-        return self.telemetry.stream(scope, group, stream)
+        return self._telemetry.stream(scope, group, stream)
 
     def flush(self) -> None:
         """As Telemetry's."""
-        self.telemetry.flush()
+        self._telemetry.flush()
 
     def metric(
         self,
@@ -74,24 +79,27 @@ class Meter:
         """As Telemetry's."""
         if name == "Invocations":
             self._called[scope, dimensions["EndpointName"], dimensions["VariantName"]] = timestamp
-        self.telemetry.metric(scope, namespace, name, value, unit, dimensions, timestamp)
+        self._telemetry.metric(scope, namespace, name, value, unit, dimensions, timestamp)
+
+    def sample(self) -> None:
+        """Count the calls of every variant once, and tell of each period that has ended since the last time."""
+        minute, ten = self._minute, self._ten
+        self._minute, self._ten = self._periods(self._clock())
+        variants = list(self._variants())
+        for variant in variants:
+            self._samples[_key(variant)].append(variant.concurrency)
+        if ten != self._ten:
+            self._tell_concurrency(variants, ten * self._ten_s)
+        if minute != self._minute:
+            self._tell_idle(variants, minute * self._minute_s)
 
     def _run(self) -> None:
-        minute, ten = self._periods(self.clock())
         while not self._ended.wait(SAMPLE_S):
-            now_s = self.clock()
-            variants = list(self._variants())
-            for variant in variants:
-                self._samples[_key(variant)].append(variant.concurrency)
-            before, (minute, ten) = (minute, ten), self._periods(now_s)
-            if ten != before[1]:
-                self._tell_concurrency(variants, before[1] * self.ten_s)
-            if minute != before[0]:
-                self._tell_idle(variants, before[0] * self.minute_s)
+            self.sample()
 
     def _periods(self, now_s: float) -> tuple[int, int]:
         """The numbers of the minute and of the ten seconds that it is."""
-        return int(now_s // self.minute_s), int(now_s // self.ten_s)
+        return int(now_s // self._minute_s), int(now_s // self._ten_s)
 
     def _tell_concurrency(self, variants: list[Variant], period_s: int) -> None:
         for variant in variants:
@@ -109,12 +117,12 @@ class Meter:
         self._called = {key: called_s for key, called_s in list(self._called.items()) if key in there}
 
     def _put(self, variant: Variant, name: str, value: float, period_s: int) -> None:
-        self.telemetry.metric(variant.ref.scope, NAMESPACE, name, value, "None", variant.dimensions, period_s)
+        self._telemetry.metric(variant.ref.scope, NAMESPACE, name, value, "None", variant.dimensions, period_s)
 
     def _variants(self) -> Iterator[Variant]:
         """Those of all endpoints that serve."""
-        for ref, _ in self.store.everywhere(ENDPOINT):
-            router = self.routers.router(ref)
+        for ref, _ in self._store.everywhere(ENDPOINT):
+            router = self._routers.router(ref)
             fleets = list(router.shares) if router else []
             for name in sorted({variant.name for fleet in fleets for variant in fleet.layout.variants}):
                 yield Variant(ref, name, _concurrency(fleets, name))

@@ -167,7 +167,7 @@ class Loop:
         if activity is None or (capacity is not None and capacity.changing):
             return
         progress.activity = None
-        if capacity is None or capacity.desired != wanted:
+        if capacity is None or capacity.failure or capacity.desired != wanted:
             reason = (capacity.failure if capacity else "") or "The resource was changed or deleted meanwhile."
             progress.last, progress.refused_s = None, self._clock()
             self._activities.end(activity, "Failed", _failed(resource, wanted, reason))

@@ -69,3 +69,16 @@ def test_nobody_lets_every_web_page_in(tmp_path: Path, value: str) -> None:
 def test_a_wrong_value_is_named(tmp_path: Path, name: str, value: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"{name} {sentence}"):
         read_settings({"STAGEMAKER_RUNTIME": "docker", name: value}, tmp_path, "http://127.0.0.1:4566")
+
+
+@pytest.mark.parametrize(("value", "factor"), [("", 1), ("12", 12), ("60", 60)])
+def test_time_is_compressed_by_a_divisor_of_a_minute(tmp_path: Path, value: str, factor: int) -> None:
+    environment = {"STAGEMAKER_RUNTIME": "docker", "STAGEMAKER_TIME_COMPRESSION": value}
+    assert read_settings(environment, tmp_path, "http://127.0.0.1:4566").time_compression == factor
+
+
+@pytest.mark.parametrize("value", ["0", "7", "120", "fast"])
+def test_another_compression_of_time_is_refused(tmp_path: Path, value: str) -> None:
+    environment = {"STAGEMAKER_RUNTIME": "docker", "STAGEMAKER_TIME_COMPRESSION": value}
+    with pytest.raises(ValueError, match="STAGEMAKER_TIME_COMPRESSION must be one of 1, 2, 3, 4, 5, 6, 10, 12, 15"):
+        read_settings(environment, tmp_path, "http://127.0.0.1:4566")
