@@ -13,8 +13,13 @@ kept letter for letter. ENDPOINT_NAME names the endpoint. Instead of {"url": ...
 
 A failure has the same form: A and E hold its status and, as body, the text {"error": "<sentence>"}; B returns that
 text, C that object.
+
+A request to the function's URL holds a photo as it is, or such an event as JSON. Whatever SYSTEM is, it is answered by
+the five best labels of each photo as JSON, or by a failure's status and object: what a browser page or curl can use.
 """
 
+import base64
+import binascii
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -26,6 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, Rea
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 REQUESTS = ("url", "s3", "instances")
+JSON, LABELS = "application/json", "application/json;top-k=5"
 type Response = dict[str, Any] | list[int] | str
 
 # Made once for each execution environment, and used by every call in it. A call ends within 2 * (2 + 25) s.
@@ -43,16 +49,55 @@ class Failure(Exception):
 
 
 def lambda_handler(event: Any, context: Any) -> Response:
-    """Answers every event in the form of SYSTEM. Raises ValueError only for a SYSTEM that does not exist."""
+    """Answers every event in the form of SYSTEM, and a request to the function's URL with labels. Raises ValueError
+    only for a SYSTEM that does not exist."""
     system = os.environ.get("SYSTEM", "E")
     if system not in RESPONSES:
         raise ValueError(f"SYSTEM must be one of {', '.join(RESPONSES)}, not {system!r}.")
+    if _is_request(event):
+        return _respond_to_request(event, system)
     try:
-        endpoint, request = _read_c(event) if system == "C" else (os.environ.get("ENDPOINT_NAME", ""), event)
-        status, text = 200, _invoke(endpoint, _payload(request))
+        endpoint, request = _read(event, system)
+        status, text = 200, _invoke(endpoint, json.dumps(_payload(request)), JSON, JSON)
     except Failure as failure:
         status, text = failure.status, failure.text
     return RESPONSES[system](status, text, context)
+
+
+def _is_request(event: Any) -> bool:
+    """Whether it came by the function's URL: payload format 2.0 of
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html."""
+    return isinstance(event, Mapping) and "http" in (event.get("requestContext") or ())
+
+
+def _respond_to_request(request: Mapping[str, Any], system: str) -> Response:
+    try:
+        status, text = 200, _invoke(*_read_request(request, system), LABELS)
+    except Failure as failure:
+        status, text = failure.status, failure.text
+    return {"statusCode": status, "headers": {"Content-Type": JSON}, "body": text}
+
+
+def _read_request(request: Mapping[str, Any], system: str) -> tuple[str, bytes | str, str]:
+    """The endpoint, what it is sent, and the type of that."""
+    content_type, body = request.get("headers", {}).get("content-type", ""), request.get("body") or ""
+    try:
+        content = base64.b64decode(body, validate=True) if request.get("isBase64Encoded") else body.encode()
+    except binascii.Error:
+        raise Failure(400, "The body is not valid base64.") from None
+    if content_type.startswith("image/"):
+        return os.environ.get("ENDPOINT_NAME", ""), content, content_type
+    try:
+        event = json.loads(content)
+    except ValueError:
+        raise Failure(400, "POST a photo with its Content-Type, such as image/jpeg, or an event as JSON.") from None
+    endpoint, asked = _read(event, system)
+    return endpoint, json.dumps(_payload(asked)), JSON
+
+
+def _read(event: Any, system: str) -> tuple[str, Any]:
+    """The endpoint, and what it is asked."""
+    return _read_c(event) if system == "C" else (os.environ.get("ENDPOINT_NAME", ""), event)
 
 
 def _read_c(event: Any) -> tuple[str, Any]:
@@ -72,14 +117,12 @@ def _payload(request: Any) -> dict[str, Any]:
     return {found[0]: request[found[0]]}
 
 
-def _invoke(endpoint: str, payload: dict[str, Any]) -> str:
+def _invoke(endpoint: str, body: bytes | str, content_type: str, accept: str) -> str:
     """The endpoint's answer as text. Raises Failure with the status that the caller should see."""
     if not endpoint:
         raise Failure(500, "The function has no endpoint: set ENDPOINT_NAME.")
     try:
-        answer = CLIENT.invoke_endpoint(
-            EndpointName=endpoint, ContentType="application/json", Accept="application/json", Body=json.dumps(payload)
-        )
+        answer = CLIENT.invoke_endpoint(EndpointName=endpoint, ContentType=content_type, Accept=accept, Body=body)
         text: str = answer["Body"].read().decode("utf-8")
         return text
     except ClientError as error:
