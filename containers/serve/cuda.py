@@ -34,11 +34,11 @@ def load(folder: Path, card: ModelCard) -> Callable[[npt.NDArray[np.float32]], n
         raise BadArtifact(f"{WEIGHTS_FILE} cannot be loaded as {card.backbone}: {error}") from error
     device = _device()
     network.body = fused(network.body)
-    with _memory_errors():
+    with memory_errors():
         network = network.to(device).eval()
 
     def run(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode(), _memory_errors():
+        with torch.inference_mode(), memory_errors():
             logits: npt.NDArray[np.float32] = network(torch.from_numpy(batch).to(device)).cpu().numpy()
         return logits
 
@@ -46,7 +46,8 @@ def load(folder: Path, card: ModelCard) -> Callable[[npt.NDArray[np.float32]], n
 
 
 @contextmanager
-def _memory_errors() -> Iterator[None]:
+def memory_errors() -> Iterator[None]:
+    """Raises MemoryError in the place of PyTorch's exception for a GPU whose memory is full."""
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -65,3 +65,8 @@ def test_weights_that_do_not_fit_the_card_are_refused(folder: Path, tmp_path: Pa
     other = ModelCard(CLASSES, "resnet9", card.preprocessing, {}, {}, "", {}, {})
     with pytest.raises(BadArtifact, match="The backbone 'resnet9' is unknown"):
         cuda.load(tmp_path, other)
+
+
+def test_a_gpu_without_memory_raises_a_memory_error() -> None:
+    with pytest.raises(MemoryError, match="full"), cuda.memory_errors():
+        raise torch.OutOfMemoryError("full")
