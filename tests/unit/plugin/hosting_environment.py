@@ -125,11 +125,14 @@ class EchoHandler(http.server.BaseHTTPRequestHandler):
             self.answer(500 if "SICK" in self.server.program.spec.environment else 200, b"", {})
 
     def do_POST(self) -> None:
-        """/invocations; STUCK in the environment makes that answer nothing."""
+        """/invocations; with STUCK in the environment it answers nothing, with STATUS always that."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.say(f"got {body[:100].decode()}")
         if self.server.cut_off.is_set() or "STUCK" in self.server.program.spec.environment:
             self.no_answer()
+            return
+        if "STATUS" in self.server.program.spec.environment:
+            self.answer(int(self.server.program.spec.environment["STATUS"]), b"as it always does", {})
             return
         with self.server.worker:
             self.obey(body)

@@ -13,7 +13,14 @@ from stagemaker.hosting.health import HealthTimes
 from stagemaker.runtime.contract import ContainerSpec, Exit, HardwareRefused
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
-from tests.unit.plugin.hosting_environment import IMAGE, HostingEnvironment, hosting_environment, serve_until, until
+from tests.unit.plugin.hosting_environment import (
+    DATA,
+    IMAGE,
+    HostingEnvironment,
+    hosting_environment,
+    serve_until,
+    until,
+)
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/end"
 LOG_GROUP = "/aws/sagemaker/Endpoints/end"
@@ -234,6 +241,19 @@ def test_a_deleting_endpoint_keeps_its_name_until_it_is_gone(tmp_path: Path) -> 
         hosting.wait_for("gone")
         hosting.create()
         assert "FailureReason" not in hosting.describe()
+
+
+def test_an_endpoint_that_is_deleted_under_load_answers_what_it_has_accepted(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy({"InitialInstanceCount": 2})
+        with hosting.load(body=b"work 0.05") as load:
+            load.wait_for_more(20)
+            hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+            hosting.wait_for("gone")
+        assert {error.code for error in load.failed} == {"ValidationError"}
+        assert hosting.count_lines("got work") == len(load.answered)
+        assert load.sent == len(load.answered) + len(load.failed)
+        assert hosting.left() == []
 
 
 def test_a_deleting_endpoint_waits_for_no_request_for_ever(tmp_path: Path) -> None:
@@ -511,6 +531,25 @@ def test_what_is_on_its_way_is_described_beside_what_serves(tmp_path: Path) -> N
         assert (coming["CurrentInstanceCount"], coming["DesiredInstanceCount"]) == (0, 2)
         assert coming["InstanceType"] == "ml.m5.xlarge"
         assert coming["VariantStatus"][0]["StatusMessage"] == "Launching 2 instance(s)."
+
+
+def test_model_data_that_takes_too_long_fails_the_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+
+    def download(_scope: object, _uri: str, _path: Path, *, cancelled: Callable[[], bool]) -> None:
+        while not cancelled():
+            clock.now += 30
+
+    with hosting_environment(tmp_path, clock) as hosting:
+        hosting.model("model")
+        hosting.config("config", {"ModelDataDownloadTimeoutInSeconds": 60})
+        monkeypatch.setattr(hosting.aws, "download_file", download)
+        hosting.create()
+        hosting.wait_for("Failed")
+        sentence = f"Failed to download model data from {DATA} within 60 s (ModelDataDownloadTimeoutInSeconds)."
+        assert hosting.describe()["FailureReason"] == sentence
+        assert hosting.runtime.started == []
+        assert hosting.left() == []
 
 
 def test_model_data_of_several_instances_is_fetched_once(tmp_path: Path) -> None:

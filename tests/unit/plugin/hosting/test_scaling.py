@@ -150,6 +150,21 @@ def test_new_instances_that_cannot_serve_leave_the_former_targets(tmp_path: Path
         assert "FailureReason" not in hosting.describe()
 
 
+def test_a_rollback_of_a_growing_fleet_loses_no_request(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path) as hosting:
+        hosting.deploy({"InitialInstanceCount": 2})
+        hosting.runtime.behaviours["serve"] = dies
+        with hosting.load() as load:
+            for _ in range(3):
+                hosting.scale(DesiredInstanceCount=4)
+                hosting.wait_for("InService")
+                load.wait_for_more(20)
+        assert load.failed == []
+        assert load.sent == len(load.answered)
+        assert hosting.statuses[-3:] == ["Updating", "RollingBack", "InService"]
+        assert (counts(hosting), running(hosting)) == ((2, 2), 2)
+
+
 def test_new_instances_need_the_model_data(tmp_path: Path) -> None:
     with hosting_environment(tmp_path) as hosting:
         hosting.deploy()

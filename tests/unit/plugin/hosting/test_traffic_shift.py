@@ -200,6 +200,45 @@ def test_an_alarm_in_a_bake_gives_all_requests_back_without_losing_one(tmp_path:
         assert hosting.describe()["LastDeploymentConfig"] == {**policy(kind), **alarms("calm", "errors")}
 
 
+@POLICIES
+def test_an_image_that_answers_errors_fails_its_share_until_the_alarm(tmp_path: Path, kind: str) -> None:
+    clock = FakeClock()
+    with hosting_environment(tmp_path, clock) as hosting:
+        deployed(hosting, 2)
+        hosting.model("wrong", Environment={"STATUS": "500"})
+        hosting.config("bad", {"ModelName": "wrong", "InitialInstanceCount": 2})
+        with hosting.load() as load:
+            hosting.update("bad", {**policy(kind), **alarms_of(hosting)})
+            wait_for_bake(hosting)
+            until(lambda: len(load.failed) > 4, "errors")
+            hosting.aws.alarms["errors"] = "ALARM"
+            clock.now += 5
+            hosting.wait_for("InService")
+            until(lambda: fleets(hosting) == 1, "the old fleet alone")
+            seen = len(load.failed)
+            load.wait_for_more(40)
+        assert len(load.failed) <= seen + 4  # those that the callers had sent before
+        assert {error.code for error in load.failed} == {"ModelError"}
+        assert load.sent == len(load.answered) + len(load.failed)
+
+
+def test_a_slow_image_answers_what_it_has_when_it_is_rolled_back(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with hosting_environment(tmp_path, clock) as hosting:
+        deployed(hosting)
+        old = names_running(hosting)
+        hosting.update("next", {**policy("all at once"), **alarms_of(hosting)})
+        wait_for_bake(hosting)
+        with hosting.load(callers=4, body=b"work 0.5") as load:
+            until(lambda: hosting.count_lines("got work") >= 4, "requests on the new fleet")
+            hosting.aws.alarms["errors"] = "ALARM"
+            clock.now += 5
+            hosting.wait_for("InService")
+        assert load.failed == []
+        assert sum(name not in old for name in load.answered) >= 4
+        assert names_running(hosting) == old
+
+
 def test_alarms_are_asked_every_five_seconds_and_at_the_end_of_a_bake(tmp_path: Path) -> None:
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
