@@ -52,9 +52,10 @@ def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> int:
         loads.run()
     except KeyboardInterrupt:
         loads.is_interrupted = True
-    if loads.runs:
-        folder = options.out or _new_folder(f"{loads.runs[0].began:%Y%m%d-%H%M%S}")
-        terminal.say(f"Page: {page.write(folder, loads.runs)}")
+    finally:
+        if loads.runs:
+            folder = options.out or _new_folder(f"{loads.runs[0].began:%Y%m%d-%H%M%S}")
+            terminal.say(f"Page: {page.write(folder, loads.runs)}")
     if loads.is_interrupted:
         terminal.say("Interrupted.")
     return 130 if loads.is_interrupted else 0

@@ -118,7 +118,8 @@ class Observer:
     def stop(self, limit_s: float = 30.0) -> Seen:
         """What was seen. Waits for the last look, for at most `limit_s`."""
         self._stopped.set()
-        self._thread.join(limit_s)
+        if self._thread.is_alive():
+            self._thread.join(limit_s)
         return self.seen()
 
     def seen(self) -> Seen:

@@ -64,7 +64,7 @@ SYSTEMS: Mapping[str, ScalingSettings] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Before:
-    """The variant before a load: its instances, and the range of its scalable target if it was one."""
+    """The variant before a load: its instances, and its scalable target if it was one."""
 
     instances: int
     target: Mapping[str, Any] | None
@@ -74,14 +74,16 @@ def before(services: Services, variant: Variant) -> Before:
     """What `put_back` needs. Raises StepFailed when the endpoint is not in service, or when the variant has a scaling
     policy of its own, which would act beside the load's."""
     described = settled(services, variant, poll_s=1.0)
-    found = services.autoscaling.describe_scaling_policies(**variant.scalable)["ScalingPolicies"]
-    names = [policy["PolicyName"] for policy in found if policy["PolicyName"] != POLICY]
-    if names:
+    names = _policies(services, variant)
+    if others := [name for name in names if name != POLICY]:
         raise StepFailed(
-            f"The variant {variant.name} of {variant.endpoint} has scaling policies already: {', '.join(names)}.",
+            f"The variant {variant.name} of {variant.endpoint} has scaling policies already: {', '.join(others)}.",
             "Load it as it is, without --system and --compare; or delete them first.",
         )
-    return Before(variant_of(described, variant.name)["DesiredInstanceCount"], _target(services, variant))
+    target = (
+        None if POLICY in names else _target(services, variant)
+    )  # a load that was killed left the policy and its own
+    return Before(variant_of(described, variant.name)["DesiredInstanceCount"], target)
 
 
 def scale(services: Services, variant: Variant, settings: ScalingSettings) -> int:
@@ -112,8 +114,7 @@ def scale(services: Services, variant: Variant, settings: ScalingSettings) -> in
 def put_back(services: Services, variant: Variant, found: Before, poll_s: float) -> None:
     """Take away the load's policy, give the scalable target its range again or take it away too, and bring the variant
     to the instances that it had."""
-    policies = services.autoscaling.describe_scaling_policies(**variant.scalable)["ScalingPolicies"]
-    if any(policy["PolicyName"] == POLICY for policy in policies):
+    if POLICY in _policies(services, variant):
         services.autoscaling.delete_scaling_policy(**variant.scalable, PolicyName=POLICY)
     if found.target is None:
         if _target(services, variant):
@@ -144,6 +145,12 @@ def settled(services: Services, variant: Variant, poll_s: float) -> Mapping[str,
         if status in ("Failed", "OutOfService") or time.monotonic() > deadline:
             raise StepFailed(f"The endpoint {variant.endpoint} is {status}.", "Read its log, and run it again.")
         time.sleep(poll_s)
+
+
+def _policies(services: Services, variant: Variant) -> list[str]:
+    """The names of the variant's scaling policies."""
+    found = services.autoscaling.describe_scaling_policies(**variant.scalable)["ScalingPolicies"]
+    return [policy["PolicyName"] for policy in found]
 
 
 def _target(services: Services, variant: Variant) -> Mapping[str, Any] | None:

@@ -86,6 +86,10 @@ def test_without_permission_for_scaling_instances_are_seen() -> None:
     assert "AccessDeniedException" in seen.reason
 
 
+def test_an_observer_that_never_began_has_seen_nothing() -> None:
+    assert observer(FakeAws()).stop(LIMIT_S).observations == ()
+
+
 def test_the_factor_of_compressed_time() -> None:
     assert compression_in(COMPRESSED) == ("time is compressed 12 times: a minute of AWS takes 5 s", 12)
     assert compression_in("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy x.") == ("", 1)

@@ -91,7 +91,7 @@ def test_what_a_killed_load_left_is_taken_away() -> None:
     scaling.scale(aws.services, VARIANT, SYSTEMS["A"])
     before = scaling.before(aws.services, VARIANT)
     scaling.put_back(aws.services, VARIANT, before, poll_s=0)
-    assert aws.policies == []
+    assert (aws.target, aws.policies) == (None, [])
 
 
 def test_policies_of_the_user_are_never_touched() -> None:
