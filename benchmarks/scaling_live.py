@@ -25,8 +25,8 @@ from infra.paths import paths
 
 FACTOR = 20  # seconds of AWS in one: a minute takes 3 s
 MINUTE_S = 60 / FACTOR
-LOAD = [10] * 4 + [60] * 14 + [10] * 22  # requests a minute
-TARGET, COOLDOWN_S, MAXIMUM = 15, 60, 6
+LOAD = [10] * 4 + [60] * 10 + [90] * 10 + [10] * 20  # requests a minute: for 1, 4, 6 and 1 instances
+TARGET, COOLDOWN_S, MAXIMUM = 16, 300, 8
 LAG_S = 2.5 * FACTOR  # of the live loop: 2 s until a period is read, and on average half of its second between looks
 LOOK_S = 0.1
 CONNECTIONS = 8
