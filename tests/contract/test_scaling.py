@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.contract.gateway import SERVER, Gateway, endpoint_gone, make_bucket, make_role, running, until
 
@@ -29,19 +31,17 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         role = make_role(started, "stage")
         sagemaker = started.client("sagemaker")
         container = {"Image": SERVER, "ModelDataUrl": "s3://data/model.tar.gz"}
-        variant = {
-            "VariantName": "all",
-            "ModelName": "scaled",
-            "InitialInstanceCount": 1,
-            "InstanceType": "ml.m5.large",
-        }
         sagemaker.create_model(ModelName="scaled", PrimaryContainer=container, ExecutionRoleArn=role)
-        sagemaker.create_endpoint_config(EndpointConfigName="scaled", ProductionVariants=[variant])
+        sagemaker.create_endpoint_config(EndpointConfigName="scaled", ProductionVariants=[_variant()])
         sagemaker.create_endpoint(EndpointName="scaled", EndpointConfigName="scaled")
         until(lambda: _status(sagemaker), lambda status: status == "InService")
         yield started
         sagemaker.delete_endpoint(EndpointName="scaled")
         endpoint_gone(sagemaker, "scaled")
+
+
+def _variant() -> dict[str, Any]:
+    return {"VariantName": "all", "ModelName": "scaled", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
 
 
 def _model() -> bytes:
@@ -140,3 +140,62 @@ def test_a_target_gone_takes_its_policies_and_alarms_along(fast: Gateway) -> Non
     scaling.deregister_scalable_target(**RESOURCE)
     assert scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"] == []
     until(lambda: cloudwatch.describe_alarms()["MetricAlarms"], lambda alarms: alarms == [])
+
+
+def test_an_alarm_of_the_caller_scales_by_steps_and_a_schedule_sets_the_range(fast: Gateway) -> None:
+    scaling, cloudwatch, sagemaker = (
+        fast.client(name) for name in ("application-autoscaling", "cloudwatch", "sagemaker")
+    )
+    scaling.register_scalable_target(**RESOURCE, MinCapacity=1, MaxCapacity=2)
+    step = {"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}
+    arn = scaling.put_scaling_policy(
+        **RESOURCE,
+        PolicyName="step",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [step]},
+    )["PolicyARN"]
+    cloudwatch.put_metric_alarm(
+        AlarmName="backlog",
+        Namespace="Mine",
+        MetricName="Backlog",
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=10.0,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[arn],
+    )
+    [policy] = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert [alarm["AlarmName"] for alarm in policy["Alarms"]] == ["backlog"]
+
+    def tell() -> int:
+        cloudwatch.put_metric_data(Namespace="Mine", MetricData=[{"MetricName": "Backlog", "Value": 50.0}])
+        return _instances(sagemaker)
+
+    until(tell, lambda count: count == 2)
+    causes = [activity["Cause"] for activity in activities(scaling)]
+    assert "monitor alarm backlog in state ALARM triggered policy step" in causes
+
+    moment = datetime.now(UTC) + timedelta(seconds=2)
+    scaling.put_scheduled_action(
+        **RESOURCE,
+        ScheduledActionName="night",
+        Schedule=f"at({moment:%Y-%m-%dT%H:%M:%S})",
+        ScalableTargetAction={"MinCapacity": 1, "MaxCapacity": 1},
+    )
+    until(lambda: _instances(sagemaker), lambda count: count == 1)
+    causes = [activity["Cause"] for activity in activities(scaling)]
+    assert "scheduled action name night was triggered" in causes
+    assert "maximum capacity was set to 1" in causes
+
+
+def test_a_scalable_variant_keeps_its_instance_type(fast: Gateway) -> None:
+    sagemaker, scaling = fast.client("sagemaker"), fast.client("application-autoscaling")
+    until(lambda: _status(sagemaker), lambda status: status == "InService")
+    larger = {**_variant(), "InstanceType": "ml.m5.xlarge"}
+    sagemaker.create_endpoint_config(EndpointConfigName="larger", ProductionVariants=[larger])
+    with pytest.raises(ClientError, match=r'The variant\(s\) "\[all\]" must be deregistered as scalable targets'):
+        sagemaker.update_endpoint(EndpointName="scaled", EndpointConfigName="larger")
+    scaling.deregister_scalable_target(**RESOURCE)
+    sagemaker.update_endpoint(EndpointName="scaled", EndpointConfigName="larger")
+    until(lambda: _status(sagemaker), lambda status: status == "InService")
