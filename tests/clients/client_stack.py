@@ -26,7 +26,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *_): pass
     def do_GET(self): self.answer({})
-    def do_POST(self): self.answer({"bytes": len(self.rfile.read(int(self.headers["Content-Length"]))), "model": names})
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Accept"] == "text/plain": self.stream(b"one\\n", b"two\\n", b"three\\n")
+        else: self.answer({"bytes": len(body), "model": names})
+    def stream(self, *lines):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for line in (*lines, b""): self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(line), line))
     def answer(self, value):
         body = json.dumps(value).encode()
         self.send_response(200)

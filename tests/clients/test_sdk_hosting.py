@@ -6,6 +6,7 @@ SDK_2 = """
 import sagemaker
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.estimator import Estimator
+from sagemaker.iterators import LineIterator
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 from sagemaker.serializers import IdentitySerializer
@@ -26,6 +27,8 @@ next_model.create(instance_type="ml.m5.large")
 predictor.update_endpoint(initial_instance_count=1, instance_type="ml.m5.xlarge", model_name="sdk2-next")
 same = Predictor("sdk2-updated", session, **form)
 print("second:", same.predict(b"a photo", initial_args={"CustomAttributes": "c", "InferenceId": "one"}))
+lines = same.predict_stream(b"a photo", initial_args={"Accept": "text/plain"}, iterator=LineIterator)
+print("streamed:", list(lines))
 endpoint = session.describe_endpoint("sdk2-updated")
 config = session.sagemaker_client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
 print([variant["ModelName"] for variant in config["ProductionVariants"]], endpoint["EndpointStatus"])
@@ -101,6 +104,7 @@ def test_sdk_2_deploys_updates_and_deletes(reader: Reader) -> None:
     printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + UPDATE)
     assert "first: {'bytes': 5, 'model': ['weights.txt']}" in printed
     assert "second: {'bytes': 7, 'model': ['weights.txt']}" in printed
+    assert "streamed: [b'one', b'two', b'three']" in printed
     assert "['sdk2-next'] InService" in printed
     assert "[{'Key': 'owner', 'Value': 'clients'}]" in printed
     assert printed.endswith("left: []\n")

@@ -54,6 +54,20 @@ print(sorted(each["TrainingJobDefinitionName"] for each in both.analytics().trai
 print("best of both:", both.best_training_job())
 """
 
+SDK_3_MORE = """
+from sagemaker.train.configs import StoppingCondition
+print(tuner.analytics().dataframe().sort_values("FinalObjectiveValue")[["learning-rate", "FinalObjectiveValue"]])
+found = HyperParameterTuningJob.get(tuner.describe().hyper_parameter_tuning_job_name)
+print("its jobs:", sorted(each.training_job_status for each in found.get_all_training_jobs()))
+spot = ModelTrainer(
+    training_image="stagemaker/trainer", role=role, sagemaker_session=Session(default_bucket="clients"),
+    compute=Compute(instance_type="ml.m5.large", instance_count=1, enable_managed_spot_training=True),
+    stopping_condition=StoppingCondition(max_runtime_in_seconds=600, max_wait_time_in_seconds=600),
+    output_data_config=OutputDataConfig(s3_output_path="s3://clients/models"), base_job_name="spot-sdk3")
+spot.train()
+print("spot:", [each.enable_managed_spot_training for each in TrainingJob.get_all(name_contains="spot-sdk3")])
+"""
+
 HYPERBAND = """
 from sagemaker.tuner import HyperbandStrategyConfig, StrategyConfig
 band = HyperparameterTuner(
@@ -99,9 +113,13 @@ def test_sdk_2_tunes_attaches_and_transforms(reader: Reader) -> None:
 
 
 def test_sdk_3_tunes_and_transforms(reader: Reader) -> None:
-    printed = reader.run(python("clients-sdk3"), "-c", reader.text("Tuning and transform (SageMaker SDK 3.27)"))
+    block = reader.text("Tuning and transform (SageMaker SDK 3.27)")
+    printed = reader.run(python("clients-sdk3"), "-c", block + SDK_3_MORE)
     assert "\nby-sdk3: Completed\n" in f"\n{printed}"  # the transform job
     assert re.search(r"^by-sdk3-[-0-9]+: Completed$", printed, re.MULTILINE)  # the tuning job
+    assert len(re.findall(r"^\d +0\.\d+ +0\.\d+$", printed, re.MULTILINE)) == 2  # the table of its training jobs
+    assert "its jobs: ['Completed', 'Completed']" in printed
+    assert "spot: [True]" in printed
 
 
 def test_sdk_2_says_what_spot_saves_and_reads_the_metrics(reader: Reader) -> None:
