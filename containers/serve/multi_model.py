@@ -43,9 +43,10 @@ class ModelRoutes:
     async def list(self, request: Request) -> Response:
         """A page of the models by name. The token of the next page is the last name. Raises Refused 400."""
         text = request.query_params.get("limit", str(MAX_PAGE))
-        limit, after = whole_number(text), request.query_params.get("next_page_token", "")
-        if limit is None or not 1 <= limit <= MAX_PAGE:
-            raise Refused(400, f"limit must be a whole number from 1 to {MAX_PAGE}, not {quoted(text)}.")
+        after = request.query_params.get("next_page_token", "")
+        limit = min(whole_number(text) or 0, MAX_PAGE)
+        if limit < 1:
+            raise Refused(400, f"limit must be a whole number from 1, not {quoted(text)}.")
         found = [_shown(name, url) for name, url in self._models.urls().items() if name > after]
         more = {"nextPageToken": found[limit - 1]["modelName"]} if len(found) > limit else {}
         return JSONResponse({"models": found[:limit]} | more)

@@ -25,7 +25,7 @@ ENGINES = ("onnx", "torch")
 MAX_LOADING = 16  # models that are loaded, or wait for it, at the same time
 MAX_MODEL_NAME = 1024  # characters
 MAX_MODEL_URL = 4096  # characters, as Linux bounds a path
-MAX_PAGE = 100  # models in an answer to GET /models, as in Multi Model Server
+MAX_PAGE = 100  # models in an answer to GET /models; a larger `limit` means this one, as in Multi Model Server
 
 
 @dataclass(frozen=True)
