@@ -15,6 +15,7 @@ from infra.data.layout import SPLITS
 from infra.settings import DeploymentSettings, Ranges
 
 VARIANT = "AllTraffic"
+ALIAS = "live"
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 
 
@@ -189,6 +190,27 @@ class Blueprint:
             "MemorySize": s.function_memory_mb,
             "Environment": {"Variables": {"ENDPOINT_NAME": self.endpoint, "SYSTEM": s.system}},
         }
+
+    def function_url_request(self) -> dict[str, Any]:
+        """CreateFunctionUrlConfig for the alias: anybody may call it, and the pages of the origins."""
+        origins = list(self.settings.function.origins)
+        cors = {"AllowOrigins": origins, "AllowMethods": ["POST"], "AllowHeaders": ["content-type"], "MaxAge": 600}
+        return {
+            "FunctionName": self.function,
+            "Qualifier": ALIAS,
+            "AuthType": "NONE",
+            "Cors": cors if origins else {},
+        }
+
+    def function_url_permissions(self) -> list[dict[str, Any]]:
+        """The AddPermission requests without which a URL is closed even with AuthType NONE: since October 2025 both
+        (https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html)."""
+        alias = {"FunctionName": self.function, "Qualifier": ALIAS, "Principal": "*"}
+        url = {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"}
+        return [
+            {**alias, "StatementId": "call-the-url", **url},
+            {**alias, "StatementId": "by-the-url", "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+        ]
 
     def sagemaker_role(self) -> Role:
         """For training and hosting: its own bucket's data and models, its own logs and metrics, our images."""

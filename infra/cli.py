@@ -103,6 +103,27 @@ def _add_content(parser: ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="hyperparameters",
         help="a hyperparameter, such as epochs=5; may be given again",
     )  # fmt: skip
+    _add_function(parser)
+
+
+def _add_function(parser: ArgumentParser) -> None:
+    environ, defaults = os.environ, _DEFAULTS.function
+    parser.add_argument(
+        "--reserved", type=int, default=environ.get("RESERVED") or None, metavar="NUMBER",
+        help="invocations of the function at once (default: $RESERVED, else what the account has left)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--provisioned", type=int, default=environ.get("PROVISIONED") or defaults.provisioned, metavar="NUMBER",
+        help="environments of the function that wait warm (default: $PROVISIONED, else none)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--url", action="store_true", default=_is_set("FUNCTION_URL"),
+        help="give the function an address that anybody may call (or FUNCTION_URL=1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--origin", action="append", default=environ.get("ORIGIN", "").split() or None, dest="origins",
+        help="web pages that may call that address, such as http://localhost:3000; may be given again (or $ORIGIN)",
+    )  # fmt: skip
 
 
 def _add_demo(parser: ArgumentParser) -> None:

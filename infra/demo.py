@@ -8,6 +8,7 @@ from argparse import Namespace
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import engine, images, proof
+from infra.blueprint import ALIAS
 from infra.clients import connect
 from infra.deployment import Deployment, deployment_of, existing, load_data, settings_of
 from infra.errors import StepFailed
@@ -77,8 +78,8 @@ def _say_how(deployment: Deployment, running: RunningStack, host: Host, terminal
         f"aws sagemaker describe-endpoint --endpoint-name {blueprint.endpoint}",
         f"aws sagemaker-runtime invoke-endpoint --endpoint-name {blueprint.endpoint} --content-type "
         f"{photo.content_type} --accept 'application/json;top-k=5' --body 'fileb://{photo.path}' /dev/stdout",
-        f"echo '{event}' | aws lambda invoke --function-name {blueprint.function} --payload fileb:///dev/stdin "
-        "/dev/stdout",
+        f"echo '{event}' | aws lambda invoke --function-name {blueprint.function} --qualifier {ALIAS} "
+        "--payload fileb:///dev/stdin /dev/stdout",
     ):
         terminal.console.print(line, soft_wrap=True, markup=False)
     terminal.say(f"To end it: {host.stop_command}")

@@ -18,6 +18,8 @@ from infra.resources import titles
 from infra.resources.bucket import Bucket
 from infra.resources.endpoint import Endpoint, EndpointConfiguration
 from infra.resources.function import Function
+from infra.resources.function_alias import FunctionAlias
+from infra.resources.function_url import FunctionUrl
 from infra.resources.logs import LogGroup
 from infra.resources.model import Model
 from infra.resources.objects import File, StoredFiles
@@ -26,7 +28,7 @@ from infra.resources.role import IamRole
 from infra.resources.training import TrainingJob, next_request
 from infra.resources.tuning import Show, TuningJob, best_of
 from infra.resources.tuning import next_request as next_tuning_request
-from infra.settings import DeploymentSettings, TuningSettings
+from infra.settings import DeploymentSettings, FunctionSettings, TuningSettings
 from infra.terminal import Terminal
 from infra.typed import make
 from ml.photos import MAX_UNUSABLE_SHARE
@@ -50,6 +52,7 @@ class Deployment:
         job = next_request(clients.sagemaker, blueprint)
         model = blueprint.model_request(job["TrainingJobName"])
         configuration = blueprint.endpoint_config_request(model["ModelName"])
+        url = FunctionUrl(clients, blueprint)
         return [
             *self._for_training(terminal),
             TrainingJob(clients, job, terminal.line),
@@ -58,6 +61,8 @@ class Deployment:
             Endpoint(clients, blueprint, configuration["EndpointConfigName"]),
             IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
             Function(clients, blueprint, HANDLER),
+            FunctionAlias(clients, blueprint, HANDLER),
+            *([url] if blueprint.settings.function.has_url or url.read() else []),
         ]
 
     def tuning(self, terminal: Terminal, show: Show) -> list[Resource]:
@@ -108,6 +113,8 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
         IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
         LogGroup(clients.logs, blueprint.function_logs, titles.FUNCTION_LOG),
         Function(clients, blueprint, HANDLER),
+        FunctionAlias(clients, blueprint, HANDLER),
+        FunctionUrl(clients, blueprint),
     ]
 
 
@@ -160,7 +167,9 @@ def deployment_of(
     StepFailed."""
     chosen = settings_for(dataset, settings_of(options.project, options.region, options.system))
     hyperparameters = {**chosen.hyperparameters, **(best or {}), **_pairs(options.hyperparameters)}
-    settings = replace(chosen, hyperparameters=hyperparameters, tuning=_tuning_of(options))
+    settings = replace(
+        chosen, hyperparameters=hyperparameters, tuning=_tuning_of(options), function=_function_of(options)
+    )
     weights = _weights(options.pretrained)
     digest = hashlib.sha256(f"{dataset.digest}{weights.sha256 if weights else ''}".encode()).hexdigest()
     built = clients.target == "local" and options.images == "built"
@@ -177,6 +186,16 @@ def _tuning_of(options: Namespace) -> TuningSettings:
                 if hasattr(options, name)
             }
         )
+    except ValueError as error:
+        raise StepFailed(str(error), "Mend the option.") from None
+
+
+def _function_of(options: Namespace) -> FunctionSettings:
+    origins = tuple(getattr(options, "origins", None) or ())
+    has_url = bool(getattr(options, "url", False) or origins)
+    reserved, provisioned = getattr(options, "reserved", None), getattr(options, "provisioned", 0)
+    try:
+        return FunctionSettings(reserved, provisioned, has_url, origins)
     except ValueError as error:
         raise StepFailed(str(error), "Mend the option.") from None
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
+from infra.blueprint import ALIAS
 from infra.data.dataset import Photo
 from infra.deployment import Deployment
 from infra.errors import StepFailed
@@ -94,7 +95,9 @@ def through_function(deployment: Deployment, photo: Photo) -> str:
         if system == "C"
         else request
     )
-    reply = deployment.clients.lambda_.invoke(FunctionName=deployment.blueprint.function, Payload=json.dumps(event))
+    reply = deployment.clients.lambda_.invoke(
+        FunctionName=deployment.blueprint.function, Qualifier=ALIAS, Payload=json.dumps(event)
+    )
     answer = json.loads(reply["Payload"].read())
     try:
         return deployment.dataset.classes[_class_number(system, answer)]

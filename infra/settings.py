@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 _PROJECT = re.compile(r"[a-z](?:-?[a-z0-9]){1,19}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+_ORIGIN = re.compile(r"https?://[^/?#*\s]+")
+MAX_RESERVED = 900  # of 1,000; Lambda keeps 100 for functions without a reservation
 SYSTEMS = ("A", "B", "C", "E")
 STRATEGIES = ("Bayesian", "Random")
 EARLY_STOPPING = ("Auto", "Off")
@@ -51,6 +53,29 @@ class TuningSettings:
 
 
 @dataclass(frozen=True)
+class FunctionSettings:
+    """How the function may be called. `reserved` is how many of its invocations run at once, None for whatever the
+    account has left, and `provisioned` how many environments of its alias wait warm. `has_url`: it has an address that
+    anybody may call; `origins` are the web pages that may. Raises ValueError for what AWS would not take."""
+
+    reserved: int | None = None
+    provisioned: int = 0
+    has_url: bool = False
+    origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.reserved is not None and not 0 <= self.reserved <= MAX_RESERVED:
+            raise ValueError(f"{self.reserved} reserved: AWS takes 0 to {MAX_RESERVED} of an account's usual 1,000.")
+        if not 0 <= self.provisioned <= (MAX_RESERVED if self.reserved is None else self.reserved):
+            raise ValueError(
+                f"{self.provisioned} provisioned: it must be 0 or more, and not more than what is reserved."
+            )
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not the origin of a page, such as https://example.com.")
+
+
+@dataclass(frozen=True)
 class DeploymentSettings:
     """One deployment. `project` begins every name; `system` is the form of the Lambda's events and answers
     (seed systems A, B, C, E). Raises ValueError for what AWS would not take."""
@@ -68,6 +93,7 @@ class DeploymentSettings:
     function_memory_mb: int = 256
     function_timeout_s: int = 60
     system: str = "E"
+    function: FunctionSettings = FunctionSettings()
     objective: str = "validation:accuracy"  # one of `metrics`, the more the better
     ranges: Ranges = Ranges()
     tuning: TuningSettings = TuningSettings()

@@ -14,6 +14,7 @@ from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, differences, find
 
 _WAIT_LIMIT_S = 120.0
+_RESERVED = "ReservedConcurrentExecutions"
 
 
 def pack(handler: Path) -> bytes:
@@ -26,8 +27,13 @@ def pack(handler: Path) -> bytes:
     return buffer.getvalue()
 
 
+def digest_of(code: bytes) -> str:
+    """CodeSha256, as Lambda says it."""
+    return base64.b64encode(hashlib.sha256(code).digest()).decode()
+
+
 class Function(Resource):
-    """The blueprint's function with the handler's code, ready for calls."""
+    """The blueprint's function with the handler's code and its reserved concurrency, ready for calls."""
 
     title = titles.FUNCTION
     depends_on = (titles.LAMBDA_ROLE, titles.ENDPOINT, titles.FUNCTION_LOG)
@@ -35,18 +41,22 @@ class Function(Resource):
     def __init__(self, clients: Clients, blueprint: Blueprint, handler: Path) -> None:
         self._lambda, self._poll_s = clients.lambda_, clients.poll_s
         self._request, self._tags, self._code = blueprint.function_request(), blueprint.tags, pack(handler)
+        self._reserved = blueprint.settings.function.reserved
         self.name = blueprint.function
 
     def read(self) -> State | None:
-        """GetFunctionConfiguration's answer."""
-        return find(self._lambda.get_function_configuration, FunctionName=self.name)
+        """GetFunctionConfiguration's answer with ReservedConcurrentExecutions, None without."""
+        found = find(self._lambda.get_function_configuration, FunctionName=self.name)
+        if found is None:
+            return None
+        reserved = self._lambda.get_function_concurrency(FunctionName=self.name).get(_RESERVED)
+        return {**found, _RESERVED: reserved}
 
     def diff(self, state: State) -> list[Change]:
         """Its code, its settings and its state. One whose creation failed is made anew."""
         if state["State"] == "Failed":
             return [Change("State", "Failed", "Active", replaces=True)]
-        digest = base64.b64encode(hashlib.sha256(self._code).digest()).decode()
-        changes = differences({**self._request, "CodeSha256": digest}, state)
+        changes = differences({**self._request, "CodeSha256": digest_of(self._code), _RESERVED: self._reserved}, state)
         return changes if _is_ready(state) else [*changes, Change("State", state["State"], "Active")]
 
     def create(self) -> str:
@@ -54,6 +64,7 @@ class Function(Resource):
         tags = {tag["Key"]: tag["Value"] for tag in self._tags}
         self._lambda.create_function(**self._request, Code={"ZipFile": self._code}, Tags=tags)
         self._wait()
+        self._reserve(None)
         return ""
 
     def update(self, state: State, changes: list[Change]) -> str:
@@ -66,11 +77,18 @@ class Function(Resource):
         if members & self._request.keys():
             self._lambda.update_function_configuration(**self._request)
             self._wait()
+        self._reserve(state.get(_RESERVED))
         return ""
 
     def delete(self) -> None:
         """Delete it; its log is a resource of its own."""
         self._lambda.delete_function(FunctionName=self.name)
+
+    def _reserve(self, found: int | None) -> None:
+        if self._reserved is None and found is not None:
+            self._lambda.delete_function_concurrency(FunctionName=self.name)
+        elif self._reserved != found:
+            self._lambda.put_function_concurrency(FunctionName=self.name, ReservedConcurrentExecutions=self._reserved)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _WAIT_LIMIT_S

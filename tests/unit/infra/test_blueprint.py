@@ -11,7 +11,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from infra.blueprint import VARIANT, Blueprint, Role
-from infra.settings import DeploymentSettings, Ranges
+from infra.settings import DeploymentSettings, FunctionSettings, Ranges
 
 SETTINGS = DeploymentSettings(hyperparameters={"epochs": "3"})
 BLUEPRINT = Blueprint(SETTINGS, "123456789012", "ab" * 32)
@@ -77,6 +77,11 @@ class TestRequests:
 
     def test_function(self, blueprint: Blueprint) -> None:
         check("lambda", "CreateFunction", {**blueprint.function_request(), "Code": {"ZipFile": b"zip"}})
+
+    def test_function_url(self, blueprint: Blueprint) -> None:
+        check("lambda", "CreateFunctionUrlConfig", blueprint.function_url_request())
+        for request in blueprint.function_url_permissions():
+            check("lambda", "AddPermission", request)
 
     def test_roles(self, blueprint: Blueprint) -> None:
         for role in (blueprint.sagemaker_role(), blueprint.lambda_role()):
@@ -150,3 +155,11 @@ def test_no_role_may_do_everything_or_touch_everything() -> None:
 def test_roles_trust_only_their_service() -> None:
     assert BLUEPRINT.sagemaker_role().trust["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
     assert BLUEPRINT.lambda_role().trust["Statement"][0]["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_a_function_url_is_for_the_pages_that_are_named() -> None:
+    assert BLUEPRINT.function_url_request()["Cors"] == {}
+    origins = ("http://localhost:3000",)
+    settings = replace(SETTINGS, function=FunctionSettings(has_url=True, origins=origins))
+    cors = replace(BLUEPRINT, settings=settings).function_url_request()["Cors"]
+    assert (cors["AllowOrigins"], cors["AllowMethods"]) == (list(origins), ["POST"])

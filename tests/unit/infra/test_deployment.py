@@ -75,8 +75,12 @@ def sagemaker(searches: Sequence[str] = (), **statuses: str) -> FakeClient:
     )
 
 
-def deployment(folder: Path, client: FakeClient, pretrained: File | None = None) -> Deployment:
-    return Deployment(fake_clients(sagemaker=client), BLUEPRINT, load(write_set(folder / "set")), pretrained)
+def deployment(
+    folder: Path, client: FakeClient, pretrained: File | None = None, function: FakeClient | None = None
+) -> Deployment:
+    functions = function or FakeClient({"get_function_url_config": missing("ResourceNotFoundException")})
+    clients = fake_clients(sagemaker=client, lambda_=functions)
+    return Deployment(clients, BLUEPRINT, load(write_set(folder / "set")), pretrained)
 
 
 def names(resources: Sequence[Resource]) -> dict[str, str]:
@@ -87,8 +91,30 @@ def test_the_resources_in_their_order(tmp_path: Path) -> None:
     resources = engine.order(deployment(tmp_path, sagemaker()).resources(quiet()))
     assert [one.title for one in resources] == [
         "Bucket", "Data in S3", "Role of training and hosting", "Training job", "Model", "Endpoint configuration",
-        "Endpoint", "Role of the function", "Function",
+        "Endpoint", "Role of the function", "Function", "Alias of the function",
     ]  # fmt: skip
+
+
+def test_an_address_that_is_not_wanted_any_more_is_deleted(tmp_path: Path) -> None:
+    functions = FakeClient(
+        {"get_function_url_config": {"FunctionUrl": "http://x/"}, "get_policy": missing("ResourceNotFoundException")}
+    )
+    url = deployment(tmp_path, sagemaker(), function=functions).resources(quiet())[-1]
+    assert (url.title, engine.apply_one(url)) == (titles.FUNCTION_URL, ("update", "deleted"))
+    assert "delete_function_url_config" in functions.names()
+
+
+def test_the_options_of_the_function(tmp_path: Path) -> None:
+    options = Namespace(
+        project="stagemaker-demo", region="us-east-1", system="E", hyperparameters=[], pretrained=None, images="built",
+        reserved=3, provisioned=2, url=False, origins=["http://localhost:3000"],
+    )  # fmt: skip
+    dataset = load(write_set(tmp_path / "set"))
+    made = deployment_of(options, fake_clients(), dataset).blueprint.settings.function
+    assert (made.reserved, made.provisioned, made.has_url, made.origins) == (3, 2, True, ("http://localhost:3000",))
+    options.provisioned = 4
+    with pytest.raises(StepFailed, match="not more than what is reserved"):
+        deployment_of(options, fake_clients(), dataset)
 
 
 def test_a_training_needs_no_endpoint_and_no_function(tmp_path: Path) -> None:
@@ -168,7 +194,7 @@ def test_after_twenty_failures_no_other_job_is_tried(tmp_path: Path) -> None:
 
 def test_destroy_takes_the_resources_in_the_reverse_of_deploys_order(tmp_path: Path) -> None:
     weights = File(tmp_path / "weights.pt", "00" * 32)
-    made = deployment(tmp_path, sagemaker(first="Completed"), weights)
+    made = deployment(tmp_path, sagemaker(first="Completed"), weights, FakeClient())
     deployed = [one.title for one in engine.order(made.resources(quiet()))]
     to_delete = [one.title for one in engine.order(existing(made.clients, BLUEPRINT, quiet())) if one.title not in LOGS]
     assert to_delete == [title for title in deployed if title != titles.ENDPOINT_CONFIGURATION]  # none of ours exists

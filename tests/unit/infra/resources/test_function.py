@@ -10,7 +10,7 @@ import pytest
 from infra.blueprint import Blueprint
 from infra.errors import StepFailed
 from infra.resources.function import Function, pack
-from infra.settings import DeploymentSettings
+from infra.settings import DeploymentSettings, FunctionSettings
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
 
 
@@ -41,9 +41,9 @@ def described(handler: Path, **more: Any) -> dict[str, Any]:
     return {**BLUEPRINT.function_request(), "CodeSha256": digest, "State": "Active", "MemoryUsed": 1, **more}
 
 
-def function(handler: Path, *answers: Any) -> tuple[FakeClient, Function]:
+def function(handler: Path, *answers: Any, blueprint: Blueprint = BLUEPRINT) -> tuple[FakeClient, Function]:
     client = FakeClient({"get_function_configuration": list(answers)})
-    return client, Function(fake_clients(lambda_=client), BLUEPRINT, handler)
+    return client, Function(fake_clients(lambda_=client), blueprint, handler)
 
 
 def updated(handler: Path, state: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -93,3 +93,31 @@ def test_a_failure_says_its_reason(handler: Path) -> None:
     _, one = function(handler, pending, described(handler, State="Failed", StateReason="no image"))
     with pytest.raises(StepFailed, match="is Failed: no image"):
         one.create()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "call"),
+    [
+        (3, None, ("put_function_concurrency", {"ReservedConcurrentExecutions": 3})),
+        (0, 3, ("put_function_concurrency", {"ReservedConcurrentExecutions": 0})),
+        (None, 3, ("delete_function_concurrency", {})),
+    ],
+)
+def test_reserved_concurrency(handler: Path, wanted: int | None, found: int | None, call: Any) -> None:
+    settings = DeploymentSettings(function=FunctionSettings(wanted))
+    client, one = function(handler, described(handler), blueprint=Blueprint(settings, ACCOUNT, "ab" * 32))
+    client.answers["get_function_concurrency"] = {} if found is None else {"ReservedConcurrentExecutions": found}
+    state = one.read()
+    assert state is not None
+    (change,) = one.diff(state)
+    assert (change.member, change.old, change.new) == ("ReservedConcurrentExecutions", found, wanted)
+    one.update(state, [change])
+    name, request = client.calls[-1]
+    assert (name, request) == (call[0], {"FunctionName": one.name, **call[1]})
+
+
+def test_reserved_concurrency_of_a_new_function(handler: Path) -> None:
+    settings = DeploymentSettings(function=FunctionSettings(0))
+    client, one = function(handler, described(handler), blueprint=Blueprint(settings, ACCOUNT, "ab" * 32))
+    one.create()
+    assert client.names()[-1] == "put_function_concurrency"
