@@ -10,6 +10,7 @@ SCENARIOS = (
     "download",
     "endpoint_start",
     "invoke_endpoint",
+    "update_under_load",
     "serve_overload",
     "compose_up",
     "image_builds",

@@ -7,17 +7,23 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 
 from infra import hosts
+from infra.hosts.host import Host
+from infra.hosts.process import ProcessHost
+from infra.paths import paths
 
 PROJECT = "stagemaker-bench"
 IMAGE = "stagemaker-bench:latest"
 ROLE = "arn:aws:iam::000000000000:role/bench"
+SERVE = "stagemaker/serve:latest"  # in a stack of processes
 _SERVER = """\
+import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -42,7 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+host, port = os.environ.get("STAGEMAKER_BIND_HOST", "0.0.0.0"), int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
+ThreadingHTTPServer((host, port), Handler).serve_forever()
 """
 _DOCKERFILE = """\
 FROM python:3.13-slim
@@ -75,7 +82,24 @@ def image() -> Iterator[str]:
 def stack() -> Iterator[boto3.Session]:
     """A running stack with the role `bench` and the bucket `bench`. The clients of the session reach it."""
     os.environ |= {"STAGEMAKER_PROJECT": PROJECT, "REGISTRY_PORT": str(free_port())}
-    host = hosts.choose(docker=True)
+    with _running(hosts.choose(docker=True)) as session:
+        yield session
+
+
+@contextmanager
+def process_stack() -> Iterator[boto3.Session]:
+    """As `stack`, but of plain processes, with the code of this checkout. Its image SERVE is the tiny server."""
+    with tempfile.TemporaryDirectory() as folder:
+        images = Path(folder) / "images"
+        (images / "serve").mkdir(parents=True)
+        (images / "serve" / "serve").write_text(_SERVER)
+        places = replace(paths(), images=images, state=Path(folder) / "state")
+        with _running(ProcessHost(places, os.environ)) as session:
+            yield session
+
+
+@contextmanager
+def _running(host: Host) -> Iterator[boto3.Session]:
     running = host.start(free_port(), stays=True)
     try:
         os.environ["AWS_ENDPOINT_URL"] = running.endpoint
@@ -86,7 +110,7 @@ def stack() -> Iterator[boto3.Session]:
         session.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=document)
         yield session
     finally:
-        del os.environ["AWS_ENDPOINT_URL"]
+        os.environ.pop("AWS_ENDPOINT_URL", None)
         host.stop()
 
 
