@@ -14,7 +14,7 @@ from stagemaker.hosting.targets import Desired, Targets, sized
 from stagemaker.hosting.variant_status import activating, baking, scaling, terminating
 
 MAX_REASON_CHARS = 1024  # AWS's limit of FailureReason
-POLL_S = 0.2  # (ours)
+POLL_S = 0.05  # (ours)
 ALARMS_EVERY_S = 5.0  # (ours) during a bake; AWS documents no interval
 
 
