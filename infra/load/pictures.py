@@ -30,6 +30,7 @@ def draw(runs: Sequence[Figures]) -> str:
         for row, draw_row in enumerate(_ROWS):
             draw_row(grid[row][column], run)
             grid[row][column].grid(visible=True, color=_LIGHT, linewidth=0.5)
+            grid[row][column].set_axisbelow(True)
         grid[0][column].set_title(run["title"])
         grid[-1][column].set_xlabel("seconds")
     return _svg(figure)
@@ -80,7 +81,7 @@ def _failures(axes: Axes, run: Figures) -> None:
 
 def _instances(axes: Axes, run: Figures) -> None:
     seen = run["observations"]
-    seconds = [*(one["second"] for one in seen), run["seconds"]]
+    seconds = [*(one["second"] for one in seen), max(run["seconds"], *(one["second"] for one in seen[-1:]), 0)]
     for name, colour, line in (("current", _BLUE, "-"), ("desired", _GREY, "--")):
         values = [one[name] for one in seen]
         axes.step(seconds, [*values, *values[-1:]] or [0], line, where="post", color=colour, label=name)
