@@ -26,9 +26,8 @@ _CODE = re.compile(r"[A-Za-z]{1,64}")
 
 @dataclass(frozen=True)
 class Request:
-    """A POST to a service of AWS; `service` is its name in signatures. `name` says what is called."""
+    """A POST to a service of AWS; `service` is its name in signatures."""
 
-    name: str
     service: str
     url: str
     headers: Mapping[str, str]
@@ -39,14 +38,14 @@ def invoke_endpoint(base_url: str, endpoint: str, content_type: str, body: bytes
     """SageMaker Runtime's InvokeEndpoint."""
     url = f"{base_url}/endpoints/{quote(endpoint, safe='')}/invocations"
     headers = {"Content-Type": content_type, "Accept": "application/json"}
-    return Request(f"endpoint {endpoint}", "sagemaker", url, headers, body)
+    return Request("sagemaker", url, headers, body)
 
 
 def invoke_function(base_url: str, function: str, event: Any) -> Request:
     """Lambda's Invoke."""
     url = f"{base_url}/2015-03-31/functions/{quote(function, safe='')}/invocations"
     headers = {"Content-Type": "application/json"}
-    return Request(f"function {function}", "lambda", url, headers, json.dumps(event).encode())
+    return Request("lambda", url, headers, json.dumps(event).encode())
 
 
 class Connection:
