@@ -38,8 +38,9 @@ class EndpointFleets:
     def route(self, share: float, active: Mapping[str, int] | None = None) -> None:
         """Give `coming` this share of the requests, on `active` instances of its variants, and the others the rest."""
         self.share = share
-        total = sum(self.in_service.values())
-        shares = {fleet: part / total * (1 - share) for fleet, part in self.in_service.items()}
+        parts = self.in_service if any(self.in_service.values()) else dict.fromkeys(self.in_service, 1.0)
+        total = sum(parts.values())
+        shares = {fleet: part / total * (1 - share) for fleet, part in parts.items()}
         if self.coming and share > 0:
             shares[self.coming] = share if shares else 1.0
         self.router.set_shares(shares, {self.coming: active} if self.coming and active else {})

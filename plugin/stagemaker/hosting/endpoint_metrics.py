@@ -49,8 +49,3 @@ class EndpointMetrics:
         now_s = self._clock()
         for name, value in values.items():
             self._logs.metric(scope, NAMESPACE, name, value, unit, dimensions, now_s)
-
-
-def dimensions(fleet: Fleet, variant: VariantLayout) -> dict[str, str]:
-    """Of a variant's metrics."""
-    return {"EndpointName": fleet.layout.endpoint, "VariantName": variant.name}

@@ -73,9 +73,10 @@ class Fleet:
 
     @property
     def grown(self) -> bool:
-        """Whether each instance of its targets is in service, or was once; and none is on its way out."""
-        return self.settled and all(
-            i.in_service or i.has_served for instances in self._instances.values() for i in instances
+        """Whether it has the instances of its targets, and each is or was in service."""
+        return all(
+            len(instances) == self._targets[name].count and all(instance.has_served for instance in instances)
+            for name, instances in self._instances.items()
         )
 
     @property

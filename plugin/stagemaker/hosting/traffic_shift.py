@@ -72,7 +72,8 @@ class TrafficShift:
         if number and new != sized(self.new, fleet.counts):
             with self.lock:
                 fleet.stage = scaling(step.new, self.context.clock())
-                self._retarget(sized(self.old, self._serving_counts()) if self.old else None, new)
+                serving = self.endpoint.serving
+                self._retarget(sized(self.old or new, serving.counts if serving else {}), new)
         if not self._until(lambda: fleet.settled):
             return False
         with self.lock:
@@ -101,11 +102,11 @@ class TrafficShift:
         return self._until(is_over)
 
     def _look_at_alarms(self) -> None:
+        if not self.endpoint.in_service:
+            return  # there is nothing to go back to
         states = self.account.alarm_states(self.ref.scope, self.rollout.alarms)
-        tripped = [name for name in self.rollout.alarms if states.get(name) == "ALARM"]
-        with self.lock:
-            if tripped and self.endpoint.in_service:
-                raise RolloutFailed(f"One or more configured alarm(s) went into ALARM: {', '.join(tripped)}.")
+        if tripped := [name for name in self.rollout.alarms if states.get(name) == "ALARM"]:
+            raise RolloutFailed(f"One or more configured alarm(s) went into ALARM: {', '.join(tripped)}.")
 
     def _shrink(self, step: Step) -> bool:
         """End those instances of the old fleet that the step does not leave, once they have answered what they have."""
@@ -116,7 +117,7 @@ class TrafficShift:
             leaving = {name: count - step.old.get(name, count) for name, count in serving.counts.items()}
             serving.stage = terminating(leaving, self.context.clock())
             self._retarget(sized(self.old, step.old), sized(self.new, step.new))
-        done = self._until(lambda: serving.settled or serving.cancelled)
+        done = self._until(lambda: serving.settled or self.endpoint.serving is not serving)
         serving.stage = None
         return done
 
@@ -151,8 +152,9 @@ class TrafficShift:
             if serving is None or self.old is None:
                 return True  # there is nobody to give the requests to
             old = sized(self.old, step.old)
-            if serving.counts != {name: target.count for name, target in old.items()}:
-                serving.stage = scaling({name: target.count for name, target in old.items()}, self.context.clock())
+            counts = {name: target.count for name, target in old.items()}
+            if serving.counts != counts:
+                serving.stage = scaling(counts, self.context.clock())
                 self._retarget(old, sized(self.new, self.fleet.counts))
         while not (serving.grown or self.endpoint.rollback_failure or self.endpoint.serving is not serving):
             if self.fleet.cancelled:
@@ -163,33 +165,25 @@ class TrafficShift:
             if self.endpoint.serving is not serving:
                 return True
             if self.endpoint.rollback_failure:
-                self._stay_mixed(reason)
+                self._stay_mixed(serving, self.old, reason)
                 return False
             self.endpoint.route(step.share)
             if step.share:
                 self._retarget(old, sized(self.new, step.new))
         return True
 
-    def _stay_mixed(self, reason: str) -> None:
+    def _stay_mixed(self, serving: Fleet, old: Targets, reason: str) -> None:
         """Both fleets serve on with what they have."""
-        endpoint, fleet = self.endpoint, self.fleet
+        endpoint, fleet, share = self.endpoint, self.fleet, self.endpoint.share
         why = f"{reason} The rollback failed: {endpoint.rollback_failure}"[:MAX_REASON_CHARS]
-        serving, share = endpoint.serving, endpoint.share
-        if serving is None or self.old is None:
-            return
-        kept = {name: max(1, serving.in_service(name)) for name in self.old}
+        kept = {name: max(1, serving.in_service(name)) for name in old}
         endpoint.settle({**{each: part * (1 - share) for each, part in endpoint.in_service.items()}, fleet: share})
         fleet.stage, fleet.beside = None, False
-        self.change("UpdateRollbackFailed", FailureReason=why, **Desired(sized(self.old, kept)).members())
+        self.change("UpdateRollbackFailed", FailureReason=why, **Desired(sized(old, kept)).members())
 
-    def _serving_counts(self) -> dict[str, int]:
-        serving = self.endpoint.serving
-        return dict(serving.counts) if serving else {}
-
-    def _retarget(self, old: Targets | None, new: Targets) -> None:
+    def _retarget(self, old: Targets, new: Targets) -> None:
         """Put targets into the record, which the fleets follow."""
-        desired = Desired(old if old is not None else new, coming=new)
-        self.change("Updating", **desired.members())
+        self.change("Updating", **Desired(old, coming=new).members())
 
     def _until(self, is_so: Callable[[], bool]) -> bool:
         """Keep the new fleet at its targets until it is so; False when it is cancelled before. RolloutFailed when the
