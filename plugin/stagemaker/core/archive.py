@@ -20,6 +20,10 @@ class BadArchive(ValueError):
     """The archive cannot be unpacked; the message is one clear sentence."""
 
 
+class ArchiveTooLarge(BadArchive):
+    """It takes more bytes than it may."""
+
+
 def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
     """Unpack a tar.gz into `folder`, whose files then take at most `max_bytes`.
 
@@ -31,8 +35,10 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
         with tarfile.open(archive, "r:gz", errorlevel=2) as tar:
             for number, member in enumerate(tar, start=1):
                 left -= member.size
-                if left < 0 or number > MAX_MEMBERS:
-                    raise BadArchive(f"It unpacks to more than {max_bytes:,} bytes or {MAX_MEMBERS:,} files.")
+                if left < 0:
+                    raise ArchiveTooLarge(f"It unpacks to more than {max_bytes:,} bytes.")
+                if number > MAX_MEMBERS:
+                    raise BadArchive(f"It unpacks to more than {MAX_MEMBERS:,} files.")
                 _refuse(member)
                 with naming(f"Its member '{printable(member.name)}'"):
                     tar.extract(member, folder, filter="data")

@@ -18,6 +18,10 @@ class BadModelData(Exception):
     """The model data cannot be had; the message says which and why."""
 
 
+class NoModelData(BadModelData):
+    """It cannot be read in S3."""
+
+
 def fetch_model(
     account: FleetAccount,
     scope: Scope,
@@ -47,7 +51,7 @@ def fetch_model(
                 shutil.copyfile(fetched, folder / source.uri.rpartition("/")[2])
         fetched.unlink(missing_ok=True)
     except ApiError as error:
-        raise BadModelData(f"Failed to download model data from {source.uri}. {error.message}") from error
+        raise NoModelData(f"Failed to download model data from {source.uri}. {error.message}") from error
     except BadArchive as error:
         sentence = f'Failed to extract model data archive for container "{CONTAINER}" from URL "{source.uri}".'
         wanted = "Please ensure that the object located at the URL is a valid tar.gz archive."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.core.archive import BadArchive, unpack
+from stagemaker.core.archive import ArchiveTooLarge, BadArchive, unpack
 
 
 def tar_of(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
@@ -62,7 +62,7 @@ def test_a_member_that_leads_out_is_refused(tmp_path: Path, bad: tarfile.TarInfo
 def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
     archive = tar_of(tmp_path / "a", (member("small"), b"1"), (member("zeros"), bytes(2_000_000)))
     assert archive.stat().st_size < 10_000
-    with pytest.raises(BadArchive, match="more than 1,000,000 bytes"):
+    with pytest.raises(ArchiveTooLarge, match="more than 1,000,000 bytes"):
         unpack(archive, tmp_path / "out", 1_000_000)
     assert not (tmp_path / "out" / "zeros").exists()
 
