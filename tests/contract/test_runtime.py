@@ -62,6 +62,7 @@ def stubborn(program: FakeProgram) -> int:
 def surroundings(program: FakeProgram) -> int:
     program.say(program.spec.environment["GREETING"])
     program.say((program.base / "input.txt").read_text())
+    program.say(str(program.base))
     (program.base / "output.txt").write_text("made")
     return 0
 
@@ -87,7 +88,7 @@ SCRIPTS = {
     "stubborn": "signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(30)",
     "surroundings": """
 base = pathlib.Path(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'))
-print(os.environ['GREETING']); print((base / 'input.txt').read_text()); pathlib.Path('output.txt').write_text('made')
+print(os.environ['GREETING']); print((base / 'input.txt').read_text()); print(base); pathlib.Path('output.txt').write_text('made')
 """,
     "serves": """
 import http.server as h
@@ -208,8 +209,9 @@ def test_any_output_becomes_bounded_lines_of_text(environment: RuntimeEnvironmen
 def test_it_sees_its_folder_and_environment(environment: RuntimeEnvironment) -> None:
     environment.folder.mkdir()
     (environment.folder / "input.txt").write_text("given")
-    assert environment.start("surroundings", greeting="hej").wait(LONG_S) == Exit(0)
-    assert environment.lines == ["hej", "given"]
+    container = environment.start("surroundings", greeting="hej")
+    assert container.wait(LONG_S) == Exit(0)
+    assert environment.lines == ["hej", "given", container.base]
     assert (environment.folder / "output.txt").read_text() == "made"
 
 

@@ -122,6 +122,10 @@ class Container(Protocol):
         """Host and port that reach the container's server from here, or None when it does not serve."""
 
     @property
+    def base(self) -> str:
+        """The folder by whose name its program finds what the spec has below BASE: BASE, but in a process."""
+
+    @property
     def hardware(self) -> str:
         """What it runs on, for people: "CPU", "1 GPU", or why it has no GPU though its instance type has one."""
 

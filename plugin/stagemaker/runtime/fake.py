@@ -93,6 +93,7 @@ class FakeContainer:
 
     def __init__(self, program: FakeProgram, behaviour: Behaviour, cleanup: ExitStack, supervisor: Supervisor) -> None:
         self.spec, self.address, self.notes = program.spec, program.address, program.spec.notes
+        self.base = str(program.base)
         self._program, self._behaviour, self._cleanup = program, behaviour, cleanup
         self._end: Future[Exit] = Future()
         supervisor.follow(f"fake {self.spec.name}", self._run)

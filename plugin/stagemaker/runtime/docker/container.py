@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 from stagemaker.core.errors import hinted
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import ContainerSpec, Exit
+from stagemaker.runtime.contract import BASE, ContainerSpec, Exit
 from stagemaker.runtime.docker.engine import Engine, EngineError, EngineGone
 from stagemaker.runtime.docker.frames import Frames
 from stagemaker.runtime.docker.function import peak_memory_bytes
@@ -29,6 +29,8 @@ class DockerContainer:
     """A container that the engine runs already as `engine_id`; `output` holds what it has written so far. `on_end` runs
     once, after the last line and before `wait` and `stop` return. Raises RuntimeError when the machine has no more
     threads."""
+
+    base = BASE
 
     def __init__(
         self,

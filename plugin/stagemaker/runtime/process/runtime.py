@@ -42,6 +42,7 @@ class ProcessContainer:
         self.spec = spec
         self.notes = notes
         self.address = address
+        self.base = str(spec.base_dir.absolute()) if spec.base_dir else BASE
         self.child = child
 
     @property
