@@ -88,7 +88,8 @@ SCRIPTS = {
     "stubborn": "signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(30)",
     "surroundings": """
 base = pathlib.Path(os.environ.get('SAGEMAKER_BASE_DIR', '/opt/ml'))
-print(os.environ['GREETING']); print((base / 'input.txt').read_text()); print(base); pathlib.Path('output.txt').write_text('made')
+print(os.environ['GREETING']); print((base / 'input.txt').read_text()); print(base)
+pathlib.Path('output.txt').write_text('made')
 """,
     "serves": """
 import http.server as h
