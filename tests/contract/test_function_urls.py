@@ -155,6 +155,11 @@ def test_no_other_page_calls_and_a_configured_one_calls_nothing_else(stack: Func
     page = {"Origin": PAGE, "Sec_Fetch_Site": "cross-site"}
     assert call(stack, plain, **page).status == 403  # has no CORS configuration
     assert ask(stack.localstack.endpoint, "GET", "/held", {"Origin": PAGE}).status == 403
+    for target in ("/_localstack/health", "/_aws/sqs/messages", "/queue/us-east-1/000000000000/q?Action=SendMessage"):
+        answer = call(stack, url, target=target, **page, X_Amz_Target="AmazonSQS.ListQueues")
+        assert (
+            json.loads(answer.body)["event"]["rawPath"] == target.partition("?")[0]
+        )  # the function's, like all others
     forged = {"Origin": PAGE, "Host": urlsplit(url).netloc.replace(".lambda-url.", ".s3.")}
     assert ask(stack.localstack.endpoint, "GET", "/", forged).status == 403
 

@@ -30,7 +30,7 @@ from stagemaker.adapters.patches import RETIRED, Patch
 from stagemaker.app import App
 from stagemaker.core.refs import Scope
 from stagemaker.functions import metrics
-from stagemaker.functions.concurrency import Concurrency, Lease, Limits, Throttled
+from stagemaker.functions.concurrency import Admission, Concurrency, Limits, Throttled
 from stagemaker.functions.metrics import Datum
 
 CONCURRENCY = Concurrency()
@@ -43,15 +43,15 @@ def _invoke(app: App, _original: Any) -> Any:
         version, qualifier = self.function_version.id, _qualifier(invocation.invoked_arn)
         function, arns = version.function_name, _arns(version)
         try:
-            lease = CONCURRENCY.begin(*arns, limits(self.function, version, ready_count(self)))
+            admission = CONCURRENCY.begin(*arns, limits(self.function, version, ready_count(self)))
         except Throttled as error:
             _record(app, version, metrics.of_throttle(function, qualifier))
             raise TooManyRequestsException("Rate Exceeded.", Reason=error.reason, Type="User") from error
         try:
-            _record(app, version, _beginning(self, lease))
-            result = _run(self, invocation, lease)
+            _record(app, version, _beginning(self, admission))
+            result = _run(self, invocation, admission)
         finally:
-            CONCURRENCY.end(lease)
+            CONCURRENCY.end(admission)
         duration_s = result.duration_s if isinstance(result, MeasuredResult) else 0.0
         end = metrics.of_invocation(function, qualifier, is_error=result.is_error, duration_s=duration_s)
         _record(app, version, end)
@@ -60,9 +60,9 @@ def _invoke(app: App, _original: Any) -> Any:
     return invoke
 
 
-def _run(manager: LambdaVersionManager, invocation: Invocation, lease: Lease) -> InvocationResult:
-    """On an environment of the kind that the lease says, if there is one."""
-    kind = PROVISIONED if lease.is_provisioned else InitializationType.on_demand
+def _run(manager: LambdaVersionManager, invocation: Invocation, admission: Admission) -> InvocationResult:
+    """On an environment of the kind that the admission says, if there is one."""
+    kind = PROVISIONED if admission.is_provisioned else InitializationType.on_demand
     service, version = manager.assignment_service, manager.function_version
     try:
         with service.get_environment(manager.id, version, kind) as environment:
@@ -95,17 +95,17 @@ def _arns(version: VersionIdentifier) -> tuple[str, str]:
     return version.unqualified_arn(), version.qualified_arn()  # type: ignore[no-untyped-call]
 
 
-def _beginning(manager: LambdaVersionManager, lease: Lease) -> list[Datum]:
+def _beginning(manager: LambdaVersionManager, admission: Admission) -> list[Datum]:
     """The data points of an invocation that begins."""
     version, function = manager.function_version.id, manager.function
-    data = metrics.of_concurrency(version.function_name, lease.running)
+    data = metrics.of_concurrency(version.function_name, admission.running)
     if function and (qualifier := provisioned_qualifier(function, version.qualifier)):
         data += metrics.of_provisioned(
             version.function_name,
             qualifier,
-            running=lease.running_provisioned,
+            running=admission.running_provisioned,
             allocated=ready_count(manager),
-            is_provisioned=lease.is_provisioned,
+            is_provisioned=admission.is_provisioned,
         )
     return data
 

@@ -28,6 +28,7 @@ from stagemaker.functions.url_access import url_refusal
 from stagemaker.functions.url_event import cookies_of, joined_headers, set_cookies
 
 HOST = ".lambda-url."
+ROUTERS: list[FunctionUrlRouter] = []  # LocalStack's, once its Lambda service is there
 _HOST = re.compile(r"(?P<url_id>[^.]+)\.lambda-url\.(?P<region>[a-z0-9-]+)\.", re.IGNORECASE)
 
 
@@ -39,6 +40,17 @@ def page_origins(host: str) -> tuple[str, ...]:
     return tuple((found[1].cors or {}).get("AllowOrigins") or ()) if found else ()
 
 
+def serve_function_urls(chain: Any, context: RequestContext, response: Any) -> None:
+    """Have the function answer whatever is sent to its host. LocalStack's own pages come before it, and so a page that
+    may call a function could call them."""
+    name = _HOST.match(context.request.host)
+    if name is None or not ROUTERS or not (_find(name["url_id"], name["region"].lower())):
+        return
+    arguments = {"api_id": name["url_id"], "region": name["region"].lower(), "path": context.request.path[1:]}
+    response.update_from(ROUTERS[0].handle_lambda_url_invocation(context.request, **arguments))
+    chain.stop()
+
+
 def _find(url_id: str, region: str) -> tuple[Function, FunctionUrlConfig] | None:
     """DNS knows no case, and the ids of AWS are in lower case."""
     for account in list(lambda_stores.keys()):
@@ -47,6 +59,14 @@ def _find(url_id: str, region: str) -> tuple[Function, FunctionUrlConfig] | None
                 if config.url_id.lower() == url_id.lower():
                     return function, config
     return None
+
+
+def _register(_app: App, original: Any) -> Any:
+    def register_routes(self: FunctionUrlRouter) -> None:
+        ROUTERS[:] = [self]
+        original(self)
+
+    return register_routes
 
 
 def _handle(_app: App, original: Any) -> Any:
@@ -136,8 +156,8 @@ def _should_enforce(_app: App, original: Any) -> Any:
 
 
 def _host_of_urls(_app: App, original: Any) -> Any:
-    def localstack_host(custom_port: int | None = None) -> HostAndPort:
-        found: HostAndPort = original(custom_port)
+    def localstack_host(custom_port: int | None = None) -> HostAndPort:  # noqa: ARG001 - callers may know another port
+        found: HostAndPort = original()
         try:
             ipaddress.ip_address(found.host)
         except ValueError:
@@ -148,6 +168,14 @@ def _host_of_urls(_app: App, original: Any) -> Any:
 
 
 PATCHES = (
+    Patch(
+        FunctionUrlRouter,
+        "register_routes",
+        ("self",),
+        _register,
+        why="At a function's host LocalStack's own pages and other services' routes come before the function.",
+        without="A page that may call a function may call those.",
+    ),
     Patch(
         FunctionUrlRouter,
         "handle_lambda_url_invocation",

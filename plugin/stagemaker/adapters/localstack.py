@@ -23,6 +23,7 @@ from localstack.utils.bootstrap import get_enabled_apis
 from stagemaker.adapters import interruptions, patches, requests, running, service_models
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.event_streams import streamed
+from stagemaker.adapters.lambda_urls import serve_function_urls
 from stagemaker.adapters.moto_tags import MotoTags
 from stagemaker.api import moto
 from stagemaker.api.operation import Service, plain
@@ -56,6 +57,7 @@ def start() -> None:
     running.begin(app)
     patches.apply(app)
     requests.install()
+    handlers.preprocess_request.append(serve_function_urls)
     interruptions.install()
     service_models.install()
     # All are announced before the first is added. LocalStack remembers which services there are from the first time

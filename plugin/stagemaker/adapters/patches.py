@@ -42,7 +42,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.functions.code import unzip_code
 from stagemaker.functions.concurrency import RETRY_AFTER_S
 from stagemaker.functions.image_rules import create_refusal
-from stagemaker.functions.invoke_rules import client_context, payload_refusal, text_body
+from stagemaker.functions.invoke_rules import client_context, payload_refusal
 from stagemaker.functions.retired_versions import RetiredVersions
 
 LOG = logging.getLogger(__name__)

@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Lease:
+class Admission:
     """The right of one invocation to run. `running` is how many of the function run now, this one included, and
     `running_provisioned` how many of them on provisioned environments of its version."""
 
@@ -56,7 +56,7 @@ class Concurrency:
         self._provisioned: Counter[str] = Counter()  # of versions
         self._all: Counter[str] = Counter()  # of functions
 
-    def begin(self, function: str, version: str, limits: Limits) -> Lease:
+    def begin(self, function: str, version: str, limits: Limits) -> Admission:
         """Count one invocation more. Throttled when it may not begin. A provisioned environment is preferred; when all
         are at work, the invocation runs on demand."""
         with self._lock:
@@ -67,16 +67,16 @@ class Concurrency:
                 self._check(function, limits)
                 self._on_demand[function] += 1
             self._all[function] += 1
-            return Lease(function, version, is_provisioned, self._all[function], self._provisioned[version])
+            return Admission(function, version, is_provisioned, self._all[function], self._provisioned[version])
 
-    def end(self, lease: Lease) -> None:
+    def end(self, admission: Admission) -> None:
         """Count one less."""
         with self._lock:
-            if lease.is_provisioned:
-                _take_one(self._provisioned, lease.version)
+            if admission.is_provisioned:
+                _take_one(self._provisioned, admission.version)
             else:
-                _take_one(self._on_demand, lease.function)
-            _take_one(self._all, lease.function)
+                _take_one(self._on_demand, admission.function)
+            _take_one(self._all, admission.function)
 
     def _check(self, function: str, limits: Limits) -> None:
         if limits.reserved is not None:
