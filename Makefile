@@ -6,8 +6,8 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export BEST COMPARE CURVE DATA DOCKER IMAGE JOBS KEEP MINUTES ONLY PARALLEL PORT PYTHON RATE REGISTRY_PORT SEED SYSTEM \
-	TARGET THROUGH
+export BEST COMPARE CURVE DATA DOCKER FUNCTION_URL IMAGE JOBS KEEP MINUTES ONLY ORIGIN PARALLEL PORT PROVISIONED PYTHON RATE \
+	REGISTRY_PORT RESERVED SEED SYSTEM TARGET THROUGH
 
 .PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load push \
 	test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench lint format lock setup clean
