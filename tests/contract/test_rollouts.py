@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -179,6 +180,7 @@ def test_an_alarm_on_the_new_fleet_alone_rolls_it_back(gateway: Gateway, sagemak
     assert pending_status(sagemaker)["StatusMessage"] == (
         "Baking for 600 seconds (WaitIntervalInSeconds) with traffic enabled on canary capacity of 1 instance(s)."
     )
+    assert isinstance(pending_status(sagemaker)["StartTime"], datetime)
     refuses_changes(sagemaker)
 
     def rolled_back() -> bool:
@@ -228,3 +230,22 @@ def test_a_shadow_variant_gets_copies(gateway: Gateway, sagemaker: Any) -> None:
 
     until(copies, lambda count: count >= 10)
     assert copies() == 10
+
+
+def test_a_shadow_test_is_not_implemented(sagemaker: Any, role: str) -> None:
+    machines = {"InstanceType": "ml.m5.large", "InstanceCount": 1}
+    infrastructure = {"InfrastructureType": "RealTimeInference", "RealTimeInferenceConfig": machines}
+    model = {"ModelName": f"{NAME}-v1", "InfrastructureConfig": infrastructure}
+    with pytest.raises(ClientError, match="CreateInferenceExperiment") as error:
+        sagemaker.create_inference_experiment(
+            Name=NAME,
+            Type="ShadowMode",
+            RoleArn=role,
+            EndpointName=NAME,
+            ModelVariants=[{**model, "VariantName": name} for name in ("a", "shadow")],
+            ShadowModeConfig={
+                "SourceModelVariantName": "a",
+                "ShadowModelVariants": [{"ShadowModelVariantName": "shadow", "SamplingPercentage": 50}],
+            },
+        )
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501

@@ -75,6 +75,12 @@ def test_the_endpoint_is_updating_until_the_new_instances_serve(tmp_path: Path) 
         hosting.scale(DesiredInstanceCount=2)
         until(lambda: running(hosting) == 2, "a second container")
         assert (hosting.status(), counts(hosting)) == ("Updating", (1, 2))
+        (status,) = hosting.describe()["ProductionVariants"][0]["VariantStatus"]
+        assert status == {
+            "Status": "Updating",
+            "StatusMessage": "Scaling out desired instance count to 2.",
+            "StartTime": clock.now,
+        }
         for call in (
             lambda: hosting.scale(DesiredInstanceCount=3),
             lambda: hosting.endpoints.update_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"}),
