@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.contract.function_stack import FunctionStack
 from tests.contract.gateway import SERVER, Gateway, endpoint_gone, make_bucket, make_role, running, until
+from tests.contract.held_functions import BUCKET, create
+from tests.contract.localstack_process import ROOT
 
 RESOURCE = {
     "ServiceNamespace": "sagemaker",
@@ -26,7 +29,9 @@ FACTOR = 60
 @pytest.fixture(scope="module")
 def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A LocalStack of our own, with an endpoint `scaled` of one instance in service."""
-    with running(tmp_path_factory.mktemp("fast"), STAGEMAKER_TIME_COMPRESSION=str(FACTOR)) as started:
+    folder = tmp_path_factory.mktemp("fast")
+    with running(folder, STAGEMAKER_TIME_COMPRESSION=str(FACTOR)) as started:
+        (folder / "environments" / "lambda").symlink_to(ROOT / ".stagemaker" / "env" / "lambda")
         make_bucket(started, "data", {"model.tar.gz": _model()})
         role = make_role(started, "stage")
         sagemaker = started.client("sagemaker")
@@ -199,3 +204,112 @@ def test_a_scalable_variant_keeps_its_instance_type(fast: Gateway) -> None:
     scaling.deregister_scalable_target(**RESOURCE)
     sagemaker.update_endpoint(EndpointName="scaled", EndpointConfigName="larger")
     until(lambda: _status(sagemaker), lambda status: status == "InService")
+
+
+def test_the_provisioned_concurrency_of_an_alias_follows_its_use(fast: Gateway) -> None:
+    stack = FunctionStack(fast.localstack)
+    fast.localstack.client("s3").create_bucket(Bucket=BUCKET)
+    create(stack, "scaled")
+    scaling, cloudwatch = (fast.localstack.client(name) for name in ("application-autoscaling", "cloudwatch"))
+    alias = {
+        "ServiceNamespace": "lambda",
+        "ResourceId": "function:scaled:live",
+        "ScalableDimension": "lambda:function:ProvisionedConcurrency",
+    }
+    with pytest.raises(ClientError, match="The resource is not there, or not in service"):
+        scaling.register_scalable_target(
+            **{**alias, "ResourceId": "function:scaled:none"}, MinCapacity=1, MaxCapacity=2
+        )
+    scaling.register_scalable_target(**alias, MinCapacity=1, MaxCapacity=2)
+
+    def provided() -> tuple[str, int]:
+        found = stack.functions.get_provisioned_concurrency_config(FunctionName="scaled", Qualifier="live")
+        return found["Status"], found["RequestedProvisionedConcurrentExecutions"]
+
+    def done() -> list[str]:
+        found = scaling.describe_scaling_activities(**alias)["ScalingActivities"]
+        return [activity["StatusMessage"] for activity in found if activity["StatusCode"] == "Successful"]
+
+    first = until(done, bool)
+    assert first == ["Successfully set desired concurrency to 1. Change successfully fulfilled by lambda."]
+    assert provided() == ("READY", 1)
+    metric = {"PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"}
+    scaling.put_scaling_policy(
+        **alias,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={"TargetValue": 0.5, "PredefinedMetricSpecification": metric},
+    )
+    dimensions = [{"Name": "FunctionName", "Value": "scaled"}, {"Name": "Resource", "Value": "scaled:live"}]
+    datum = {"MetricName": "ProvisionedConcurrencyUtilization", "Dimensions": dimensions, "Value": 1.0}
+
+    def use() -> int:
+        cloudwatch.put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
+        return len(done())
+
+    until(use, lambda count: count == 2)
+    assert provided() == ("READY", 2)
+    scaling.register_scalable_target(**alias, MinCapacity=0, MaxCapacity=0)
+    until(done, lambda messages: len(messages) == 3)
+    with pytest.raises(stack.functions.exceptions.ProvisionedConcurrencyConfigNotFoundException):
+        provided()
+
+
+def test_errors_have_the_codes_and_members_of_aws(fast: Gateway) -> None:
+    scaling = fast.client("application-autoscaling")
+    arn = "arn:aws:application-autoscaling:eu-west-1:000000000000:scalable-target/none"
+    with pytest.raises(scaling.exceptions.ResourceNotFoundException) as missing:
+        scaling.list_tags_for_resource(ResourceARN=arn)
+    assert missing.value.response["ResourceName"] == arn
+    with pytest.raises(scaling.exceptions.InvalidNextTokenException):
+        scaling.describe_scalable_targets(ServiceNamespace="sagemaker", NextToken="none")
+    with pytest.raises(scaling.exceptions.ObjectNotFoundException):
+        scaling.deregister_scalable_target(**{**RESOURCE, "ResourceId": "endpoint/none/variant/all"})
+    for call in (
+        lambda: scaling.describe_scalable_targets(ServiceNamespace="ecs"),
+        lambda: scaling.get_predictive_scaling_forecast(
+            **RESOURCE, PolicyName="p", StartTime=datetime.now(UTC), EndTime=datetime.now(UTC)
+        ),
+    ):
+        with pytest.raises(ClientError) as refused:
+            call()
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+def test_a_metric_has_exactly_the_dimensions_that_are_asked_for(fast: Gateway) -> None:
+    cloudwatch = fast.client("cloudwatch")
+    for names in (["a"], ["ab"], ["a", "b"]):
+        dimensions = [{"Name": f"Name{place}", "Value": value} for place, value in enumerate(names)]
+        datum = {"MetricName": "Exact", "Dimensions": dimensions, "Value": 1.0}
+        cloudwatch.put_metric_data(Namespace="Mine", MetricData=[datum])
+    now = datetime.now(UTC)
+    found = cloudwatch.get_metric_statistics(
+        Namespace="Mine",
+        MetricName="Exact",
+        Dimensions=[{"Name": "Name0", "Value": "a"}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+        Period=7200,
+        Statistics=["Sum"],
+    )
+    assert [point["Sum"] for point in found["Datapoints"]] == [1.0]
+    assert len(cloudwatch.list_metrics(Namespace="Mine", MetricName="Exact")["Metrics"]) == 3
+
+
+def test_localstack_still_evaluates_the_alarms_that_scale_nothing(fast: Gateway) -> None:
+    cloudwatch = fast.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="plain",
+        Namespace="Mine",
+        MetricName="None",
+        Statistic="Sum",
+        Period=10,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="breaching",
+    )
+    until(
+        lambda: cloudwatch.describe_alarms(AlarmNames=["plain"])["MetricAlarms"][0]["StateValue"],
+        lambda state: state == "ALARM",
+    )

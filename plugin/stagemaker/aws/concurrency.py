@@ -27,7 +27,7 @@ class ProvisionedConcurrency:
             if error.code != NO_CONFIG and error.status != 404:
                 raise
         try:
-            self._call(scope, "get_function_configuration", function, qualifier)
+            self._call(scope, "get_function", function, qualifier)
         except ApiError as error:
             if error.status != 404:
                 raise

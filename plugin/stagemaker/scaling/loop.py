@@ -27,6 +27,7 @@ from stagemaker.scaling.watch import AlarmWatch
 
 LOG = logging.getLogger(__name__)
 TICK_S = 1.0  # (ours) how often it looks
+LOOK_S = 60  # (ours) how often it looks at a capacity that nothing changes, in AWS's seconds
 RETRY_S = 60  # (ours) a change that was refused is tried again so many AWS seconds later
 EVENT = "Application Auto Scaling Scaling Activity State Change"  # AWS sends it when MaxCapacity is reached
 
@@ -46,6 +47,19 @@ class _Progress:
     former: int = 0  # the capacity before it
     wanted: int = 0  # the capacity that it sets
     refused_s: float = 0.0  # when a change was refused
+    target: Record | None = None  # the target's record at the last look at its capacity
+    looked_s: float = 0.0  # when that was, in AWS's seconds
+    is_changing: bool = False  # what it was then
+
+    def asks_for_a_look(self, target: Record, now_s: float) -> bool:
+        """Whether the capacity may be another than it was, or must become another. To ask Lambda costs a call."""
+        waits = self.activity is not None or self.is_changing
+        return waits or target is not self.target or now_s >= self.looked_s + LOOK_S
+
+    def note(self, target: Record, capacity: Capacity | None, now_s: float) -> None:
+        """What a look has found."""
+        self.target, self.looked_s = target, now_s
+        self.is_changing = capacity is not None and capacity.changing
 
 
 class Loop:
@@ -120,15 +134,17 @@ class Loop:
     def _look_at(self, ref: Ref, record: Record) -> None:
         scope, resource = ref.scope, resource_of(record)
         progress = self._progress.setdefault(ref, _Progress())
-        capacity = self._scalables[resource.dimension].capacity(scope, resource)
         self._run_schedules(ref, resource)
-        if progress.activity is not None:
-            self._follow(ref, resource, progress, capacity)
         views, is_new = self._watch.views(scope, self._policies(scope, resource))
-        record = self._store.get(ref) or {}
-        if not record or capacity is None or capacity.changing or progress.activity is not None:
+        target = self._store.get(ref)
+        if target is None or not (is_new or progress.asks_for_a_look(target, self._now_aws_s())):
             return
-        state = _state(record, capacity, progress)
+        capacity = self._scalables[resource.dimension].capacity(scope, resource)
+        progress.note(target, capacity, self._now_aws_s())
+        self._follow(ref, resource, progress, capacity)
+        if capacity is None or capacity.changing:
+            return
+        state = _state(target, capacity, progress)
         decision = correct(state)
         if decision.capacity is None and is_new:
             decision = decide(state, views, self._now_aws_s())
