@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,12 +266,12 @@ def test_errors_have_the_codes_and_members_of_aws(fast: Gateway) -> None:
         scaling.describe_scalable_targets(ServiceNamespace="sagemaker", NextToken="none")
     with pytest.raises(scaling.exceptions.ObjectNotFoundException):
         scaling.deregister_scalable_target(**{**RESOURCE, "ResourceId": "endpoint/none/variant/all"})
-    for call in (
-        lambda: scaling.describe_scalable_targets(ServiceNamespace="ecs"),
-        lambda: scaling.get_predictive_scaling_forecast(
-            **RESOURCE, PolicyName="p", StartTime=datetime.now(UTC), EndTime=datetime.now(UTC)
-        ),
-    ):
+    moments = {"StartTime": datetime.now(UTC), "EndTime": datetime.now(UTC)}
+    missing_parts = (
+        partial(scaling.describe_scalable_targets, ServiceNamespace="ecs"),
+        partial(scaling.get_predictive_scaling_forecast, **RESOURCE, PolicyName="p", **moments),
+    )
+    for call in missing_parts:
         with pytest.raises(ClientError) as refused:
             call()
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
