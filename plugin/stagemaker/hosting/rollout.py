@@ -92,7 +92,8 @@ def plan_rollout(config: Mapping[str, Any], old: Counts, new: Counts) -> Rollout
     """What `config`, a DeploymentConfig, makes of a change from `old` instances to `new` ones, of production variants.
 
     ValidationException for what AWS excludes in sentences: two policies, a size outside its limits, a size that its
-    type does not have, and a time limit that is not longer than all waits together.
+    type does not have, and a time limit that is not longer than all waits together. A fleet that is to have no instance
+    (asynchronous inference) takes over at once.
     """
     blue_green, rolling = config.get("BlueGreenUpdatePolicy"), config.get("RollingUpdatePolicy")
     if blue_green and rolling:
@@ -101,9 +102,9 @@ def plan_rollout(config: Mapping[str, Any], old: Counts, new: Counts) -> Rollout
     if None in names:
         raise validation_error("An alarm of AutoRollbackConfiguration has no AlarmName.")
     rollout = Rollout(ALL_AT_ONCE.steps, old, new, alarms=tuple(filter(None, names)))
-    if blue_green:
+    if blue_green and any(new.values()):
         rollout = replace(rollout, steps=_blue_green(blue_green, new))
-    if rolling:
+    if rolling and any(new.values()):
         size = _checked(rolling["MaximumBatchSize"], "MaximumBatchSize", ROLLING_PERCENT, new)
         given_back = rolling.get("RollbackMaximumBatchSize", {"Type": "CAPACITY_PERCENT", "Value": 100})
         back = _checked(given_back, "RollbackMaximumBatchSize", ROLLBACK_PERCENT, old)
@@ -161,7 +162,7 @@ def _checked(capacity_size: Mapping[str, Any], member: str, percent: tuple[int, 
             raise _outside(member, percent, f"{size.value} %")
         return size
     for name, count in counts.items():
-        if not least * count <= 100 * size.value <= most * count:
+        if count and not least * count <= 100 * size.value <= most * count:
             raise _outside(member, percent, f"{size.value} of the {count} of {name}")
     return size
 

@@ -83,6 +83,14 @@ def test_an_old_fleet_of_another_size_keeps_one_instance_to_the_last_step() -> N
     assert [(step.new, step.old) for step in steps] == [({"a": 1}, {"old": 2}), ({"a": 2}, {"old": 0})]
 
 
+def test_a_fleet_without_instances_takes_over_at_once() -> None:
+    for config in (blue_green("CANARY", count(1)), rolling(count(1), wait_s=9)):
+        assert plan_rollout(config, FOUR, {"a": 0}).steps == (Step(1.0),)
+        assert [step.new for step in plan_rollout(rolling(count(1)), {"a": 0}, {"a": 2}).steps] == [{"a": 1}, {"a": 2}]
+    assert plan_rollout(rolling(count(1)), {"a": 0}, {"a": 2}).steps_back({"a": 0}, 0.5) == (Step(0.0),)
+    assert shares(blue_green("CANARY", count(1)), {"a": 2, "b": 0}) == [0.5, 1.0]
+
+
 def test_a_blue_green_rollback_is_one_step() -> None:
     for config in ({}, blue_green("CANARY", percent(10))):
         assert plan_rollout(config, FOUR, FOUR).steps_back(FOUR, 0.1) == (Step(0.0),)
