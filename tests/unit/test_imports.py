@@ -142,6 +142,7 @@ PURE = [
     "core/errors.py", "core/kinds.py", "core/numbers.py", "core/patterns.py", "core/refs.py", "core/strict_json.py",
     "core/text.py", "functions/cors.py", "functions/image_rules.py", "functions/invoke_rules.py",
     "functions/metrics.py", "functions/url_access.py", "functions/url_event.py", "hosting/calls.py",
+    "hosting/capture.py",
     "hosting/health.py", "hosting/layout.py", "hosting/model_error.py",
     "hosting/rollout.py", "hosting/targets.py", "jobs/failures.py", "jobs/kind.py", "jobs/manifests.py",
     "jobs/recordio.py", "jobs/sources.py", "jobs/statuses.py", "processing/plan.py", "processing/statuses.py",

@@ -124,6 +124,12 @@ class S3:
         with _translate_errors(f"Could not upload to {uri}"):
             self._clients("s3", scope).upload_file(str(path), bucket, key, Config=_TRANSFER)
 
+    def put_object(self, scope: Scope, uri: str, body: bytes) -> None:
+        """One object of these bytes; it appears whole or not at all."""
+        bucket, key = split_uri(uri)
+        with _translate_errors(f"Could not write {uri}"):
+            self._clients("s3", scope).put_object(Bucket=bucket, Key=key, Body=body)
+
     def delete_object(self, scope: Scope, uri: str) -> None:
         """One object; nothing when there is none."""
         bucket, key = split_uri(uri)

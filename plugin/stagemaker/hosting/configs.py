@@ -12,6 +12,7 @@ from stagemaker.core.errors import validation_error
 from stagemaker.core.kinds import ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
+from stagemaker.hosting.capture import capture_config
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.targets import DEFAULT_WEIGHT, SHADOWS
 
@@ -41,11 +42,12 @@ class EndpointConfigs:
         self._store, self._clock = store, clock
 
     def create_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> Response:
-        """ValidationException for a name that is taken, a model that is not there, or variants that contradict each
-        other; 501 for kinds of endpoints that we cannot host."""
+        """ValidationException for a name that is taken, a model that is not there, variants that contradict each
+        other, or a destination of captured data that is not in S3; 501 for kinds of endpoints that we cannot host."""
         ref = Ref(scope, ENDPOINT_CONFIG, request["EndpointConfigName"])
         _refuse_unsupported(request)
         _check_variants(request["ProductionVariants"], request.get(SHADOWS, []))
+        capture_config(request)  # which checks it
         variants = {
             kind: [{"InitialVariantWeight": DEFAULT_WEIGHT, **variant} for variant in request[kind]]
             for kind in ("ProductionVariants", SHADOWS)
@@ -84,9 +86,6 @@ class EndpointConfigs:
 
 def _refuse_unsupported(request: Mapping[str, Any]) -> None:
     refuse(request, NOT_YET)
-    capture = request.get("DataCaptureConfig")
-    if capture and capture.get("EnableCapture", True):
-        raise not_supported("data capture (DataCaptureConfig)")
     if request.get("MetricsConfig", {}).get("EnableEnhancedMetrics"):
         raise not_supported("enhanced metrics (MetricsConfig)")
     for variant in (*request["ProductionVariants"], *request.get(SHADOWS, ())):

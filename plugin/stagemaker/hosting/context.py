@@ -31,6 +31,7 @@ class EndpointAccount(FleetAccount, Protocol):
     """The part of `aws.account.Account` that endpoints need."""
 
     def alarm_states(self, scope: Scope, names: Sequence[str]) -> Mapping[str, str]: ...
+    def put_object(self, scope: Scope, uri: str, body: bytes) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record, Store
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.core.telemetry import Telemetry
+from stagemaker.hosting.capture import summary
 from stagemaker.hosting.context import EndpointAccount, FleetContext
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.fleets import Fleets
@@ -169,6 +170,9 @@ class Endpoints:
         desired, members = Desired.of(record), dict[str, Any]()
         if fleet:
             members = _by_kind(fleet, _variants(fleet, desired.serving, _scaling(record, desired)))
+            if fleet.layout.capture:
+                works = fleet.capture is not None and fleet.capture.works
+                members["DataCaptureConfig"] = summary(fleet.layout.capture, works=works)
         if coming:
             members["PendingDeploymentSummary"] = _pending(*coming)
         return {**described(record), **members}

@@ -11,6 +11,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from stagemaker.hosting.calls import ContainerCall
 from stagemaker.hosting.context import FleetContext
+from stagemaker.hosting.data_capture import DataCapture
 from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.layout import FleetLayout, InstanceLayout, VariantLayout
 from stagemaker.hosting.model_data import BadModelData, fetch_model
@@ -47,6 +48,7 @@ class Fleet:
         self.stage: VariantStage | None = None  # what goes on with it, unless it just serves
         self.beside = False  # whether it comes while another fleet serves
         self.copies: Copies | None = None  # with a shadow variant: who gets every call too
+        self.capture: DataCapture | None = None  # with data capture: who gets every invocation that was answered
         names = [variant.name for variant in layout.all_variants]
         # The owner replaces these tuples, and so any thread may read them.
         self._instances: dict[str, tuple[Instance, ...]] = dict.fromkeys(names, ())

@@ -13,6 +13,7 @@ from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref
 from stagemaker.core.store import Change, Store
 from stagemaker.hosting.context import EndpointAccount, FleetContext
+from stagemaker.hosting.data_capture import DataCapture
 from stagemaker.hosting.endpoint_fleets import EndpointFleets
 from stagemaker.hosting.fleet import Fleet, FleetFailed
 from stagemaker.hosting.layout import FleetLayout
@@ -99,7 +100,11 @@ class Fleets:
         """The life of a fleet, in its own thread."""
         reason, fleet, shadow = None, shift.fleet, shift.fleet.layout.shadow
         copies = ShadowCopies(fleet, shadow, ref.scope, self._context) if shadow else None
+        capture = self._capture(ref, fleet)
         try:
+            if capture:
+                capture.start()
+                fleet.capture = capture
             if copies:
                 copies.start()
                 fleet.copies = copies
@@ -116,7 +121,15 @@ class Fleets:
         finally:
             if copies:
                 copies.end()
+            if capture:
+                capture.end()
             self._end(ref, fleet, reason)
+
+    def _capture(self, ref: Ref, fleet: Fleet) -> DataCapture | None:
+        config = fleet.layout.capture
+        if config is None or not config.enabled:
+            return None
+        return DataCapture(config, ref.name, ref.scope, self._account, self._context.supervisor)
 
     def _come(self, ref: Ref, shift: TrafficShift) -> bool:
         """Bring it into service; False when it was cancelled before. When that fails, and what was in service before

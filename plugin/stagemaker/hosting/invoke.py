@@ -29,6 +29,8 @@ class Invoke:
         call = container_call(request, TIMEOUT_S)
         with self._dispatcher.begin(ref, call, request.get("TargetVariant")) as exchange:
             reply = exchange.reply(MAX_BODY_BYTES)
+            if exchange.fleet.capture and not is_error(reply.status):  # while the fleet cannot end yet
+                exchange.fleet.capture.offer(exchange.variant.name, call, reply, exchange.sent_s)
         model_s, own_s = self._clock() - exchange.sent_s, exchange.sent_s - began_s
         fleet, variant = exchange.fleet, exchange.variant
         self._metrics.invocation(scope, fleet, variant, reply.status, model_s=model_s, own_s=own_s)

@@ -12,6 +12,7 @@ from typing import Any
 from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
+from stagemaker.hosting.capture import CaptureConfig, capture_config
 from stagemaker.hosting.targets import SHADOWS
 from stagemaker.runtime.contract import ContainerSpec, mounts_below_base
 
@@ -70,6 +71,7 @@ class FleetLayout:
     variants: tuple[VariantLayout, ...]  # production variants
     log_suffix: str = ""  # of the log stream of each instance
     shadow: VariantLayout | None = None  # it gets copies of requests
+    capture: CaptureConfig | None = None  # DataCaptureConfig
 
     @property
     def all_variants(self) -> tuple[VariantLayout, ...]:
@@ -152,6 +154,7 @@ def lay_out_fleet(
             _lay_out_variant(variant, containers[variant["ModelName"]]) for variant in config["ProductionVariants"]
         ),
         shadow=shadows[0] if shadows else None,
+        capture=capture_config(config),
     )
 
 

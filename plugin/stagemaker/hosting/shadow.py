@@ -1,4 +1,4 @@
-"""Copies of requests for a shadow variant: sent beside, and their answers thrown away.
+"""Copies of requests for a shadow variant: sent beside; their answers are captured, or thrown away.
 
 A copy never holds up the request that it is of, which only puts it into a short queue; where there is no room the copy
 is dropped and counted. It is sent to one instance, and never again.
@@ -17,7 +17,7 @@ from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.http_client import TooLarge
 from stagemaker.hosting.instance import Lease
 from stagemaker.hosting.layout import VariantLayout
-from stagemaker.hosting.model_error import NO_STATUS
+from stagemaker.hosting.model_error import NO_STATUS, is_error
 from stagemaker.hosting.router import WeightedRoundRobin
 
 MAX_SENT, MAX_WAITING = 8, 8  # (ours) copies of a fleet
@@ -86,7 +86,7 @@ class ShadowCopies:
             return
         sent_s, status = self._context.clock(), NO_STATUS
         with lease, suppress(OSError, HTTPException, TooLarge):  # which the metrics tell
-            status = lease.client.request(
+            reply = lease.client.request(
                 "POST",
                 call.path,
                 body=call.body,
@@ -94,7 +94,10 @@ class ShadowCopies:
                 timeout_s=call.timeout_s,
                 max_bytes=MAX_BODY_BYTES,
                 on_sending=lease.sent,
-            ).status
+            )
+            status = reply.status
+            if self._fleet.capture and not is_error(status):
+                self._fleet.capture.offer(self._shadow.name, call, reply, sent_s)
         model_s = self._context.clock() - sent_s
         self._metrics.invocation(self._scope, self._fleet, self._shadow, status, model_s=model_s, own_s=0.0)
 

@@ -103,6 +103,11 @@ class FakeAws:
             raise validation_error(f"Could not upload to {uri}: Access Denied")
         self.objects[uri] = path.read_bytes()
 
+    def put_object(self, scope: Scope, uri: str, body: bytes) -> None:
+        if self.fail_uploads:
+            raise validation_error(self.fail_uploads)
+        self.objects[uri] = body
+
     def alarm_states(self, scope: Scope, names: Sequence[str]) -> dict[str, str]:
         self.alarms_asked += 1
         return {name: self.alarms[name] for name in names if name in self.alarms}

@@ -330,9 +330,15 @@ class Hosting:
             },
         )
 
-    def config(self, name: str, *variants: Mapping[str, Any], shadow: Mapping[str, Any] | None = None) -> None:
+    def config(
+        self,
+        name: str,
+        *variants: Mapping[str, Any],
+        shadow: Mapping[str, Any] | None = None,
+        capture: Mapping[str, Any] | None = None,
+    ) -> None:
         """Each variant is completed to one instance of the model "model" under the name "AllTraffic", a shadow variant
-        to one under the name "Shadow"."""
+        to one under the name "Shadow". `capture` is the DataCaptureConfig."""
         defaults = {
             "VariantName": "AllTraffic",
             "ModelName": "model",
@@ -342,9 +348,9 @@ class Hosting:
         full = [{**defaults, **variant} for variant in variants or ({},)]
         request = {"EndpointConfigName": name, "ProductionVariants": full}
         shadows = [] if shadow is None else [{**defaults, "VariantName": "Shadow", **shadow}]
-        self.configs.create_endpoint_config(
-            SCOPE, {**request, **({"ShadowProductionVariants": shadows} if shadows else {})}
-        )
+        members = {"ShadowProductionVariants": shadows, "DataCaptureConfig": capture}
+        given = {member: value for member, value in members.items() if value}
+        self.configs.create_endpoint_config(SCOPE, {**request, **given})
 
     def create(self, name: str = "end", config: str = "config") -> None:
         self.endpoints.create_endpoint(SCOPE, {"EndpointName": name, "EndpointConfigName": config})

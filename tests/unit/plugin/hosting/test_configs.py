@@ -85,7 +85,6 @@ def test_variants_that_are_wrong(hosting: HostingEnvironment, variants: list[dic
     ("members", "variant", "named"),
     [
         ({"AsyncInferenceConfig": {"OutputConfig": {}}}, {}, "AsyncInferenceConfig"),
-        ({"DataCaptureConfig": {"EnableCapture": True}}, {}, "DataCaptureConfig"),
         ({"ShadowProductionVariants": [{**VARIANT, "ServerlessConfig": {"a": 1}}]}, {}, "ServerlessConfig"),
         ({"EnableNetworkIsolation": True}, {}, "EnableNetworkIsolation"),
         ({"MetricsConfig": {"EnableEnhancedMetrics": True}}, {}, "MetricsConfig"),
