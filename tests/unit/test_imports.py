@@ -143,7 +143,7 @@ PURE = [
     "core/text.py", "functions/cors.py", "functions/image_rules.py", "functions/invoke_rules.py",
     "functions/metrics.py", "functions/url_access.py", "functions/url_event.py", "hosting/calls.py",
     "hosting/capture.py",
-    "hosting/health.py", "hosting/layout.py", "hosting/model_error.py",
+    "hosting/health.py", "hosting/layout.py", "hosting/model_error.py", "hosting/variant_status.py",
     "hosting/rollout.py", "hosting/targets.py", "jobs/failures.py", "jobs/kind.py", "jobs/manifests.py",
     "jobs/recordio.py", "jobs/sources.py", "jobs/statuses.py", "processing/plan.py", "processing/statuses.py",
     "processing/unsupported.py", "registry/lifecycle_plan.py", "registry/manifest_plan.py",
