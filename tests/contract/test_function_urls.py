@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,16 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from infra import engine
+from infra.blueprint import Blueprint
+from infra.clients import connect
+from infra.resources import titles
+from infra.resources.function import Function
+from infra.resources.function_alias import FunctionAlias
+from infra.resources.function_url import FunctionUrl
+from infra.resources.resource import Resource
+from infra.resources.role import IamRole
+from infra.settings import DeploymentSettings, FunctionSettings
 from tests.contract.browser import browser_title, served
 from tests.contract.function_stack import FunctionStack, open_url
 from tests.contract.held_functions import BUCKET, Held
@@ -186,6 +197,44 @@ def test_a_throttled_url_says_so(stack: FunctionStack) -> None:
     }
     held.release()
     assert call(stack, url).status == 200
+
+
+def test_our_own_deployment_is_made_changed_and_deleted(stack: FunctionStack, tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(ECHO.replace("def handler", "def lambda_handler"))
+    clients = connect("local", "us-east-1", {"AWS_ENDPOINT_URL": stack.localstack.endpoint})
+
+    def resources(**settings: Any) -> list[Resource]:
+        made = DeploymentSettings(project="deployed", function=FunctionSettings(**settings))
+        blueprint = Blueprint(made, clients.account, "ab" * 32)
+        handler = tmp_path / "handler.py"
+        return [
+            IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
+            Function(clients, blueprint, handler),
+            FunctionAlias(clients, blueprint, handler),
+            FunctionUrl(clients, blueprint),
+        ]
+
+    def actions(wanted: list[Resource]) -> list[str]:
+        return [engine.apply_one(each)[0] for each in wanted]
+
+    first = resources(reserved=3, provisioned=1, has_url=True, origins=(PAGE,))
+    assert actions(first) == ["create"] * 4
+    assert engine.plan(first).lines()[-1] == "Nothing would change."
+    url = engine.apply_one(first[-1])[1]
+    assert call(stack, url, Origin=PAGE, Sec_Fetch_Site="cross-site").status == 200
+    warm = stack.functions.get_provisioned_concurrency_config(FunctionName="deployed-proxy", Qualifier="live")
+    assert (warm["Status"], warm["AvailableProvisionedConcurrentExecutions"]) == ("READY", 1)
+
+    (tmp_path / "handler.py").write_text("def lambda_handler(event, context): return 'changed'")
+    second = resources(provisioned=2)
+    assert actions(second) == ["unchanged", "update", "update", "update"]
+    assert engine.plan(second[:-1]).lines()[-1] == "Nothing would change."
+    assert stack.invoke("deployed-proxy", {}, Qualifier="live")[0] == "changed"
+    assert call(stack, url).status == 403
+    assert "ReservedConcurrentExecutions" not in stack.functions.get_function_concurrency(FunctionName="deployed-proxy")
+
+    assert engine.destroy(second, lambda _: None) == 3
+    assert engine.destroy(first, lambda _: None) == 0
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's chromium is not installed")
