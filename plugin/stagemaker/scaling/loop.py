@@ -80,7 +80,7 @@ class Loop:
         self._watch, self._cloudwatch, self._bus = watch, cloudwatch, bus
         self._clock, self._compression = clock, compression
         self._progress: dict[Ref, _Progress] = {}
-        self._looked_s: dict[Ref, float] = {}  # at the schedules of actions
+        self._runs: dict[Ref, tuple[Record, float | None]] = {}  # of each scheduled action: as it was, and its next run
         self._discarded: deque[tuple[Scope, list[str]]] = deque()
         self._changed, self._ended = threading.Event(), threading.Event()
 
@@ -106,9 +106,10 @@ class Loop:
         for ref, record in targets:
             self._guard(record["ResourceId"], partial(self._look_at, ref, record))
         refs = {ref for ref, _ in targets}
-        self._progress = {ref: progress for ref, progress in self._progress.items() if ref in refs}
+        for ref in self._progress.keys() - refs:
+            self._abandon(self._progress.pop(ref))
         actions = {ref for ref, _ in self._store.everywhere(SCHEDULED_ACTION)}
-        self._looked_s = {ref: at_s for ref, at_s in self._looked_s.items() if ref in actions}
+        self._runs = {ref: run for ref, run in self._runs.items() if ref in actions}
         self._watch.forget_others({ref.arn for ref, _ in self._store.everywhere(SCALING_POLICY)})
 
     def _run(self) -> None:
@@ -194,6 +195,13 @@ class Loop:
         self._activities.end(activity, "Successful", f"Successfully set {resource.kind.noun} to {wanted}. {fulfilled}")
         self._tell_of_maximum(ref, resource, progress, activity)
 
+    def _abandon(self, progress: _Progress) -> None:
+        """End the activity of a target that is there no more."""
+        if progress.activity is not None and (record := self._store.get(progress.activity)):
+            reason = "The scalable target was deregistered meanwhile."
+            message = _failed(resource_of(record), progress.wanted, reason)
+            self._activities.end(progress.activity, "Failed", message)
+
     def _tell_of_maximum(self, ref: Ref, resource: ScalableResource, progress: _Progress, activity: Ref) -> None:
         target, done = self._store.get(ref), self._store.get(activity)
         if target is None or done is None or progress.wanted != target["MaxCapacity"]:
@@ -220,20 +228,26 @@ class Loop:
         """Run each scheduled action of the target that was due since the last look."""
         now_s = self._clock()
         for found, action in belonging(self._store, ref.scope, SCHEDULED_ACTION, resource):
-            after_s = max(action[OWN]["LookedAt"], self._looked_s.get(found, 0.0))
-            self._looked_s[found] = now_s
-            schedule = parse_schedule(action["Schedule"], action.get("Timezone", "UTC"))
-            if isinstance(schedule, Rate):
-                schedule = Rate(self._compression.real_s(schedule.period_s))
-            due_s = next_time(
-                schedule,
-                after_s,
-                created_s=action["CreationTime"],
-                start_s=action.get("StartTime"),
-                end_s=action.get("EndTime"),
-            )
-            if due_s is not None and due_s <= now_s:
+            known, due_s = self._runs.get(found, (None, None))
+            if known != action:
+                due_s = self._next_run(action, action[OWN]["LookedAt"])
+            is_due = due_s is not None and due_s <= now_s
+            self._runs[found] = (action, self._next_run(action, now_s) if is_due else due_s)
+            if is_due:
                 self._run_action(ref, resource, action)
+
+    def _next_run(self, action: Record, after_s: float) -> float | None:
+        """Of a scheduled action. A cron expression without a run left costs a search to its last year."""
+        schedule = parse_schedule(action["Schedule"], action.get("Timezone", "UTC"))
+        if isinstance(schedule, Rate):
+            schedule = Rate(self._compression.real_s(schedule.period_s))
+        return next_time(
+            schedule,
+            after_s,
+            created_s=action["CreationTime"],
+            start_s=action.get("StartTime"),
+            end_s=action.get("EndTime"),
+        )
 
     def _run_action(self, ref: Ref, resource: ScalableResource, action: Record) -> None:
         """Change the target's range, unless scheduled scaling is suspended."""

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagemaker.api.unsupported import not_supported
-from stagemaker.core.errors import hinted, validation_error
-from stagemaker.scaling.alarm_rules import Alarm
+from stagemaker.core.errors import ApiError, hinted, validation_error
+from stagemaker.scaling.alarm_rules import Alarm, Comparison, MissingData
 from stagemaker.scaling.compression import Compression
 from stagemaker.scaling.resources import VARIANT, ScalableResource, uuid_of
 from stagemaker.scaling.tracking import HIGH_RESOLUTION_S, MINUTE_S, TargetTracking, high_alarm, low_alarm
 
 STATISTICS = ("Average", "Sum", "Minimum", "Maximum", "SampleCount")  # those of LocalStack's CloudWatch
+LONG_PERIOD_S = 3600
+MAX_WINDOW_S, MAX_LONG_WINDOW_S = 86_400, 604_800  # AWS's: all periods of an alarm, and of one with a long period
 CONFIG = "TargetTrackingScalingPolicyConfiguration"
+_EITHER = "PredefinedMetricSpecification or CustomizedMetricSpecification"
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,14 @@ def target_tracking(resource: ScalableResource, config: Mapping[str, Any]) -> tu
     """Of a TargetTrackingScalingPolicyConfiguration. ValidationException for one that breaks a rule; 501 for what
     LocalStack's CloudWatch does not have."""
     predefined, customized = config.get("PredefinedMetricSpecification"), config.get("CustomizedMetricSpecification")
-    if (predefined is None) == (customized is None):
-        raise validation_error(
-            "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be specified."
-        )
+    if predefined is not None and customized is not None:
+        raise validation_error(f"Only one of {_EITHER} can be set for target tracking scaling.")
+    if predefined is None and customized is None:
+        raise validation_error(f"{_EITHER} must be set for target tracking scaling.")
     metric = _predefined(resource, predefined) if predefined is not None else _customized(customized or {})
     if config["TargetValue"] <= 0:
         raise validation_error("TargetValue must be greater than 0.")
-    cooldowns = [config.get(member, 300) for member in ("ScaleInCooldown", "ScaleOutCooldown")]
+    cooldowns = [config.get(member, resource.kind.cooldown_s) for member in ("ScaleInCooldown", "ScaleOutCooldown")]
     if min(cooldowns) < 0:
         raise validation_error("Cooldown must not be negative.")
     high_resolution = predefined is not None and predefined["PredefinedMetricType"].endswith("HighResolution")
@@ -104,18 +107,33 @@ def _alarm_members(metric: Metric, alarm: Alarm) -> dict[str, Any]:
     }
 
 
-def metric_of_alarm(alarm: Mapping[str, Any]) -> Metric | None:
-    """What an alarm of CloudWatch looks at; None for what is not evaluated here: expressions and percentiles."""
-    if alarm.get("Statistic") not in STATISTICS or "MetricName" not in alarm:
+def rules_of_alarm(alarm: Mapping[str, Any]) -> tuple[Metric, Alarm] | None:
+    """What an alarm of CloudWatch looks at, and when it alarms. None for one that is not evaluated here: expressions,
+    percentiles, bands of anomalies, and more periods than AWS takes."""
+    comparison, periods = alarm.get("ComparisonOperator"), alarm.get("EvaluationPeriods", 1)
+    if alarm.get("Statistic") not in STATISTICS or "MetricName" not in alarm or comparison not in list(Comparison):
+        return None
+    if periods * alarm["Period"] > (MAX_WINDOW_S if alarm["Period"] < LONG_PERIOD_S else MAX_LONG_WINDOW_S):
         return None
     dimensions = tuple((each["Name"], each["Value"]) for each in alarm.get("Dimensions", []))
-    return Metric(alarm["Namespace"], alarm["MetricName"], dimensions, alarm["Statistic"], alarm.get("Unit"))
+    metric = Metric(alarm["Namespace"], alarm["MetricName"], dimensions, alarm["Statistic"], alarm.get("Unit"))
+    rules = Alarm(
+        alarm["Threshold"],
+        Comparison(comparison),
+        alarm["Period"],
+        periods,
+        alarm.get("DatapointsToAlarm", periods),
+        MissingData(alarm.get("TreatMissingData", MissingData.MISSING)),
+    )
+    return metric, rules
 
 
 def _predefined(resource: ScalableResource, specification: Mapping[str, Any]) -> Metric:
     kind = specification["PredefinedMetricType"]
     if kind not in resource.kind.metrics:
-        raise validation_error(f"{kind} is not a predefined metric of {resource.dimension}.")
+        supported = ", ".join(resource.kind.metrics)
+        sentence = f"Scalable dimension {resource.dimension} only supports the following predefined metric types"
+        raise validation_error(f"{sentence}: {supported}")
     if "ResourceLabel" in specification:
         raise validation_error("A resource label is only taken with ALBRequestCountPerTarget.")
     first, second = resource.parts
@@ -133,14 +151,14 @@ def _customized(specification: Mapping[str, Any]) -> Metric:
     if queries is None:
         missing = [name for name in ("Namespace", "MetricName", "Statistic") if name not in specification]
         if missing:
-            raise validation_error(f"A customized metric needs {', '.join(missing)}, or Metrics.")
+            raise _invalid(f"It needs {', '.join(missing)}, or Metrics.")
         return _metric(specification, specification["Statistic"], specification.get("Unit"))
     if len(specification) > 1:
-        raise validation_error("A customized metric has either Metrics or a metric of its own, not both.")
+        raise _invalid("It has either Metrics or a metric of its own, not both.")
     if any("Expression" in query for query in queries):
         raise not_supported("metric math (Expression), which LocalStack's CloudWatch does not compute")
     if len(queries) != 1 or "MetricStat" not in queries[0] or not queries[0].get("ReturnData", True):
-        raise validation_error("Metrics must return exactly one time series.")
+        raise _invalid("Metrics must return exactly one time series.")
     stat = queries[0]["MetricStat"]
     if stat["Stat"] not in STATISTICS:
         raise not_supported(f"the statistic {stat['Stat']}, which LocalStack's CloudWatch does not compute")
@@ -150,6 +168,11 @@ def _customized(specification: Mapping[str, Any]) -> Metric:
 def _metric(members: Mapping[str, Any], statistic: str, unit: str | None) -> Metric:
     missing = [name for name in ("Namespace", "MetricName") if name not in members]
     if missing:
-        raise validation_error(f"A customized metric needs {', '.join(missing)}.")
+        raise _invalid(f"It needs {', '.join(missing)}.")
     dimensions = tuple((each["Name"], each["Value"]) for each in members.get("Dimensions", []))
     return Metric(members["Namespace"], members["MetricName"], dimensions, statistic, unit)
+
+
+def _invalid(reason: str) -> ApiError:
+    """AWS's sentence, and what is wrong."""
+    return validation_error(hinted("The customized metric specification is not valid.", reason))

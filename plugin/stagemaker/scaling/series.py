@@ -9,7 +9,10 @@ from stagemaker.scaling.compression import Compression
 from stagemaker.scaling.metrics import Metric
 
 LAG_S = 2.0  # (ours) a period is looked at so long after its end: our own data leave once a second
-LATE_PERIODS = 2  # (ours) so many earlier periods are asked for again, should their data have come later
+LATE_PERIODS, LATE_S = (
+    2,
+    10,
+)  # (ours) so many earlier periods, or seconds of them, are asked for again: data may be late
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,10 @@ class Series:
         if seen is not None and seen.end_s >= end_s:
             return seen.values, seen.end_s
         known = () if seen is None else seen.values
-        new = count if seen is None else min(count, (end_s - seen.end_s) // real_s + LATE_PERIODS)
+        late = max(LATE_PERIODS, LATE_S // real_s)
+        new = count if seen is None else min(count, (end_s - seen.end_s) // real_s + late)
         values = self._cloudwatch.points(scope, metric.query(real_s), end_s - new * real_s, new)
-        kept = known[-(count - new + LATE_PERIODS) : -LATE_PERIODS] if new < count else ()
+        kept = known[-(count - new + late) : -late] if new < count else ()
         found = _Seen(end_s, (*kept, *values))
         self._seen[key] = found
         return found.values, found.end_s

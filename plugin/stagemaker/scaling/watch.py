@@ -1,17 +1,17 @@
 """The alarms of a target's policies: their points, their states, and CloudWatch told of each change of a state."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from stagemaker.api.operation import OWN
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from stagemaker.core.store import Record
-from stagemaker.scaling.alarm_rules import Alarm, AlarmState, Comparison, MissingData, alarm_state, evaluated
+from stagemaker.scaling.alarm_rules import Alarm, AlarmState, Comparison, alarm_state, evaluated
 from stagemaker.scaling.cloudwatch import CloudWatch
 from stagemaker.scaling.compression import Compression
 from stagemaker.scaling.decision import PolicyView, StepView, TrackingView
-from stagemaker.scaling.metrics import CONFIG, metric_of_alarm, target_tracking, tracking_alarms
+from stagemaker.scaling.metrics import CONFIG, rules_of_alarm, target_tracking, tracking_alarms
 from stagemaker.scaling.policies import STEP_CONFIG, TRACKING, actions
 from stagemaker.scaling.resources import ScalableResource
 from stagemaker.scaling.series import Series
@@ -74,10 +74,10 @@ class AlarmWatch:
     def _steps(self, scope: Scope, policy: Record) -> Iterator[tuple[PolicyView, bool]]:
         """One for each of the caller's alarms that can be evaluated."""
         for alarm in self._with_actions(scope):
-            metric = metric_of_alarm(alarm)
-            if policy["PolicyARN"] not in actions(alarm) or metric is None:
+            found = rules_of_alarm(alarm)
+            if policy["PolicyARN"] not in actions(alarm) or found is None:
                 continue
-            rules = _rules(alarm)
+            metric, rules = found
             points, end_s = self._series.last(scope, metric, rules.period_s, rules.window)
             state = alarm_state(points, rules, AlarmState(alarm["StateValue"]))
             if state != alarm["StateValue"]:
@@ -122,19 +122,6 @@ class AlarmWatch:
         before = self._ends.get((policy_arn, alarm))
         self._ends[policy_arn, alarm] = end_s
         return before != end_s
-
-
-def _rules(alarm: Mapping[str, Any]) -> Alarm:
-    """Of an alarm of CloudWatch that `metric_of_alarm` knows."""
-    periods = alarm["EvaluationPeriods"]
-    return Alarm(
-        alarm["Threshold"],
-        Comparison(alarm["ComparisonOperator"]),
-        alarm["Period"],
-        periods,
-        alarm.get("DatapointsToAlarm", periods),
-        MissingData(alarm.get("TreatMissingData", MissingData.MISSING)),
-    )
 
 
 def _reason(state: AlarmState, points: tuple[float | None, ...], alarm: Alarm) -> str:

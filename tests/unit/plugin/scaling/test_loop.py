@@ -87,6 +87,18 @@ def test_data_that_come_later_still_count(scaling: ScalingEnvironment) -> None:
     assert scaling.scalable.asked == [3]
 
 
+def test_data_of_compressed_time_may_be_seconds_late() -> None:
+    scaling = ScalingEnvironment(factor=60)
+    scaling.register()
+    scaling.track(100.0)
+    scaling.minutes(*[None] * 4)
+    first_s = int(scaling.clock.now) - 4
+    for second in range(first_s, first_s + 3):
+        scaling.cloudwatch.data[second] = 250.0
+    scaling.minutes(250.0)
+    assert scaling.scalable.asked == [3]
+
+
 def test_only_new_periods_are_asked_for(scaling: ScalingEnvironment) -> None:
     scaling.register()
     scaling.track(100.0)
@@ -199,6 +211,15 @@ def test_a_change_that_is_taken_back_is_a_failed_activity(
     assert failed["StatusMessage"] == f"Failed to set desired instance count to 2. Reason: {reason}"
 
 
+def test_a_change_of_a_target_that_is_deregistered_is_a_failed_activity(scaling: ScalingEnvironment) -> None:
+    scaling.register(low=2)
+    scaling.look()
+    scaling.targets.deregister_scalable_target(SCOPE, RESOURCE)
+    scaling.look(1)
+    [failed] = scaling.activities()
+    assert failed["StatusMessage"].endswith("Reason: The scalable target was deregistered meanwhile.")
+
+
 def test_reaching_the_maximum_is_an_event(scaling: ScalingEnvironment) -> None:
     scaling.register(high=2)
     scaling.track(100.0)
@@ -267,6 +288,8 @@ def test_a_step_policy_acts_on_the_alarm_of_its_caller(scaling: ScalingEnvironme
         {"ActionsEnabled": False},
         {"AlarmActions": ["arn:aws:autoscaling:eu-west-1:000000000000:scalingPolicy:another"]},
         {"Statistic": None, "ExtendedStatistic": "p90"},
+        {"ComparisonOperator": "GreaterThanUpperThreshold"},
+        {"EvaluationPeriods": 1441},
     ],
 )
 def test_an_alarm_that_is_not_its_own_leaves_a_step_policy_alone(
