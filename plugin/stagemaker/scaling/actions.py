@@ -83,14 +83,18 @@ def _check(record: Mapping[str, Any], now_s: float) -> None:
     parse_schedule(record["Schedule"], record.get("Timezone", "UTC"))
     if "Timezone" in record and record["Schedule"].startswith("rate("):
         raise validation_error("A time zone cannot be specified for a rate expression.")
-    target_action = record.get("ScalableTargetAction", {})
+    if "ScalableTargetAction" not in record:
+        raise validation_error("ScalableTargetAction must be set")
+    target_action = record["ScalableTargetAction"]
     low, high = target_action.get("MinCapacity"), target_action.get("MaxCapacity")
     if low is None and high is None:
-        raise validation_error("ScalableTargetAction must name MinCapacity, MaxCapacity or both.")
+        raise validation_error("At least one of minimum capacity and maximum capacity should be provided")
     check_range(low or 0, high if high is not None else low or 0)
     start_s, end_s = record.get("StartTime"), record.get("EndTime")
-    if end_s is not None and end_s <= max(now_s, start_s or 0):
-        raise validation_error("EndTime must be later than now, and than StartTime.")
+    if start_s is not None and end_s is not None and start_s >= end_s:
+        raise validation_error("StartTime must be before EndTime")
+    if end_s is not None and end_s <= now_s:
+        raise validation_error("EndTime must be later than now.")
 
 
 def _place(record: Record) -> Place:

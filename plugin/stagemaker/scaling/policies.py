@@ -111,12 +111,14 @@ def _record(ref: Ref, request: Request, resource: ScalableResource, old: Record 
         raise validation_error("PolicyType is required for a new scaling policy.")
     if kind not in (TRACKING, STEPS):
         raise not_supported(f"policies of the type {kind}")
+    if kind == STEPS and not resource.kind.takes_steps:
+        raise validation_error(f"{STEPS} is not supported for the scalable dimension {resource.dimension}.")
     member, other = (CONFIG, STEP_CONFIG) if kind == TRACKING else (STEP_CONFIG, CONFIG)
     if other in request:
         raise validation_error(f"{other} cannot be specified for a policy of the type {kind}.")
     config = request.get(member) or (old or {}).get(member)
     if config is None:
-        raise validation_error(f"{member} is required for a policy of the type {kind}.")
+        raise validation_error(f"{kind} policy configuration must be specified")
     _check_config(resource, kind, config)
     return {
         "PolicyARN": ref.arn,

@@ -15,6 +15,7 @@ from stagemaker.core.store import Store
 
 VARIANT = "sagemaker:variant:DesiredInstanceCount"
 FUNCTION = "lambda:function:ProvisionedConcurrency"
+LATEST = "$LATEST"  # the qualifier that has no provisioned concurrency
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,12 @@ class Dimension:
     noun: str
     role: str
     metrics: tuple[str, ...]  # the predefined ones of target tracking
+    cooldown_s: int  # of target tracking, where the policy names none
+    takes_steps: bool  # whether it takes StepScaling
 
 
-# AWS source of roles and metrics: "Service-linked roles" and "Predefined metrics" in the guide of Application Auto
-# Scaling.
+# AWS source: "Service-linked roles", "Predefined metrics" and "Step scaling policies" in the guide of Application Auto
+# Scaling; for the cooldown TargetTrackingScalingPolicyConfiguration in its API reference.
 DIMENSIONS: Mapping[str, Dimension] = {
     VARIANT: Dimension(
         "sagemaker",
@@ -37,6 +40,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         "desired instance count",
         "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
         ("SageMakerVariantInvocationsPerInstance", "SageMakerVariantConcurrentRequestsPerModelHighResolution"),
+        300,
+        True,
     ),
     FUNCTION: Dimension(
         "lambda",
@@ -44,6 +49,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         "desired concurrency",
         "AWSServiceRoleForApplicationAutoScaling_LambdaConcurrency",
         ("LambdaProvisionedConcurrencyUtilization",),
+        0,
+        False,
     ),
 }
 _SERVICES = {dimension.service for dimension in DIMENSIONS.values()}
@@ -116,6 +123,8 @@ def resource_of(members: Mapping[str, Any]) -> ScalableResource:
         raise not_supported(f"the scalable dimension {resource.dimension}")
     if resource.kind.resource_id.fullmatch(resource.id) is None:
         raise unknown_resource()
+    if resource.dimension == FUNCTION and resource.parts[1] == LATEST:
+        raise validation_error(f"{LATEST} is not a supported qualifier for Auto Scaling")
     return resource
 
 

@@ -179,7 +179,7 @@ def check_range(low: int, high: int) -> None:
     if low < 0 or high < 0:
         raise validation_error("Minimum and maximum capacity cannot be less than 0.")
     if low > high:
-        raise validation_error("Maximum capacity cannot be less than minimum capacity.")
+        raise validation_error("Maximum capacity cannot be less than minimum capacity")
 
 
 def _check_tags(ref: Ref, tags: Mapping[str, str]) -> None:

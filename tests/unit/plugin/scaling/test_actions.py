@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from stagemaker.scaling import loop
 from stagemaker.scaling.actions import MAX_ACTIONS
+from stagemaker.scaling.schedules import next_time
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.scaling.scaling_environment import RESOURCE, ScalingEnvironment, refusal
 
@@ -69,14 +71,22 @@ def test_an_update_keeps_all_but_start_and_end(scaling: ScalingEnvironment) -> N
     ("members", "sentence"),
     [
         (NIGHT, "Schedule is required for a new scheduled action."),
-        ({"Schedule": "rate(1 day)"}, "ScalableTargetAction must name MinCapacity, MaxCapacity or both."),
+        ({"Schedule": "rate(1 day)"}, "ScalableTargetAction must be set"),
+        (
+            {"Schedule": "rate(1 day)", "ScalableTargetAction": {}},
+            "At least one of minimum capacity and maximum capacity should be provided",
+        ),
         ({"Schedule": "every day", **NIGHT}, "Invalid schedule expression."),
         ({"Schedule": "cron(0 22 * * ? *)", "Timezone": "Moon/Sea", **NIGHT}, "Invalid timezone: Moon/Sea"),
         ({"Schedule": "rate(1 day)", "Timezone": "UTC", **NIGHT}, "A time zone cannot be specified for a rate"),
-        ({"Schedule": "rate(1 day)", "EndTime": 5.0, **NIGHT}, "EndTime must be later than now, and than StartTime."),
+        ({"Schedule": "rate(1 day)", "EndTime": 5.0, **NIGHT}, "EndTime must be later than now."),
+        (
+            {"Schedule": "rate(1 day)", "StartTime": 2e9, "EndTime": 2e9, **NIGHT},
+            "StartTime must be before EndTime",
+        ),
         (
             {"Schedule": "rate(1 day)", "ScalableTargetAction": {"MinCapacity": 3, "MaxCapacity": 2}},
-            "Maximum capacity cannot be less than minimum capacity.",
+            "Maximum capacity cannot be less than minimum capacity",
         ),
     ],
 )
@@ -127,6 +137,27 @@ def test_an_action_runs_once_each_time(scaling: ScalingEnvironment) -> None:
     assert len(scaling.activities()) == 1
     scaling.look(1800)
     assert len(scaling.activities()) == 2
+
+
+def test_the_next_run_of_an_action_is_searched_for_once(
+    scaling: ScalingEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = []
+
+    def counting(*arguments: Any, **times: Any) -> float | None:
+        searched.append(arguments)
+        return next_time(*arguments, **times)
+
+    monkeypatch.setattr(loop, "next_time", counting)
+    put(scaling, Schedule="cron(0 0 29 2 ? 2199)", **NIGHT)  # that year has no such day
+    for _ in range(3):
+        scaling.look(60)
+    assert len(searched) == 1
+    put(scaling, Schedule=at(scaling.clock.now + 30), **NIGHT)
+    scaling.look(60)
+    scaling.look(60)
+    assert len(searched) == 3  # after the change, and after its run
+    assert bounds(scaling) == (2, 3)
 
 
 def test_start_and_end_bound_a_recurring_action(scaling: ScalingEnvironment) -> None:

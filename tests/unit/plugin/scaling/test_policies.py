@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from stagemaker.scaling.metrics import target_tracking
 from stagemaker.scaling.policies import MAX_POLICIES
-from stagemaker.scaling.resources import resource_of
+from stagemaker.scaling.resources import FUNCTION, resource_of
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.scaling.scaling_environment import (
     ONE_MORE,
@@ -15,6 +16,7 @@ from tests.unit.plugin.scaling.scaling_environment import (
     refusal,
 )
 
+LIVE = {"ServiceNamespace": "lambda", "ResourceId": "function:f:live", "ScalableDimension": FUNCTION}
 CUSTOM = {"Namespace": "Mine", "MetricName": "Backlog", "Statistic": "Average"}
 QUERY = {"Id": "m1", "MetricStat": {"Metric": {"Namespace": "Mine", "MetricName": "Backlog"}, "Stat": "Sum"}}
 
@@ -120,6 +122,12 @@ def custom(**members: Any) -> dict[str, Any]:
     return tracking(CustomizedMetricSpecification=members)
 
 
+EITHER = "PredefinedMetricSpecification or CustomizedMetricSpecification"
+INVALID = "The customized metric specification is not valid."
+ONLY = (
+    "Scalable dimension sagemaker:variant:DesiredInstanceCount only supports the following predefined metric types: "
+    "SageMakerVariantInvocationsPerInstance, SageMakerVariantConcurrentRequestsPerModelHighResolution"
+)
 DYNAMO = {"PredefinedMetricSpecification": {"PredefinedMetricType": "DynamoDBReadCapacityUtilization"}}
 LABELLED = {"PredefinedMetricSpecification": {**PREDEFINED["PredefinedMetricSpecification"], "ResourceLabel": "x"}}
 
@@ -128,18 +136,19 @@ LABELLED = {"PredefinedMetricSpecification": {**PREDEFINED["PredefinedMetricSpec
     ("members", "sentence"),
     [
         ({}, "PolicyType is required for a new scaling policy."),
-        ({"PolicyType": "StepScaling"}, "StepScalingPolicyConfiguration is required for a policy of the type Step"),
+        ({"PolicyType": "StepScaling"}, "StepScaling policy configuration must be specified"),
+        ({"PolicyType": "TargetTrackingScaling"}, "TargetTrackingScaling policy configuration must be specified"),
         ({**tracking(**PREDEFINED), **stepping(), "PolicyType": "StepScaling"}, "cannot be specified for a policy of"),
-        (tracking(), "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification"),
-        (tracking(**PREDEFINED, CustomizedMetricSpecification=CUSTOM), "Exactly one of PredefinedMetricSpecification"),
+        (tracking(), f"{EITHER} must be set for target tracking scaling."),
+        (tracking(**PREDEFINED, CustomizedMetricSpecification=CUSTOM), f"Only one of {EITHER} can be set for target"),
         (tracking(**{**PREDEFINED, "TargetValue": 0.0}), "TargetValue must be greater than 0."),
         (tracking(**PREDEFINED, ScaleInCooldown=-1), "Cooldown must not be negative."),
-        (tracking(**DYNAMO), "DynamoDBReadCapacityUtilization is not a predefined metric of sagemaker:variant:"),
+        (tracking(**DYNAMO), ONLY),
         (tracking(**LABELLED), "A resource label is only taken with ALBRequestCountPerTarget."),
-        (custom(Namespace="Mine"), "A customized metric needs MetricName, Statistic, or Metrics."),
-        (custom(**CUSTOM, Metrics=[QUERY]), "either Metrics or a metric of its own, not both"),
-        (custom(Metrics=[QUERY, QUERY]), "Metrics must return exactly one time series."),
-        (custom(Metrics=[]), "Metrics must return exactly one time series."),
+        (custom(Namespace="Mine"), f"{INVALID} Stagemaker: It needs MetricName, Statistic, or Metrics."),
+        (custom(**CUSTOM, Metrics=[QUERY]), INVALID),
+        (custom(Metrics=[QUERY, QUERY]), INVALID),
+        (custom(Metrics=[]), INVALID),
         (stepping(Cooldown=-1), "Cooldown and MinAdjustmentMagnitude must not be negative."),
         (stepping(StepAdjustments=[]), "There must be at least one step adjustment"),
         (custom(**CUSTOM, Dimensions=[{"Name": "n" * 60_000, "Value": ""}]), "must not be longer than 51200 bytes"),
@@ -150,6 +159,26 @@ def test_a_wrong_policy_is_refused(scaling: ScalingEnvironment, members: dict[st
     assert code == "ValidationException"
     assert sentence in message
     assert (described(scaling), scaling.cloudwatch.alarms) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("resource", "given", "expected"),
+    [(RESOURCE, {}, (300, 300)), (LIVE, {}, (0, 0)), (LIVE, {"ScaleInCooldown": 7}, (7, 0))],
+)
+def test_the_cooldown_of_target_tracking_depends_on_the_dimension(
+    resource: dict[str, str], given: dict[str, int], expected: tuple[int, int]
+) -> None:
+    config = {"TargetValue": 0.7, "CustomizedMetricSpecification": CUSTOM, **given}
+    found, _ = target_tracking(resource_of(resource), config)
+    assert (found.scale_in_cooldown_s, found.scale_out_cooldown_s) == expected
+
+
+def test_provisioned_concurrency_takes_no_step_scaling(scaling: ScalingEnvironment) -> None:
+    scaling.targets.register_scalable_target(SCOPE, {**LIVE, "MinCapacity": 1, "MaxCapacity": 2})
+    assert refusal(lambda: put(scaling, **LIVE, **stepping())) == (
+        "ValidationException",
+        "StepScaling is not supported for the scalable dimension lambda:function:ProvisionedConcurrency.",
+    )
 
 
 @pytest.mark.parametrize(

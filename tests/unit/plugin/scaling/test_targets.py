@@ -6,11 +6,12 @@ import pytest
 
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref
-from stagemaker.scaling.resources import is_registered
+from stagemaker.scaling.resources import FUNCTION, is_registered
 from stagemaker.scaling.targets import MAX_TARGETS
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.scaling.scaling_environment import RESOURCE, ScalingEnvironment, refusal
 
+LATEST = {"ServiceNamespace": "lambda", "ResourceId": "function:f:$LATEST", "ScalableDimension": FUNCTION}
 ARN = "arn:aws:application-autoscaling:eu-west-1:123456789012:scalable-target/"
 
 
@@ -68,11 +69,15 @@ def test_a_change_keeps_what_it_does_not_name(scaling: ScalingEnvironment) -> No
     ("members", "sentence"),
     [
         ({"MinCapacity": 1}, "MinCapacity and MaxCapacity are required for a new scalable target."),
-        ({"MinCapacity": 3, "MaxCapacity": 2}, "Maximum capacity cannot be less than minimum capacity."),
+        ({"MinCapacity": 3, "MaxCapacity": 2}, "Maximum capacity cannot be less than minimum capacity"),
         ({"MinCapacity": -1, "MaxCapacity": 2}, "Minimum and maximum capacity cannot be less than 0."),
         (
             {"MinCapacity": 1, "MaxCapacity": 2, "ResourceId": "endpoint/end"},
             "Unsupported service namespace, resource type or scalable dimension",
+        ),
+        (
+            {"MinCapacity": 1, "MaxCapacity": 2, **LATEST},
+            "$LATEST is not a supported qualifier for Auto Scaling",
         ),
         (
             {"MinCapacity": 1, "MaxCapacity": 2, "ServiceNamespace": "lambda"},
