@@ -4,6 +4,7 @@ In place of LocalStack's invocation of a version, which tells CloudWatch of invo
 """
 
 import time
+from functools import partial
 from typing import Any
 
 from localstack import config
@@ -19,6 +20,7 @@ from localstack.services.lambda_.invocation.lambda_models import (
     InitializationType,
     Invocation,
     InvocationResult,
+    S3Code,
     VersionIdentifier,
 )
 from localstack.services.lambda_.invocation.models import lambda_stores
@@ -30,10 +32,11 @@ from stagemaker.adapters.patches import RETIRED, Patch
 from stagemaker.app import App
 from stagemaker.core.refs import Scope
 from stagemaker.functions import metrics
+from stagemaker.functions.code_users import CodeUsers
 from stagemaker.functions.concurrency import Admission, Concurrency, Limits, Throttled
 from stagemaker.functions.metrics import Datum
 
-CONCURRENCY = Concurrency()
+CONCURRENCY, CODE_USERS = Concurrency(), CodeUsers()
 
 
 def _invoke(app: App, _original: Any) -> Any:
@@ -49,7 +52,8 @@ def _invoke(app: App, _original: Any) -> Any:
             raise TooManyRequestsException("Rate Exceeded.", Reason=error.reason, Type="User") from error
         try:
             _record(app, version, _beginning(self, admission))
-            result = _run(self, invocation, admission)
+            with CODE_USERS.use(_code_id(self)):
+                result = _run(self, invocation, admission)
         finally:
             CONCURRENCY.end(admission)
         duration_s = result.duration_s if isinstance(result, MeasuredResult) else 0.0
@@ -58,6 +62,11 @@ def _invoke(app: App, _original: Any) -> Any:
         return result
 
     return invoke
+
+
+def _code_id(manager: LambdaVersionManager) -> str:
+    """Empty for an image, and for code that LocalStack mounts as it is."""
+    return getattr(manager.function_version.config.code, "id", "")
 
 
 def _run(manager: LambdaVersionManager, invocation: Invocation, admission: Admission) -> InvocationResult:
@@ -137,7 +146,22 @@ def _stop_environments(_app: App, _original: Any) -> Any:
     return stop_environments_for_version
 
 
+def _destroy_cached(_app: App, original: Any) -> Any:
+    def destroy_cached(self: S3Code) -> None:
+        CODE_USERS.when_unused(self.id, partial(original, self))
+
+    return destroy_cached
+
+
 PATCHES = (
+    Patch(
+        S3Code,
+        "destroy_cached",
+        ("self",),
+        _destroy_cached,
+        why="The unpacked code of a version goes at once when the function is updated or deleted.",
+        without="A call that runs meanwhile fails when it imports the next module of its code.",
+    ),
     Patch(
         LambdaVersionManager,
         "invoke",
