@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from stagemaker.core.kinds import ENDPOINT
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
 from stagemaker.core.supervisor import Supervisor
@@ -120,8 +120,11 @@ class Meter:
         self._telemetry.metric(variant.ref.scope, NAMESPACE, name, value, "None", variant.dimensions, period_s)
 
     def _variants(self) -> Iterator[Variant]:
-        """Those of all endpoints that serve."""
-        for ref, _ in self._store.everywhere(ENDPOINT):
+        """Those of all real-time endpoints that serve: asynchronous ones have metrics of their own."""
+        for ref, record in self._store.everywhere(ENDPOINT):
+            config = self._store.get(Ref(ref.scope, ENDPOINT_CONFIG, record["EndpointConfigName"]))
+            if config and "AsyncInferenceConfig" in config:
+                continue
             router = self._routers.router(ref)
             fleets = list(router.shares) if router else []
             for name in sorted({variant.name for fleet in fleets for variant in fleet.layout.variants}):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stagemaker.core.errors import ApiError
-from stagemaker.core.kinds import ENDPOINT
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG
 from stagemaker.core.refs import Ref
 from stagemaker.hosting.endpoint_metrics import EndpointMetrics
 from stagemaker.hosting.metering import Meter
@@ -87,6 +87,15 @@ def test_an_endpoint_that_is_gone_is_told_nothing_of(hosting: HostingEnvironment
     clock.now += 1
     one.sample()
     assert hosting.logs.values["Invocations"] == []
+
+
+def test_an_asynchronous_endpoint_is_told_nothing_of(hosting: HostingEnvironment, clock: FakeClock) -> None:
+    one = meter(hosting, clock)
+    output = {"OutputConfig": {"S3OutputPath": "s3://bucket/answers"}}
+    hosting.store.update(Ref(SCOPE, ENDPOINT_CONFIG, "config"), AsyncInferenceConfig=output)
+    clock.now += 60
+    one.sample()
+    assert hosting.logs.values == {}
 
 
 def test_it_is_a_task_that_ends_with_its_supervisor(hosting: HostingEnvironment, clock: FakeClock) -> None:
