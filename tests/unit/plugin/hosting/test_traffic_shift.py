@@ -1,5 +1,6 @@
 """Deployment policies over the fake runtime: real servers, real requests, and a clock that the tests move."""
 
+import threading
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.store import Change
+from stagemaker.runtime.fake import FakeProgram
 from tests.unit.plugin.fakes import SCOPE, FakeClock
 from tests.unit.plugin.hosting.bakes import (
     bake_to_the_end,
@@ -26,6 +28,7 @@ from tests.unit.plugin.hosting_environment import (
     dies,
     echo_server,
     hosting_environment,
+    serve_until,
     until,
 )
 
@@ -422,6 +425,38 @@ def alarms_of(hosting: HostingEnvironment) -> dict[str, Any]:
     """One alarm, which is OK."""
     hosting.aws.alarms = {"errors": "OK"}
     return alarms("errors")
+
+
+def test_a_new_fleet_that_is_lost_while_the_old_one_ends_fails_the_endpoint(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def clings(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        return serve_until(program, go)
+
+    clock = FakeClock()
+    with hosting_environment(tmp_path, clock, clings=clings) as hosting:
+        hosting.model("old", image("clings"))
+        hosting.model("model")
+        hosting.config("config", {"ModelName": "old"})
+        hosting.config("next")
+        hosting.create()
+        hosting.wait_for("InService")
+        hosting.update("next")
+        until(lambda: message(hosting.describe()["ProductionVariants"][0]) == "Terminating 1 instance(s).", "the end")
+        assert hosting.status() == "Updating"
+        assert hosting.container_of() == hosting.runtime.started[1].name
+        del hosting.runtime.behaviours["serve"]  # so that the restart is refused
+        hosting.ask(b"die")
+        hosting.wait_for_line("restart 1 of 3")
+        clock.now += 1
+        until(lambda: fleets(hosting) == 0, "nobody who serves")
+        go.set()
+        hosting.wait_for("Failed")
+        assert "could not be started" in hosting.describe()["FailureReason"]
+        assert (running(hosting), hosting.left()) == (0, [])
+        hosting.endpoints.delete_endpoint(SCOPE, {"EndpointName": "end"})
+        assert hosting.status() == "gone"
 
 
 def test_a_rolling_rollback_in_batches_keeps_the_capacity(tmp_path: Path) -> None:
