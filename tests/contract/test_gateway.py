@@ -142,6 +142,15 @@ def test_logs_metrics_and_artifacts(gateway: Gateway, sagemaker: Any, role: str)
         assert s3.head_object(Bucket="data", Key=key)["ContentLength"] > 0
 
 
+def test_a_model_without_compression_lies_in_s3_file_by_file(gateway: Gateway, sagemaker: Any, role: str) -> None:
+    output = {"S3OutputPath": "s3://data/out", "CompressionType": "NONE"}
+    sagemaker.create_training_job(**training_request("files", role, OutputDataConfig=output))
+    artifacts = ended(sagemaker, "files")["ModelArtifacts"]["S3ModelArtifacts"]
+    assert artifacts == "s3://data/out/files/output/model/"
+    found = gateway.client("s3").list_objects_v2(Bucket="data", Prefix="out/files/output/")["Contents"]
+    assert [each["Key"].removeprefix("out/files/output/") for each in found] == ["model/weights.txt", "output.tar.gz"]
+
+
 def test_the_containers_credentials_are_the_roles(gateway: Gateway, sagemaker: Any, role: str) -> None:
     sagemaker.create_training_job(**training_request("who", role))
     ended(sagemaker, "who")
