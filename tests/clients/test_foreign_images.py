@@ -140,6 +140,32 @@ predictor.delete_model()
 predictor.delete_endpoint()
 """
 
+SDK_3_SCRIPT_MODE = """
+import sys
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.parameter import ContinuousParameter
+from sagemaker.core.resources import TrainingJob
+from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, InputData, OutputDataConfig, SourceCode
+from sagemaker.train.tuner import HyperparameterTuner
+trainer = ModelTrainer(
+    training_image="python:3.13-slim", role="arn:aws:iam::000000000000:role/clients", base_job_name="script-sdk3",
+    sagemaker_session=Session(default_bucket="clients"), compute=Compute(instance_type="ml.m5.large", instance_count=1),
+    source_code=SourceCode(source_dir="scripts", entry_script="hpo.py"), hyperparameters={"lr": 0.5, "batch-size": 2},
+    output_data_config=OutputDataConfig(s3_output_path="s3://clients/models"))
+data = [InputData(channel_name="train", data_source="s3://clients/data/")]
+trainer.train(data)
+print("trained:", [job.training_job_status for job in TrainingJob.get_all(name_contains="script-sdk3")])
+trainer.training_image = sys.argv[1]  # a tuning job has no entry point of its own: the image's program runs the script
+metrics = [{"Name": "average test loss", "Regex": "Test set: Average loss: ([0-9.]+)"}]
+tuner = HyperparameterTuner(
+    trainer, "average test loss", {"lr": ContinuousParameter(0.001, 0.1)}, metrics, objective_type="Minimize",
+    max_jobs=2, base_tuning_job_name="script-sdk3")
+tuner.tune(data)
+losses = tuner.analytics().dataframe().set_index("TrainingJobName")["FinalObjectiveValue"]
+print("best is the least:", losses[tuner.best_training_job()] == losses.min(), len(losses))
+"""
+
 SDK_2_DECISION_TREE = """
 import sys, sagemaker
 from sagemaker.deserializers import StringDeserializer
@@ -195,8 +221,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     with stack_in_containers(folder / "localstack") as stack:
         iam, s3 = stack.localstack.client("iam"), stack.localstack.client("s3")
         iam.create_role(
-            RoleName="clients", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": TRUST})
+            RoleName="clients", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
         )
+        iam.attach_role_policy(RoleName="clients", PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess")
         s3.create_bucket(Bucket="clients")
         for key, text in OBJECTS.items():
             s3.put_object(Bucket="clients", Key=key, Body=text.encode())
@@ -227,10 +254,13 @@ def test_scripts_for_awss_toolkits_train_are_tuned_and_serve(reader: Reader) -> 
     program = python("clients-sdk2")
     with built(reader.folder / "script-mode", SCRIPT_MODE) as image:
         printed = reader.run(program, "-c", SDK_2_SCRIPT_MODE, image)
+        by_sdk_3 = reader.run(python("clients-sdk3"), "-c", SDK_3_SCRIPT_MODE, image)
     assert "hosts=['algo-1'] gpus=0 files=['a.txt', 'b.txt']" in printed
     assert "Reporting training SUCCESS" in printed
     assert "best is the least: True" in printed
     assert "predicted: [0.5, 1.5]" in printed
+    assert "trained: ['Completed']" in by_sdk_3
+    assert "best is the least: True 2" in by_sdk_3
 
 
 def test_a_decision_tree_in_the_form_of_awss_example_trains_transforms_and_serves(reader: Reader) -> None:

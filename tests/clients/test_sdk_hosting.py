@@ -51,6 +51,26 @@ predictor.delete_model()
 predictor.delete_endpoint()
 """
 
+CAPTURE = """
+import json
+from sagemaker.model_monitor import DataCaptureConfig
+from sagemaker.s3 import S3Downloader
+
+data = "s3://clients/models/by-cli/output/model.tar.gz"
+model = Model("stagemaker/serve", data, role, sagemaker_session=session, predictor_cls=Predictor)
+capture = DataCaptureConfig(True, 100, "s3://clients/captured", sagemaker_session=session)
+predictor = model.deploy(1, "ml.m5.large", endpoint_name="sdk2-captured", data_capture_config=capture, **form)
+predictor.predict(b"photo", inference_id="mine")
+print("captures:", session.describe_endpoint("sdk2-captured")["DataCaptureConfig"]["CaptureStatus"])
+predictor.disable_data_capture()
+print("captures:", session.describe_endpoint("sdk2-captured")["DataCaptureConfig"]["CaptureStatus"])
+[file] = S3Downloader.list("s3://clients/captured/sdk2-captured/AllTraffic", session)
+event = json.loads(S3Downloader.read_file(file, session))
+print(event["eventMetadata"]["inferenceId"], [event["captureData"][side]["encoding"] for side in event["captureData"]])
+predictor.delete_model()
+predictor.delete_endpoint()
+"""
+
 SDK_3 = """
 from sagemaker.core import shapes
 from sagemaker.core.helper.session_helper import Session
@@ -63,10 +83,13 @@ role, data = "arn:aws:iam::000000000000:role/clients", "s3://clients/models/by-c
 RESOURCES = """
 container = shapes.ContainerDefinition(image="stagemaker/serve", model_data_url=data)
 model = Model.create("sdk3-resources", execution_role_arn=role, primary_container=container)
+capture = shapes.DataCaptureConfig(
+    initial_sampling_percentage=100, destination_s3_uri="s3://clients/captured",
+    capture_options=[shapes.CaptureOption(capture_mode="InputAndOutput")])
 def config(name, weight):
     return EndpointConfig.create(name, production_variants=[shapes.ProductionVariant(
         variant_name="one", model_name=model.model_name, instance_type="ml.m5.large", initial_instance_count=1,
-        initial_variant_weight=weight)])
+        initial_variant_weight=weight)], data_capture_config=capture)
 first, second = config("sdk3-first", 1), config("sdk3-second", 2)
 endpoint = Endpoint.create("sdk3-resources", endpoint_config_name=first)
 endpoint.wait_for_status("InService", poll=1)
@@ -75,6 +98,7 @@ print("answer:", answer.body.read(), answer.content_type, answer.invoked_product
 endpoint.update_weights_and_capacities(
     [shapes.DesiredWeightAndCapacity(variant_name="one", desired_weight=3)])
 endpoint.wait_for_status("InService", poll=1)
+print("captures:", endpoint.refresh().data_capture_config.capture_status)
 print("weight:", Endpoint.get("sdk3-resources").production_variants[0].current_weight)
 endpoint.endpoint_config_name = "sdk3-second"
 endpoint.update()
@@ -116,9 +140,17 @@ def test_sdk_2_serves_a_model_without_compression(reader: Reader) -> None:
     assert "served: ['weights.txt']" in printed
 
 
+def test_sdk_2_captures_data_and_reads_it(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + CAPTURE)
+    assert "captures: Started" in printed
+    assert "captures: Stopped" in printed
+    assert "mine ['BASE64', 'JSON']" in printed
+
+
 def test_sdk_3_has_endpoints_as_resources(reader: Reader) -> None:
     printed = reader.run(python("clients-sdk3"), "-c", SDK_3 + RESOURCES)
     assert 'answer: b\'{"bytes": 5, "model": ["weights.txt"]}\' application/json one' in printed
+    assert "captures: Started" in printed
     assert "weight: 3.0" in printed
     assert "updated: sdk3-second" in printed
     assert "all: ['sdk3-resources']" in printed
