@@ -1,6 +1,7 @@
 """What SageMaker tells CloudWatch of an endpoint without being asked: that nobody calls it, and how many calls it has
 at once. Scaling needs both: an idle endpoint would have no data, and keep its instances."""
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from stagemaker.hosting.dispatch import Routers
 from stagemaker.hosting.endpoint_metrics import NAMESPACE
 from stagemaker.hosting.fleet import Fleet
 
+LOG = logging.getLogger(__name__)
 SAMPLE_S = 1.0  # (ours) how often the calls that an endpoint has are counted
 COUNTS = ("Invocations", "InvocationsPerInstance")  # 0 in a period without calls
 CONCURRENCY = "ConcurrentRequestsPerModel"  # AWS's, of high resolution: calls that an instance has at once
@@ -95,7 +97,10 @@ class Meter:
 
     def _run(self) -> None:
         while not self._ended.wait(SAMPLE_S):
-            self.sample()
+            try:
+                self.sample()
+            except Exception:
+                LOG.exception("what endpoints tell unasked")
 
     def _periods(self, now_s: float) -> tuple[int, int]:
         """The numbers of the minute and of the ten seconds that it is."""
@@ -113,8 +118,8 @@ class Meter:
             if self._called.get(_key(variant), 0.0) < period_s:
                 for name in COUNTS:
                     self._put(variant, name, 0.0, period_s)
-        there = {_key(variant) for variant in variants}
-        self._called = {key: called_s for key, called_s in list(self._called.items()) if key in there}
+        for gone in set(self._called) - {_key(variant) for variant in variants}:
+            self._called.pop(gone)
 
     def _put(self, variant: Variant, name: str, value: float, period_s: int) -> None:
         self._telemetry.metric(variant.ref.scope, NAMESPACE, name, value, "None", variant.dimensions, period_s)

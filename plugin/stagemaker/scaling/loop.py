@@ -63,7 +63,7 @@ class _Progress:
 
 
 class Loop:
-    """One task of the supervisor. `wake`, `discard_alarms` and `end` may be called from any thread."""
+    """One task of the supervisor. `wake` and `discard_alarms` may be called from any thread."""
 
     def __init__(
         self,

@@ -126,8 +126,8 @@ class ScalableTargets:
         return found
 
     def _check_quota(self, scope: Scope, resource: ScalableResource) -> None:
-        registered = self._store.all(scope, SCALABLE_TARGET)
-        if sum(record["ServiceNamespace"] == resource.service for record in registered) >= MAX_TARGETS:
+        there = self._store.all(scope, SCALABLE_TARGET)
+        if sum(record["ServiceNamespace"] == resource.service for record in there) >= MAX_TARGETS:
             sentence = f"The service namespace {resource.service} has {MAX_TARGETS} scalable targets, and no more fit."
             raise ApiError("LimitExceededException", sentence)
 

@@ -45,7 +45,9 @@ class AlarmWatch:
         return views, is_new
 
     def forget_others(self, policy_arns: set[str]) -> None:
-        """Drop what is known of policies that are there no more."""
+        """Drop what is known of policies that are there no more, and data that nobody has looked at since the last
+        call."""
+        self._series.forget_unused()
         self._states = {key: state for key, state in self._states.items() if key[0] in policy_arns}
         self._ends = {key: end_s for key, end_s in self._ends.items() if key[0] in policy_arns}
 

@@ -109,6 +109,17 @@ def test_only_new_periods_are_asked_for(scaling: ScalingEnvironment) -> None:
     assert len(scaling.cloudwatch.queries) == 2
 
 
+def test_data_that_nobody_looks_at_are_forgotten(scaling: ScalingEnvironment) -> None:
+    scaling.register()
+    scaling.track(100.0)
+    scaling.minutes(90.0)
+    scaling.policies.delete_scaling_policy(SCOPE, {**RESOURCE, "PolicyName": "track"})
+    scaling.look()
+    scaling.track(100.0)
+    scaling.minutes(90.0)
+    assert [count for _, _, count in scaling.cloudwatch.queries] == [20, 20]
+
+
 def test_a_change_that_goes_on_waits_for_its_end(scaling: ScalingEnvironment) -> None:
     scaling.register()
     scaling.track(100.0, ScaleOutCooldown=0, PredefinedMetricSpecification=_invocations())
