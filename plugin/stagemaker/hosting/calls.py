@@ -37,6 +37,7 @@ class ContainerCall:
     headers: Mapping[str, str]
     body: bytes
     timeout_s: float
+    target_model: str = ""  # of a multi-model endpoint
 
     @property
     def longer_s(self) -> float:
@@ -50,13 +51,10 @@ def container_call(request: Mapping[str, Any], timeout_s: float) -> ContainerCal
     if len(request["Body"]) > MAX_BODY_BYTES:
         raise ApiError("ValidationError", f"The body is longer than {MAX_BODY_BYTES} bytes.")
     name = request["EndpointName"]
-    if "TargetModel" in request:  # AWS's sentence and code
-        sentence = f"Endpoint {name} is not a multi-model endpoint and does not support target model header."
-        raise ApiError("ValidationError", sentence, members={"ErrorCode": "TARGET_MODEL_HEADER_NOT_SUPPORTED"})
     for member, kind in OTHER_KINDS.items():
         if member in request:
             raise ApiError("ValidationError", f"{member} cannot be given: endpoint {name} is no {kind}.")
-    return ContainerCall(PATH, passed_on(request), request["Body"], timeout_s)
+    return ContainerCall(PATH, passed_on(request), request["Body"], timeout_s, request.get("TargetModel", ""))
 
 
 def passed_on(request: Mapping[str, Any]) -> dict[str, str]:

@@ -13,6 +13,8 @@ from stagemaker.core.kinds import ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
 from stagemaker.hosting.capture import capture_config
+from stagemaker.hosting.models import primary_container
+from stagemaker.hosting.multi_model import check_combination, is_multi_model
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.targets import DEFAULT_WEIGHT, SHADOWS
 
@@ -63,7 +65,9 @@ class EndpointConfigs:
         with self._store.lock:
             refuse_taken(self._store, ref)
             for variant in itertools.chain.from_iterable(variants.values()):
-                existing(self._store, Ref(scope, MODEL, variant["ModelName"]))
+                model = existing(self._store, Ref(scope, MODEL, variant["ModelName"]))
+                if is_multi_model(primary_container(model)):
+                    check_combination(request)
             self._store.put(ref, record)
         return {"EndpointConfigArn": ref.arn}
 

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from stagemaker.hosting.http_client import CONNECT_S, Answer, NotReached, Reply,
 from stagemaker.hosting.instance import Lease
 from stagemaker.hosting.layout import VariantLayout
 from stagemaker.hosting.model_error import NO_STATUS, TIMED_OUT
+from stagemaker.hosting.multi_model import check_target, model_call
 from stagemaker.hosting.router import Router
 
 
@@ -45,6 +47,7 @@ class Exchange:
         self.sent_s = sent_s  # by the clock that is shown
         self.answer: Answer | None = None
         self.failure = ""  # why there is no answer
+        self._blocks = ExitStack()
 
     def send(self, call: ContainerCall, timeout_s: float) -> None:
         """Ask the instance. NotReached when it did not get the request; any other failure is kept."""
@@ -61,6 +64,10 @@ class Exchange:
                 )
         except NoAnswer as error:
             self.failure = str(error)
+
+    def enter[T](self, block: AbstractContextManager[T]) -> T:
+        """Enter a block that is left at the end of the exchange."""
+        return self._blocks.enter_context(block)
 
     def _sending(self, call: ContainerCall) -> None:
         self.lease.sent(call.longer_s)
@@ -89,10 +96,15 @@ class Exchange:
         if self.answer is not None:
             self.answer.cancel()
 
-    def close(self) -> None:
-        """End it. A second call does nothing."""
+    def drop_answer(self) -> None:
+        """Read no more of the answer, if there is one."""
         if self.answer is not None:
             self.answer.close()
+
+    def close(self) -> None:
+        """End it. A second call does nothing."""
+        self.drop_answer()
+        self._blocks.close()
         self.lease.leave()
 
     def __enter__(self) -> "Exchange":
@@ -135,12 +147,13 @@ class Dispatcher:
     def _send(
         self, router: Router[Fleet], fleet: Fleet, variant: VariantLayout, call: ContainerCall, deadline_s: float
     ) -> Exchange:
+        check_target(fleet.layout.endpoint, variant.models, call)
         sent_s, tried = self._clock(), set[str]()
-        while lease := router.lease(fleet, variant, tried):
+        while lease := router.lease(fleet, variant, tried, call.target_model):
             tried.add(lease.id)
             exchange = Exchange(fleet, variant, lease, sent_s)
             try:
-                exchange.send(call, deadline_s - time.monotonic())
+                self._deliver(exchange, call, deadline_s)
             except BaseException as error:
                 exchange.close()
                 if isinstance(error, NotReached):
@@ -148,6 +161,24 @@ class Dispatcher:
                 raise
             return exchange
         raise _NoInstance
+
+    def _deliver(self, exchange: Exchange, call: ContainerCall, deadline_s: float) -> None:
+        """Send the call; one for a model of a multi-model endpoint when that is loaded, which it stays until the end of
+        the exchange. Other models are unloaded as long as the container has no memory to run it."""
+        models, client = exchange.lease.models, exchange.lease.client
+        if models is None:
+            exchange.send(call, deadline_s - time.monotonic())
+            return
+        name = exchange.enter(models.use(call.target_model, client, deadline_s))
+        exchange.sent_s = self._clock()
+        while True:
+            exchange.send(model_call(call, name), deadline_s - time.monotonic())
+            status = exchange.answer.status if exchange.answer else None
+            if status != HTTPStatus.INSUFFICIENT_STORAGE or not models.make_room(client):
+                break
+            exchange.drop_answer()
+        if status == HTTPStatus.NOT_FOUND:
+            models.forget(call.target_model)
 
     def _choose(
         self, ref: Ref, target_variant: str | None, besides: Collection[Fleet]

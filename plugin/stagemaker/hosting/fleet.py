@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -14,7 +14,9 @@ from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.data_capture import DataCapture
 from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.layout import FleetLayout, InstanceLayout, VariantLayout
+from stagemaker.hosting.model_cache import ModelCache
 from stagemaker.hosting.model_data import BadModelData, fetch_model
+from stagemaker.hosting.multi_model_metrics import MultiModelMetrics
 from stagemaker.hosting.targets import Targets
 from stagemaker.hosting.variant_status import Counts, VariantStage
 from stagemaker.runtime.contract import ContainerSpec
@@ -194,7 +196,8 @@ class Fleet:
         layouts = [self.layout.instance(variant, number, self._pinned[variant.name]) for number in numbers]
         try:
             for layout in layouts:
-                (layout.base_dir / "model").mkdir(parents=True)
+                for name in ("model", *variant.folders):
+                    (layout.base_dir / name).mkdir(parents=True, exist_ok=True)
             self._fetch_model(variant, layouts)
         except BaseException:
             for layout in layouts:
@@ -243,7 +246,24 @@ class Fleet:
             return run_as(spec, role, partial(account.role_credentials, self._scope, variant.role_arn))
 
         log = self._context.logs.stream(self._scope, self.layout.log_group, layout.log_stream)
-        return Instance(layout, self._context, run_as_role, log, self._changed.set)
+        return Instance(layout, self._context, run_as_role, log, self._changed.set, self._models(variant, layout, log))
+
+    def _models(self, variant: VariantLayout, layout: InstanceLayout, log: Callable[[str], None]) -> ModelCache | None:
+        """Those of one instance of a multi-model endpoint."""
+        if variant.models is None:
+            return None
+        context, dimensions = self._context, partial(self.dimensions, variant.name)
+        metrics = MultiModelMetrics(context.logs, self._scope, dimensions, context.clock)
+        return ModelCache(
+            variant.models,
+            layout.base_dir,
+            variant.max_model_bytes,
+            context,
+            self._scope,
+            self.layout.log_group,
+            metrics,
+            log,
+        )
 
     def _fetch_model(self, variant: VariantLayout, layouts: Sequence[InstanceLayout]) -> None:
         """Once for all of them."""

@@ -14,6 +14,7 @@ from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.health import Observed, Ping, Verdict, judge
 from stagemaker.hosting.http_client import HttpClient, Refused
 from stagemaker.hosting.layout import InstanceLayout
+from stagemaker.hosting.model_cache import ModelCache
 from stagemaker.runtime.contract import Container, ContainerSpec, Exit
 from stagemaker.runtime.hardware import HardwareLog
 
@@ -26,6 +27,7 @@ MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after
 STEADY_S = 300.0  # (ours)
 START_AGAIN_S = 2  # (ours) after a start that the machine could not do
 MAX_PING_BYTES = 64 << 10
+MAX_LIST_BYTES = 8 << 20  # (ours) of a page of the models of a multi-model endpoint
 
 
 class Lease:
@@ -36,6 +38,8 @@ class Lease:
     ) -> None:
         self.id, self.client = instance_id, client
         self.others = False  # whether another instance could have been taken instead
+        self.target_model = ""  # of a multi-model endpoint
+        self.models: ModelCache | None = None  # of the instance of one
         self.due_s: float | None = None  # by time.monotonic: when the answer must be there, once the request is sent
         self._leave, self._request_s = leave, request_s
 
@@ -72,8 +76,9 @@ class Instance:
         run_as_role: Callable[[ContainerSpec], ContainerSpec],
         log: Callable[[str], None],
         changed: Callable[[], None],
+        models: ModelCache | None = None,
     ) -> None:
-        self.id, self.layout = layout.id, layout
+        self.id, self.layout, self._models = layout.id, layout, models
         self.lost: str | None = None
         self.hardware = ""  # of its container, as the runtime words it
         self.ended = threading.Event()  # nothing of it is left
@@ -85,6 +90,7 @@ class Instance:
         self._container: Container | None = None
         self._client: HttpClient | None = None  # while its container is healthy
         self._served = False  # this container was healthy once
+        self._is_multi_model = models is not None  # unless its container says that it is not
         self._resting = False  # it is late: no new requests
         self._late_answers = 0
         self._next_ping_s = 0.0  # by time.monotonic
@@ -108,6 +114,12 @@ class Instance:
         """How many requests it has that are not answered yet."""
         return len(self._leases)
 
+    def holds(self, target_model: str) -> bool:
+        """Whether it has loaded the model, or a request that it has is for it."""
+        with self._lock:
+            asked = any(lease.target_model == target_model for lease in self._leases)
+        return asked or (self._models is not None and self._models.holds(target_model))
+
     def take(self) -> Lease | None:
         """A place for one request; None when it is not in service."""
         with self._lock:
@@ -115,6 +127,7 @@ class Instance:
             if client is None:
                 return None
             lease = Lease(self.id, client, self._release, self._times.request_s)
+            lease.models = self._models
             self._leases.add(lease)
             return lease
 
@@ -141,6 +154,8 @@ class Instance:
             self.lost = f"{type(error).__name__}: {explain(error)}"
         finally:
             self._stop(CLOSE_GRACE_S if self._context.supervisor.closing else GRACE_S)
+            if self._models:
+                self._models.end()
             shutil.rmtree(self.layout.base_dir, ignore_errors=True)
             self.ended.set()
             self._changed()
@@ -195,8 +210,13 @@ class Instance:
             self._restarts = self._restarts if self.has_served else 0
             self._healthy_since = self._elapsed()
             self._late_answers, self._resting = 0, False
+            if self._models:
+                self._models.serve(container)
             self._client, self._served = HttpClient(container.address), True
             self._changed()
+        elif self._models and not self._is_multi_model:
+            self._stop(0)
+            self._lose("GET /models answered 404, as no container for several models does")
         elif self._elapsed() >= self._due:
             self._stop(0)
             self._lose(f"it did not answer GET /ping with 200 within {self.layout.health_timeout_s} s")
@@ -220,25 +240,35 @@ class Instance:
         self._restart_later("its server refuses connections" if ping is Ping.REFUSED else late)
 
     def _ping(self, container: Container) -> Ping:
-        """Over a new connection, which is part of what is asked for."""
+        """Over a new connection, which is part of what is asked for. GET /models of several models must answer too."""
         self._next_ping_s = time.monotonic() + self._times.ping_every_s
         if container.address is None:
             return Ping.LATE
         client = HttpClient(container.address)
         try:
-            reply = client.request("GET", "/ping", timeout_s=self._times.answer_s, max_bytes=MAX_PING_BYTES)
+            healthy = self._answers(client, "/ping", MAX_PING_BYTES) == HTTPStatus.OK
+            if healthy and self._models:
+                listed = self._answers(client, "/models", MAX_LIST_BYTES)
+                healthy, self._is_multi_model = listed == HTTPStatus.OK, listed != HTTPStatus.NOT_FOUND
+                self._models.report()
         except Refused:
             return Ping.REFUSED
         except (OSError, HTTPException, ValueError):
             return Ping.LATE
         finally:
             client.close()
-        return Ping.ANSWERED if reply.status == 200 else Ping.LATE
+        return Ping.ANSWERED if healthy else Ping.LATE
+
+    def _answers(self, client: HttpClient, path: str, max_bytes: int) -> int:
+        """The status of the answer to a GET."""
+        return client.request("GET", path, timeout_s=self._times.answer_s, max_bytes=max_bytes).status
 
     def _busy_s(self) -> float:
-        """How much longer it may be busy with a request that it has."""
+        """How much longer it may be busy with a request that it has, or with loading a model."""
         with self._lock:
             dues_s = [lease.due_s for lease in self._leases if lease.due_s is not None]
+        if self._models:
+            dues_s.append(self._models.loading_until_s)
         return max(dues_s, default=0.0) - time.monotonic() if dues_s else 0.0
 
     def _has_ended(self, end: Exit) -> None:

@@ -13,6 +13,7 @@ from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
 from stagemaker.hosting.capture import CaptureConfig, capture_config
+from stagemaker.hosting.multi_model import ENVIRONMENT, FOLDER, ModelsSource, is_multi_model, models_source
 from stagemaker.hosting.targets import SHADOWS
 from stagemaker.runtime.contract import ContainerSpec, mounts_below_base
 
@@ -38,7 +39,7 @@ class InstanceLayout:
     """One instance: here, one container."""
 
     id: str  # in the form of EC2's, such as i-0123456789abcdef0
-    base_dir: Path  # its own folder; with model data its container sees `model` of it as /opt/ml/model
+    base_dir: Path  # its own folder; its container sees `model` or `models` of it, if it has any, below /opt/ml
     spec: ContainerSpec  # without the role's credentials, which are made when it starts
     log_stream: str
     health_timeout_s: int
@@ -58,6 +59,12 @@ class VariantLayout:
     health_timeout_s: int
     least_outstanding: bool  # RoutingStrategy LEAST_OUTSTANDING_REQUESTS; otherwise in turn
     download_timeout_s: int = DOWNLOAD_TIMEOUT_S  # of the model data
+    models: ModelsSource | None = None  # of a multi-model endpoint: fetched when requests ask for them
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Of each instance, which its container sees below /opt/ml."""
+        return (FOLDER,) if self.models else ("model",) if self.source else ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class FleetLayout:
             image=variant.image,
             command=("serve",),
             base_dir=base_dir,
-            mounts=mounts_below_base(base_dir, ("model",) if variant.source else ()),
+            mounts=mounts_below_base(base_dir, variant.folders),
             environment=variant.environment,
             serves=True,
             group=self.folder.name,  # unique, as the folder is
@@ -162,10 +169,11 @@ def _lay_out_variant(variant: Mapping[str, Any], container: Record) -> VariantLa
     return VariantLayout(
         name=variant["VariantName"],
         image=container["Image"],
-        environment=dict(container.get("Environment", {})),
+        environment={**container.get("Environment", {}), **(ENVIRONMENT if is_multi_model(container) else {})},
         instance_type=variant["InstanceType"],
         role_arn=container["ExecutionRoleArn"],
-        source=model_source(container),
+        source=None if is_multi_model(container) else model_source(container),
+        models=models_source(container),
         max_model_bytes=variant.get("VolumeSizeInGB", VOLUME_GB) << 30,
         health_timeout_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_TIMEOUT_S),
         download_timeout_s=variant.get("ModelDataDownloadTimeoutInSeconds", DOWNLOAD_TIMEOUT_S),

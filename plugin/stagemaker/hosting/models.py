@@ -12,6 +12,7 @@ from stagemaker.core.kinds import MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
 from stagemaker.hosting.layout import ModelSource, model_source
+from stagemaker.hosting.multi_model import models_source
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.runtime.contract import Runtime
 
@@ -22,7 +23,6 @@ NOT_YET = {
 CONTAINER_NOT_YET = {
     "ModelPackageName": "model packages",
     "InferenceSpecificationName": "model packages",
-    "MultiModelConfig": "multi-model endpoints",
     "AdditionalModelDataSources": "additional model data",
     "ContainerMetricsConfig": "metrics of containers",
 }
@@ -46,12 +46,13 @@ class Models:
         """Check everything that AWS checks before an endpoint is made: image, role, model data.
 
         ValidationException for a name that is taken, an image that this runtime cannot run, a role that cannot be
-        assumed and data that is not there; 501 for kinds of models that we cannot host.
+        assumed and data that is not there; 501 for kinds of models that we cannot host. The prefix of a multi-model
+        endpoint may be empty still.
         """
         ref = Ref(scope, MODEL, request["ModelName"])
         refuse_taken(self._store, ref)
         container = _container(request)
-        source = model_source(container)
+        source = None if models_source(container) else model_source(container)
         if "ExecutionRoleArn" not in request:
             raise validation_error("ExecutionRoleArn is required: the role that the model's containers run under.")
         self._runtime.check_image(container["Image"])
@@ -110,8 +111,6 @@ def _container(request: Mapping[str, Any]) -> Mapping[str, Any]:
         raise not_supported("models of several containers (Containers)")
     container: Mapping[str, Any] = given[0]
     refuse(container, CONTAINER_NOT_YET)
-    if container.get("Mode") == "MultiModel":
-        raise not_supported("multi-model endpoints (Mode)")
     if container.get("ImageConfig", {}).get("RepositoryAccessMode") == "Vpc":
         raise not_supported("private registries (ImageConfig)")
     if "Image" not in container:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from stagemaker.hosting.instance import Lease
 from stagemaker.hosting.layout import VariantLayout
+from stagemaker.hosting.multi_model import by_model
 
 
 class RoutedInstance(Protocol):
@@ -21,6 +22,7 @@ class RoutedInstance(Protocol):
     def in_service(self) -> bool: ...
     @property
     def outstanding(self) -> int: ...
+    def holds(self, target_model: str) -> bool: ...
     def take(self) -> Lease | None: ...
 
 
@@ -97,9 +99,10 @@ class Router[F: RoutedFleet]:
                 return None
             return fleet, variant or self._turns[fleet].variants.next(fleet.weights)
 
-    def lease(self, fleet: F, variant: VariantLayout, besides: Collection[str]) -> Lease | None:
+    def lease(self, fleet: F, variant: VariantLayout, besides: Collection[str], target_model: str = "") -> Lease | None:
         """A place on an instance in service, none of `besides` (instance ids): the one whose turn it is, or one with
-        the fewest outstanding requests, as the variant says. None when there is none, or the fleet has no share."""
+        the fewest outstanding requests, as the variant says; for a model of a multi-model endpoint as `by_model` says.
+        None when there is none, or the fleet has no share."""
         with self._lock:
             turns = self._turns.get(fleet)
             free = [i for i in fleet.instances(variant.name) if i.in_service and i.id not in besides]
@@ -108,10 +111,12 @@ class Router[F: RoutedFleet]:
                 return None
             first = next(turns.instances[variant.name]) % len(free)
             free = free[first:] + free[:first]
-            if variant.least_outstanding:
+            if target_model:
+                free = by_model(free, target_model)
+            elif variant.least_outstanding:
                 free.sort(key=lambda instance: instance.outstanding)
             leases = (instance.take() for instance in free)  # None for one that has left service just now
             lease = next(filter(None, leases), None)
             if lease:
-                lease.others = len(free) > 1
+                lease.others, lease.target_model = len(free) > 1, target_model
             return lease

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stagemaker.api.unsupported import not_supported
 from stagemaker.core.kinds import MODEL, TRANSFORM_JOB
 from stagemaker.core.refs import Kind, Ref
 from stagemaker.core.store import Record
 from stagemaker.hosting.models import primary_container
+from stagemaker.hosting.multi_model import is_multi_model
 from stagemaker.jobs.checks import Checks
 from stagemaker.jobs.job import Job
 from stagemaker.jobs.kind import JobFailed, Outcome
@@ -38,6 +40,8 @@ class Transform:
     def check(self, plan: TransformPlan, checks: Checks) -> None:
         """The model, its image and role, hardware, the data, and the bucket that answers go to."""
         model = checks.record(MODEL, plan.model)
+        if is_multi_model(primary_container(model)):
+            raise not_supported("transform jobs of multi-model containers (Mode)")
         checks.image(primary_container(model)["Image"], None, ("serve",))
         checks.hardware(plan.instance_type, 1)  # instances of a model do not look for each other
         checks.role(model["ExecutionRoleArn"])

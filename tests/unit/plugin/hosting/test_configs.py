@@ -131,3 +131,10 @@ def test_shadow_variants_that_are_wrong(
 def test_a_variant_without_a_model_is_an_inference_component(hosting: HostingEnvironment) -> None:
     variant = {k: v for k, v in VARIANT.items() if k != "ModelName"}
     assert refused(hosting, {**GOOD, "ProductionVariants": [variant]}).status == 501
+
+
+def test_a_multi_model_endpoint_has_no_shadow_variant(hosting: HostingEnvironment) -> None:
+    hosting.model("many", Mode="MultiModel", ModelDataUrl="s3://bucket/models/")
+    with pytest.raises(ApiError, match="not supported with multi-model endpoints"):
+        hosting.config("config", {"ModelName": "many"}, shadow={})
+    hosting.config("config", {"ModelName": "many"})

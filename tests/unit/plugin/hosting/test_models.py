@@ -98,7 +98,6 @@ def test_an_image_that_the_runtime_cannot_run_is_refused_at_once(hosting: Hostin
     ("change", "member"),
     [
         ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation"),
-        ({"PrimaryContainer": {**CONTAINER, "Mode": "MultiModel"}}, "Mode"),
         ({"PrimaryContainer": {"ModelPackageName": "p"}}, "ModelPackageName"),
         ({"PrimaryContainer": {**CONTAINER, "ImageConfig": {"RepositoryAccessMode": "Vpc"}}}, "ImageConfig"),
         ({"PrimaryContainer": None, "Containers": [CONTAINER, CONTAINER]}, "Containers"),
@@ -111,3 +110,10 @@ def test_what_is_not_implemented_is_refused_by_name(
     error = refused(hosting, request)
     assert error.status == 501
     assert member in error.message
+
+
+def test_the_prefix_of_a_multi_model_endpoint_may_be_empty_still(hosting: HostingEnvironment) -> None:
+    settings = {"Mode": "MultiModel", "MultiModelConfig": {"ModelCacheSetting": "Disabled"}}
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://bucket/nothing-here/", **settings}
+    hosting.models.create_model(SCOPE, {**GOOD, "PrimaryContainer": container})
+    assert hosting.models.describe_model(SCOPE, {"ModelName": "Dogs"})["PrimaryContainer"] == container

@@ -24,6 +24,10 @@ class FakeInstance:
     outstanding: int = 0
     in_service: bool = True
     takes: int = 1000
+    models: Sequence[str] = ()
+
+    def holds(self, target_model: str) -> bool:
+        return target_model in self.models
 
     def take(self) -> Lease | None:
         if self.takes == 0:
