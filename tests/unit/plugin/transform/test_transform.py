@@ -309,3 +309,14 @@ def test_what_is_always_answered(environment: Environment) -> None:
 
 def test_it_has_no_delete() -> None:
     assert not Transform.can_be_deleted
+
+
+def test_a_multi_model_container_is_refused_by_name(environment: Environment) -> None:
+    ref = Ref(SCOPE, MODEL, "model")
+    record = environment.store.get(ref)
+    assert record
+    container = {**record["PrimaryContainer"], "Mode": "MultiModel"}
+    environment.store.put(ref, {**record, "PrimaryContainer": container})
+    with pytest.raises(ApiError, match="multi-model") as error:
+        environment.create()
+    assert error.value.status == 501
