@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from tests.contract.function_containers import LAMBDA_IMAGE, network, running
 from tests.contract.localstack_process import LocalStack, free_port, running_localstack
 
-LONG_S = 30
+LONG_S = 60
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
          "Action": "sts:AssumeRole"}]}  # fmt: skip
 CODE = """

@@ -4,6 +4,7 @@ LocalStack makes all of them anew for each new number, ends those at work, count
 refuses a number while another one is being reached.
 """
 
+import logging
 import threading
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -21,6 +22,7 @@ from localstack.services.lambda_.invocation.version_manager import LambdaVersion
 from stagemaker.adapters.patches import RETIRED
 from stagemaker.app import App
 
+LOG = logging.getLogger(__name__)
 PROVISIONED = InitializationType.provisioned_concurrency
 _AT_WORK = (RuntimeStatus.READY, RuntimeStatus.INVOKING)
 _INIT_FAILED = "FUNCTION_ERROR_INIT_FAILURE"  # Lambda's StatusReason
@@ -56,7 +58,11 @@ class Pool:
         while True:
             with self._lock:
                 wanted = self._wanted
-            is_reached = self._bring_to(wanted)
+            try:
+                is_reached = self._bring_to(wanted)
+            except Exception:
+                LOG.exception("provisioned concurrency of %s", self._manager.function_arn)
+                is_reached = False
             with self._lock:
                 if self._wanted == wanted:
                     status = ProvisionedConcurrencyStatusEnum
