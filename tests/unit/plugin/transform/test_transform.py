@@ -17,6 +17,7 @@ from stagemaker.hosting.models import Models
 from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.statuses import ENDED
 from stagemaker.runtime.fake import FakeProgram
+from stagemaker.transform import container
 from stagemaker.transform.plan import TransformPlan
 from stagemaker.transform.run import LOG_GROUP, NO_PING, SEE_LOGS
 from stagemaker.transform.transform import Transform
@@ -130,8 +131,9 @@ class Environment(JobsEnvironment):
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Iterator[Environment]:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
     """Closed afterwards; nothing is left of it."""
+    monkeypatch.setattr(container, "PARAMETERS_S", 60.0)  # not the 2 s, which a busy machine may need
     made = Environment(tmp_path)
     yield made
     made.close()
