@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -38,15 +39,18 @@ def test_the_demo_runs_to_the_proof_and_leaves_nothing(environment: Environment,
 
 
 def check_the_four_systems(environment: Environment, clients: Clients) -> None:
-    """Deploys the function for each system and checks the answer to its event. `deploy` changes only the function."""
+    """Deploys the function for each system and checks the answer to its event. `deploy` changes only the function and
+    its alias."""
     image = {"s3": f"s3://stagemaker-demo-{clients.account}-us-east-1/data/test/digit-7/7-017.png"}
     asked = {"endpoint_name": "stagemaker-demo", "request_dict": json.dumps(image)}
     answers = {}
     for system, event in {"A": image, "B": image, "C": asked, "E": image}.items():
         code, output = environment.run("deploy", EPOCHS, f"--system={system}")
         assert code == 0, output
-        assert "1 of " in output, output
-        answer = clients.lambda_.invoke(FunctionName="stagemaker-demo-proxy", Payload=json.dumps(event))
+        assert "2 of " in output, output
+        answer = clients.lambda_.invoke(
+            FunctionName="stagemaker-demo-proxy", Qualifier="live", Payload=json.dumps(event)
+        )
         assert "FunctionError" not in answer
         answers[system] = json.loads(answer["Payload"].read())
     (logits,) = json.loads(answers["B"])
@@ -54,6 +58,23 @@ def check_the_four_systems(environment: Environment, clients: Clients) -> None:
     assert answers["C"] == [logits.index(max(logits))]
     assert answers["E"].keys() == {"statusCode", "headers", "type-result", "COntent-Type-In", "body"}
     assert answers["E"]["body"] == answers["B"]
+
+
+def check_the_address(environment: Environment, clients: Clients) -> None:
+    """A photo by curl, as a page or a person sends it, is answered with its label; two environments wait for it."""
+    code, output = environment.run("deploy", EPOCHS, "--url", "--origin=http://localhost:3000", PROVISIONED="2")
+    assert code == 0, output
+    place = {"FunctionName": "stagemaker-demo-proxy", "Qualifier": "live"}
+    address = clients.lambda_.get_function_url_config(**place)["FunctionUrl"]
+    assert address in output
+    assert clients.lambda_.get_provisioned_concurrency_config(**place)["Status"] == "READY"
+    photo = environment.digits / "test" / "digit-7" / "7-017.png"
+    command = ["curl", "-sS", "--fail", "--max-time", "60", "-H", "Content-Type: image/png", "--data-binary"]
+    answer = subprocess.run([*command, f"@{photo}", address], capture_output=True, check=True).stdout
+    (labels,) = json.loads(answer)
+    assert len(labels) == 5
+    assert labels[0].keys() == {"label", "probability"}
+    assert labels[0]["label"] == "digit-7"
 
 
 def check_a_folder_of_photos_becomes_predictions(clients: Clients) -> None:
@@ -98,6 +119,7 @@ def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Envi
     assert "0 of 400 photos sent" in output
 
     check_the_four_systems(environment, clients)
+    check_the_address(environment, clients)
     check_a_folder_of_photos_becomes_predictions(clients)
     loads.check_every_load_of_the_document(environment, clients)
 
