@@ -122,17 +122,17 @@ class TrafficShift:
         return done
 
     def _end_old(self) -> bool:
-        """End the fleets that were in service, once they have answered what they have."""
+        """End the fleets that were in service, once they have answered what they have, and wait for the end of all
+        others: also of one that failed meanwhile."""
         with self.lock:
             if self.fleet.cancelled:
                 return False
             self._due_s = None
             self.endpoint.replace()
-            old = self.endpoint.ending
-            for each in old:
+            for each in self.endpoint.ending:
                 each.stage = terminating(each.counts, self.context.clock())
                 each.cancel(drain=True)
-        return self._until(lambda: self.endpoint.fleets.isdisjoint(old)) and self._finish()
+        return self._until(lambda: len(self.endpoint.fleets) == 1) and self._finish()
 
     def _finish(self) -> bool:
         """The new fleet is what the endpoint is."""

@@ -459,6 +459,36 @@ def test_a_new_fleet_that_is_lost_while_the_old_one_ends_fails_the_endpoint(tmp_
         assert hosting.status() == "gone"
 
 
+def test_an_old_fleet_that_is_lost_and_ends_late_is_no_failure_of_the_new_one(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def clings(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        return serve_until(program, go)
+
+    clock = FakeClock()
+    with hosting_environment(tmp_path, clock, clings=clings) as hosting:
+        hosting.model("model")
+        hosting.model("other", image("clings"))
+        hosting.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})
+        hosting.config("next", {"VariantName": "a"})
+        hosting.create()
+        hosting.wait_for("InService")
+        hosting.update("next", policy("all at once", wait_s=60))
+        wait_for_bake(hosting)
+        del hosting.runtime.behaviours["serve"]  # so that the restart is refused
+        hosting.tell(b"die", 0)
+        hosting.wait_for_line("restart 1 of 3")
+        clock.now += 1
+        until(lambda: fleets(hosting) == 1, "the new fleet alone")
+        clock.now += 60
+        go.set()
+        until(lambda: hosting.supervisor.threads().count("endpoint end") == 1, "the old fleet's end")
+        hosting.wait_for("InService")
+        assert "FailureReason" not in hosting.describe()
+        assert (running(hosting), hosting.describe()["EndpointConfigName"]) == (1, "next")
+
+
 def test_a_rolling_rollback_in_batches_keeps_the_capacity(tmp_path: Path) -> None:
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
