@@ -26,6 +26,7 @@ from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, 
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Change, MemoryStore, Store
 from stagemaker.core.supervisor import Supervisor
+from stagemaker.hosting.async_inference import AsyncInference
 from stagemaker.hosting.configs import EndpointConfigs
 from stagemaker.hosting.dispatch import Dispatcher
 from stagemaker.hosting.endpoint_metrics import EndpointMetrics
@@ -118,6 +119,16 @@ class App:
         compression = Compression(settings.time_compression)
         meter = Meter(store, endpoints, logs, clock, compression.real_s(60), compression.real_s(10))
         meter.start(self.supervisor)
+        asynchronous = AsyncInference(
+            store,
+            endpoints,
+            account,
+            logs,
+            clock,
+            self.supervisor,
+            settings.work_dir / "asynchronous",
+            minute_s=compression.real_s(60),
+        )
         scaling = Scaling(store, scalables, CloudWatchAlarms(clients), bus, clock, compression)
         scaling.loop.start(self.supervisor)
         self.services: dict[str, Service] = {
@@ -132,7 +143,9 @@ class App:
                     endpoints,
                     self.tags,
                 ),
-                _sagemaker_runtime(Dispatcher(store, endpoints, clock), EndpointMetrics(meter, clock), clock),
+                _sagemaker_runtime(
+                    Dispatcher(store, endpoints, clock), EndpointMetrics(meter, clock), asynchronous, clock
+                ),
                 _ecr(ecr),
                 _application_autoscaling(scaling),
             )
@@ -208,13 +221,16 @@ def _sagemaker(
     )
 
 
-def _sagemaker_runtime(dispatcher: Dispatcher, metrics: EndpointMetrics, clock: Callable[[], float]) -> Service:
+def _sagemaker_runtime(
+    dispatcher: Dispatcher, metrics: EndpointMetrics, asynchronous: AsyncInference, clock: Callable[[], float]
+) -> Service:
     invoke, streams = Invoke(dispatcher, metrics, clock), ResponseStreams(dispatcher, metrics, clock)
     return service(
         "sagemaker-runtime",
         "ValidationError",
         ("InvokeEndpoint", invoke.invoke_endpoint, named(ENDPOINT)),
         ("InvokeEndpointWithResponseStream", streams.invoke_endpoint_with_response_stream, named(ENDPOINT)),
+        ("InvokeEndpointAsync", asynchronous.invoke_endpoint_async, named(ENDPOINT)),
         iam="sagemaker",
     )
 

@@ -95,16 +95,11 @@ def test_a_name_that_is_taken(sagemaker: Any, role: str) -> None:
     ended(sagemaker, "taken")
 
 
-def test_what_nobody_implements_answers_501_by_its_name(sagemaker: Any, gateway: Gateway) -> None:
+def test_what_nobody_implements_answers_501_by_its_name(sagemaker: Any) -> None:
     for call in (sagemaker.list_apps, sagemaker.list_notebook_instances):
         code, status, message = refusal(call)
         assert (code, status) == ("NotImplementedException", 501)
         assert re.search("the operation List(Apps|NotebookInstances) of sagemaker", message)
-    runtime = gateway.client("sagemaker-runtime")
-    request = {"EndpointName": "e", "InputLocation": "s3://data/x"}
-    code, status, message = refusal(runtime.invoke_endpoint_async, **request)
-    assert (code, status) == ("NotImplementedException", 501)
-    assert "InvokeEndpointAsync" in message
 
 
 def test_moto_keeps_the_records_that_are_only_records(sagemaker: Any) -> None:

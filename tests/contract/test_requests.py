@@ -92,10 +92,12 @@ def test_a_request_without_a_signature_is_refused(gateway: Gateway, endpoint: st
         assert refused[2] in json.loads(content).values()
 
 
-def test_an_operation_with_a_body_that_its_older_model_does_not_have_is_not_implemented(gateway: Gateway) -> None:
-    headers = {"Content-Type": "text/csv"}
-    status, answered, _ = post(gateway, "sagemaker", "/endpoints/told/async-invocations", headers, b"1,2")
-    assert (status, answered["x-amzn-errortype"]) == (501, "NotImplementedException")
+def test_a_body_that_its_older_model_does_not_have_is_read(gateway: Gateway, endpoint: str) -> None:
+    path = endpoint.replace("invocations", "async-invocations")
+    for body, sentence in ((b"1,2", "is not asynchronous"), (bytes(128_001), "longer than 128000 bytes")):
+        status, answered, content = post(gateway, "sagemaker", path, {"Content-Type": "text/csv"}, body)
+        assert (status, answered["x-amzn-errortype"]) == (400, "ValidationError")
+        assert sentence in json.loads(content)["Message"]
 
 
 @pytest.mark.parametrize("accept", ["application/cbor", "*/*", "multipart/mixed; boundary=b", "text/csv;q=0.5, a/b"])

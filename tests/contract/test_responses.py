@@ -49,6 +49,7 @@ def answers(gateway: Gateway, role: str) -> Answers:
     _process(clients[0], role)
     _host(clients[0], clients[1], role, model)
     _scale(clients[2])
+    _host_asynchronously(clients[0], clients[1])
     _transform(clients[0], gateway)
     _tag_list_and_delete(clients[0])
     return seen
@@ -212,6 +213,22 @@ def _scale(scaling: Any) -> None:
     scaling.deregister_scalable_target(**resource)
 
 
+def _host_asynchronously(sagemaker: Any, runtime: Any) -> None:
+    """The model that is hosted, behind a queue."""
+    variant = {"VariantName": "all", "ModelName": "walk", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    output = {"S3OutputPath": "s3://data/out/asynchronous", "S3FailurePath": "s3://data/out/failed"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="walk-queued",
+        ProductionVariants=[variant],
+        AsyncInferenceConfig={"OutputConfig": output},
+    )
+    sagemaker.describe_endpoint_config(EndpointConfigName="walk-queued")
+    sagemaker.create_endpoint(EndpointName="walk-queued", EndpointConfigName="walk-queued")
+    _in_service(sagemaker, "walk-queued")
+    runtime.invoke_endpoint_async(EndpointName="walk-queued", InputLocation="s3://data/train/cat/1.txt")
+    sagemaker.delete_endpoint(EndpointName="walk-queued")
+
+
 def _transform(sagemaker: Any, gateway: Gateway) -> None:
     """A job that completes, and one that is stopped, of the model that is hosted."""
     tags = [{"Key": "project", "Value": "walk"}]
@@ -232,9 +249,9 @@ def _transform(sagemaker: Any, gateway: Gateway) -> None:
     assert len(sagemaker.list_transform_jobs(NameContains="walk")["TransformJobSummaries"]) == 2
 
 
-def _in_service(sagemaker: Any) -> None:
+def _in_service(sagemaker: Any, name: str = "walk") -> None:
     done = until(
-        lambda: sagemaker.describe_endpoint(EndpointName="walk"),
+        lambda: sagemaker.describe_endpoint(EndpointName=name),
         lambda endpoint: endpoint["EndpointStatus"] not in ("Creating", "Updating"),
     )
     assert done["EndpointStatus"] == "InService", done

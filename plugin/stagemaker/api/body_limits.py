@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from stagemaker.api.http_head import Head, Refusal
 
 INVOCATION_BYTES = 6 << 20  # botocore's model of InvokeEndpoint; Lambda's quota of an event
+ASYNC_BYTES = 128_000  # botocore's model of InvokeEndpointAsync: a longer input lies in S3
 CODE_BYTES = 70_167_211  # Lambda's error message says it: 50 MB of a zip file in base64
 DOCUMENT_BYTES = 16 << 20  # (ours) no operation of the JSON, query and REST services that LocalStack has needs more
 OBJECT_BYTES = 5 << 30  # of PutObject, UploadPart and a form's upload
@@ -47,9 +48,9 @@ def body_limit(head: Head) -> BodyLimit:
     host = head.value("host").lower()
     if head.value("x-amz-target"):
         return _whole(DOCUMENT_BYTES)
-    if _ENDPOINT.fullmatch(head.path):
-        message = f"The body is longer than {INVOCATION_BYTES} bytes."
-        return BodyLimit(INVOCATION_BYTES, 400, "ValidationError", message)
+    if endpoint := _ENDPOINT.fullmatch(head.path):
+        limit_bytes = ASYNC_BYTES if endpoint[1] == "async-invocations" else INVOCATION_BYTES
+        return BodyLimit(limit_bytes, 400, "ValidationError", f"The body is longer than {limit_bytes} bytes.")
     if _FUNCTION.fullmatch(head.path):
         message = "{size} byte payload is too large for the RequestResponse invocation type"
         return BodyLimit(

@@ -118,11 +118,12 @@ class S3:
         head = self._head(scope, "head_bucket", Bucket=split_uri(uri)[0])
         return None if head is None else str(head.get("BucketRegion", scope.region))
 
-    def upload_file(self, scope: Scope, path: Path, uri: str) -> None:
+    def upload_file(self, scope: Scope, path: Path, uri: str, content_type: str | None = None) -> None:
         """One file; the object appears whole or not at all."""
         bucket, key = split_uri(uri)
+        more = {"ContentType": content_type} if content_type else {}
         with _translate_errors(f"Could not upload to {uri}"):
-            self._clients("s3", scope).upload_file(str(path), bucket, key, Config=_TRANSFER)
+            self._clients("s3", scope).upload_file(str(path), bucket, key, ExtraArgs=more, Config=_TRANSFER)
 
     def put_object(self, scope: Scope, uri: str, body: bytes) -> None:
         """One object of these bytes; it appears whole or not at all."""

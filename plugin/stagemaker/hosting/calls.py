@@ -5,7 +5,7 @@ Which path and headers a container gets is decided here only.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from stagemaker.core.errors import ApiError
 
@@ -35,7 +35,7 @@ class ContainerCall:
 
     path: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | BinaryIO  # a file has the header Content-Length
     timeout_s: float
     target_model: str = ""  # of a multi-model endpoint
 

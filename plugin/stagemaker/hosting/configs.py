@@ -12,6 +12,7 @@ from stagemaker.core.errors import validation_error
 from stagemaker.core.kinds import ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
+from stagemaker.hosting.async_config import check_async_config
 from stagemaker.hosting.capture import capture_config
 from stagemaker.hosting.models import primary_container
 from stagemaker.hosting.multi_model import check_combination, is_multi_model
@@ -19,7 +20,6 @@ from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.targets import DEFAULT_WEIGHT, SHADOWS
 
 NOT_YET = {
-    "AsyncInferenceConfig": "asynchronous inference",
     "ExplainerConfig": "explainers",
     "EnableNetworkIsolation": "network isolation",
     "ExecutionRoleArn": "inference components",
@@ -48,6 +48,7 @@ class EndpointConfigs:
         other, or a destination of captured data that is not in S3; 501 for kinds of endpoints that we cannot host."""
         ref = Ref(scope, ENDPOINT_CONFIG, request["EndpointConfigName"])
         _refuse_unsupported(request)
+        check_async_config(request)
         _check_variants(request["ProductionVariants"], request.get(SHADOWS, []))
         capture_config(request)  # which checks it
         variants = {

@@ -10,6 +10,7 @@ from typing import Protocol
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Ref
 from stagemaker.core.store import Store
+from stagemaker.hosting.async_config import AsyncConfig
 from stagemaker.hosting.calls import ContainerCall
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.http_client import CONNECT_S, Answer, NotReached, Reply, TooLarge, read_whole
@@ -121,10 +122,25 @@ class Dispatcher:
         self._store, self._routers, self._clock = store, routers, clock
 
     def check_serving(self, ref: Ref) -> None:
-        """ValidationError for an endpoint that does not serve."""
+        """ValidationError for an endpoint that does not serve, and for an asynchronous one."""
+        if self._async_config(ref):
+            raise ApiError("ValidationError", f"Endpoint {ref.name} is asynchronous: use InvokeEndpointAsync.")
+
+    def check_async(self, ref: Ref) -> AsyncConfig:
+        """What an asynchronous endpoint is configured for. ValidationError for one that does not serve, and for a
+        real-time one."""
+        config = self._async_config(ref)
+        if config is None:
+            sentence = f"Endpoint {ref.name} is not asynchronous: its configuration has no AsyncInferenceConfig."
+            raise ApiError("ValidationError", sentence)
+        return config
+
+    def _async_config(self, ref: Ref) -> AsyncConfig | None:
         router = self._routers.router(ref)
-        if router is None or not router.shares:
+        fleets = list(router.shares) if router else []
+        if not fleets:
             raise self._not_serving(ref)
+        return fleets[-1].layout.async_config
 
     def begin(self, ref: Ref, call: ContainerCall, target_variant: str | None) -> Exchange:
         """Send the call to an instance: another one when one that has just died was not reached, and another fleet's

@@ -154,8 +154,8 @@ class Endpoints:
         self._supervisor.refuse_when_closing()
         with self._store.lock:
             former = Desired.of(self._changeable(ref, ("InService",))).serving
-            targets = changed_targets(former, changes)
             fleet = self._fleets.serving(ref)
+            targets = changed_targets(former, changes, least=0 if fleet and fleet.layout.async_config else 1)
             if fleet:  # which every endpoint has that is InService
                 self._check_capacity(fleet.layout, targets)
             self._fleets.change(ref, "Updating", **Desired(targets, former=former).members())
@@ -175,6 +175,9 @@ class Endpoints:
                 members["DataCaptureConfig"] = summary(fleet.layout.capture, works=works)
         if coming:
             members["PendingDeploymentSummary"] = _pending(*coming)
+        shown = fleet or (coming[0] if coming else None)
+        if shown and shown.layout.async_config:
+            members["AsyncInferenceConfig"] = shown.layout.async_config.members
         return {**described(record), **members}
 
     def list_endpoints(self, scope: Scope, request: Mapping[str, Any]) -> Response:

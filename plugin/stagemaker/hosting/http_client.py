@@ -69,7 +69,8 @@ class Answer:
     `cancel` may be called from any. Leave it as a context manager."""
 
     def __init__(self, connection: _Connection, sock: _Socket, keep: Callable[[_Connection], None]) -> None:
-        self._connection, self._socket, self._keep = connection, sock, keep
+        self._connection: _Connection | None = connection
+        self._socket, self._keep = sock, keep
         self._response = connection.getresponse()
         self._whole = False
         self.status, self.headers = self._response.status, _headers(self._response)  # names in lower case
@@ -90,12 +91,15 @@ class Answer:
             self._socket.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
-        """Give the connection back, or drop it when the answer was not read to its end."""
+        """Give the connection back, or drop it when the answer was not read to its end. A second call does nothing."""
         self._response.close()
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
         if self._whole:
-            self._keep(self._connection)
+            self._keep(connection)
         else:
-            self._connection.close()
+            connection.close()
 
     def __enter__(self) -> "Answer":
         return self
@@ -120,7 +124,7 @@ class HttpClient:
         *,
         timeout_s: float,
         max_bytes: int,
-        body: bytes | None = None,
+        body: bytes | BinaryIO | None = None,
         headers: Mapping[str, str] | None = None,
         connect_s: float | None = None,
         on_sending: Callable[[], object] = lambda: None,

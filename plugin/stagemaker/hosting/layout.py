@@ -12,6 +12,7 @@ from typing import Any
 from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
+from stagemaker.hosting.async_config import AsyncConfig, async_config
 from stagemaker.hosting.capture import CaptureConfig, capture_config
 from stagemaker.hosting.multi_model import ENVIRONMENT, FOLDER, ModelsSource, is_multi_model, models_source
 from stagemaker.hosting.targets import SHADOWS
@@ -78,6 +79,7 @@ class FleetLayout:
     variants: tuple[VariantLayout, ...]  # production variants
     log_suffix: str = ""  # of the log stream of each instance
     shadow: VariantLayout | None = None  # it gets copies of requests
+    async_config: AsyncConfig | None = None  # of an asynchronous endpoint
     capture: CaptureConfig | None = None  # DataCaptureConfig
 
     @property
@@ -161,6 +163,7 @@ def lay_out_fleet(
             _lay_out_variant(variant, containers[variant["ModelName"]]) for variant in config["ProductionVariants"]
         ),
         shadow=shadows[0] if shadows else None,
+        async_config=async_config(config),
         capture=capture_config(config),
     )
 

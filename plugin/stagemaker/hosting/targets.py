@@ -91,11 +91,13 @@ def sized(targets: Targets, counts: Mapping[str, int]) -> dict[str, VariantTarge
     return {name: replace(target, count=counts.get(name, target.count)) for name, target in targets.items()}
 
 
-def changed_targets(targets: Targets, changes: Sequence[Mapping[str, Any]]) -> dict[str, VariantTarget]:
+def changed_targets(
+    targets: Targets, changes: Sequence[Mapping[str, Any]], *, least: int = 1
+) -> dict[str, VariantTarget]:
     """`targets` after the DesiredWeightsAndCapacities of a request.
 
     ValidationException for a variant that is not there or named twice, for the capacity of more than one (AWS's rule),
-    and for no instance at all (ours: AWS scales only asynchronous endpoints to zero).
+    and for less than `least` instances: AWS scales only asynchronous endpoints to zero.
     """
     names = [change["VariantName"] for change in changes]
     if len(set(names)) < len(names):
@@ -104,13 +106,13 @@ def changed_targets(targets: Targets, changes: Sequence[Mapping[str, Any]]) -> d
         raise validation_error(f"The endpoint has no production variant {unknown[0]}.")
     if sum("DesiredInstanceCount" in change for change in changes) > 1:
         raise validation_error("DesiredInstanceCount can be changed for one production variant in a request.")
-    return {**targets, **{change["VariantName"]: _changed(targets, change) for change in changes}}
+    return {**targets, **{change["VariantName"]: _changed(targets, change, least) for change in changes}}
 
 
-def _changed(targets: Targets, change: Mapping[str, Any]) -> VariantTarget:
+def _changed(targets: Targets, change: Mapping[str, Any], least: int) -> VariantTarget:
     target = targets[change["VariantName"]]
     count = change.get("DesiredInstanceCount", target.count)
-    if count < 1:
+    if count < least:
         raise validation_error(
             f"DesiredInstanceCount of production variant {change['VariantName']} must be at least 1: "
             "a real-time endpoint cannot be scaled to zero."

@@ -81,6 +81,14 @@ class EchoServer(http.server.ThreadingHTTPServer):
         with suppress(BaseException):
             self.program.say(line)
 
+    def closed_within(self, timeout_s: float) -> bool:
+        """Whether it is closed before so long has passed, or before the container is told to go on."""
+        end_s = time.monotonic() + timeout_s
+        while not self.go_on.is_set() and time.monotonic() < end_s:
+            if self.over.wait(min(0.01, timeout_s)):
+                return True
+        return False
+
     def refuse(self) -> None:
         """Listen no more, though the container goes on."""
         self.shutdown()
@@ -142,7 +150,7 @@ class EchoHandler(http.server.BaseHTTPRequestHandler):
         if body.startswith(b"status "):
             self.answer(int(body[7:]), b"the container's reason", {})
         elif body.startswith(b"work "):
-            if self.server.over.wait(float(body[5:])):
+            if self.server.closed_within(float(body[5:])):
                 self.close_connection = True
             else:
                 self.echo(body)

@@ -22,7 +22,6 @@ def limit(method: str, target: str, signed_for: str = "", host: str = "localhost
     [
         ("POST", "/endpoints/cats/invocations", "sagemaker"),
         ("POST", "/endpoints/cats/invocations-response-stream", "sagemaker"),
-        ("POST", "/endpoints/cats/async-invocations", ""),
         ("POST", "/2015-03-31/functions/cats/invocations?Qualifier=1", "lambda"),
         ("POST", "/2021-11-15/functions/cats/response-streaming-invocations", "lambda"),
     ],
@@ -96,6 +95,7 @@ def test_everything_else_is_read_whole(method: str, target: str, headers: dict[s
     ("method", "target", "code", "status", "message"),
     [
         ("POST", "/endpoints/a/invocations", "ValidationError", 400, "The body is longer than 6291456 bytes."),
+        ("POST", "/endpoints/a/async-invocations", "ValidationError", 400, "The body is longer than 128000 bytes."),
         (
             "POST",
             "/2015-03-31/functions/a/invocations",

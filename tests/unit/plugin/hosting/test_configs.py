@@ -84,7 +84,6 @@ def test_variants_that_are_wrong(hosting: HostingEnvironment, variants: list[dic
 @pytest.mark.parametrize(
     ("members", "variant", "named"),
     [
-        ({"AsyncInferenceConfig": {"OutputConfig": {}}}, {}, "AsyncInferenceConfig"),
         ({"ShadowProductionVariants": [{**VARIANT, "ServerlessConfig": {"a": 1}}]}, {}, "ServerlessConfig"),
         ({"EnableNetworkIsolation": True}, {}, "EnableNetworkIsolation"),
         ({"MetricsConfig": {"EnableEnhancedMetrics": True}}, {}, "MetricsConfig"),

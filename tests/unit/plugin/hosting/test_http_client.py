@@ -70,6 +70,19 @@ def get(client: HttpClient, timeout_s: float = 10.0, max_bytes: int = 100) -> tu
     return reply.status, reply.body
 
 
+def test_an_answer_that_is_closed_twice_gives_its_connection_back_once() -> None:
+    with server(polite) as there:
+        client = HttpClient(there.address)
+        answer = client.open("GET", "/", timeout_s=60)
+        assert (answer.status, answer.read(), answer.read()) == (200, b"ok", b"")
+        answer.close()
+        answer.close()
+        with client.open("GET", "/", timeout_s=60) as first, client.open("GET", "/", timeout_s=60) as second:
+            assert (first.read(), second.read()) == (b"ok", b"ok")
+        assert there.connections == 2
+        client.close()
+
+
 def test_one_connection_serves_many_requests() -> None:
     with server(polite) as there:
         client = HttpClient(there.address)
