@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
@@ -17,7 +17,7 @@ LOG = logging.getLogger(__name__)
 FLUSH_S = 1.0
 FLUSH_WAIT_S = 5.0  # (ours) of one `flush`: about 200,000 lines
 MAX_EVENT_BYTES = 250_000
-MAX_DATA, MAX_VALUES = 500, 150  # of PutMetricData, and of one datum's Values
+MAX_DATA = 500  # of PutMetricData
 
 _Metric = tuple[Scope, str, str, str, tuple[tuple[str, str], ...], int]
 
@@ -79,7 +79,7 @@ class Logs:
         dimensions: Mapping[str, str],
         timestamp: float,
     ) -> None:
-        """Count a data point; points of one metric and one second leave as one datum with values and counts."""
+        """Count a data point; points of one metric and one second leave as one datum."""
         key = (scope, namespace, name, unit, tuple(sorted(dimensions.items())), int(timestamp))
         with self._changed:
             counts = self._data.setdefault(key, defaultdict(int))
@@ -128,7 +128,7 @@ class Logs:
             batches = [(stream, self._take(stream)) for stream in list(self._waiting)]
             more = any(stream.lines.queued > stream.lines.taken for stream in self._waiting)
         for scope_and_namespace, metrics in groupby(sorted(data, key=_route), key=_route):
-            self._guard(self._send_data, scope_and_namespace, [m for key in metrics for m in _data(key, data[key])])
+            self._guard(self._send_data, scope_and_namespace, [_datum(key, data[key]) for key in metrics])
         for stream, batch in batches:
             self._guard(self._send_lines, stream, batch)
             with self._changed:
@@ -207,16 +207,19 @@ def _route(metric: _Metric) -> tuple[str, str, str]:
     return metric[0].account, metric[0].region, metric[1]
 
 
-def _data(metric: _Metric, counts: Mapping[float, int]) -> Iterator[dict[str, Any]]:
+def _datum(metric: _Metric, counts: Mapping[float, int]) -> dict[str, Any]:
+    """All points of a second as one row of LocalStack's database, which would keep a row for each value: to read a
+    metric would take longer with every call of an endpoint."""
     _, _, name, unit, dimensions, second = metric
-    values = list(counts)
-    for start in range(0, len(values), MAX_VALUES):
-        some = values[start : start + MAX_VALUES]
-        yield {
-            "MetricName": name,
-            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
-            "Timestamp": datetime.fromtimestamp(second, UTC),
-            "Unit": unit,
-            "Values": some,
-            "Counts": [counts[value] for value in some],
-        }
+    return {
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
+        "Timestamp": datetime.fromtimestamp(second, UTC),
+        "Unit": unit,
+        "StatisticValues": {
+            "SampleCount": sum(counts.values()),
+            "Sum": sum(value * count for value, count in counts.items()),
+            "Minimum": min(counts),
+            "Maximum": max(counts),
+        },
+    }

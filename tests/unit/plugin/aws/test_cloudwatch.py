@@ -116,17 +116,9 @@ def test_points_of_a_metric_and_a_second_are_one_datum(logs: Logs, cloudwatch: C
     (call,) = cloudwatch.called("put_metric_data")
     first, second = call["MetricData"]
     assert call["Namespace"] == "AWS/SageMaker"
-    assert (first["Values"], first["Counts"]) == ([1.0, 2.0], [2, 1])
+    assert first["StatisticValues"] == {"SampleCount": 3, "Sum": 4.0, "Minimum": 1.0, "Maximum": 2.0}
     assert first["Dimensions"] == [{"Name": "A", "Value": "1"}, {"Name": "B", "Value": "2"}]
-    assert (second["Values"], second["Timestamp"].timestamp()) == ([1.0], 61)
-
-
-def test_many_values_are_several_data(logs: Logs, cloudwatch: CloudWatch) -> None:
-    for value in range(301):
-        logs.metric(SCOPE, "N", "M", value, "None", {}, 60)
-    logs.flush()
-    (call,) = cloudwatch.called("put_metric_data")
-    assert [len(datum["Values"]) for datum in call["MetricData"]] == [150, 150, 1]
+    assert (second["StatisticValues"]["Sum"], second["Timestamp"].timestamp()) == (1.0, 61)
 
 
 def test_a_refused_batch_is_dropped_and_the_next_goes_on(logs: Logs, cloudwatch: CloudWatch) -> None:
