@@ -207,6 +207,68 @@ def test_a_scalable_variant_keeps_its_instance_type(fast: Gateway) -> None:
     until(lambda: _status(sagemaker), lambda status: status == "InService")
 
 
+def test_an_asynchronous_endpoint_goes_to_zero_and_comes_back_for_a_request(fast: Gateway) -> None:
+    scaling, sagemaker, cloudwatch = (
+        fast.client(name) for name in ("application-autoscaling", "sagemaker", "cloudwatch")
+    )
+    output = {"OutputConfig": {"S3OutputPath": "s3://data/answers"}}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="queued", ProductionVariants=[_variant()], AsyncInferenceConfig=output
+    )
+    sagemaker.create_endpoint(EndpointName="queued", EndpointConfigName="queued")
+    until(
+        lambda: sagemaker.describe_endpoint(EndpointName="queued")["EndpointStatus"],
+        lambda status: status == "InService",
+    )
+    resource = {**RESOURCE, "ResourceId": "endpoint/queued/variant/all"}
+
+    def current() -> int:
+        [variant] = sagemaker.describe_endpoint(EndpointName="queued")["ProductionVariants"]
+        return int(variant["CurrentInstanceCount"])
+
+    scaling.register_scalable_target(**resource, MinCapacity=0, MaxCapacity=0)
+    until(current, lambda count: count == 0)
+    scaling.register_scalable_target(**resource, MinCapacity=0, MaxCapacity=1)
+    step = {"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}
+    arn = scaling.put_scaling_policy(
+        **resource,
+        PolicyName="from-zero",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [step]},
+    )["PolicyARN"]
+    cloudwatch.put_metric_alarm(
+        AlarmName="waiting",
+        Namespace="AWS/SageMaker",
+        MetricName="HasBacklogWithoutCapacity",
+        Dimensions=[{"Name": "EndpointName", "Value": "queued"}],
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=2,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="missing",
+        AlarmActions=[arn],
+    )
+    runtime, s3 = fast.client("sagemaker-runtime"), fast.client("s3")
+    s3.put_object(Bucket="data", Key="question", Body=b"hello")
+    answer = runtime.invoke_endpoint_async(EndpointName="queued", InputLocation="s3://data/question")
+    key = answer["OutputLocation"].removeprefix("s3://data/")
+    until(
+        lambda: [each["Key"] for each in s3.list_objects_v2(Bucket="data", Prefix="answers/").get("Contents", [])],
+        lambda keys: key in keys,
+    )
+    assert s3.get_object(Bucket="data", Key=key)["Body"].read() == b"trained hello"
+    assert current() == 1
+    until(
+        lambda: sagemaker.describe_endpoint(EndpointName="queued")["EndpointStatus"],
+        lambda status: status == "InService",
+    )
+    sagemaker.delete_endpoint(EndpointName="queued")
+    endpoint_gone(sagemaker, "queued")
+    there = scaling.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[resource["ResourceId"]])
+    assert there["ScalableTargets"] == []
+
+
 def test_the_provisioned_concurrency_of_an_alias_follows_its_use(fast: Gateway) -> None:
     stack = FunctionStack(fast.localstack)
     fast.localstack.client("s3").create_bucket(Bucket=BUCKET)
