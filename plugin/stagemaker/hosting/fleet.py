@@ -93,6 +93,11 @@ class Fleet:
         return self._targets[variant].weight
 
     @property
+    def targets(self) -> Targets:
+        """As they were set last."""
+        return self._targets
+
+    @property
     def counts(self) -> Counts:
         """How many instances each variant is to have now."""
         return {name: target.count for name, target in self._targets.items()}

@@ -42,7 +42,7 @@ class Fleets:
         endpoint = self._endpoints.get(ref) or EndpointFleets()
         fleet = Fleet(layout, sized(targets, rollout.steps[0].new), ref.scope, self._context)
         fleet.stage = launching(fleet.counts, fleet.created_s)
-        old = Desired.of(existing(self._store, ref)).serving if endpoint.serving else None
+        old = endpoint.serving.targets if endpoint.serving else {}
         shift = TrafficShift(
             ref, endpoint, fleet, rollout, old, targets, self._context, self._account, self._store.lock,
             partial(self.change, ref),
@@ -113,7 +113,7 @@ class Fleets:
         except Exception as error:  # noqa: BLE001 - it becomes the endpoint's FailureReason
             if not self._context.supervisor.closing:  # which makes everything fail
                 reason = _reason(ref, error)
-        self._leave_service(ref, fleet)
+        was_coming = self._leave_service(ref, fleet)
         try:
             fleet.stop()
             if reason:
@@ -123,7 +123,7 @@ class Fleets:
                 copies.end()
             if capture:
                 capture.end()
-            self._end(ref, fleet, reason)
+            self._end(ref, fleet, reason, was_coming=was_coming)
 
     def _capture(self, ref: Ref, fleet: Fleet) -> DataCapture | None:
         config = fleet.layout.capture
@@ -177,15 +177,22 @@ class Fleets:
             self.change(ref, "RollingBack", **former.members())
         return True
 
-    def _leave_service(self, ref: Ref, fleet: Fleet) -> None:
-        """Send it no more requests; what is said of the endpoint while it stops."""
+    def _leave_service(self, ref: Ref, fleet: Fleet) -> bool:
+        """Send it no more requests; what is said of the endpoint while it stops. Whether it was to serve instead of
+        others, which now stay in service."""
         with self._store.lock:
             endpoint = self._endpoints[ref]
             if not fleet.cancelled and endpoint.coming is None and list(endpoint.in_service) == [fleet]:
                 self.change(ref, "OutOfService")
+            was, coming = endpoint.serving, endpoint.coming
             endpoint.drop(fleet)
+            if endpoint.serving and endpoint.serving is not was:  # the other one after an UpdateRollbackFailed
+                desired = Desired(endpoint.serving.targets, coming=coming.targets if coming else None)
+                status, config = existing(self._store, ref)["EndpointStatus"], endpoint.serving.layout.config
+                self.change(ref, status, EndpointConfigName=config, **desired.members())
+            return coming is fleet
 
-    def _end(self, ref: Ref, fleet: Fleet, reason: str | None) -> None:
+    def _end(self, ref: Ref, fleet: Fleet, reason: str | None, *, was_coming: bool) -> None:
         """Nothing of the fleet is left: what becomes of the endpoint."""
         with self._store.lock:
             endpoint, record = self._endpoints[ref], existing(self._store, ref)
@@ -201,9 +208,10 @@ class Fleets:
                 self.change(ref, "Failed", FailureReason=endpoint.failure)
             elif reason and not fleet.cancelled and endpoint.serving and endpoint.coming is None:
                 endpoint.failure = ""
-                status = "InService" if len(endpoint.in_service) == 1 else "UpdateRollbackFailed"
-                serving = Desired(Desired.of(record).serving)
-                self.change(ref, status, FailureReason=reason, **serving.members())
+                if was_coming or record["EndpointStatus"] == "UpdateRollbackFailed":
+                    status = "InService" if len(endpoint.in_service) == 1 else "UpdateRollbackFailed"
+                    serving = Desired(Desired.of(record).serving)
+                    self.change(ref, status, FailureReason=reason, **serving.members())
 
 
 def _reason(ref: Ref, error: Exception) -> str:

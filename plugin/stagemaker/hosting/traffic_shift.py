@@ -24,15 +24,15 @@ class RolloutFailed(Exception):
 
 @dataclass(eq=False)
 class TrafficShift:
-    """Of one rollout, for the thread of the new fleet. `old` are the targets of the fleet in service, if there is one,
-    and `new` those that the new fleet is to reach. `lock` is the store's; `change` replaces the endpoint's record
-    (status, members)."""
+    """Of one rollout, for the thread of the new fleet. `old` are the targets of the fleet in service, none where there
+    is none, and `new` those that the new fleet is to reach. `lock` is the store's; `change` replaces the record of the
+    endpoint (status, members)."""
 
     ref: Ref
     endpoint: EndpointFleets
     fleet: Fleet
     rollout: Rollout
-    old: Targets | None
+    old: Targets
     new: Targets
     context: FleetContext
     account: EndpointAccount
@@ -41,6 +41,7 @@ class TrafficShift:
 
     def __post_init__(self) -> None:
         """The time limit begins."""
+        self._former = self.endpoint.serving
         limit_s = self.rollout.limit_s
         self._due_s = None if limit_s is None else self.context.elapsed() + limit_s
 
@@ -58,12 +59,13 @@ class TrafficShift:
         go on as they are. Raises nothing for a new fleet that does not serve any more."""
         with self.lock:
             endpoint = self.endpoint
-            if self.fleet.cancelled or endpoint.serving is None or self.old is None:
+            former = self._still_serving()
+            if self.fleet.cancelled or former is None:
                 return True
             share = endpoint.share if self.fleet.serves else 0.0
             endpoint.rolling_back = True
             endpoint.route(share)
-            counts = endpoint.serving.counts
+            counts = former.counts
         return all(self._step_back(step, reason) for step in self.rollout.steps_back(counts, share))
 
     def _grow(self, step: Step, number: int) -> bool:
@@ -73,7 +75,7 @@ class TrafficShift:
             with self.lock:
                 fleet.stage = scaling(step.new, self.context.clock())
                 serving = self.endpoint.serving
-                self._retarget(sized(self.old or new, serving.counts if serving else {}), new)
+                self._retarget(serving.targets if serving else new, new)
         if not self._until(lambda: fleet.settled):
             return False
         with self.lock:
@@ -111,8 +113,8 @@ class TrafficShift:
     def _shrink(self, step: Step) -> bool:
         """End those instances of the old fleet that the step does not leave, once they have answered what they have."""
         with self.lock:
-            serving = self.endpoint.serving
-            if serving is None or self.old is None or not step.old:
+            serving = self._still_serving()
+            if serving is None or not step.old:
                 return not self.fleet.cancelled
             leaving = {name: count - step.old.get(name, count) for name, count in serving.counts.items()}
             serving.stage = terminating(leaving, self.context.clock())
@@ -148,9 +150,9 @@ class TrafficShift:
         """Bring up the step's instances of the fleet in service; then move the requests, and end those of the new one
         that have none left."""
         with self.lock:
-            serving = self.endpoint.serving
-            if serving is None or self.old is None:
-                return True  # there is nobody to give the requests to
+            serving = self._still_serving()
+            if serving is None:
+                return True  # there is nobody to bring back
             old = sized(self.old, step.old)
             counts = {name: target.count for name, target in old.items()}
             if serving.counts != counts:
@@ -165,21 +167,25 @@ class TrafficShift:
             if self.endpoint.serving is not serving:
                 return True
             if self.endpoint.rollback_failure:
-                self._stay_mixed(serving, self.old, reason)
+                self._stay_mixed(serving, reason)
                 return False
             self.endpoint.route(step.share)
             if step.share:
                 self._retarget(old, sized(self.new, step.new))
         return True
 
-    def _stay_mixed(self, serving: Fleet, old: Targets, reason: str) -> None:
+    def _stay_mixed(self, serving: Fleet, reason: str) -> None:
         """Both fleets serve on with what they have."""
         endpoint, fleet, share = self.endpoint, self.fleet, self.endpoint.share
         why = f"{reason} The rollback failed: {endpoint.rollback_failure}"[:MAX_REASON_CHARS]
-        kept = {name: max(1, serving.in_service(name)) for name in old}
+        kept = {name: max(1, serving.in_service(name)) for name in self.old}
         endpoint.settle({**{each: part * (1 - share) for each, part in endpoint.in_service.items()}, fleet: share})
         fleet.stage, fleet.beside = None, False
-        self.change("UpdateRollbackFailed", FailureReason=why, **Desired(sized(old, kept)).members())
+        self.change("UpdateRollbackFailed", FailureReason=why, **Desired(sized(self.old, kept)).members())
+
+    def _still_serving(self) -> Fleet | None:
+        """The fleet that `old` is for, unless it was lost meanwhile."""
+        return self._former if self.endpoint.serving is self._former else None
 
     def _retarget(self, old: Targets, new: Targets) -> None:
         """Put targets into the record, which the fleets follow."""

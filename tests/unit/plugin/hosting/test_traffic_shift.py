@@ -561,6 +561,36 @@ def first_names(hosting: HostingEnvironment, number: int) -> list[str]:
     return [spec.name for spec in hosting.runtime.started[:number]]
 
 
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_a_mix_whose_old_fleet_is_lost_is_the_new_configuration(tmp_path: Path, meanwhile: bool) -> None:
+    clock = FakeClock()
+    with hosting_environment(tmp_path, clock) as hosting:
+        mixed(hosting, clock)
+        if meanwhile:  # another update is in its first step
+            hosting.config("third", {"VariantName": "other", "InitialInstanceCount": 2})
+            hosting.update("third", {**rolling(percent(50), wait_s=60), **alarms_of(hosting)})
+            wait_for_bake(hosting)
+        del hosting.runtime.behaviours["serve"]  # so that restarts are refused
+        for number in range(4):
+            if hosting.runtime.containers[number].running:
+                hosting.tell(b"die", number)
+        until(lambda: hosting.count_lines("restart 1 of 3") == 3, "their end")
+        clock.now += 1
+        until(lambda: fleets(hosting) == 1 + meanwhile, "their loss")
+        hosting.runtime.behaviours["serve"] = echo_server
+        if meanwhile:
+            hosting.aws.alarms["errors"] = "ALARM"
+            clock.now += 60
+            hosting.wait_for("InService")
+            assert "went into ALARM" in hosting.describe()["FailureReason"]
+        else:
+            hosting.wait_for("InService")
+        described = hosting.describe()
+        assert described["EndpointConfigName"] == "next"
+        assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+        assert len({hosting.container_of() for _ in range(8)}) == 2
+
+
 def test_an_update_that_fails_leaves_the_mix_as_it_was(tmp_path: Path) -> None:
     clock = FakeClock()
     with hosting_environment(tmp_path, clock) as hosting:
