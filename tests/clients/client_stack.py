@@ -21,15 +21,23 @@ for _ in range(int(wishes.get("epochs", 1))):
 
 SERVE = """
 import http.server, json, os, pathlib
-names = sorted(path.name for path in (pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model").iterdir())
+names = lambda folder: sorted(path.name for path in pathlib.Path(folder).iterdir())
+loaded = {}  # of a multi-model endpoint: what AWS's requests have of each model, by its name
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *_): pass
-    def do_GET(self): self.answer({})
+    def do_GET(self): self.answer({"models": list(loaded.values())} if self.path == "/models" else {})
+    def do_DELETE(self): self.answer(loaded.pop(self.path.split("/")[2]))
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers["Accept"] == "text/plain": self.stream(b"one\\n", b"two\\n", b"three\\n")
-        else: self.answer({"bytes": len(body), "model": names})
+        if self.path == "/models":
+            model = {"modelName": json.loads(body)["model_name"], "modelUrl": json.loads(body)["url"]}
+            loaded[model["modelName"]] = model
+            self.answer(model)
+        elif self.path.startswith("/models/"):
+            self.answer({"bytes": len(body), "model": names(loaded[self.path.split("/")[2]]["modelUrl"])})
+        elif self.headers["Accept"] == "text/plain": self.stream(b"one\\n", b"two\\n", b"three\\n")
+        else: self.answer({"bytes": len(body), "model": names(os.environ["SAGEMAKER_BASE_DIR"] + "/model")})
     def stream(self, *lines):
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")

@@ -75,6 +75,36 @@ event = json.loads(S3Downloader.read_file(file, session))
 print(event["eventMetadata"]["inferenceId"], [event["captureData"][side]["encoding"] for side in event["captureData"]])
 """
 
+SEVERAL_MODELS = """
+from sagemaker.multidatamodel import MultiDataModel
+several = MultiDataModel(
+    "sdk2-several", "s3://clients/several/", None, "stagemaker/serve", role, session, predictor_cls=Predictor)
+predictor = several.deploy(1, "ml.m5.large", endpoint_name="sdk2-several", **form)
+for name in ("a.tar.gz", "b.tar.gz"):
+    several.add_model("s3://clients/models/by-cli/output/model.tar.gz", name)
+print("models:", sorted(several.list_models()))
+print("a:", predictor.predict(b"photo", target_model="a.tar.gz"))
+print("b:", predictor.predict(b"a photo", target_model="b.tar.gz"))
+predictor.delete_model()
+predictor.delete_endpoint()
+"""
+
+ASYNCHRONOUS = """
+from sagemaker.async_inference import AsyncInferenceConfig, WaiterConfig
+model = Model(
+    "stagemaker/serve", "s3://clients/models/by-cli/output/model.tar.gz", role, sagemaker_session=session,
+    predictor_cls=Predictor)
+predictor = model.deploy(
+    1, "ml.m5.large", endpoint_name="sdk2-async", async_inference_config=AsyncInferenceConfig("s3://clients/async"),
+    **form)
+waiter = WaiterConfig(max_attempts=120, delay=1)
+print("waited:", predictor.predict(b"photo", waiter_config=waiter))
+later = predictor.predict_async(b"a photo", initial_args={"InferenceId": "mine"})
+print("later:", later.get_result(waiter), later.output_path)
+predictor.delete_model()
+predictor.delete_endpoint()
+"""
+
 SDK_3 = """
 from sagemaker.core import shapes
 from sagemaker.core.helper.session_helper import Session
@@ -148,6 +178,19 @@ def test_sdk_2_captures_data_and_reads_it(reader: Reader) -> None:
     printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + CAPTURE)
     assert "captures: Started" in printed
     assert "mine ['BASE64', 'JSON']" in printed
+
+
+def test_sdk_2_serves_several_models_of_a_prefix(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + SEVERAL_MODELS)
+    assert "models: ['a.tar.gz', 'b.tar.gz']" in printed
+    assert "a: {'bytes': 5, 'model': ['weights.txt']}" in printed
+    assert "b: {'bytes': 7, 'model': ['weights.txt']}" in printed
+
+
+def test_sdk_2_asks_for_answers_in_s3(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + ASYNCHRONOUS)
+    assert "waited: {'bytes': 5, 'model': ['weights.txt']}" in printed
+    assert "later: {'bytes': 7, 'model': ['weights.txt']} s3://clients/async/" in printed
 
 
 def test_sdk_3_has_endpoints_as_resources(reader: Reader) -> None:
