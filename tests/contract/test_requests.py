@@ -92,6 +92,15 @@ def test_a_request_without_a_signature_is_refused(gateway: Gateway, endpoint: st
         assert refused[2] in json.loads(content).values()
 
 
+def test_a_target_model_of_another_kind_of_endpoint_has_a_code_of_its_own(gateway: Gateway, endpoint: str) -> None:
+    headers = {"Content-Type": "text/csv", "X-Amzn-SageMaker-Target-Model": "model.tar.gz"}
+    status, answered, content = post(gateway, "sagemaker", endpoint, headers, b"1,2")
+    assert (status, answered["x-amzn-errortype"]) == (400, "ValidationError")
+    error = json.loads(content)
+    assert error["ErrorCode"] == "TARGET_MODEL_HEADER_NOT_SUPPORTED"
+    assert error["Message"] == "Endpoint told is not a multi-model endpoint and does not support target model header."
+
+
 def test_a_body_that_its_older_model_does_not_have_is_read(gateway: Gateway, endpoint: str) -> None:
     path = endpoint.replace("invocations", "async-invocations")
     for body, sentence in ((b"1,2", "is not asynchronous"), (bytes(128_001), "longer than 128000 bytes")):

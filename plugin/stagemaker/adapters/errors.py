@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from botocore.model import OperationModel
 from localstack.aws.api import CommonServiceException
 
 from stagemaker.core.errors import ApiError
@@ -29,6 +30,14 @@ def exception(error: ApiError) -> CommonServiceException:
     for member, value in error.members.items():
         setattr(raised, member, _kept(value))
     return raised
+
+
+def beyond_the_model(error: ApiError, operation: OperationModel) -> dict[str, Any]:
+    """The members of an error that AWS sends though the model does not have them: LocalStack's serializer leaves them
+    out."""
+    shape = operation.service_model.shape_for_error_code(error.code)
+    known = shape.members if shape else error.members
+    return {member: value for member, value in error.members.items() if member not in known}
 
 
 def _kept(value: Any) -> Any:

@@ -4,6 +4,7 @@ An operation of botocore's model is answered by its row of the table in `app.py`
 records, else by 501 with the operation's name.
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from localstack.services.plugins import Service as LocalStackService
 from localstack.utils.bootstrap import get_enabled_apis
 
 from stagemaker.adapters import interruptions, patches, requests, running, service_models
-from stagemaker.adapters.errors import exception
+from stagemaker.adapters.errors import beyond_the_model, exception
 from stagemaker.adapters.event_streams import streamed
 from stagemaker.adapters.lambda_urls import serve_function_urls
 from stagemaker.adapters.moto_tags import MotoTags
@@ -137,7 +138,20 @@ def _answer(service: Service, context: RequestContext, request: Mapping[str, Any
         answer = operation.call(Scope(context.account_id, context.region), sent)
         return streamed(context, model, answer) if model.has_event_stream_output else answer
     except ApiError as error:
+        if beyond := beyond_the_model(error, model):
+            return _whole_error(context, error, beyond)
         raise exception(error) from error
+
+
+def _whole_error(context: RequestContext, error: ApiError, beyond: Mapping[str, Any]) -> Any:
+    """The answer to an error of a JSON service that has members beyond those of its model."""
+    context.service_exception = exception(error)
+    serializer = create_serializer(context.service, context.protocol)
+    answer = serializer.serialize_error_to_response(
+        context.service_exception, context.operation, context.request.headers, context.request_id
+    )
+    answer.set_json({**json.loads(answer.data), **beyond})
+    return answer
 
 
 def _moto(context: RequestContext, service: str, operation: str, request: Mapping[str, Any]) -> Any:
