@@ -117,13 +117,17 @@ class AsyncInference:
         while expired := self._take(lambda: queue.begin_expired(self._elapsed())):
             work = partial(self._work.expire, ref, expired, fleet, fleet.layout.variants[0])
             self._start(ref, queue, expired, work, lambda: None)
-        while place := _place(router):
+        while queue.waiting and (place := _place(router)):
             exchange = Exchange(*place, self._clock())
             request = self._take(queue.begin)
             if request is None:
                 exchange.close()
                 return
-            self._start(ref, queue, request, partial(self._process, ref, request, exchange), exchange.cancel)
+            try:
+                self._start(ref, queue, request, partial(self._process, ref, request, exchange), exchange.cancel)
+            except BaseException:
+                exchange.close()
+                raise
 
     def _take(self, take: Callable[[], AsyncRequest | None]) -> AsyncRequest | None:
         with self._lock:
