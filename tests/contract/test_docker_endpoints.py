@@ -13,9 +13,10 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting import invoke
 from stagemaker.hosting.health import HealthTimes
+from stagemaker.hosting.multi_model import model_name
 from tests.contract.docker_environment import DockerEnvironment, Proxy, client, unreachable
 from tests.unit.plugin.fakes import FakeClock
-from tests.unit.plugin.hosting_environment import Hosting, until
+from tests.unit.plugin.hosting_environment import Hosting, archive, until
 
 CALLERS = 8
 BROKEN_OFF = "ModelError: The container broke off the connection"
@@ -37,6 +38,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body == b"die": os._exit(7)
         if body == b"work": time.sleep(0.02)
         self.answer(os.uname().nodename.encode())
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
+# Of several models: an invocation answers where its model lies, and what is in it.
+MODELS = """
+import http.server, json
+urls = {}
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *_): pass
+    def do_GET(self): self.answer(b"{}")
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/models":
+            model = json.loads(body)
+            urls[model["model_name"]] = model["url"]
+            return self.answer(b"{}")
+        url = urls[self.path.split("/")[2]]
+        self.answer(url.encode() + b" " + pathlib.Path(url, "weights.txt").read_bytes())
     def answer(self, body):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -269,3 +294,14 @@ def test_an_engine_that_is_started_again_gets_its_endpoints_back(hosting: Docker
     assert ":" not in hosting.outcome(b"hello")
     assert before not in hosting.engine.left()
     assert len(hosting.engine.left()) == 1
+
+
+def test_a_container_finds_the_models_that_are_fetched_after_its_start(hosting: DockerHosting) -> None:
+    hosting.aws.objects["s3://bucket/models/a"] = archive(**{"weights.txt": "weights"})
+    container = {"Mode": "MultiModel", "ModelDataUrl": "s3://bucket/models/", "Environment": {"SOURCE": MODELS}}
+    hosting.model("model", hosting.engine.image, **container)
+    hosting.config("config")
+    hosting.create()
+    hosting.wait_for("InService")
+    folder = f"/opt/ml/models/{model_name('s3://bucket/models/a')}/model"
+    assert hosting.ask(TargetModel="a")["Body"].decode() == f"{folder} weights"
