@@ -27,7 +27,7 @@ from tests.chaos.programs import IMAGE
 from tests.chaos.stack import REGION
 from tests.chaos.trial import Environment, Trial
 from tests.chaos.workload import Workload, streams, until
-from tests.e2e.environment import free_port
+from tests.ports import free_port
 
 NETWORK = "stagemaker-chaos-lab"
 DISK_BYTES = 2 << 30

@@ -16,7 +16,7 @@ from tests.chaos.load import Load
 from tests.chaos.programs import DOCKERFILE, IMAGE, SERVE, TRAIN
 from tests.chaos.trial import Environment
 from tests.chaos.workload import Workload, streams
-from tests.e2e.environment import free_port
+from tests.ports import free_port
 
 PROJECT = "stagemaker-chaos"
 REGION = "us-east-1"

@@ -7,7 +7,8 @@ import pytest
 from infra.clients import Clients, connect
 from infra.data import digits
 from tests.containers.container_stack import PROJECT, ContainerStack, left_in_the_engine
-from tests.e2e.environment import EACH, EPOCHS, free_port
+from tests.e2e.environment import EACH, EPOCHS
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

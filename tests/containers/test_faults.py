@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.container_stack import ContainerStack, left_in_the_engine
-from tests.e2e.environment import free_port
+from tests.ports import free_port
 
 PROJECT = "stagemaker-fault"
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 120
@@ -89,10 +90,3 @@ def _wait_until_it_answers(localstack: LocalStack) -> None:
         except OSError:
             time.sleep(0.1)
     raise AssertionError("LocalStack did not start:\n" + (localstack.folder / "log.txt").read_text()[-4000:])
-
-
-def free_port() -> int:
-    """Of this machine's loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

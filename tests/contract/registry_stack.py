@@ -18,7 +18,8 @@ import boto3
 from botocore.config import Config
 
 from tests.contract.gateway import REGION, until
-from tests.contract.localstack_process import ROOT, LocalStack, free_port, running_localstack
+from tests.contract.localstack_process import ROOT, LocalStack, running_localstack
+from tests.ports import free_port
 
 LABEL = "com.stagemaker.test=registry"
 

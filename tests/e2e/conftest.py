@@ -9,7 +9,8 @@ from infra.clients import Clients, connect
 from infra.data import digits
 from infra.hosts.host import RunningStack
 from infra.paths import paths
-from tests.e2e.environment import EACH, Environment, free_port, leftovers
+from tests.e2e.environment import EACH, Environment, leftovers
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,6 @@ TITLES = (
     "Bucket", "Data in S3", "Role of training and hosting", "Training job", "Model", "Endpoint configuration",
     "Endpoint", "Role of the function", "Function", "Alias of the function",
 )  # fmt: skip
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -13,7 +13,8 @@ import pytest
 from infra.data import digits
 from infra.paths import CHECKOUT, paths
 from tests.e2e import readme
-from tests.e2e.environment import Environment, free_port, leftovers
+from tests.e2e.environment import Environment, leftovers
+from tests.ports import free_port
 
 # A new block must be added here, and to a test.
 BLOCKS = [

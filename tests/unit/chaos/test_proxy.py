@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.paths import CHECKOUT
-from tests.e2e.environment import free_port
+from tests.ports import free_port
 
 SIZE_BYTES = 98_304  # a second and a half at 64 KiB/s
 

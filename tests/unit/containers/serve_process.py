@@ -4,8 +4,6 @@ import base64
 import io
 import json
 import os
-import random
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +19,7 @@ from PIL import Image
 
 from ml.artifact import CARD_FILE, ONNX_FILE, ModelCard
 from ml.preprocess import Preprocessing
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = ROOT / ".stagemaker" / "env" / "serve" / "bin" / "python"
@@ -47,17 +46,6 @@ def write_model(
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), folder / ONNX_FILE)
     card = ModelCard(tuple(classes), "tiny", PREPROCESSING, {}, {}, "", {}, {})
     (folder / CARD_FILE).write_text(card.to_json())
-
-
-def free_port() -> int:
-    """A free port below those of outgoing connections, of which one could take it before the server does."""
-    while True:
-        port = random.randrange(10_000, 32_000)  # noqa: S311 - no secret
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return port
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.containers.serve_process import TIMEOUT_S, free_port, wait_until
+from tests.ports import free_port
+from tests.unit.containers.serve_process import TIMEOUT_S, wait_until
 
 CONTAINERS = Path(__file__).resolve().parents[3] / "containers"
 

@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from ml.artifact import ONNX_FILE
+from tests.ports import free_port
 from tests.unit.containers.serve_process import (
     GOOD,
     TIMEOUT_S,
     best,
-    free_port,
     invoke,
     serving,
     start,

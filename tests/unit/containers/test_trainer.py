@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ml.artifact import read_card
+from tests.ports import free_port
 from tests.unit.ml.data import write_dataset
-from tests.unit.ml.ranks import free_port
 
 ROOT = Path(__file__).parents[3]
 TRAIN = ROOT / "containers" / "trainer" / "train"

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,12 +25,6 @@ from ml.train import set_up
 from ml.weights import find_weights
 
 ROOT = Path(__file__).parents[3]
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.create_server(("", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def start(data: Path, folder: Path, config: Config, rank: int, port: int, norm: str = "batch") -> subprocess.Popen[str]:

@@ -14,8 +14,9 @@ from ml import distributed
 from ml.config import Config
 from ml.distributed import ONE_HOST, Ranks, RanksError
 from ml.errors import Stopped
+from tests.ports import free_port
 from tests.unit.ml.data import write_dataset, write_image
-from tests.unit.ml.ranks import equal_tensors, free_port, start, train_rank, trained_weights
+from tests.unit.ml.ranks import equal_tensors, start, train_rank, trained_weights
 
 # 9 pictures in each split: 18 views in batches of 5 leave 3, too few to share; the shares of validation are padded.
 HEAD = Config(backbone="mobilenet_v3_large", weights="none", image_size=32, epochs=4, batch_size=5, learning_rate=0.003)
