@@ -477,7 +477,7 @@ def test_an_old_fleet_that_is_lost_and_ends_late_is_no_failure_of_the_new_one(tm
         hosting.update("next", policy("all at once", wait_s=60))
         wait_for_bake(hosting)
         del hosting.runtime.behaviours["serve"]  # so that the restart is refused
-        hosting.tell(b"die", 0)
+        hosting.tell(b"die", [spec.image for spec in hosting.runtime.started].index(IMAGE))
         hosting.wait_for_line("restart 1 of 3")
         clock.now += 1
         until(lambda: fleets(hosting) == 1, "the new fleet alone")
