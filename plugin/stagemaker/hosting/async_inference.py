@@ -35,6 +35,7 @@ from stagemaker.hosting.router import Router
 
 LOG = logging.getLogger(__name__)
 LOOK_S = 0.2  # (ours) between two looks for an instance that has room
+NO_THREAD = (ApiError, RuntimeError)  # the stage is shutting down, or there are no more threads
 BEGINNINGS = ("Creating", "Updating")  # statuses
 TELLS = 6  # (ours) how often in a period of CloudWatch the state of the queues is told
 
@@ -77,10 +78,12 @@ class AsyncInference:
         """
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         self._supervisor.refuse_when_closing()
-        config = self._dispatcher.check_async(ref)
-        planned = plan_async(request, config, queued_s=self._elapsed(), received_s=self._clock(), new_id=self._new_id)
-        with self._lock:
-            self._queues.setdefault(ref, AsyncQueue()).add(planned)
+        now_s, received_s = self._elapsed(), self._clock()
+        with self._store.lock:  # the endpoint is not deleted meanwhile
+            config = self._dispatcher.check_async(ref)
+            planned = plan_async(request, config, queued_s=now_s, received_s=received_s, new_id=self._new_id)
+            with self._lock:
+                self._queues.setdefault(ref, AsyncQueue()).add(planned)
         self._wake.set()
         failure = {"FailureLocation": planned.failure_location} if planned.failure_location else {}
         return {"InferenceId": planned.inference_id, "OutputLocation": planned.output_location, **failure}
@@ -101,12 +104,15 @@ class AsyncInference:
             self._wake.clear()
             with self._lock:
                 queues = dict(self._queues)
-            for ref, queue in queues.items():
-                with suppress(ApiError, RuntimeError):  # the stage is shutting down, or there are no more threads
-                    self._give_out(ref, queue)
-            if (now_s := self._elapsed()) >= tell_s:
-                tell_s = now_s + self._tell_every_s
-                self._tell_backlogs()
+            try:
+                for ref, queue in queues.items():
+                    with suppress(*NO_THREAD):
+                        self._give_out(ref, queue)
+                if (now_s := self._elapsed()) >= tell_s:
+                    tell_s = now_s + self._tell_every_s
+                    self._tell_backlogs()
+            except Exception:
+                LOG.exception("asynchronous inference")
 
     def _give_out(self, ref: Ref, queue: AsyncQueue) -> None:
         """Begin with whatever there is room for, and end what is too old."""
@@ -207,7 +213,7 @@ class AsyncInference:
         config = async_config(record) if record else None
         for topic in sorted(config.topics) if config else ():
             test = partial(self._work.tell, change.ref, topic, TEST_MESSAGE)
-            with suppress(ApiError):  # the stage is shutting down
+            with suppress(*NO_THREAD):
                 self._supervisor.start(f"test of {topic}", test, cancel=lambda: None)
 
 
