@@ -1,9 +1,10 @@
 """Multi-model endpoints over the fake runtime: models are fetched, loaded and unloaded as requests need them."""
 
 import json
-import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from stagemaker.hosting.dispatch import Dispatcher
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.model_cache import ModelCache
-from stagemaker.hosting.multi_model import ModelsSource, model_name
+from stagemaker.hosting.multi_model import MAX_STICKY, ModelsSource, model_name
 from stagemaker.hosting.multi_model_metrics import MultiModelMetrics
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.fake import FakeRuntime
@@ -90,14 +91,12 @@ def test_requests_at_once_for_one_model_load_it_once(tmp_path: Path) -> None:
     servers = ModelServers()
     with multi_model(tmp_path, servers) as hosting:
         servers.may_load.clear()
-        threads = [threading.Thread(target=ask, args=(hosting, "a")) for _ in range(5)]
-        for thread in threads:
-            thread.start()
-        until(lambda: servers.asked == ["POST /models"], "the load")
-        until(lambda: len(hosting.logs.values["ModelCacheHit"]) == 5, "5 requests wait")
-        servers.may_load.set()
-        for thread in threads:
-            thread.join(PATIENCE_S)
+        with ThreadPoolExecutor(5) as callers:
+            answers = [callers.submit(ask, hosting, "a") for _ in range(5)]
+            until(lambda: servers.asked == ["POST /models"], "the load")
+            until(lambda: len(hosting.logs.values["ModelCacheHit"]) == 5, "5 requests wait")
+            servers.may_load.set()
+            assert {answer.result()["weights"] for answer in answers} == {"weights of a"}
         assert servers.asked.count("POST /models") == 1
         assert len(hosting.logs.values["Invocations"]) == 5
 
@@ -211,6 +210,25 @@ def test_requests_for_a_model_stick_to_one_instance(tmp_path: Path) -> None:
         assert servers.asked.count("POST /models") == 1
 
 
+def test_another_instance_loads_the_model_of_a_busy_one(tmp_path: Path) -> None:
+    servers = ModelServers()
+    with multi_model(tmp_path, servers, instances=2) as hosting:
+        servers.may_load.clear()
+        with ThreadPoolExecutor(MAX_STICKY + 1) as callers:
+            answers = [callers.submit(ask, hosting, "a") for _ in range(MAX_STICKY + 1)]
+            until(lambda: servers.asked == ["POST /models"] * 2, "two loads")
+            servers.may_load.set()
+            containers = Counter(answer.result()["container"] for answer in answers)
+        assert sorted(containers.values()) == [1, MAX_STICKY]
+
+
+def test_a_model_that_was_deleted_in_s3_serves_as_long_as_it_is_loaded(tmp_path: Path) -> None:
+    with multi_model(tmp_path, ModelServers()) as hosting:
+        ask(hosting, "a")
+        del hosting.aws.objects[f"{PREFIX}a"]
+        assert ask(hosting, "a")["weights"] == "weights of a"
+
+
 def test_a_new_container_loads_the_models_from_the_disk(tmp_path: Path) -> None:
     servers = ModelServers()
     with multi_model(tmp_path, servers) as hosting:
@@ -316,6 +334,22 @@ def test_a_load_that_takes_too_long_ends_with_the_model_s_error(tmp_path: Path) 
             instance.use("a")
         assert error.value.code == "ModelError"
         assert instance.cache.loading_until_s == 0.0
+
+
+def test_the_container_counts_as_busy_while_it_loads_a_model(tmp_path: Path) -> None:
+    servers = ModelServers()
+    servers.may_load.clear()
+    with one_instance(tmp_path, servers) as instance:
+        began_s = time.monotonic()
+        with (
+            pytest.raises(ApiError, match="still being loaded"),
+            instance.cache.use("a", instance.client, due_s=began_s),
+        ):
+            raise AssertionError
+        assert instance.cache.loading_until_s >= began_s + 360
+        servers.may_load.set()
+        until(lambda: instance.cache.loading_until_s == 0.0, "the end of the load")
+        assert instance.cache.loaded() == ["a"]
 
 
 def test_a_model_that_a_request_uses_is_not_unloaded(tmp_path: Path) -> None:
