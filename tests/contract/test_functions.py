@@ -145,11 +145,13 @@ def test_a_deleted_function_leaves_no_process(stack: FunctionStack) -> None:
     until(lambda: not stack.runs(answer))
 
 
-def programs(stack: FunctionStack) -> set[str]:
-    """What runs functions now."""
+def programs(stack: FunctionStack, name: str) -> set[str]:
+    """What runs the function now. Other tests run functions on this machine at the same time."""
     if stack.network:
         return set(running(stack.network))
-    return {label for path in Path("/proc").glob("[0-9]*") for label in labels(path) if "-lambda-" in label}
+    return {
+        label for path in Path("/proc").glob("[0-9]*") for label in labels(path) if label.endswith(f"-lambda-{name}")
+    }
 
 
 @pytest.mark.parametrize("change", ["delete", "update"])
@@ -158,7 +160,7 @@ def test_what_starts_while_its_function_goes_does_not_stay(stack: FunctionStack,
     name = f"{change}-cold"
     code = f"import boto3, time\nboto3.client('s3').create_bucket(Bucket='{name}')\ntime.sleep(2)\n"
     stack.create(name, code + "def handler(event, context): return 'old'")
-    before, answers = programs(stack), list[object]()
+    before, answers = programs(stack, name), list[object]()
     cold = threading.Thread(target=lambda: answers.append(stack.invoke(name, {})[0]))
     cold.start()
     s3 = stack.localstack.client("s3")
@@ -169,7 +171,7 @@ def test_what_starts_while_its_function_goes_does_not_stay(stack: FunctionStack,
         stack.functions.update_function_code(FunctionName=name, ZipFile=zipped("def handler(e, c): return 'new'"))
     cold.join(30)
     assert answers == ["old"]
-    until(lambda: not programs(stack) - before)
+    until(lambda: not programs(stack, name) - before)
 
 
 STARTS = """
