@@ -12,7 +12,7 @@ from stagemaker.runtime.fake import FakeProgram
 
 class ModelServers:
     """What the image of such containers does. `memory`: how many models each has room for. An invocation answers what
-    it got, with the text of the model's file weights.txt; a body "status n" is answered with n."""
+    it got, with the text of the model's file weights.txt."""
 
     def __init__(self, memory: int = 100) -> None:
         self.memory = memory
