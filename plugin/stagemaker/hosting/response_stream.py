@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+from stagemaker.api.event_stream import Event
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.hosting.calls import MAX_BODY_BYTES, container_call, passed_back
@@ -14,8 +15,6 @@ from stagemaker.hosting.model_error import NO_STATUS, is_error, model_error
 
 LOG = logging.getLogger(__name__)
 TIMEOUT_S = 480.0  # quoted of AWS: a streamed answer has 8 minutes, from the choice of a container to its last byte
-
-Event = Mapping[str, Mapping[str, Any]]
 
 
 class Pieces(Protocol):
