@@ -4,6 +4,8 @@ An operation of botocore's model is answered by its row of the table in `app.py`
 records, else by 501 with the operation's name.
 """
 
+import atexit
+import gc
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -68,6 +70,7 @@ def start() -> None:
     for service in app.services.values():
         _provide(service)
     handlers.serve_custom_service_request_handlers.append(_shared(app))
+    atexit.register(gc.freeze)  # or the process looks for garbage in all of LocalStack, for 5 s, before it ends
 
 
 @hooks.on_infra_shutdown(name="stagemaker_shutdown")  # type: ignore[untyped-decorator]
