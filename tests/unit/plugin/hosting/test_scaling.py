@@ -1,6 +1,5 @@
 """UpdateEndpointWeightsAndCapacities over the fake runtime: fleets grow, shrink and go back."""
 
-import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -368,9 +367,9 @@ def test_the_counts_of_a_new_configuration_are_its_own(tmp_path: Path) -> None:
 def test_many_changes_of_weights_leave_one_fleet(tmp_path: Path) -> None:
     with hosting_environment(tmp_path) as hosting:
         hosting.deploy()
-        before = threading.active_count()
+        before = hosting.supervisor.threads()
         for number in range(30):
             hosting.scale(DesiredWeight=float(number + 1))
             hosting.wait_for("InService")
-        assert threading.active_count() == before
+        assert hosting.supervisor.threads() == before
         assert len(hosting.runtime.started) == 1
