@@ -6,6 +6,7 @@ from typing import Any
 
 from stagemaker.api.unsupported import not_supported
 from stagemaker.core.errors import validation_error
+from stagemaker.hosting.capture import capture_config
 
 MEMBER = "AsyncInferenceConfig"
 MAX_CONCURRENT = 4  # (ours) requests that an instance has at once: AWS chooses, unless ClientConfig says it
@@ -70,11 +71,14 @@ def async_config(config: Mapping[str, Any]) -> AsyncConfig | None:
 
 def check_async_config(request: Mapping[str, Any]) -> None:
     """ValidationException for a CreateEndpointConfig request whose AsyncInferenceConfig leads nowhere, or cannot be
-    together with its other members; 501 for locations that are not `s3://`."""
+    together with its other members; 501 for locations that are not `s3://`, and for data capture."""
     if MEMBER not in request:
         return
     if request.get("ShadowProductionVariants"):
         raise validation_error(f"ShadowProductionVariants are not supported when specifying an {MEMBER}.")
+    capture = capture_config(request)
+    if capture and capture.enabled:
+        raise not_supported(f"DataCaptureConfig together with {MEMBER}")
     output = request[MEMBER]["OutputConfig"]
     if "S3OutputPath" not in output:
         raise validation_error(f"S3OutputPath of {MEMBER} must be given: answers have no other place.")

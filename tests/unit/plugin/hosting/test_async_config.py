@@ -20,6 +20,12 @@ FULL = {
     },
 }
 
+CAPTURE = {
+    "InitialSamplingPercentage": 100,
+    "DestinationS3Uri": "s3://bucket/captured",
+    "CaptureOptions": [{"CaptureMode": "Input"}],
+}
+
 
 def request(output: dict[str, Any] | None = None, **members: Any) -> dict[str, Any]:
     return {"AsyncInferenceConfig": {"OutputConfig": output or {"S3OutputPath": "s3://bucket"}}, **members}
@@ -44,6 +50,7 @@ def test_what_is_not_said_has_defaults() -> None:
 def test_an_endpoint_without_it_is_a_real_time_one() -> None:
     assert async_config({"ProductionVariants": []}) is None
     check_async_config({"ProductionVariants": []})
+    check_async_config(request(DataCaptureConfig={**CAPTURE, "EnableCapture": False}))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,7 @@ def test_an_endpoint_without_it_is_a_real_time_one() -> None:
             "ValidationException",
             "S3FailurePath must be given as s3://bucket/prefix, not as s3:///x",
         ),
+        (request(DataCaptureConfig=CAPTURE), "NotImplementedException", "DataCaptureConfig together with Async"),
         (request(ShadowProductionVariants=[{}]), "ValidationException", "ShadowProductionVariants are not supported"),
     ],
 )
