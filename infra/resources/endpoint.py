@@ -12,6 +12,7 @@ from infra.resources.logs import tail
 from infra.resources.resource import Change, FixedResource, Resource, State, differences, find
 
 WAIT_LIMIT_S = 1800.0  # AWS takes some minutes to find instances
+AT_REST = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
 
 
 class EndpointConfiguration(FixedResource):
@@ -101,11 +102,11 @@ class Endpoint(Resource):
         return self.remark(found)
 
     def _wait(self) -> dict[str, Any]:
-        """Until it is at rest: InService, Failed or OutOfService."""
+        """Until it is AT_REST."""
         deadline = time.monotonic() + WAIT_LIMIT_S
         while True:
             found: dict[str, Any] = self._clients.sagemaker.describe_endpoint(EndpointName=self.name)
-            if found["EndpointStatus"] in ("InService", "Failed", "OutOfService"):
+            if found["EndpointStatus"] in AT_REST:
                 return found
             self._pause(deadline)
 

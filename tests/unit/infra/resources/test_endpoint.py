@@ -58,8 +58,9 @@ def test_a_new_one_is_waited_for() -> None:
     assert calls(client) == ["create_endpoint"]
 
 
-def test_it_moves_to_its_configuration() -> None:
-    state = described("InService", "old")
+@pytest.mark.parametrize("status", ["InService", "UpdateRollbackFailed"])
+def test_it_moves_to_its_configuration(status: str) -> None:
+    state = described(status, "old")
     client, one = endpoint(state, described("Updating", "old"), described("InService"))
     one.update(state, one.diff(state))
     assert calls(client) == ["update_endpoint"]
