@@ -7,6 +7,7 @@ from typing import Any
 from stagemaker.api.unsupported import not_supported
 from stagemaker.core.errors import validation_error
 from stagemaker.hosting.capture import capture_config
+from stagemaker.hosting.locations import check_location
 
 MEMBER = "AsyncInferenceConfig"
 MAX_CONCURRENT = 4  # (ours) requests that an instance has at once: AWS chooses, unless ClientConfig says it
@@ -84,12 +85,6 @@ def check_async_config(request: Mapping[str, Any]) -> None:
         raise validation_error(f"S3OutputPath of {MEMBER} must be given: answers have no other place.")
     for member in ("S3OutputPath", "S3FailurePath"):
         if member in output:
-            _check_location(member, output[member])
-
-
-def _check_location(member: str, uri: str) -> None:
-    scheme, _, rest = uri.partition("://")
-    if scheme == "https":
-        raise not_supported(f"{member} of the form https://")
-    if scheme != "s3" or not rest.partition("/")[0]:
-        raise validation_error(f"{member} must be given as s3://bucket/prefix, not as {uri}.")
+            if output[member].startswith("https://"):
+                raise not_supported(f"{member} of the form https://")
+            check_location(member, output[member])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from stagemaker.core.errors import validation_error
+from stagemaker.hosting.locations import check_location
 
 MEMBER = "DataCaptureConfig"
 INPUT_MODES, OUTPUT_MODES = ("Input", "InputAndOutput"), ("Output", "InputAndOutput")
@@ -62,9 +62,7 @@ def capture_config(config: Mapping[str, Any]) -> CaptureConfig | None:
     if not given:
         return None
     destination = given["DestinationS3Uri"]
-    scheme, _, rest = destination.partition("://")
-    if scheme != "s3" or not rest.partition("/")[0]:
-        raise validation_error(f"DestinationS3Uri must be given as s3://bucket/prefix, not as {destination}.")
+    check_location("DestinationS3Uri", destination)
     modes = {option["CaptureMode"] for option in given["CaptureOptions"]}
     types = given.get("CaptureContentTypeHeader", {})
     return CaptureConfig(
