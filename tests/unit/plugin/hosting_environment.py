@@ -231,6 +231,16 @@ def echo_server(program: FakeProgram) -> int:
     return serve_until(program, threading.Event())
 
 
+def until_told(go: threading.Event) -> Behaviour:
+    """Serves, and does not end by SIGTERM but by `go`."""
+
+    def clings(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        return serve_until(program, go)
+
+    return clings
+
+
 def serve_until(program: FakeProgram, died: threading.Event) -> int:
     """As `echo_server`; `died` ends it too."""
     assert program.address

@@ -11,15 +11,15 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.runtime.contract import ContainerSpec, Exit, HardwareRefused
-from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
+from stagemaker.runtime.fake import FakeContainer, FakeRuntime
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
 from tests.unit.plugin.hosting_environment import (
     DATA,
     IMAGE,
     HostingEnvironment,
     hosting_environment,
-    serve_until,
     until,
+    until_told,
 )
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/end"
@@ -377,13 +377,8 @@ def test_a_restart_that_the_engine_cannot_do_is_tried_again(
 
 def test_an_endpoint_that_was_lost_is_out_of_service_until_all_has_stopped(tmp_path: Path) -> None:
     go = threading.Event()
-
-    def clings(program: FakeProgram) -> int:
-        program.handles_sigterm = True
-        return serve_until(program, go)
-
     clock = FakeClock()
-    with hosting_environment(tmp_path, clock, clings=clings) as hosting:
+    with hosting_environment(tmp_path, clock, clings=until_told(go)) as hosting:
         hosting.model("model")
         hosting.model("other", image("clings"))
         hosting.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})

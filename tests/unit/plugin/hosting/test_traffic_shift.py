@@ -11,7 +11,6 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.store import Change
-from stagemaker.runtime.fake import FakeProgram
 from tests.unit.plugin.fakes import SCOPE, FakeClock
 from tests.unit.plugin.hosting.bakes import (
     bake_to_the_end,
@@ -28,8 +27,8 @@ from tests.unit.plugin.hosting_environment import (
     dies,
     echo_server,
     hosting_environment,
-    serve_until,
     until,
+    until_told,
 )
 
 HOUR_S = 3600
@@ -429,13 +428,8 @@ def alarms_of(hosting: HostingEnvironment) -> dict[str, Any]:
 
 def test_a_new_fleet_that_is_lost_while_the_old_one_ends_fails_the_endpoint(tmp_path: Path) -> None:
     go = threading.Event()
-
-    def clings(program: FakeProgram) -> int:
-        program.handles_sigterm = True
-        return serve_until(program, go)
-
     clock = FakeClock()
-    with hosting_environment(tmp_path, clock, clings=clings) as hosting:
+    with hosting_environment(tmp_path, clock, clings=until_told(go)) as hosting:
         hosting.model("old", image("clings"))
         hosting.model("model")
         hosting.config("config", {"ModelName": "old"})
@@ -461,13 +455,8 @@ def test_a_new_fleet_that_is_lost_while_the_old_one_ends_fails_the_endpoint(tmp_
 
 def test_an_old_fleet_that_is_lost_and_ends_late_is_no_failure_of_the_new_one(tmp_path: Path) -> None:
     go = threading.Event()
-
-    def clings(program: FakeProgram) -> int:
-        program.handles_sigterm = True
-        return serve_until(program, go)
-
     clock = FakeClock()
-    with hosting_environment(tmp_path, clock, clings=clings) as hosting:
+    with hosting_environment(tmp_path, clock, clings=until_told(go)) as hosting:
         hosting.model("model")
         hosting.model("other", image("clings"))
         hosting.config("config", {"VariantName": "a"}, {"VariantName": "b", "ModelName": "other"})
