@@ -87,14 +87,15 @@ def stack() -> Iterator[boto3.Session]:
 
 
 @contextmanager
-def process_stack() -> Iterator[boto3.Session]:
-    """As `stack`, but of plain processes, with the code of this checkout. Its image SERVE is the tiny server."""
+def process_stack(**variables: str) -> Iterator[boto3.Session]:
+    """As `stack`, but of plain processes, with the code of this checkout, and with more environment `variables`. Its
+    image SERVE is the tiny server."""
     with tempfile.TemporaryDirectory() as folder:
         images = Path(folder) / "images"
         (images / "serve").mkdir(parents=True)
         (images / "serve" / "serve").write_text(_SERVER)
         places = replace(paths(), images=images, state=Path(folder) / "state")
-        with _running(ProcessHost(places, os.environ)) as session:
+        with _running(ProcessHost(places, {**os.environ, **variables})) as session:
             yield session
 
 

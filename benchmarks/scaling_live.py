@@ -1,27 +1,20 @@
 """A load on an endpoint of plain processes that Application Auto Scaling scales, for `scaling`."""
 
-import json
-import os
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 
 from benchmarks.endpoint_start import endpoint as create_endpoint
-from benchmarks.environment import ROLE, free_port
+from benchmarks.environment import ROLE, SERVE, process_stack
 from benchmarks.invoke_endpoint import Target, post, read_answer
-from infra.hosts.process import ProcessHost
-from infra.paths import paths
 
 FACTOR = 20  # seconds of AWS in one: a minute takes 3 s
 MINUTE_S = 60 / FACTOR
@@ -37,54 +30,18 @@ RESOURCE = {
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
 _LIMIT_S = 60.0
-_SERVER = """\
-import http.server, os
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def do_GET(self):
-        self.answer(b"")
-
-    def do_POST(self):
-        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
-
-    def answer(self, body):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-address = os.environ["STAGEMAKER_BIND_HOST"], int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-http.server.ThreadingHTTPServer(address, Handler).serve_forever()
-"""
 
 
 @contextmanager
 def endpoint() -> Iterator[boto3.Session]:
     """A LocalStack whose time is compressed, with an endpoint of one instance, which answers a POST with its body."""
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "images" / "serve"
-        image.mkdir(parents=True)
-        (image / "serve").write_text(_SERVER)
-        at = replace(paths(), state=Path(folder) / "state", images=image.parent)
-        host = ProcessHost(at, {**os.environ, "STAGEMAKER_TIME_COMPRESSION": str(FACTOR)})
-        running = host.start(free_port(), stays=False)
-        try:
-            os.environ["AWS_ENDPOINT_URL"] = running.endpoint
-            session = boto3.Session("test", "test", region_name="us-east-1")
-            _create(session)
-            yield session
-        finally:
-            os.environ.pop("AWS_ENDPOINT_URL", None)
-            host.stop()
+    with process_stack(STAGEMAKER_TIME_COMPRESSION=str(FACTOR)) as session:
+        sagemaker = session.client("sagemaker")
+        sagemaker.create_model(ModelName=NAME, PrimaryContainer={"Image": SERVE}, ExecutionRoleArn=ROLE)
+        variant = {"VariantName": "All", "ModelName": NAME, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+        sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])
+        create_endpoint(sagemaker, NAME)
+        yield session
 
 
 def time_to_start(sagemaker: Any) -> float:
@@ -196,16 +153,3 @@ def _wait_for(sagemaker: Any, count: int) -> None:
         if time.monotonic() > deadline_s:
             raise TimeoutError(f"{NAME} has not {count} instances in service")
         time.sleep(LOOK_S)
-
-
-def _create(session: boto3.Session) -> None:
-    """The endpoint, InService."""
-    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    session.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=document)
-    sagemaker = session.client("sagemaker")
-    container = {"Image": "stagemaker/serve:bench"}
-    sagemaker.create_model(ModelName=NAME, PrimaryContainer=container, ExecutionRoleArn=ROLE)
-    variant = {"VariantName": "All", "ModelName": NAME, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])
-    create_endpoint(sagemaker, NAME)
