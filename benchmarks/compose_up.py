@@ -2,7 +2,8 @@
 
 import os
 
-from benchmarks.environment import PROJECT, free_port
+from benchmarks.environment import PROJECT
+from benchmarks.ports import free_port
 from benchmarks.timing import in_turn, summary, write
 from infra import hosts
 

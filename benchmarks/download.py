@@ -21,7 +21,8 @@ from typing import Any
 
 import boto3
 
-from benchmarks.environment import free_port, training_request
+from benchmarks.environment import training_request
+from benchmarks.ports import free_port
 from benchmarks.timing import in_turn, summary, write
 from infra.hosts.process import ProcessHost
 from infra.paths import paths

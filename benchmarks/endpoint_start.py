@@ -5,7 +5,8 @@ import itertools
 import time
 from typing import Any
 
-from benchmarks.environment import IMAGE, ROLE, docker, free_port, image, stack
+from benchmarks.environment import IMAGE, ROLE, docker, image, stack
+from benchmarks.ports import free_port
 from benchmarks.timing import in_turn, summary, write
 
 POLL_S = 0.05

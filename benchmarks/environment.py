@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import boto3
 
+from benchmarks.ports import free_port
 from infra import hosts
 from infra.hosts.host import Host
 from infra.hosts.process import ProcessHost
@@ -119,13 +119,6 @@ def docker(*arguments: str) -> str:
     """Runs a docker command and returns what it prints. Raises CalledProcessError when it fails."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def training_request(name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.environment import free_port
+from benchmarks.ports import free_port
 from benchmarks.timing import write
 from infra.paths import CHECKOUT
 
