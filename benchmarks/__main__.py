@@ -17,6 +17,7 @@ SCENARIOS = (
     "search",
     "early_stopping",
     "scaling",
+    "scaling_real_time",
 )
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import scaling_live as live
+from benchmarks.scaling_live import Rehearsal
 from benchmarks.timing import write
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".stagemaker" / "env" / "plugin" / "bin" / "python"
 START_S = 240.0  # of an instance of SageMaker, about
+# For 1, 4, 6 and 1 instances; a minute takes 3 s.
+COMPRESSED = Rehearsal(20, (*[10] * 4, *[60] * 10, *[90] * 10, *[10] * 20))
 SYSTEMS: dict[str, dict[str, Any]] = {
     "A: at most 4, target 25, cooldowns 30 s and 5 s": {
         "requests": [20] * 3 + [90] * 12 + [0] * 20,
@@ -59,31 +62,34 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 def main(rounds: int) -> None:
     """Measures the scenario and writes its figures. A round takes as long as the live load."""
     subprocess.run([str(ROOT / "scripts/setup"), "plugin", "serve"], check=True)
-    figures: dict[str, Any] = {"simulated": simulated(SYSTEMS)}
-    with live.endpoint() as session:
-        start_s = live.time_to_start(session.client("sagemaker"))
-        runs = [live.run(session, f"round-{number + 1}") for number in range(rounds)]
+    write("scaling", {"simulated": simulated(SYSTEMS), "live": beside_simulation(COMPRESSED, rounds)})
+
+
+def beside_simulation(rehearsal: Rehearsal, rounds: int) -> dict[str, Any]:
+    """The load on a live endpoint, so many times, beside its simulation."""
+    with live.endpoint(rehearsal.factor) as session:
+        start_s = live.time_to_start(session.client("sagemaker"), rehearsal.factor)
+        runs = [live.run(session, f"round-{number + 1}", rehearsal) for number in range(rounds)]
     variant = {
         "per_instance": live.TARGET,
         "maximum": live.MAXIMUM,
         "start_s": start_s,
-        "lag_s": live.LAG_S,
+        "lag_s": rehearsal.lag_s,
     }
     tracking = {
         "target_value": live.TARGET,
         "scale_in_cooldown_s": live.COOLDOWN_S,
         "scale_out_cooldown_s": live.COOLDOWN_S,
     }
-    expected = simulated({"live": {"requests": live.LOAD, "variant": variant, "tracking": tracking}})["live"]
+    expected = simulated({"live": {"requests": rehearsal.load, "variant": variant, "tracking": tracking}})["live"]
     measured = statistics.median(run["instance_s"] for run in runs)
-    figures["live"] = {
-        "seconds of AWS in one": live.FACTOR,
+    return {
+        "seconds of AWS in one": rehearsal.factor,
         "start of an instance, seconds of AWS": round(start_s, 1),
         "simulated": expected,
         "rounds": runs,
         "median instance-seconds, in parts of the simulation's": round(measured / expected["instance_s"], 3),
     }
-    write("scaling", figures)
 
 
 def simulated(cases: dict[str, dict[str, Any]]) -> dict[str, Any]:

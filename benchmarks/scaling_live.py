@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +17,7 @@ from benchmarks.endpoint_start import endpoint as create_endpoint
 from benchmarks.environment import ROLE, SERVE, process_stack
 from benchmarks.invoke_endpoint import Target, post, read_answer
 
-FACTOR = 20  # seconds of AWS in one: a minute takes 3 s
-MINUTE_S = 60 / FACTOR
-LOAD = [10] * 4 + [60] * 10 + [90] * 10 + [10] * 20  # requests a minute: for 1, 4, 6 and 1 instances
 TARGET, COOLDOWN_S, MAXIMUM = 16, 300, 8
-LAG_S = 2.5 * FACTOR  # of the live loop: 2 s until a period is read, and on average half of its second between looks
 LOOK_S = 0.1
 CONNECTIONS = 8
 NAME = "bench"
@@ -32,10 +29,29 @@ RESOURCE = {
 _LIMIT_S = 60.0
 
 
+@dataclass(frozen=True)
+class Rehearsal:
+    """A load, in requests a minute of AWS, where `factor` seconds of AWS pass in one."""
+
+    factor: int
+    load: tuple[int, ...]
+
+    @property
+    def minute_s(self) -> float:
+        """How long a minute of AWS takes."""
+        return 60 / self.factor
+
+    @property
+    def lag_s(self) -> float:
+        """Of the live loop, in seconds of AWS: 2 s until a period is read, and on average half of its second between
+        looks."""
+        return 2.5 * self.factor
+
+
 @contextmanager
-def endpoint() -> Iterator[boto3.Session]:
+def endpoint(factor: int) -> Iterator[boto3.Session]:
     """A LocalStack whose time is compressed, with an endpoint of one instance, which answers a POST with its body."""
-    with process_stack(STAGEMAKER_TIME_COMPRESSION=str(FACTOR)) as session:
+    with process_stack(STAGEMAKER_TIME_COMPRESSION=str(factor)) as session:
         sagemaker = session.client("sagemaker")
         sagemaker.create_model(ModelName=NAME, PrimaryContainer={"Image": SERVE}, ExecutionRoleArn=ROLE)
         variant = {"VariantName": "All", "ModelName": NAME, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
@@ -44,16 +60,16 @@ def endpoint() -> Iterator[boto3.Session]:
         yield session
 
 
-def time_to_start(sagemaker: Any) -> float:
+def time_to_start(sagemaker: Any, factor: int) -> float:
     """The seconds of AWS from a change to two instances until both serve; then there is one again."""
     began_s = time.monotonic()
     _change(sagemaker, 2)
     took_s = time.monotonic() - began_s
     _change(sagemaker, 1)
-    return took_s * FACTOR
+    return took_s * factor
 
 
-def run(session: boto3.Session, policy: str) -> dict[str, Any]:
+def run(session: boto3.Session, policy: str, rehearsal: Rehearsal) -> dict[str, Any]:
     """One load on the endpoint with a new policy, and the instances that served meanwhile, in seconds of AWS."""
     sagemaker, scaling = session.client("sagemaker"), session.client("application-autoscaling")
     _wait_for(sagemaker, 1)
@@ -69,27 +85,28 @@ def run(session: boto3.Session, policy: str) -> dict[str, Any]:
             "ScaleOutCooldown": COOLDOWN_S,
         },
     )
-    began_s = (time.time() // MINUTE_S + 2) * MINUTE_S  # at the beginning of a period of CloudWatch
+    minute_s = rehearsal.minute_s
+    began_s = (time.time() // minute_s + 2) * minute_s  # at the beginning of a period of CloudWatch
     seen: list[tuple[float, int]] = []
     over = threading.Event()
-    looking = threading.Thread(target=_look, args=(sagemaker, began_s, seen, over))
+    looking = threading.Thread(target=_look, args=(sagemaker, began_s, rehearsal.factor, seen, over))
     looking.start()
     try:
-        _send(session, due_times(LOAD, began_s))
+        _send(session, due_times(rehearsal, began_s))
     finally:
         over.set()
         looking.join()
         scaling.deregister_scalable_target(**RESOURCE)
     found = changes(seen)
     print(f"  {policy}: {found}", flush=True)
-    return {"instance_s": round(instance_seconds(found, len(LOAD) * 60.0)), "serving": found}
+    return {"instance_s": round(instance_seconds(found, len(rehearsal.load) * 60.0)), "serving": found}
 
 
-def due_times(load: Sequence[int], began_s: float) -> list[float]:
+def due_times(rehearsal: Rehearsal, began_s: float) -> list[float]:
     """When each request is due, evenly in each minute of AWS: real seconds, of the clock that `began_s` is of."""
     return [
-        began_s + (minute + (place + 0.5) / count) * MINUTE_S
-        for minute, count in enumerate(load)
+        began_s + (minute + (place + 0.5) / count) * rehearsal.minute_s
+        for minute, count in enumerate(rehearsal.load)
         for place in range(count)
     ]
 
@@ -125,10 +142,10 @@ def _send_all(target: Target, due_s: Sequence[float]) -> None:
                 raise ValueError(f"{target.address} answered {status}")
 
 
-def _look(sagemaker: Any, began_s: float, seen: list[tuple[float, int]], over: threading.Event) -> None:
+def _look(sagemaker: Any, began_s: float, factor: int, seen: list[tuple[float, int]], over: threading.Event) -> None:
     while not over.wait(LOOK_S):
         count = _serving(sagemaker)
-        seen.append(((time.time() - began_s) * FACTOR, count))
+        seen.append(((time.time() - began_s) * factor, count))
 
 
 def _status(sagemaker: Any) -> str:

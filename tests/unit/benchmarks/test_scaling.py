@@ -2,13 +2,12 @@
 
 import pytest
 
-from benchmarks.scaling_live import MINUTE_S, changes, due_times, instance_seconds
+from benchmarks.scaling_live import Rehearsal, changes, due_times, instance_seconds
 
 
 def test_requests_are_due_evenly_in_their_minute() -> None:
-    assert due_times([2, 0, 1], 100.0) == pytest.approx(
-        [100 + MINUTE_S / 4, 100 + MINUTE_S * 3 / 4, 100 + MINUTE_S * 2.5]
-    )
+    rehearsal = Rehearsal(20, (2, 0, 1))  # a minute takes 3 s
+    assert due_times(rehearsal, 100.0) == pytest.approx([100.75, 102.25, 107.5])
 
 
 def test_only_changes_since_the_beginning_are_kept() -> None:
