@@ -70,6 +70,7 @@ class App:
         other_tags: Iterable[TagHolder] = (),
     ) -> None:
         self.settings, self.store, self.supervisor = settings, MemoryStore(), Supervisor()
+        self.secret = secrets.token_urlsafe(32)  # our own clients sign with it; no program that we start is told
         try:
             self._compose(make_runtime, address, other_tags)
         except BaseException:

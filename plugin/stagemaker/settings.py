@@ -1,7 +1,8 @@
 """What the plugin reads from its environment, once and in one place: whoever starts LocalStack sets it."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 RUNTIMES = ("process", "docker")
 GPU_POLICIES = ("auto", "require", "off")
 LIMITS = ("none", "instance")
+IAM_MODES = ("off", "soft", "strict")
+_ROOT_KEY = re.compile(r"(\w{1,128}):([^\s:,]+):(\d{12})", re.ASCII)
 NETWORK_POOL = IPv4Network("10.213.0.0/16")  # 1,024 networks
 
 
@@ -34,6 +37,15 @@ class DockerSettings:
 
 
 @dataclass(frozen=True)
+class RootKey:
+    """An access key of an account's root user."""
+
+    access_key_id: str
+    secret: str = field(repr=False)
+    account: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """How this LocalStack executes things: exactly one of `process` and `docker` is set."""
 
@@ -45,6 +57,8 @@ class Settings:
     interruptions: str = ""  # STAGEMAKER_SPOT_INTERRUPTIONS: when managed spot training is interrupted by itself
     time_compression: int = 1  # STAGEMAKER_TIME_COMPRESSION: so many seconds of Application Auto Scaling pass in one
     origins: tuple[str, ...] = ()  # EXTRA_CORS_ALLOWED_ORIGINS: of the web applications that may call
+    iam: str = "off"  # STAGEMAKER_IAM: off, soft (what AWS would refuse is written down) or strict (it is refused)
+    root_keys: tuple[RootKey, ...] = ()  # STAGEMAKER_ROOT_KEYS: id:secret:account, with commas between them
 
 
 def read_settings(environment: Mapping[str, str], data_dir: Path, gateway_url: str) -> Settings:
@@ -63,6 +77,8 @@ def read_settings(environment: Mapping[str, str], data_dir: Path, gateway_url: s
         interruptions=environment.get("STAGEMAKER_SPOT_INTERRUPTIONS", ""),
         time_compression=_factor(environment, "STAGEMAKER_TIME_COMPRESSION"),
         origins=_words(environment, "EXTRA_CORS_ALLOWED_ORIGINS"),
+        iam=_choice(environment, "STAGEMAKER_IAM", IAM_MODES),
+        root_keys=_root_keys(environment),
     )
 
 
@@ -80,6 +96,17 @@ def _docker(environment: Mapping[str, str]) -> DockerSettings:
         registry_port=_port(environment, "STAGEMAKER_REGISTRY_PORT", 5000),
         network_pool=_pool(environment),
     )
+
+
+def _root_keys(environment: Mapping[str, str]) -> tuple[RootKey, ...]:
+    """The sentence of an error names no secret."""
+    keys = []
+    for number, word in enumerate(_words(environment, "STAGEMAKER_ROOT_KEYS"), 1):
+        found = _ROOT_KEY.fullmatch(word)
+        if found is None:
+            raise ValueError(f"STAGEMAKER_ROOT_KEYS must be a list of id:secret:account (entry {number} is not).")
+        keys.append(RootKey(*found.groups()))
+    return tuple(keys)
 
 
 def _words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:

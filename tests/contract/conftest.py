@@ -1,4 +1,4 @@
-"""One LocalStack and one image for all contract tests that need one: they take seconds to make."""
+"""LocalStacks and an image for all contract tests that need one: they take seconds to make."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,14 @@ from tests.contract.gateway import Gateway, make_bucket, make_role, running
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """With the bucket `data`, whose prefix `train` holds two files."""
     with running(tmp_path_factory.mktemp("gateway")) as started:
+        make_bucket(started, "data", {"train/cat/1.txt": b"cat", "train/dog/2.txt": b"dog"})
+        yield started
+
+
+@pytest.fixture(scope="session")
+def strict_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Like `gateway`, but it enforces IAM. Its own clients are the root user of their account."""
+    with running(tmp_path_factory.mktemp("strict"), STAGEMAKER_IAM="strict") as started:
         make_bucket(started, "data", {"train/cat/1.txt": b"cat", "train/dog/2.txt": b"dog"})
         yield started
 

@@ -111,7 +111,7 @@ class Gateway:
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=account,
-            aws_secret_access_key="secret",
+            aws_secret_access_key="test",
             config=Config(retries={"total_max_attempts": 1}),
         )
 

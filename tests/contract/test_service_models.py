@@ -21,7 +21,7 @@ def newest(gateway: Gateway) -> Any:
         endpoint_url=gateway.url,
         region_name=REGION,
         aws_access_key_id="000000000000",
-        aws_secret_access_key="secret",
+        aws_secret_access_key="test",
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stagemaker.settings import DockerSettings, ProcessSettings, read_settings
+from stagemaker.settings import DockerSettings, ProcessSettings, RootKey, read_settings
 
 
 def test_folders_and_gateway(tmp_path: Path) -> None:
@@ -57,6 +57,7 @@ def test_nobody_lets_every_web_page_in(tmp_path: Path, value: str) -> None:
         ("STAGEMAKER_RUNTIME", "podman", "must be one of process, docker"),
         ("STAGEMAKER_GPU", "yes", "must be one of auto, require, off"),
         ("STAGEMAKER_LIMITS", "some", "must be one of none, instance"),
+        ("STAGEMAKER_IAM", "on", "must be one of off, soft, strict"),
         ("STAGEMAKER_REGISTRY_PORT", "99999", "must be the number of a port"),
         ("STAGEMAKER_REGISTRY_PORT", "5_000", "must be the number of a port"),
         ("STAGEMAKER_REGISTRY_PORT", "\u0665000", "must be the number of a port"),
@@ -81,4 +82,31 @@ def test_time_is_compressed_by_a_divisor_of_a_minute(tmp_path: Path, value: str,
 def test_another_compression_of_time_is_refused(tmp_path: Path, value: str) -> None:
     environment = {"STAGEMAKER_RUNTIME": "docker", "STAGEMAKER_TIME_COMPRESSION": value}
     with pytest.raises(ValueError, match="STAGEMAKER_TIME_COMPRESSION must be one of 1, 2, 3, 4, 5, 6, 10, 12, 15"):
+        read_settings(environment, tmp_path, "http://127.0.0.1:4566")
+
+
+def test_without_a_setting_nothing_is_refused_and_there_is_no_key_of_our_own(tmp_path: Path) -> None:
+    settings = read_settings({"STAGEMAKER_RUNTIME": "docker"}, tmp_path, "http://127.0.0.1:4566")
+    assert (settings.iam, settings.root_keys) == ("off", ())
+
+
+def test_root_keys_have_an_id_a_secret_and_an_account(tmp_path: Path) -> None:
+    environment = {
+        "STAGEMAKER_RUNTIME": "docker",
+        "STAGEMAKER_IAM": "strict",
+        "STAGEMAKER_ROOT_KEYS": "AKIALAB:wJalr/XU+tn:111122223333, me:mine:000000000000",
+    }
+    settings = read_settings(environment, tmp_path, "http://127.0.0.1:4566")
+    assert settings.iam == "strict"
+    assert settings.root_keys == (
+        RootKey("AKIALAB", "wJalr/XU+tn", "111122223333"),
+        RootKey("me", "mine", "000000000000"),
+    )
+    assert "mine" not in repr(settings)
+
+
+@pytest.mark.parametrize("entry", ["id:hidden", "id:hidden:12", "i d:hidden:000000000000", "id:hid:den:000000000000"])
+def test_a_wrong_root_key_is_refused_without_its_secret(tmp_path: Path, entry: str) -> None:
+    environment = {"STAGEMAKER_RUNTIME": "docker", "STAGEMAKER_ROOT_KEYS": f"a:b:000000000000,{entry}"}
+    with pytest.raises(ValueError, match=r"must be a list of id:secret:account \(entry 2 is not\)"):
         read_settings(environment, tmp_path, "http://127.0.0.1:4566")
