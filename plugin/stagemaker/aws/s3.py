@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,10 +22,6 @@ NAME_BYTES = 255  # of a file or a folder, on the file systems of Linux
 PARALLEL_DOWNLOADS = 4  # LocalStack answers from one process: more only wait for each other
 CHUNK_BYTES = 1 << 20
 _TRANSFER = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2)
-
-
-class _Cancelled(Exception):
-    """Nobody waits for the transfer any more."""
 
 
 class S3:
@@ -100,13 +96,17 @@ class S3:
     ) -> None:
         """One object; the file appears whole or not at all, which is so once `cancelled`."""
         bucket, key = split_uri(uri)
-
-        def look(_: int) -> None:
-            if cancelled():
-                raise _Cancelled
-
-        with _translate_errors(f"Could not download {uri}"), suppress(_Cancelled):
-            self._clients("s3", scope).download_file(bucket, key, str(path), Callback=look, Config=_TRANSFER)
+        part = path.with_name(f"{path.name}.part")
+        with _translate_errors(f"Could not download {uri}"):
+            try:
+                _, body = self._of_s3.open(scope, bucket, key)
+                with closing(body), part.open("xb") as file:
+                    while not cancelled() and (chunk := body.read(CHUNK_BYTES)):
+                        file.write(chunk)
+                if not cancelled():
+                    part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
 
     def object_exists(self, scope: Scope, uri: str) -> bool:
         """Whether there is an object of exactly this key."""

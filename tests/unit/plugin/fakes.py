@@ -93,7 +93,7 @@ class FakeAws:
         self, scope: Scope, uri: str, path: Path, *, cancelled: Callable[[], bool] = lambda: False
     ) -> None:
         if uri not in self.objects:
-            raise validation_error(f"Could not download {uri}: Not Found")
+            raise validation_error(f"Could not download {uri}: The specified key does not exist.")
         path.write_bytes(self.objects[uri])
 
     def upload_file(self, scope: Scope, path: Path, uri: str) -> None:
