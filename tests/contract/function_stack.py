@@ -67,6 +67,7 @@ class FunctionStack:
     def invoke_event(self, name: str, event: Any) -> int:
         """Asynchronously; the status of the answer."""
         answer = self.functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event))
+        assert answer["Payload"].read() == b""
         return int(answer["StatusCode"])
 
     def log(self, name: str) -> list[str]:

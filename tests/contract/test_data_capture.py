@@ -31,7 +31,7 @@ def test_invocations_are_in_s3_when_their_endpoint_is_gone(gateway: Gateway, rol
     for number in range(3):
         runtime.invoke_endpoint(
             EndpointName=NAME, Body=f"{number},2", ContentType="text/csv", InferenceId=f"mine-{number}"
-        )
+        )["Body"].read()
     sagemaker.delete_endpoint(EndpointName=NAME)
 
     def is_gone() -> bool:
