@@ -6,10 +6,10 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export BEST COMPARE CURVE DATA DOCKER FUNCTION_URL IMAGE JOBS KEEP MINUTES ONLY ORIGIN PARALLEL PORT PROVISIONED PYTHON RATE \
-	REGISTRY_PORT RESERVED SEED SYSTEM TARGET THROUGH
+export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT PARALLEL PORT PROVISIONED \
+	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH
 
-.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load push \
+.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load policy push \
 	test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench lint format lock setup clean
 
 help: ## This list
@@ -74,6 +74,10 @@ invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
 load: ## Load the endpoint, and draw what came of it (CURVE=step:2,10@60 or RATE=5, SECONDS=60, SYSTEM=A to E, COMPARE=1, THROUGH=function)
 	@scripts/setup client
 	@$(infra) load $(target) $(if $(SECONDS),--seconds $(SECONDS))
+
+policy: ## Write the smallest policy that allows what a role was seen to do (ROLE=<role>, FORM=template or table, GROUP='train-*', OUT=<file>)
+	@scripts/setup client
+	@$(infra) policy
 
 destroy: ## Delete everything that `make bootstrap` made
 	@scripts/setup client

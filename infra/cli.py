@@ -233,6 +233,29 @@ def _connections(text: str) -> int:
     return int(text)
 
 
+def _add_policy(parser: ArgumentParser) -> None:
+    environ = os.environ
+    parser.add_argument(
+        "role", nargs="?", default=environ.get("ROLE") or None,
+        help="a role's name, user/<name>, root, or an ARN (default: $ROLE)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--form", choices=("json", "template", "table"), default=environ.get("FORM") or "json",
+        help="json: for this account; template: with ${account} and ${region}, as Terraform's templatefile reads it; "
+        "table: with the calls that need each statement, and what the role's policies do not allow (default: $FORM, "
+        "else json)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--group", action="append", default=environ.get("GROUP", "").split() or [], metavar="PATTERN",
+        help="a pattern for names that each run makes anew, such as 'train-*'; may be given again (or $GROUP)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=Path(environ["OUT"]) if environ.get("OUT") else None,
+        help="a file to write to (default: $OUT, else the terminal)",
+    )  # fmt: skip
+    parser.add_argument("--account", help="twelve digits (default: that of the local credentials)")
+
+
 def _add_push(parser: ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as trainer (default: all that are built)")
     parser.add_argument("--build", action="store_true", help="build what is pushed first")
@@ -288,6 +311,9 @@ VERBS = (
     Verb(
         "load", "send requests to the endpoint at a rate over time, and write a page about what came of them",
         _add_load, _IS_IT_RUNNING,
+    ),
+    Verb(
+        "policy", "write the smallest policy that allows what a role was seen to do", _add_policy, _IS_IT_RUNNING,
     ),
     Verb(
         "push", "push the images to ECR", _add_push,

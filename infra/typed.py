@@ -13,6 +13,7 @@ _SETTINGS = {
     "deploy-local": ("PORT",),
     "invoke": ("PORT",),
     "load": ("PORT",),
+    "policy": ("PORT",),
 }
 
 

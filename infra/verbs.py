@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from infra import demo, docker, engine, hosts, images, invoke, tuning
+from infra import demo, docker, engine, hosts, images, invoke, policy, tuning
 from infra.blueprint import Blueprint
 from infra.clients import connect
 from infra.data import dataset, fetch
@@ -147,6 +147,11 @@ def _load(call: Call) -> int:
     return load.run(call.options, call.interrupts, call.terminal)
 
 
+def _policy(call: Call) -> None:
+    options = call.options
+    policy.show(options.role, options.form, options.group, options.out, options.account, call.terminal)
+
+
 def _push(call: Call) -> None:
     options = call.options
     if options.delete:
@@ -190,6 +195,7 @@ RUN: Mapping[str, Callable[[Call], int | None]] = {
     "destroy": _destroy,
     "invoke": _invoke,
     "load": _load,
+    "policy": _policy,
     "push": _push,
     "data": _data,
     "clean": _clean,

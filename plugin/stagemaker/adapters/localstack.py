@@ -23,7 +23,9 @@ from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.services.plugins import Service as LocalStackService
 from localstack.utils.bootstrap import get_enabled_apis
 
-from stagemaker.adapters import interruptions, patches, requests, running, service_models
+from stagemaker.access.enforce import Mode
+from stagemaker.access.recorder import Recorder
+from stagemaker.adapters import interruptions, patches, recorded_policy, requests, running, service_models
 from stagemaker.adapters.errors import beyond_the_model, exception
 from stagemaker.adapters.event_streams import streamed
 from stagemaker.adapters.lambda_urls import serve_function_urls
@@ -62,6 +64,8 @@ def start() -> None:
     requests.install()
     handlers.preprocess_request.append(serve_function_urls)
     interruptions.install()
+    recorder = Recorder(Mode(settings.iam))
+    recorded_policy.install(recorder, lambda _: False)
     service_models.install()
     # All are announced before the first is added. LocalStack remembers which services there are from the first time
     # that anybody asks: perhaps a hook that came before this one.
