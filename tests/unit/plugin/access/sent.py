@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 
 from stagemaker.access.bodies import ChunkedBody, body_of
@@ -42,11 +43,11 @@ def signed(
     secret: str = SECRET,
     signs_body: bool = True,
 ) -> Sent:
-    """The request as it would be sent, signed now. S3's signer leaves a body unsigned only in https."""
+    """The request as it would be sent, signed now."""
     signer = SIGNERS["s3" if service == "s3" else "sagemaker", in_query]
     request = AWSRequest(method=method, url=url, data=body, headers=headers or {})
     request.context["signing"] = {}
-    request.context["payload_signing_enabled"] = signs_body
+    request.context["client_config"] = Config(s3={"payload_signing_enabled": signs_body})
     signer(Credentials(KEY, secret, token), service, REGION).add_auth(request)
     prepared = request.prepare()
     return sent(method, prepared.url, dict(prepared.headers.items()), body)
