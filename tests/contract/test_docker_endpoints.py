@@ -1,6 +1,7 @@
 """Serving containers that misbehave, as real containers: they never answer, answer late, or die under load."""
 
 import gc
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from stagemaker.hosting import invoke
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.multi_model import model_name
 from tests.contract.docker_environment import DockerEnvironment, Proxy, client, unreachable
-from tests.unit.plugin.fakes import FakeClock
+from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
 from tests.unit.plugin.hosting_environment import Hosting, archive, until
 
 CALLERS = 8
@@ -67,6 +68,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
+# It answers what it reaches of the addresses that it is sent, and the names of AWS's variables that it has.
+ISOLATED = """
+import http.server, socket
+def reach(address):
+    host, port = address.split(":")
+    try:
+        with socket.create_connection((host, int(port)), 5): return "reached"
+    except OSError as error: return type(error).__name__
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *_): pass
+    def do_GET(self): self.answer("")
+    def do_POST(self):
+        addresses = self.rfile.read(int(self.headers["Content-Length"])).decode().split()
+        self.answer(" ".join([*map(reach, addresses), *(name for name in os.environ if name.startswith("AWS_"))]))
+    def answer(self, text):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
@@ -305,3 +329,24 @@ def test_a_container_finds_the_models_that_are_fetched_after_its_start(hosting: 
     hosting.wait_for("InService")
     folder = f"/opt/ml/models/{model_name('s3://bucket/models/a')}/model"
     assert hosting.ask(TargetModel="a")["Body"].decode() == f"{folder} weights"
+
+
+def test_an_isolated_model_is_called_and_reaches_nothing(hosting: DockerHosting) -> None:
+    container = {"Image": hosting.engine.image, "Environment": {"SOURCE": ISOLATED}}
+    model = {"ModelName": "model", "ExecutionRoleArn": ROLE, "PrimaryContainer": container}
+    hosting.models.create_model(SCOPE, {**model, "EnableNetworkIsolation": True})
+    hosting.config("config", {"InitialInstanceCount": 2})
+    hosting.create()
+    hosting.wait_for("InService")
+    with socket.create_server((hosting.engine.runtime.host(), 0)) as machine:
+        port = machine.getsockname()[1]
+        with closing(client()) as engine:
+            inspected = [engine.inspect_container(name)["NetworkSettings"] for name in hosting.engine.left()]
+        peers = [network["IPAddress"] for each in inspected for network in each["Networks"].values()]
+        assert len(set(peers)) == 2
+        addresses = [f"{hosting.engine.runtime.host()}:{port}", "192.0.2.1:80", "example.com:80"]
+        addresses += [f"{peer}:8080" for peer in peers]
+        answers = {hosting.container_of(" ".join(addresses).encode()) for _ in range(4)}
+    own = "OSError OSError gaierror"  # no route to the machine or the internet, and no names
+    # Each reaches itself alone, and has no credentials.
+    assert answers == {f"{own} reached OSError AWS_REGION", f"{own} OSError reached AWS_REGION"}

@@ -155,10 +155,6 @@ for address in os.environ["ADDRESSES"].split():
             with socket.create_connection((host, int(port)), 3, (source, 0)): print("reached")
         except OSError as error: print(type(error).__name__)
 '''
-SERVER = '''
-import http.server as h
-server = h.ThreadingHTTPServer(("", 8080), h.SimpleHTTPRequestHandler); print("ready"); server.serve_forever()
-'''
 told, heard = {}, threading.Event()
 told["boto3"], told["again"] = run(BOTO3), run(BOTO3)
 told["mine"] = run(BOTO3, environment={"AWS_ACCESS_KEY_ID": "MINE"}, credentials=None)
@@ -181,10 +177,40 @@ with socket.create_server((runtime.host(), 0)) as here:
     told["peers"] = len({address[0] for _, address in connections})
     [connection.close() for connection, _ in connections]
 
-heard.clear()
-server = start(SERVER, hear, serves=True, isolated=True)
-assert heard.wait(60)
-told["ping"] = urllib.request.urlopen("http://%s:%s/" % server.address, timeout=30).status
+# An isolated server tells which addresses of its network answer at our port, which listens on all of ours.
+SCAN = '''
+import concurrent.futures, http.server as h, ipaddress, socket
+def answers(address):
+    try:
+        with socket.create_connection((address, int(os.environ["PORT"])), 2): return True
+    except OSError: return False
+class Handler(h.BaseHTTPRequestHandler):
+    def do_GET(self):
+        own = socket.gethostbyname(socket.gethostname())
+        network = [str(host) for host in ipaddress.ip_network(own + "/26", strict=False).hosts()]
+        with concurrent.futures.ThreadPoolExecutor(64) as pool: found = sum(pool.map(answers, network))
+        body = f"{len(network)} {found}".encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+h.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+'''
+def call(server):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen("http://%s:%s/" % server.address, timeout=30) as answer:
+                return answer.read().decode()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+with socket.create_server(("", 0)) as here:
+    server = start(SCAN, hear, serves=True, isolated=True, environment={"PORT": str(here.getsockname()[1])})
+    told["called"] = [call(server) for _ in range(2)]
+    here.settimeout(0)
+    try: told["reached us"] = here.accept()[1]
+    except BlockingIOError: told["reached us"] = None
 server.stop(0)
 told["isolated"] = run(BOTO3, isolated=True)
 NAMED = "gateway:80 stagemaker:80 169.254.170.2:80 192.0.2.1:80"
@@ -217,7 +243,8 @@ def test_credentials_come_from_the_stage_and_only_to_their_own_job(engine: APICl
     assert told["named"] == ["reached"] * 4
     assert told["machine"] == ["ConnectionRefusedError"] * 2  # a link-local address of the engine's machine
     assert told["peers"] == 1  # the container's own address, by which the Runtime API of a function knows it
-    assert told["ping"] == 200
+    assert told["called"] == ["62 0", "62 0"]
+    assert told["reached us"] is None
     assert told["isolated"] == ["none"]
     assert told["gone"][:4] == ["gaierror"] * 4
     assert set(told["gone"][4:]) <= {"OSError", "TimeoutError"}

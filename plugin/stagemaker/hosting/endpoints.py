@@ -23,7 +23,7 @@ from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.fleets import Fleets
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.layout import FleetLayout, VariantLayout, lay_out_fleet
-from stagemaker.hosting.models import primary_container
+from stagemaker.hosting.models import hosted_container
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.rollout import plan_rollout
 from stagemaker.hosting.router import Router
@@ -232,7 +232,7 @@ class Endpoints:
         containers = {}
         for model_name in {each["ModelName"] for each in (*config["ProductionVariants"], *config.get(SHADOWS, ()))}:
             model = existing(self._store, Ref(ref.scope, MODEL, model_name))
-            containers[model_name] = {**primary_container(model), "ExecutionRoleArn": model["ExecutionRoleArn"]}
+            containers[model_name] = hosted_container(model)
         folder, generation = self._work_dir / ref.scope.account / ref.scope.region, str(next(self._generations))
         layout = lay_out_fleet(ref.name, config, containers, generation=generation, work_dir=folder)
         targets = initial_targets(config)

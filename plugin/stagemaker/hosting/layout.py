@@ -61,6 +61,7 @@ class VariantLayout:
     least_outstanding: bool  # RoutingStrategy LEAST_OUTSTANDING_REQUESTS; otherwise in turn
     download_timeout_s: int = DOWNLOAD_TIMEOUT_S  # of the model data
     models: ModelsSource | None = None  # of a multi-model endpoint: fetched when requests ask for them
+    isolated: bool = False  # EnableNetworkIsolation of the model
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -105,7 +106,8 @@ class FleetLayout:
             mounts=mounts_below_base(base_dir, variant.folders),
             environment=variant.environment,
             serves=True,
-            group=self.folder.name,  # unique, as the folder is
+            group="" if variant.isolated else self.folder.name,  # unique, as the folder is
+            isolated=variant.isolated,
             instance_type=variant.instance_type,
             pinned=pinned,
         )
@@ -150,7 +152,7 @@ def lay_out_fleet(
 ) -> FleetLayout:
     """The fleet of `endpoint` under `config`.
 
-    `containers` has each model's container by the model's name, with "ExecutionRoleArn" beside AWS's members.
+    `containers` has each model's container by the model's name, as `models.hosted_container` gives it.
     `generation` makes instance ids and folders differ from those of every other fleet of this or an equal name.
     """
     shadows = [_lay_out_variant(each, containers[each["ModelName"]]) for each in config.get(SHADOWS, ())]
@@ -175,6 +177,7 @@ def _lay_out_variant(variant: Mapping[str, Any], container: Record) -> VariantLa
         environment={**container.get("Environment", {}), **(ENVIRONMENT if is_multi_model(container) else {})},
         instance_type=variant["InstanceType"],
         role_arn=container["ExecutionRoleArn"],
+        isolated=container["EnableNetworkIsolation"],
         source=None if is_multi_model(container) else model_source(container),
         models=models_source(container),
         max_model_bytes=variant.get("VolumeSizeInGB", VOLUME_GB) << 30,

@@ -18,7 +18,6 @@ from stagemaker.runtime.contract import Runtime
 
 NOT_YET = {
     "InferenceExecutionConfig": "multi-container endpoints",
-    "EnableNetworkIsolation": "network isolation",
 }
 CONTAINER_NOT_YET = {
     "ModelPackageName": "model packages",
@@ -45,9 +44,9 @@ class Models:
     def create_model(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Check everything that AWS checks before an endpoint is made: image, role, model data.
 
-        ValidationException for a name that is taken, an image that this runtime cannot run, a role that cannot be
-        assumed and data that is not there; 501 for kinds of models that we cannot host. The prefix of a multi-model
-        endpoint may be empty still.
+        ValidationException for a name that is taken, an image that this runtime cannot run, isolation that it cannot
+        give, a role that cannot be assumed and data that is not there; 501 for kinds of models that we cannot host. The
+        prefix of a multi-model endpoint may be empty still.
         """
         ref = Ref(scope, MODEL, request["ModelName"])
         refuse_taken(self._store, ref)
@@ -55,6 +54,8 @@ class Models:
         source = None if models_source(container) else model_source(container)
         if "ExecutionRoleArn" not in request:
             raise validation_error("ExecutionRoleArn is required: the role that the model's containers run under.")
+        if isolated := request.get("EnableNetworkIsolation", False):
+            self._runtime.check_isolation()
         self._runtime.check_image(container["Image"])
         self._account.role_environment(scope, request["ExecutionRoleArn"])
         self._check_data(scope, source)
@@ -62,7 +63,7 @@ class Models:
             **request,
             "ModelArn": ref.arn,
             "CreationTime": self._clock(),
-            "EnableNetworkIsolation": False,
+            "EnableNetworkIsolation": isolated,
             "Tags": tag_list(request),
         }
         with self._store.lock:
@@ -98,6 +99,12 @@ def primary_container(model: Mapping[str, Any]) -> Mapping[str, Any]:
     """The one container of a model that CreateModel took."""
     container: Mapping[str, Any] = model["PrimaryContainer"] if "PrimaryContainer" in model else model["Containers"][0]
     return container
+
+
+def hosted_container(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The container, and beside its members those of the model that its instances need."""
+    of_the_model = ("ExecutionRoleArn", "EnableNetworkIsolation")
+    return {**primary_container(model), **{name: model[name] for name in of_the_model}}
 
 
 def _container(request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from stagemaker.hosting.fleet import Fleet, FleetFailed
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.layout import FleetLayout, lay_out_fleet
-from stagemaker.hosting.models import primary_container
+from stagemaker.hosting.models import hosted_container
 from stagemaker.hosting.targets import VariantTarget
 from stagemaker.jobs.inputs import listed
 from stagemaker.jobs.job import Job
@@ -163,7 +163,7 @@ def _layout(job: Job[TransformPlan]) -> FleetLayout:
     plan, model = job.plan, job.find(MODEL, job.plan.model)
     if model is None:
         raise JobFailed(f"ClientError: Could not find model {plan.model}: it was deleted.")
-    container = {**primary_container(model), "ExecutionRoleArn": model["ExecutionRoleArn"]}
+    container = hosted_container(model)
     container["Environment"] = {**container.get("Environment", {}), **plan.environment}
     variant = {"VariantName": plan.name, "ModelName": plan.model, "InstanceType": plan.instance_type}
     config = {"EndpointConfigName": "", "ProductionVariants": [variant]}

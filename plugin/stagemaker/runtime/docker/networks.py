@@ -106,15 +106,15 @@ class Networks:
         self._machine: _Machine | None = None
         self._closed = False
 
-    def join(self, group: str, *, isolated: bool = False, serves: bool = False) -> Seat:
+    def join(self, group: str, *, isolated: bool = False) -> Seat:
         """A place for one more container, on the network of its group ("": it is alone); `leave` when it has ended.
-        From an isolated network nothing but the network itself is reached; we are on it only where a container serves.
-        ApiError when the pool has no subnet left."""
+        From an isolated network nothing but the network itself is reached, and our container is not on it. ApiError
+        when the pool has no subnet left."""
         with self._lock:
             bridge = next((bridge for bridge in self._bridges.values() if group and bridge.group == group), None)
             if bridge is None:
                 bridge = self._take_spare() if not isolated else None
-                bridge = bridge or self._make(isolated, joined=serves or not isolated)
+                bridge = bridge or self._make(isolated)
                 bridge.group = group
                 self._bridges[bridge.name] = bridge
             number = next(number for number in range(1, 255) if number not in bridge.numbers)
@@ -138,7 +138,7 @@ class Networks:
         """Have a network ready for the first job. Raises as `join`."""
         with self._lock:
             if not self._spare and not self._closed:
-                self._spare.append(self._make(isolated=False, joined=True))
+                self._spare.append(self._make(isolated=False))
 
     def spare(self) -> list[str]:
         """The names of the networks that are kept for the next job."""
@@ -187,12 +187,12 @@ class Networks:
             self._unmake(bridge)
         return None
 
-    def _make(self, isolated: bool, joined: bool) -> Bridge:
+    def _make(self, isolated: bool) -> Bridge:
         name = f"{self._main}-{uuid.uuid4().hex[:8]}"  # which sorts after the stack's: that one keeps our default route
         bridge = Bridge(name, self._create(name, {**self._labels, _LABEL: "1"}, internal=isolated), isolated)
         bridge.dead = METADATA, *self._read_machine().link_local
         try:
-            if self._own and joined:
+            if self._own and not isolated:
                 self._join_ourselves(bridge, self._own)
         except BaseException:
             self._unmake(bridge)
@@ -201,10 +201,7 @@ class Networks:
 
     def _join_ourselves(self, bridge: Bridge, own: OwnContainer) -> None:
         address = str(stage(bridge.subnet))
-        link_local = [] if bridge.isolated else [ADDRESS]
-        self._engine.connect(bridge.name, own.id, [*own.aliases, STAGE], address, link_local)
-        if bridge.isolated:
-            return
+        self._engine.connect(bridge.name, own.id, [*own.aliases, STAGE], address, [ADDRESS])
         try:
             endpoint = CredentialsEndpoint(device_of(address))
             endpoint.start(self._supervisor, f"credentials on {bridge.name}")

@@ -22,6 +22,7 @@ from stagemaker.runtime.docker.hardware import Gpus, gpus, lacks_gpu, limits, ma
 from stagemaker.runtime.docker.image_resolver import ImageResolver
 from stagemaker.runtime.docker.mounts import OwnContainer, Unreachable, identity, mount, own_container
 from stagemaker.runtime.docker.networks import STATE_LABEL, Networks, Seat
+from stagemaker.runtime.docker.relay import relay_config
 from stagemaker.runtime.variables import replaced, without_role
 from stagemaker.settings import DockerSettings
 
@@ -165,7 +166,7 @@ class DockerRuntime:
             self._refuse_when_closed()
             self._running[name] = None
         cleanup.callback(self._forget, name)
-        seat = self._networks.join(spec.group, isolated=spec.isolated, serves=spec.serves)
+        seat = self._networks.join(spec.group, isolated=spec.isolated)
         cleanup.callback(self._removing, self._networks.leave, seat)
         spec, taken = self._with_credentials(spec, seat, cleanup)
         hardware = gpus(spec.instance_type, self._settings.gpu, self._machine)
@@ -176,6 +177,8 @@ class DockerRuntime:
         self._run(spec, engine_id)
         ip = self._ip(engine_id) if spec.serves or spec.function else ""
         address = (ip or name, PORT) if spec.serves else None
+        if self._own and spec.isolated and address:
+            address = self._relay(self._own, address, seat, cleanup)
         notes = (*spec.notes, *taken, *replaced(spec.environment, own_variables(spec)))
         with self._changed:
             self._refuse_when_closed()
@@ -184,6 +187,19 @@ class DockerRuntime:
                 output=output, on_line=on_line, on_end=cleanup.close, supervisor=self._supervisor,
             )  # fmt: skip
         return container
+
+    def _relay(self, own: OwnContainer, server: tuple[str, int], seat: Seat, cleanup: ExitStack) -> tuple[str, int]:
+        """Where our container reaches a server on an isolated network."""
+        name, network = engine_name("relay", uuid.uuid4().hex[:8]), self._settings.network
+        with self._changed:
+            self._running[name] = None  # no sweep ends it
+        cleanup.callback(self._forget, name)
+        stage = self._engine.inspect(own.id)["NetworkSettings"]["Networks"][network]["IPAddress"]
+        relay = self._engine.create(name, relay_config(own.image, network, stage, server, self._labels))
+        cleanup.callback(self._removing, self._engine.remove, relay)
+        self._engine.connect(seat.network, relay, [])
+        self._engine.start(relay)
+        return self._engine.inspect(relay)["NetworkSettings"]["Networks"][network]["IPAddress"] or name, server[1]
 
     def _with_credentials(
         self, spec: ContainerSpec, seat: Seat, cleanup: ExitStack

@@ -15,8 +15,9 @@ CONTAINERS: dict[str, dict[str, Any]] = {
         "ModelDataUrl": "s3://b/m.tar.gz",
         "Environment": {"A": "1"},
         "ExecutionRoleArn": "r",
+        "EnableNetworkIsolation": False,
     },
-    "cats": {"Image": "stagemaker/other", "ExecutionRoleArn": "s"},
+    "cats": {"Image": "stagemaker/other", "ExecutionRoleArn": "s", "EnableNetworkIsolation": True},
 }
 CONFIG = {
     "EndpointConfigName": "config",
@@ -63,6 +64,12 @@ def test_every_instance_has_its_own_container_folder_and_log() -> None:
     )
     assert instance.log_stream == f"one/{instance.id}"
     assert layout.instance(two, 0).spec.mounts == ()  # a model of the image's own stays
+
+
+def test_an_isolated_instance_is_on_a_network_of_its_own() -> None:
+    layout = laid_out()
+    specs = [layout.instance(variant, 0).spec for variant in layout.variants]
+    assert [(spec.isolated, spec.group) for spec in specs] == [(False, "end-7"), (True, "")]
 
 
 def test_instance_ids_differ_within_and_between_fleets_and_are_repeatable() -> None:

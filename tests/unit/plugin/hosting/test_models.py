@@ -7,7 +7,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import MODEL
-from stagemaker.runtime.contract import ImageRefused
+from stagemaker.runtime.contract import ImageRefused, IsolationRefused
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
 from tests.unit.plugin.hosting_environment import DATA, IMAGE, HostingEnvironment
 
@@ -97,7 +97,6 @@ def test_an_image_that_the_runtime_cannot_run_is_refused_at_once(hosting: Hostin
 @pytest.mark.parametrize(
     ("change", "member"),
     [
-        ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation"),
         ({"PrimaryContainer": {"ModelPackageName": "p"}}, "ModelPackageName"),
         ({"PrimaryContainer": {**CONTAINER, "ImageConfig": {"RepositoryAccessMode": "Vpc"}}}, "ImageConfig"),
         ({"PrimaryContainer": None, "Containers": [CONTAINER, CONTAINER]}, "Containers"),
@@ -110,6 +109,23 @@ def test_what_is_not_implemented_is_refused_by_name(
     error = refused(hosting, request)
     assert error.status == 501
     assert member in error.message
+
+
+def test_isolation_that_there_is_not_is_refused_by_name(
+    hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check() -> None:
+        raise IsolationRefused("Network isolation needs Docker.")
+
+    monkeypatch.setattr(hosting.runtime, "check_isolation", check)
+    error = refused(hosting, {**GOOD, "EnableNetworkIsolation": True})
+    assert (error.code, error.message) == ("ValidationException", "Network isolation needs Docker.")
+    hosting.models.create_model(SCOPE, GOOD)
+
+
+def test_an_isolated_model_is_described_as_one(hosting: HostingEnvironment) -> None:
+    hosting.models.create_model(SCOPE, {**GOOD, "EnableNetworkIsolation": True})
+    assert hosting.models.describe_model(SCOPE, {"ModelName": "Dogs"})["EnableNetworkIsolation"] is True
 
 
 def test_the_prefix_of_a_multi_model_endpoint_may_be_empty_still(hosting: HostingEnvironment) -> None:
