@@ -4,8 +4,6 @@ An operation of botocore's model is answered by its row of the table in `app.py`
 records, else by 501 with the operation's name.
 """
 
-import atexit
-import gc
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -25,7 +23,7 @@ from localstack.utils.bootstrap import get_enabled_apis
 
 from stagemaker.access.enforce import Mode
 from stagemaker.access.recorder import Recorder
-from stagemaker.adapters import interruptions, patches, recorded_policy, requests, running, service_models
+from stagemaker.adapters import collector, interruptions, patches, recorded_policy, requests, running, service_models
 from stagemaker.adapters.errors import beyond_the_model, exception
 from stagemaker.adapters.event_streams import streamed
 from stagemaker.adapters.lambda_urls import serve_function_urls
@@ -74,7 +72,7 @@ def start() -> None:
     for service in app.services.values():
         _provide(service)
     handlers.serve_custom_service_request_handlers.append(_shared(app))
-    atexit.register(gc.freeze)  # or the process looks for garbage in all of LocalStack, for 5 s, before it ends
+    collector.install()
 
 
 @hooks.on_infra_shutdown(name="stagemaker_shutdown")  # type: ignore[untyped-decorator]
