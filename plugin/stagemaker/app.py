@@ -95,7 +95,8 @@ class App:
         self.runtime.sweep()
         shutil.rmtree(settings.work_dir, ignore_errors=True)  # of an earlier process: records do not outlive it either
         clients = Clients(settings.gateway_url)
-        account, logs = Account(clients), Logs(clients, clock, self.supervisor)
+        account = Account(clients, clock=clock)
+        logs = Logs(clients, clock, self.supervisor, account.role_clients)
         self.logs = logs
         context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
         bus = EventBus(clients, clock, self.supervisor)

@@ -9,7 +9,7 @@ from stagemaker.aws.clients import Clients
 from stagemaker.aws.s3 import CHUNK_BYTES
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
-from tests.contract.gateway import Gateway, make_bucket
+from tests.contract.gateway import Gateway, make_bucket, make_role
 
 SCOPE = Scope("000000000000", "eu-west-1")
 MULTIPART_BYTES = (64 << 20) + 1  # one more than is sent in one piece
@@ -171,8 +171,26 @@ def test_an_object_is_deleted_once_and_again(account: Account, tmp_path: Path) -
 
 
 def test_the_role_must_be_the_one_of_the_arn(account: Account, role: str) -> None:
-    environment = account.role_environment(SCOPE, role)
+    job = SCOPE.arn("sagemaker", "training-job/job")
+    environment = account.role_environment(SCOPE, role, job)
     assert environment["AWS_ACCESS_KEY_ID"].startswith("LSIA")
     for wrong in (role.replace("stage", "Stage"), role.replace("role/", "role/path/")):
         with pytest.raises(ApiError, match="Could not assume role"):
-            account.role_environment(SCOPE, wrong)
+            account.role_environment(SCOPE, wrong, job)
+
+
+def test_under_a_role_it_acts_as_a_session_of_the_role(account: Account, role: str) -> None:
+    clients = account.role_clients(role)
+    identity = clients("sts", SCOPE).get_caller_identity()
+    assert identity["Arn"] == f"arn:aws:sts::{SCOPE.account}:assumed-role/stage/SageMaker"
+    assert clients("s3", SCOPE) is account.role_clients(role)("s3", SCOPE)
+    account.under(role).put_object(SCOPE, "s3://files/of the role", b"x")
+    _, chunks = account.under(role).open_object(SCOPE, "s3://files/of the role")
+    assert b"".join(chunks) == b"x"
+
+
+def test_a_role_that_is_gone_does_nothing_any_more(account: Account, gateway: Gateway) -> None:
+    role = make_role(gateway, "soon-gone")
+    gateway.client("iam").delete_role(RoleName="soon-gone")
+    with pytest.raises(ApiError, match="Could not assume role"):
+        account.under(role).put_object(SCOPE, "s3://files/of nobody", b"x")

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from stagemaker.aws.log_stream import Amount, Event, StreamLines
 from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
@@ -19,14 +21,18 @@ FLUSH_WAIT_S = 5.0  # (ours) of one `flush`: about 200,000 lines
 MAX_EVENT_BYTES = 250_000
 MAX_DATA = 500  # of PutMetricData
 
-_Metric = tuple[Scope, str, str, str, tuple[tuple[str, str], ...], int]
+DENIED = ("AccessDeniedException", "AccessDenied")
+_MOST_TOLD = 1000  # (ours) refusals that are remembered, so that each is reported once
+
+_Clients = Callable[[str, Scope], Any]
+_Metric = tuple[Scope, str, str, str, str, tuple[tuple[str, str], ...], int]  # its role before its namespace
 
 
 class _Stream:
-    """A log stream with its lines. `sent` counts its events that CloudWatch took or refused."""
+    """A log stream with its lines, written under a role. `sent` counts its events that CloudWatch took or refused."""
 
-    def __init__(self, scope: Scope, group: str, name: str, total: Amount) -> None:
-        self.scope, self.group, self.name = scope, group, name
+    def __init__(self, scope: Scope, role_arn: str, group: str, name: str, total: Amount) -> None:
+        self.scope, self.role_arn, self.group, self.name = scope, role_arn, group, name
         self.lines = StreamLines(total)
         self.sent = 0
         self.created = False
@@ -35,15 +41,21 @@ class _Stream:
 class Logs:
     """Takes lines and data points at once and gives them to CloudWatch from a thread of its own. Thread-safe.
 
-    `clients(service, scope)` makes boto3 clients; `clock` is epoch seconds. What CloudWatch refuses is reported in
-    LocalStack's own log and dropped: no job fails for its logs. No caller waits for CloudWatch, but in `flush`: the
-    Docker engine answers nothing about a container that has ended before all of its output is read.
+    `clients(service, scope)` makes boto3 clients, `role_clients` gives those of a role; `clock` is epoch seconds. What
+    CloudWatch refuses is reported in LocalStack's own log and dropped: no job fails for its logs. No caller waits for
+    CloudWatch, but in `flush`: the Docker engine answers nothing about a container that has ended before all of its
+    output is read.
     """
 
     def __init__(
-        self, clients: Callable[[str, Scope], Any], clock: Callable[[], float], supervisor: Supervisor
+        self,
+        clients: _Clients,
+        clock: Callable[[], float],
+        supervisor: Supervisor,
+        role_clients: Callable[[str], _Clients] | None = None,
     ) -> None:
-        self._clients, self._clock = clients, clock
+        self._own_clients, self._role_clients, self._clock = clients, role_clients, clock
+        self._told: set[str] = set()
         self._closed, self._wake = threading.Event(), threading.Event()
         self._changed = threading.Condition()  # with the lock of all that follows
         self._total = Amount()
@@ -53,9 +65,13 @@ class Logs:
         self._groups: set[tuple[Scope, str]] = set()  # for our thread
         supervisor.start("logs", self._run, cancel=self._end)
 
-    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
+    def under(self, role_arn: str) -> "RoleLogs":
+        """These, sent with the rights of the role."""
+        return RoleLogs(self, role_arn)
+
+    def stream(self, scope: Scope, group: str, stream: str, role_arn: str = "") -> Callable[[str], None]:
         """A sink for lines; group and stream are created at once in our thread: what is short does not wait for it."""
-        made = _Stream(scope, group, stream, self._total)
+        made = _Stream(scope, role_arn, group, stream, self._total)
         with self._changed:
             self._waiting[made] = None
         self._wake.set()
@@ -78,9 +94,10 @@ class Logs:
         unit: str,
         dimensions: Mapping[str, str],
         timestamp: float,
+        role_arn: str = "",
     ) -> None:
         """Count a data point; points of one metric and one second leave as one datum."""
-        key = (scope, namespace, name, unit, tuple(sorted(dimensions.items())), int(timestamp))
+        key = (scope, role_arn, namespace, name, unit, tuple(sorted(dimensions.items())), int(timestamp))
         with self._changed:
             counts = self._data.setdefault(key, defaultdict(int))
             counts[value] += 1
@@ -151,12 +168,24 @@ class Logs:
             return
         try:
             send(*arguments)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - it is reported
             if not self._closed.is_set():
-                LOG.exception("CloudWatch did not take a batch; it is dropped")
+                self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        """A role that lacks a right lacks it for each batch."""
+        if not is_denied(error):
+            LOG.error("CloudWatch did not take a batch; it is dropped", exc_info=error)
+        elif str(error) not in self._told:
+            self._told = {*(self._told if len(self._told) < _MOST_TOLD else ()), str(error)}
+            LOG.warning("CloudWatch did not take what a role sends; it is dropped: %s", error)
+
+    def _clients(self, service: str, scope: Scope, role_arn: str) -> Any:
+        clients = self._role_clients(role_arn) if role_arn and self._role_clients else self._own_clients
+        return clients(service, scope)
 
     def _send_lines(self, stream: _Stream, batch: list[Event]) -> None:
-        client = self._clients("logs", stream.scope)
+        client = self._clients("logs", stream.scope, stream.role_arn)
         if not stream.created:
             self._create(client, stream)
         if not batch:
@@ -175,8 +204,12 @@ class Logs:
         in LocalStack's log."""
         scope, group, name = stream.scope, stream.group, stream.name
         if (scope, group) not in self._groups:
-            _make(client, client.create_log_group, logGroupName=group)
-            self._groups.add((scope, group))
+            try:
+                _make(client, client.create_log_group, logGroupName=group)
+                self._groups.add((scope, group))
+            except ClientError as error:
+                if not is_denied(error):  # a role that may only write into a group that is there
+                    raise
         try:
             _make(client, client.create_log_stream, logGroupName=group, logStreamName=name)
         except client.exceptions.ResourceNotFoundException:  # somebody has deleted the group
@@ -184,11 +217,41 @@ class Logs:
             _make(client, client.create_log_stream, logGroupName=group, logStreamName=name)
         stream.created = True
 
-    def _send_data(self, route: tuple[str, str, str], data: list[dict[str, Any]]) -> None:
-        account, region, namespace = route
-        client = self._clients("cloudwatch", Scope(account, region))
+    def _send_data(self, route: tuple[str, str, str, str], data: list[dict[str, Any]]) -> None:
+        account, region, role_arn, namespace = route
+        client = self._clients("cloudwatch", Scope(account, region), role_arn)
         for start in range(0, len(data), MAX_DATA):
             client.put_metric_data(Namespace=namespace, MetricData=data[start : start + MAX_DATA])
+
+
+class RoleLogs:
+    """`Logs` with the rights of one role. Thread-safe."""
+
+    def __init__(self, logs: Logs, role_arn: str) -> None:
+        self._logs, self._role_arn = logs, role_arn
+        self.flush, self.under = logs.flush, logs.under
+
+    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
+        """As that of `Logs`."""
+        return self._logs.stream(scope, group, stream, self._role_arn)
+
+    def metric(
+        self,
+        scope: Scope,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        timestamp: float,
+    ) -> None:
+        """As that of `Logs`."""
+        self._logs.metric(scope, namespace, name, value, unit, dimensions, timestamp, self._role_arn)
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether CloudWatch says that the caller may not do this."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in DENIED
 
 
 def _message(line: str) -> str:
@@ -203,14 +266,14 @@ def _make(client: Any, create: Callable[..., Any], **names: str) -> None:
         create(**names)
 
 
-def _route(metric: _Metric) -> tuple[str, str, str]:
-    return metric[0].account, metric[0].region, metric[1]
+def _route(metric: _Metric) -> tuple[str, str, str, str]:
+    return metric[0].account, metric[0].region, metric[1], metric[2]
 
 
 def _datum(metric: _Metric, counts: Mapping[float, int]) -> dict[str, Any]:
     """All points of a second as one row of LocalStack's database, which would keep a row for each value: to read a
     metric would take longer with every call of an endpoint."""
-    _, _, name, unit, dimensions, second = metric
+    *_, name, unit, dimensions, second = metric
     return {
         "MetricName": name,
         "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],

@@ -1,39 +1,47 @@
 """The roles that jobs and endpoints run under."""
 
 import json
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stagemaker.aws.clients import Clients
+from stagemaker.access.evaluate import Outcome, Policies, decide
+from stagemaker.access.policy import PolicyError, read_policy
+from stagemaker.access.request import AccessRequest, Principal, read_context
+from stagemaker.aws.clients import Clients, RoleCredentials
 from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
+from stagemaker.core.role_session import RoleSession
 
 PRINCIPAL = "sagemaker.amazonaws.com"
+SESSION = "SageMaker"  # the name of every session, as on AWS
+MOST_ROLES = 64  # (ours) whose clients are kept: those of one more replace those that were used longest ago
 
 
 class Iam:
-    """Roles of the caller's account. Thread-safe."""
+    """Roles of the caller's account. Thread-safe. `clock` is epoch seconds.
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    What the stage itself does under a role shares one session, which is renewed as long as the role allows it."""
 
-    def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]:
-        """The environment that gives a container the role's credentials and the gateway.
+    def __init__(self, clients: Clients, clock: Callable[[], float]) -> None:
+        self._clients, self._clock = clients, clock
+        self._lock = threading.Lock()
+        self._roles: OrderedDict[str, _Role] = OrderedDict()
 
-        ValidationException, in AWS's words, when the role does not exist or does not trust SageMaker.
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]:
+        """The environment that gives a container the role's credentials and the gateway. `source_arn` is that of the
+        job, the model or the endpoint for which the role is assumed.
+
+        ValidationException, in AWS's words, when the role does not exist or does not let SageMaker assume it.
         """
-        if role_arn.split(":")[4] != scope.account:
+        if _account(role_arn) != scope.account:
             raise validation_error("Cross-account pass role is not allowed.")
-        try:
-            role = self._clients("iam", scope).get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
-            if role["Arn"] != role_arn or not trusts_sagemaker(role["AssumeRolePolicyDocument"]):
-                raise _no_role(role_arn)
-        except (BotoCoreError, ClientError) as error:
-            raise _no_role(role_arn) from error
-        credentials = self.role_credentials(scope, role_arn)
+        credentials = self.role_credentials(scope, role_arn, source_arn)
+        self._role(role_arn).take(credentials, source_arn)
         return {
             "AWS_ACCESS_KEY_ID": credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
@@ -43,29 +51,64 @@ class Iam:
             "AWS_ENDPOINT_URL": self._clients.gateway_url,
         }
 
-    def role_credentials(self, scope: Scope, role_arn: str) -> Credentials:
-        """Fresh ones, for an hour. ValidationException when the role is gone."""
+    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str) -> Credentials:
+        """Fresh ones, for an hour. ValidationException as `role_environment`."""
         try:
+            role = self._clients("iam", scope).get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
+            if role["Arn"] != role_arn or not may_assume(role["AssumeRolePolicyDocument"], role_arn, source_arn):
+                raise _no_role(role_arn)
             sts = self._clients("sts", scope)
-            made = sts.assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")["Credentials"]
+            made = sts.assume_role(RoleArn=role_arn, RoleSessionName=SESSION)["Credentials"]
         except (BotoCoreError, ClientError) as error:
             raise _no_role(role_arn) from error
         return Credentials(
             role_arn, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], made["Expiration"].timestamp()
         )
 
+    def clients(self, role_arn: str) -> Clients:
+        """Those that act with the rights of the role. Their calls raise as `role_environment`."""
+        return self._role(role_arn).clients
 
-def trusts_sagemaker(policy: str | Mapping[str, Any]) -> bool:
-    """Whether a trust policy allows SageMaker's service principal; conditions are not looked at."""
-    document = json.loads(policy) if isinstance(policy, str) else policy
-    statements = document.get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal", {})
-        services = principal if isinstance(principal, str) else principal.get("Service", [])
-        allowed = [services] if isinstance(services, str) else services
-        if statement.get("Effect") == "Allow" and {PRINCIPAL, "*"} & set(allowed):
-            return True
-    return False
+    def _role(self, role_arn: str) -> "_Role":
+        with self._lock:
+            if role_arn not in self._roles:
+                self._roles[role_arn] = _Role(role_arn, self)
+                if len(self._roles) > MOST_ROLES:
+                    self._roles.popitem(last=False)
+            self._roles.move_to_end(role_arn)
+            return self._roles[role_arn]
+
+
+class _Role:
+    """One role with what acts under it. Thread-safe."""
+
+    def __init__(self, arn: str, iam: Iam) -> None:
+        self._arn, self._iam = arn, iam
+        scope = Scope(_account(arn), "us-east-1")  # IAM and STS are the same in each region
+        self._source_arn = scope.arn("sagemaker", "*")
+        self._session = RoleSession(lambda: iam.role_credentials(scope, arn, self._source_arn), iam._clock)
+        credentials = RoleCredentials(self._session)
+        self.clients = Clients(iam._clients.gateway_url, lambda _scope: credentials)
+
+    def take(self, credentials: Credentials, source_arn: str) -> None:
+        """Act with these from now on, and have others like them when they end."""
+        self._source_arn = source_arn
+        self._session.take(credentials)
+
+
+def may_assume(trust: str | Mapping[str, Any], role_arn: str, source_arn: str, principal: str = PRINCIPAL) -> bool:
+    """Whether a role's trust policy lets a service assume it for the resource `source_arn`. Pure."""
+    document = trust if isinstance(trust, str) else json.dumps(trust)
+    context = read_context({"aws:SourceArn": source_arn, "aws:SourceAccount": _account(source_arn)})
+    request = AccessRequest(Principal(principal), "sts:AssumeRole", role_arn, _account(role_arn), context)
+    try:
+        return decide(request, Policies(trust=read_policy(document))).outcome is Outcome.ALLOWED
+    except PolicyError:
+        return False
+
+
+def _account(arn: str) -> str:
+    return arn.split(":")[4]
 
 
 def _no_role(arn: str) -> ApiError:

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.response import StreamingBody
@@ -38,7 +37,7 @@ class Objects:
         An answer other than 200, or none, is left to boto3, which tries again and knows S3's errors."""
         url = f"{self._clients.gateway_url}/{bucket}/{quote(key, safe='/~')}"
         request = AWSRequest("GET", url, stream_output=True)
-        S3SigV4Auth(Credentials(scope.account, "stagemaker"), "s3", scope.region).add_auth(request)
+        S3SigV4Auth(self._clients.credentials(scope).get_frozen_credentials(), "s3", scope.region).add_auth(request)
         try:
             response = self._session.send(request.prepare())
         except HTTPClientError:

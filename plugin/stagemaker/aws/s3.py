@@ -14,18 +14,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stagemaker.aws.clients import Clients
 from stagemaker.aws.objects import Objects
 from stagemaker.core.disk import explain, is_full
-from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.core.errors import ApiError, access_denied, validation_error
 from stagemaker.core.refs import Scope
 from stagemaker.core.text import printable
 
 NAME_BYTES = 255  # of a file or a folder, on the file systems of Linux
 PARALLEL_DOWNLOADS = 4  # LocalStack answers from one process: more only wait for each other
 CHUNK_BYTES = 1 << 20
+_DENIED = ("AccessDenied", "403")  # the answer to HEAD has no code
 _TRANSFER = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=32 << 20, max_concurrency=2)
 
 
 class S3:
-    """Objects and buckets of the caller's account. Thread-safe. All methods raise ApiError with one clear sentence."""
+    """Objects and buckets of the caller's account. Thread-safe. All methods raise ApiError with one clear sentence, of
+    the code AccessDenied where S3 does not allow it."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients, self._of_s3 = clients, Objects(clients)
@@ -68,8 +70,11 @@ class S3:
             except (ClientError, BotoCoreError, OSError) as error:
                 if is_full(error):  # which is not the object's fault
                     raise
-                sentence = f"S3 key: s3://{bucket}/{printable(key)} could not be downloaded"
-                raise validation_error(f"{sentence}: {_told(error)}") from error
+                uri = f"s3://{bucket}/{printable(key)}"
+                if _is_denied(error):
+                    sentence = f"Data download failed:Unable to download object {uri}"
+                    raise access_denied(f"{sentence} (AccessDenied: {_told(error)})") from error
+                raise validation_error(f"S3 key: {uri} could not be downloaded: {_told(error)}") from error
 
         with _translate_errors(f"S3 key: {uri} could not be downloaded"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -178,11 +183,18 @@ def _in_parallel(work: Callable[[str], None], items: Iterable[str], cancelled: C
 
 @contextmanager
 def _translate_errors(sentence: str) -> Iterator[None]:
-    """Turn what S3 or the disk answers into ValidationException with one sentence."""
+    """Turn what S3 or the disk answers into ValidationException with one sentence, or into AccessDenied."""
     try:
         yield
     except (ClientError, BotoCoreError, Boto3Error, OSError) as error:
-        raise validation_error(f"{sentence}: {_told(error)}") from error
+        refusal = access_denied if _is_denied(error) else validation_error
+        raise refusal(f"{sentence}: {_told(error)}") from error
+
+
+def _is_denied(error: BaseException | None) -> bool:
+    if isinstance(error, Boto3Error):
+        return _is_denied(error.__context__)
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in _DENIED
 
 
 def _told(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+ACCESS_DENIED = "AccessDenied"
 HINT = "Stagemaker: "  # begins what the stage adds to AWS's sentences
 
 
@@ -29,6 +30,11 @@ class ApiError(Exception):
 def validation_error(message: str) -> ApiError:
     """SageMaker's answer to a request that breaks a rule of the API."""
     return ApiError("ValidationException", message)
+
+
+def access_denied(message: str) -> ApiError:
+    """What another service does not allow to whoever asks it."""
+    return ApiError(ACCESS_DENIED, message, 403)
 
 
 def in_use(message: str) -> ApiError:

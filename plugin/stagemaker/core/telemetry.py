@@ -26,3 +26,10 @@ class Telemetry(Protocol):
         timestamp: float,
     ) -> None:
         """One value of a metric; `timestamp` in epoch seconds."""
+
+
+class RoleTelemetry(Telemetry, Protocol):
+    """What can also be sent with the rights of a role."""
+
+    def under(self, role_arn: str) -> "RoleTelemetry":
+        """The same, sent with these rights: what they do not allow is reported and dropped."""

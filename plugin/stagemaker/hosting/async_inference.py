@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from stagemaker.core.errors import ApiError
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG
+from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Change, Store
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.core.telemetry import Telemetry
+from stagemaker.core.telemetry import RoleTelemetry
 from stagemaker.hosting.async_config import MAX_CONCURRENT, async_config
 from stagemaker.hosting.async_queue import AsyncQueue
 from stagemaker.hosting.async_request import TEST_MESSAGE, AsyncRequest, plan_async
@@ -49,7 +49,7 @@ class AsyncInference:
         store: Store,
         routers: Routers,
         account: AsyncAccount,
-        logs: Telemetry,
+        logs: RoleTelemetry,
         clock: Callable[[], float],
         supervisor: Supervisor,
         work_dir: Path,
@@ -211,8 +211,12 @@ class AsyncInference:
             return
         record = self._store.get(Ref(change.ref.scope, ENDPOINT_CONFIG, after["EndpointConfigName"]))
         config = async_config(record) if record else None
-        for topic in sorted(config.topics) if config else ():
-            test = partial(self._work.tell, change.ref, topic, TEST_MESSAGE)
+        if record is None or config is None:
+            return
+        name = record["ProductionVariants"][0]["ModelName"]
+        model = self._store.get(Ref(change.ref.scope, MODEL, name)) or {}
+        for topic in sorted(config.topics):
+            test = partial(self._work.tell, change.ref, model.get("ExecutionRoleArn", ""), topic, TEST_MESSAGE)
             with suppress(*NO_THREAD):
                 self._supervisor.start(f"test of {topic}", test, cancel=lambda: None)
 

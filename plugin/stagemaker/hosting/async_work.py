@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 from stagemaker.core.disk import explain
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Ref, Scope
-from stagemaker.core.telemetry import Telemetry
+from stagemaker.core.telemetry import RoleTelemetry
 from stagemaker.hosting.async_request import (
     MAX_PAYLOAD_BYTES,
     MAX_TOLD_BYTES,
@@ -46,6 +46,7 @@ class AsyncAccount(Protocol):
     ) -> None: ...
     def upload_file(self, scope: Scope, path: Path, uri: str, content_type: str | None = None) -> None: ...
     def publish(self, scope: Scope, topic_arn: str, message: str) -> None: ...
+    def under(self, role_arn: str) -> "AsyncAccount": ...
 
 
 class _Failed(Exception):
@@ -95,7 +96,7 @@ class AsyncWork:
         self,
         account: AsyncAccount,
         metrics: EndpointMetrics,
-        logs: Telemetry,
+        logs: RoleTelemetry,
         clock: Callable[[], float],
         elapsed: Callable[[], float],
         work_dir: Path,
@@ -124,7 +125,7 @@ class AsyncWork:
             exchange.close()
             if not self._cancelled():
                 self._log(ref, exchange)(log_line(request, self._clock(), sentence))
-                self._end(ref, request, outcome, Path(folder), measured)
+                self._end(ref, request, exchange.variant.role_arn, outcome, Path(folder), measured)
                 self._measure(ref, exchange.fleet, exchange.variant, measured)
 
     def expire(self, ref: Ref, request: AsyncRequest, fleet: Fleet, variant: VariantLayout) -> None:
@@ -133,13 +134,13 @@ class AsyncWork:
         measured.seconds["TimeInBacklog"] = self._elapsed() - request.queued_s
         measured.counts |= {"ExpiredRequests": 1.0, "InvocationFailures": 1.0}
         with TemporaryDirectory(dir=self._work_dir) as folder:
-            self._end(ref, request, Outcome(EXPIRED), Path(folder), measured)
+            self._end(ref, request, variant.role_arn, Outcome(EXPIRED), Path(folder), measured)
         self._measure(ref, fleet, variant, measured)
 
-    def tell(self, ref: Ref, topic_arn: str, text: str) -> None:
-        """Tell a topic of the endpoint something that is about no request."""
+    def tell(self, ref: Ref, role_arn: str, topic_arn: str, text: str) -> None:
+        """Tell a topic of the endpoint something that is about no request, with the rights of the role."""
         try:
-            self._account.publish(ref.scope, topic_arn, text)
+            self._account.under(role_arn).publish(ref.scope, topic_arn, text)
         except ApiError as error:
             LOG.warning("endpoint %s: %s", ref.name, error.message)
 
@@ -148,7 +149,7 @@ class AsyncWork:
     ) -> Outcome:
         """The answer, which lies in S3 then. _Failed."""
         source, target = folder / "input", folder / "output"
-        self._fetch(ref, request, source, measured)
+        self._fetch(ref, request, exchange.variant.role_arn, source, measured)
         with source.open("rb") as body:
             headers = {**request.headers, "Content-Length": str(source.stat().st_size)}
             with measured.timed("ModelLatency"):
@@ -156,7 +157,8 @@ class AsyncWork:
                 content_type = self._receive(exchange, target, measured)
         try:
             with measured.timed("ResponseUploadLatency"):
-                self._account.upload_file(ref.scope, target, request.output_location, content_type)
+                account = self._account.under(exchange.variant.role_arn)
+                account.upload_file(ref.scope, target, request.output_location, content_type)
         except ApiError as error:
             measured.counts["ResponseUploadFailures"] = 1.0
             raise _Failed(f"ClientError: {error.message}") from error
@@ -164,13 +166,14 @@ class AsyncWork:
         told = target.read_bytes() if target.stat().st_size <= MAX_TOLD_BYTES else None
         return Outcome(content_type=content_type, told=told)
 
-    def _fetch(self, ref: Ref, request: AsyncRequest, path: Path, measured: _Measured) -> None:
+    def _fetch(self, ref: Ref, request: AsyncRequest, role_arn: str, path: Path, measured: _Measured) -> None:
         try:
             if request.input_location is None:
                 path.write_bytes(request.body)
                 return
             with measured.timed("RequestDownloadLatency"):
-                self._account.download_file(ref.scope, request.input_location, path, cancelled=self._cancelled)
+                account = self._account.under(role_arn)
+                account.download_file(ref.scope, request.input_location, path, cancelled=self._cancelled)
             if self._cancelled():
                 raise _Failed("ClientError: The service is shutting down.")
         except (ApiError, OSError) as error:
@@ -205,22 +208,26 @@ class AsyncWork:
 
     def _log(self, ref: Ref, exchange: Exchange) -> Callable[[str], None]:
         """The stream of an instance in which SageMaker tells what became of its requests."""
-        key = (ref.scope, exchange.fleet.layout.log_group, f"{exchange.variant.name}/{exchange.lease.id}/data-log")
+        variant = exchange.variant
+        key = (ref.scope, exchange.fleet.layout.log_group, f"{variant.name}/{exchange.lease.id}/data-log")
         with self._lock:
             if key not in self._sinks:
                 if len(self._sinks) >= MOST_SINKS:
                     self._sinks.clear()
-                self._sinks[key] = self._logs.stream(*key)
+                self._sinks[key] = self._logs.under(variant.role_arn).stream(*key)
             return self._sinks[key]
 
-    def _end(self, ref: Ref, request: AsyncRequest, outcome: Outcome, folder: Path, measured: _Measured) -> None:
+    def _end(
+        self, ref: Ref, request: AsyncRequest, role_arn: str, outcome: Outcome, folder: Path, measured: _Measured
+    ) -> None:
         """Describe a failure in S3, and tell the topic."""
+        account = self._account.under(role_arn)
         measured.seconds["TotalProcessingTime"] = self._elapsed() - request.queued_s
         if outcome.failure and request.failure_location:
             path = folder / "failure"
             try:
                 path.write_bytes(outcome.told if outcome.told is not None else outcome.failure.encode())
-                self._account.upload_file(ref.scope, path, request.failure_location, outcome.content_type)
+                account.upload_file(ref.scope, path, request.failure_location, outcome.content_type)
             except (ApiError, OSError) as error:
                 measured.counts["ResponseUploadFailures"] = 1.0
                 LOG.warning("endpoint %s: %s", ref.name, error)
@@ -229,7 +236,7 @@ class AsyncWork:
             return
         try:
             text = json.dumps(message(ref, request, outcome, self._clock()))
-            self._account.publish(ref.scope, topic, text)
+            account.publish(ref.scope, topic, text)
         except ApiError as error:
             measured.counts["NotificationFailures"] = 1.0
             LOG.warning("endpoint %s: %s", ref.name, error.message)

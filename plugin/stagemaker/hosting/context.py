@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from stagemaker.core.credentials import Credentials
 from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.core.telemetry import Telemetry
+from stagemaker.core.telemetry import RoleTelemetry
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.runtime.contract import Runtime
 
@@ -23,8 +23,10 @@ class FleetAccount(Protocol):
     def download_prefix(
         self, scope: Scope, uri: str, folder: Path, *, cancelled: Callable[[], bool] = lambda: False
     ) -> int: ...
-    def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
-    def role_credentials(self, scope: Scope, role_arn: str) -> Credentials: ...
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]: ...
+    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str) -> Credentials: ...
+    def under(self, role_arn: str) -> "FleetAccount": ...
+    def check_pull(self, image: str) -> None: ...
 
 
 class EndpointAccount(FleetAccount, Protocol):
@@ -32,17 +34,24 @@ class EndpointAccount(FleetAccount, Protocol):
 
     def alarm_states(self, scope: Scope, names: Sequence[str]) -> Mapping[str, str]: ...
     def put_object(self, scope: Scope, uri: str, body: bytes) -> None: ...
+    def under(self, role_arn: str) -> "EndpointAccount": ...
 
 
 @dataclass(frozen=True)
 class FleetContext:
     """What every fleet works with. `clock` is epoch seconds, for what is shown; `elapsed` are seconds that pass evenly
-    even when the machine's clock is set, for time limits."""
+    even when the machine's clock is set, for time limits. `source_arn` is what the fleet belongs to: roles are assumed
+    for it."""
 
     runtime: Runtime
     account: FleetAccount
-    logs: Telemetry
+    logs: RoleTelemetry
     clock: Callable[[], float]
     supervisor: Supervisor
     times: HealthTimes
     elapsed: Callable[[], float] = time.monotonic
+    source_arn: str = ""
+
+    def under(self, role_arn: str) -> "FleetContext":
+        """The same with the rights of a role."""
+        return replace(self, account=self.account.under(role_arn), logs=self.logs.under(role_arn))

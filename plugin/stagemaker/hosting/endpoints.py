@@ -16,7 +16,7 @@ from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Record, Store
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.core.telemetry import Telemetry
+from stagemaker.core.telemetry import RoleTelemetry
 from stagemaker.hosting.capture import summary
 from stagemaker.hosting.context import EndpointAccount, FleetContext
 from stagemaker.hosting.fleet import Fleet
@@ -66,7 +66,7 @@ class Endpoints:
         store: Store,
         runtime: Runtime,
         account: EndpointAccount,
-        logs: Telemetry,
+        logs: RoleTelemetry,
         clock: Callable[[], float],
         work_dir: Path,
         supervisor: Supervisor,

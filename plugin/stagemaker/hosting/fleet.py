@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from stagemaker.core.errors import ApiError
+from stagemaker.core.errors import ApiError, hinted
 from stagemaker.core.refs import Scope
 from stagemaker.hosting.calls import ContainerCall
 from stagemaker.hosting.context import FleetContext
@@ -186,12 +186,23 @@ class Fleet:
         """Look up once what the names of the images mean."""
         pinned: dict[str, str] = {}
         for variant in self.layout.all_variants:
+            self._check_pull(variant)
             try:
                 pinned[variant.name] = self._context.runtime.pin(variant.image)
             except ApiError as error:
                 why = f"it could not be started: {error.message.rstrip('.')}"
                 raise FleetFailed(self._unhealthy(variant.name, why)) from error
         self._pinned, self.pinned_s = pinned, self._context.clock()
+
+    def _check_pull(self, variant: VariantLayout) -> None:
+        try:
+            self._context.account.under(variant.role_arn).check_pull(variant.image)
+        except ApiError as error:
+            sentence = (
+                f"Please make sure all images included in the model for the production variant {variant.name} exist, "
+                "and that the execution role used to create the model has permissions to access them."
+            )
+            raise FleetFailed(hinted(sentence, error.message)) from error
 
     def _grow(self, variant: VariantLayout) -> None:
         """Start as many as the target says, also in place of the lost ones, which have their chance again."""
@@ -244,21 +255,21 @@ class Fleet:
         return instance.lost is not None and (instance.has_served or instance in self._reported)
 
     def _make(self, variant: VariantLayout, layout: InstanceLayout) -> Instance:
-        account = self._context.account
+        account, context = self._context.account, self._context.under(variant.role_arn)
+        role = (self._scope, variant.role_arn, context.source_arn)
 
         def run_as_role(spec: ContainerSpec) -> ContainerSpec:
-            role = account.role_environment(self._scope, variant.role_arn)
-            return run_as(spec, role, partial(account.role_credentials, self._scope, variant.role_arn))
+            return run_as(spec, account.role_environment(*role), partial(account.role_credentials, *role))
 
-        log = self._context.logs.stream(self._scope, self.layout.log_group, layout.log_stream)
-        return Instance(layout, self._context, run_as_role, log, self._changed.set, self._models(variant, layout, log))
+        log = context.logs.stream(self._scope, self.layout.log_group, layout.log_stream)
+        return Instance(layout, context, run_as_role, log, self._changed.set, self._models(variant, layout, log))
 
     def _models(self, variant: VariantLayout, layout: InstanceLayout, log: Callable[[str], None]) -> ModelCache | None:
         """Those of one instance of a multi-model endpoint."""
         if variant.models is None:
             return None
-        context, dimensions = self._context, partial(self.dimensions, variant.name)
-        metrics = MultiModelMetrics(context.logs, self._scope, dimensions, context.clock)
+        context, dimensions = self._context.under(variant.role_arn), partial(self.dimensions, variant.name)
+        metrics = MultiModelMetrics(self._context.logs, self._scope, dimensions, context.clock)
         return ModelCache(
             variant.models,
             layout.base_dir,
@@ -275,7 +286,7 @@ class Fleet:
         if variant.source is None or self.cancelled:
             return
         folders = [layout.base_dir / "model" for layout in layouts]
-        account, scratch = self._context.account, self.layout.folder
+        account, scratch = self._context.account.under(variant.role_arn), self.layout.folder
         due_s = self._context.elapsed() + variant.download_timeout_s
 
         def is_over() -> bool:

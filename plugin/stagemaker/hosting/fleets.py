@@ -5,6 +5,7 @@ the fleet is left running. The record of a deleted endpoint stays, as Deleting, 
 """
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,7 +41,8 @@ class Fleets:
         """Start a fleet; when it is healthy it takes the place of what serves, if anything does, as the rollout says.
         `targets` are those at its end."""
         endpoint = self._endpoints.get(ref) or EndpointFleets()
-        fleet = Fleet(layout, sized(targets, rollout.steps[0].new), ref.scope, self._context)
+        context = replace(self._context, source_arn=ref.arn)
+        fleet = Fleet(layout, sized(targets, rollout.steps[0].new), ref.scope, context)
         fleet.stage = launching(fleet.counts, fleet.created_s)
         old = endpoint.serving.targets if endpoint.serving else {}
         shift = TrafficShift(
@@ -129,7 +131,8 @@ class Fleets:
         config = fleet.layout.capture
         if config is None or not config.enabled:
             return None
-        return DataCapture(config, ref.name, ref.scope, self._account, self._context.supervisor)
+        account = self._account.under(fleet.layout.variants[0].role_arn)
+        return DataCapture(config, ref.name, ref.scope, account, self._context.supervisor)
 
     def _come(self, ref: Ref, shift: TrafficShift) -> bool:
         """Bring it into service; False when it was cancelled before. When that fails, and what was in service before

@@ -51,7 +51,12 @@ def fetch_model(
                 shutil.copyfile(fetched, folder / source.uri.rpartition("/")[2])
         fetched.unlink(missing_ok=True)
     except ApiError as error:
-        raise NoModelData(f"Failed to download model data from {source.uri}. {error.message}") from error
+        sentence = f'Failed to download model data for container "{CONTAINER}" from URL: "{source.uri}".'
+        wanted = (
+            "Please ensure that there is an object located at the URL and that the role passed to CreateModel has "
+            "permissions to download the object."
+        )
+        raise NoModelData(hinted(f"{sentence} {wanted}", error.message)) from error
     except BadArchive as error:
         sentence = f'Failed to extract model data archive for container "{CONTAINER}" from URL "{source.uri}".'
         wanted = "Please ensure that the object located at the URL is a valid tar.gz archive."

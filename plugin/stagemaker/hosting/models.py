@@ -7,7 +7,7 @@ from stagemaker.api.listing import listing
 from stagemaker.api.operation import Response, described
 from stagemaker.api.tags import tag_list
 from stagemaker.api.unsupported import not_supported, refuse
-from stagemaker.core.errors import validation_error
+from stagemaker.core.errors import ACCESS_DENIED, ApiError, hinted, validation_error
 from stagemaker.core.kinds import MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
@@ -30,7 +30,8 @@ CONTAINER_NOT_YET = {
 class ModelAccount(Protocol):
     """The part of `aws.account.Account` that models need."""
 
-    def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]: ...
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]: ...
+    def under(self, role_arn: str) -> "ModelAccount": ...
     def object_exists(self, scope: Scope, uri: str) -> bool: ...
     def prefix_has_objects(self, scope: Scope, uri: str) -> bool: ...
 
@@ -57,8 +58,8 @@ class Models:
         if isolated := request.get("EnableNetworkIsolation", False):
             self._runtime.check_isolation()
         self._runtime.check_image(container["Image"])
-        self._account.role_environment(scope, request["ExecutionRoleArn"])
-        self._check_data(scope, source)
+        self._account.role_environment(scope, request["ExecutionRoleArn"], ref.arn)
+        self._check_data(scope, source, request["ExecutionRoleArn"])
         record = {
             **request,
             "ModelArn": ref.arn,
@@ -87,12 +88,30 @@ class Models:
             self._store.delete(ref)
         return {}
 
-    def _check_data(self, scope: Scope, source: ModelSource | None) -> None:
+    def _check_data(self, scope: Scope, source: ModelSource | None, role_arn: str) -> None:
         if source is None:
             return
-        there = self._account.prefix_has_objects if source.form == "prefix" else self._account.object_exists
-        if not there(scope, source.uri):
-            raise validation_error(f"Could not find model data at {source.uri}.")
+        account = self._account.under(role_arn)
+        try:
+            look = account.prefix_has_objects if source.form == "prefix" else account.object_exists
+            there = look(scope, source.uri)
+        except ApiError as error:
+            if error.code != ACCESS_DENIED:
+                raise
+            raise _no_access(source, role_arn, scope, error.message) from error
+        if not there:
+            raise _no_access(source, role_arn, scope, "There is no such object.")
+
+
+def _no_access(source: ModelSource, role_arn: str, scope: Scope, why: str) -> ApiError:
+    sentence = (
+        f'Could not access model data at {source.uri}. Please ensure that the role "{role_arn}" exists and that its '
+        'trust relationship policy allows the action "sts:AssumeRole" for the service principal '
+        '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the object is '
+        f"located in {scope.region}. If your Model uses multiple models or uncompressed models, please ensure that the "
+        'role has "s3:ListBucket" permission.'
+    )
+    return validation_error(hinted(sentence, why))
 
 
 def primary_container(model: Mapping[str, Any]) -> Mapping[str, Any]:

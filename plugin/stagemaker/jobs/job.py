@@ -12,9 +12,9 @@ from stagemaker.core.refs import Kind, Ref
 from stagemaker.core.signals import Signals
 from stagemaker.core.store import Record, Store
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.core.telemetry import Telemetry
+from stagemaker.core.telemetry import RoleTelemetry
 from stagemaker.jobs.attempt import Attempt
-from stagemaker.jobs.checks import JobAccount
+from stagemaker.jobs.checks import Checks, JobAccount
 from stagemaker.jobs.hosts import Hosts
 from stagemaker.jobs.kind import JobKind, Outcome
 from stagemaker.runtime.contract import ContainerSpec, Runtime
@@ -34,7 +34,7 @@ class JobContext:
     store: Store
     runtime: Runtime
     account: JobAccount
-    logs: Telemetry
+    logs: RoleTelemetry
     clock: Callable[[], float]
     supervisor: Supervisor
     work_dir: Path
@@ -45,25 +45,19 @@ class JobContext:
 class Job[Plan]:
     """For the job's own thread, but for `signals`, `interrupt` and `ended`, which any thread may use.
 
-    `folder` is the job's alone; whoever writes into it creates it, and it is deleted at the end. `credentials` are the
-    role's, as the environment of a container. `pinned` has what each image runs as, by the name that it was given."""
+    `folder` is the job's alone; whoever writes into it creates it, and it is deleted at the end. `account` and `logs`
+    have the rights of the job's role. `checks` found out what this is, and what each image runs as."""
 
     def __init__(
-        self,
-        ref: Ref,
-        plan: Plan,
-        kind: JobKind[Plan],
-        context: JobContext,
-        folder: Path,
-        credentials: Mapping[str, str],
-        pinned: Mapping[str, str],
+        self, ref: Ref, plan: Plan, kind: JobKind[Plan], context: JobContext, folder: Path, checks: Checks
     ) -> None:
-        self.ref, self.plan, self.folder, self.credentials = ref, plan, folder, credentials
+        self.ref, self.plan, self.folder = ref, plan, folder
         self.signals, self.ended = Signals(), threading.Event()
-        self.account, self.clock, self.supervisor = context.account, context.clock, context.supervisor
-        self.runtime, self.logs, self.elapsed = context.runtime, context.logs, context.elapsed
-        self.begun_s = context.elapsed()
-        self._kind, self._context, self._pinned = kind, context, pinned
+        self.account, self.logs = context.account.under(checks.role_arn), context.logs.under(checks.role_arn)
+        self.clock, self.supervisor, self.runtime = context.clock, context.supervisor, context.runtime
+        self.elapsed, self.begun_s = context.elapsed, context.elapsed()
+        self._kind, self._context, self._pinned = kind, context, checks.pinned
+        self._credentials = checks.credentials
         self._attempt: Attempt | None = None
         self._host_logs: _HostLogs | None = None
 
@@ -93,7 +87,7 @@ class Job[Plan]:
         From any thread."""
         moment_s = self.clock() if moment_s is None else moment_s
         dimensions = {self.ref.kind.name_member: self.ref.name}
-        self._context.logs.metric(self.ref.scope, self._kind.log_group, name, value, "None", dimensions, moment_s)
+        self.logs.metric(self.ref.scope, self._kind.log_group, name, value, "None", dimensions, moment_s)
         self._context.store.append(self.ref, name, [moment_s, value])
 
     def forget_metrics(self) -> None:
@@ -128,8 +122,8 @@ class Job[Plan]:
 
     def run_as(self, spec: ContainerSpec, role_arn: str) -> ContainerSpec:
         """The spec with what the job's role gives a container: credentials, region, and the gateway."""
-        renew = partial(self.account.role_credentials, self.ref.scope, role_arn)
-        return run_as(spec, self.credentials, renew)
+        renew = partial(self.account.role_credentials, self.ref.scope, role_arn, self.ref.arn)
+        return run_as(spec, self._credentials, renew)
 
     def submit(self, kind: Kind, request: Mapping[str, Any]) -> "Handle":
         """Create a job of this or another kind in the same account and region. ApiError as its operation raises it."""
@@ -138,7 +132,7 @@ class Job[Plan]:
     def log(self, host: str) -> Callable[[str], None]:
         """A sink for the lines of a host, into a log stream of its own: `<job>/<host>-<epoch seconds>`, as on AWS."""
         stream = f"{self.ref.name}/{host}-{int(self.clock())}"
-        return self._context.logs.stream(self.ref.scope, self._kind.log_group, stream)
+        return self.logs.stream(self.ref.scope, self._kind.log_group, stream)
 
     def _move(self, step: str, note: str, more: Mapping[str, Any]) -> bool:
         with self._context.store.lock:

@@ -101,10 +101,10 @@ class Jobs[Plan]:
         ref, context = self._ref(scope, request), self._context
         plan, tags = self._kind.plan(ref, request), tag_list(request)
         self._refuse_taken(ref)
-        checks = Checks(scope, context.runtime, context.account, self._store)
+        checks = Checks(ref, context.runtime, context.account, self._store)
         self._kind.check(plan, checks)
         folder = self._folder / f"{ref.name}-{uuid.uuid4().hex[:8]}"
-        job = Job(ref, plan, self._kind, context, folder, checks.credentials, checks.pinned)
+        job = Job(ref, plan, self._kind, context, folder, checks)
         record = {
             **request,
             **self._kind.record(plan, request),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.core.errors import ACCESS_DENIED, ApiError, access_denied, validation_error
 from stagemaker.core.text import printable
 from stagemaker.jobs.artifacts import files, inside, pack
 from stagemaker.jobs.inputs import fetch, replicate
@@ -98,10 +98,12 @@ class Transfers:
         for number, (path, uri) in enumerate(results):
             try:
                 account.upload_file(scope, path, uri)
-            except ApiError:
+            except ApiError as error:
                 for _, sent in results[:number]:
                     with suppress(ApiError):  # what was refused before it is the reason that is told
                         account.delete_object(scope, sent)
+                if error.code == ACCESS_DENIED:
+                    raise access_denied(f"Artifact upload failed:{error.message}") from error
                 raise
 
     def _lay_out(self, host: str, base: Path) -> None:

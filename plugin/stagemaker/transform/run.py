@@ -41,7 +41,9 @@ class TransformRun:
     def __init__(self, job: Job[TransformPlan]) -> None:
         self._job, self._plan = job, job.plan
         layout, times = _layout(job), HealthTimes(request_s=job.plan.timeout_s)
-        context = FleetContext(job.runtime, job.account, job.logs, job.clock, job.supervisor, times, job.elapsed)
+        context = FleetContext(
+            job.runtime, job.account, job.logs, job.clock, job.supervisor, times, job.elapsed, source_arn=job.ref.arn
+        )
         targets = {job.plan.name: VariantTarget(job.plan.instances, 1.0)}
         self._fleet = Fleet(layout, targets, job.ref.scope, context)
         self._broken = False  # the fleet cannot serve any more

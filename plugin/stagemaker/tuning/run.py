@@ -216,9 +216,8 @@ class Run:
     def _save_study(self) -> None:
         """Beside the artifacts of the training jobs. Whatever S3 says, the job goes on."""
         output = self._plan.definitions[0].given["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+        account = self._job.account.under(self._plan.definitions[0].given["RoleArn"])
         try:
-            self._job.account.upload_file(
-                self._job.ref.scope, self._job.folder / STUDY, f"{output}/{self._job.ref.name}/{STUDY}"
-            )
+            account.upload_file(self._job.ref.scope, self._job.folder / STUDY, f"{output}/{self._job.ref.name}/{STUDY}")
         except (ApiError, OSError) as error:
             LOG.warning("tuning job %s: its study is not saved: %s", self._job.ref.name, explain(error))

@@ -4,9 +4,10 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from stagemaker.core.credentials import Credentials
-from stagemaker.core.errors import validation_error
+from stagemaker.core.errors import access_denied, validation_error
 from stagemaker.core.refs import Scope
 
 SCOPE = Scope("123456789012", "eu-west-1")
@@ -28,6 +29,8 @@ class FakeAws:
 
     def __init__(self, objects: Mapping[str, bytes] | None = None) -> None:
         self.objects = dict(objects or {})
+        self.no_pull = ""  # the image that no role may pull
+        self.roles: list[str] = []  # whose rights were asked for
         self.downloaded: list[str] = []  # prefixes and objects, once for each time
         self.alarms: dict[str, str] = {}  # the state of each, by name
         self.alarms_asked = 0
@@ -37,12 +40,20 @@ class FakeAws:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def role_environment(self, scope: Scope, role_arn: str) -> dict[str, str]:
+    def under(self, role_arn: str) -> Self:
+        self.roles.append(role_arn)
+        return self
+
+    def check_pull(self, image: str) -> None:
+        if image == self.no_pull:
+            raise access_denied("User: stage is not authorized to perform: ecr:BatchGetImage")
+
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]:
         if role_arn != ROLE:
             raise validation_error(f"Could not assume role {role_arn}.")
         return {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": scope.region}
 
-    def role_credentials(self, scope: Scope, role_arn: str) -> Credentials:
+    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str) -> Credentials:
         return Credentials(role_arn, "LSIAFRESH", "secret", "token", 1_800_003_600.0)
 
     def list_prefix(self, scope: Scope, uri: str) -> list[tuple[str, int]]:
@@ -127,6 +138,9 @@ class FakeLogs:
         self.dimensions: dict[str, dict[str, str]] = {}
         self.points: dict[str, list[tuple[float, dict[str, str]]]] = defaultdict(list)  # values with dimensions
         self.flushed = self.closed = False
+
+    def under(self, role_arn: str) -> "FakeLogs":
+        return self
 
     def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
         return self.lines[group, stream].append

@@ -74,7 +74,7 @@ def test_a_name_that_is_taken_is_refused_in_aws_s_words(hosting: HostingEnvironm
     [
         ({"ExecutionRoleArn": ROLE + "s"}, "Could not assume role"),
         ({"ExecutionRoleArn": None}, "ExecutionRoleArn is required"),
-        ({"PrimaryContainer": {**CONTAINER, "ModelDataUrl": "s3://bucket/no"}}, "Could not find model data at s3://"),
+        ({"PrimaryContainer": {**CONTAINER, "ModelDataUrl": "s3://bucket/no"}}, "Could not access model data at s3://"),
         ({"PrimaryContainer": {**CONTAINER, "ModelDataUrl": "https://host/model.tar.gz"}}, "s3://bucket/key"),
         ({"PrimaryContainer": {"ModelDataUrl": DATA}}, "has no Image"),
         ({"PrimaryContainer": None}, "either PrimaryContainer or Containers"),

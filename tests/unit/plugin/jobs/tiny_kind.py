@@ -90,8 +90,8 @@ class Tiny:
             job.folder.mkdir(parents=True, exist_ok=True)
             attempt = job.attempt(lambda line: job.metric("lines", float(len(line))))
             name = f"{job.ref.name}-{attempt.number}"
-            spec = ContainerSpec(name, plan.image, ("train",), job.folder, environment=job.credentials, host="algo-1")
-            end = attempt.run([spec], plan.max_runtime_s, on_started=lambda _: None)
+            spec = ContainerSpec(name, plan.image, ("train",), job.folder, host="algo-1")
+            end = attempt.run([job.run_as(spec, plan.role_arn)], plan.max_runtime_s, on_started=lambda _: None)
             if end.failed is not None:
                 raise JobFailed(f"AlgorithmError: exit code: {end.exits[0].code}")
             if end.reason is not EndReason.INTERRUPTED:
