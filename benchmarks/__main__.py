@@ -18,6 +18,7 @@ SCENARIOS = (
     "early_stopping",
     "scaling",
     "scaling_real_time",
+    "access",
 )
 
 

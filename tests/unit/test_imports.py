@@ -29,7 +29,11 @@ def within(name: str, *packages: str) -> bool:
         ("containers/serve", OURS, ("containers.serve", "ml")),
         ("containers/lambda", OURS, ()),
         ("infra", (*OURS, "torch", "localstack"), ("infra", "ml.photos")),
-        ("benchmarks", (*OURS, "localstack"), ("infra", "stagemaker.core", "stagemaker.scaling", "stagemaker.tuning")),
+        (
+            "benchmarks",
+            (*OURS, "localstack"),
+            ("infra", "stagemaker.access", "stagemaker.core", "stagemaker.scaling", "stagemaker.tuning"),
+        ),
         ("plugin", OURS, ("stagemaker",)),
     ],
 )
