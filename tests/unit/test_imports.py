@@ -141,7 +141,8 @@ def test_only_the_supervisor_starts_threads() -> None:
 PURE = [
     "runtime/docker/relay.py",
     "access/least_policy.py", "access/policy_report.py",
-    "access/bodies.py", "access/callers.py", "access/faults.py", "access/signature.py",
+    "access/bodies.py", "access/callers.py", "access/faults.py", "access/keys.py", "access/post_form.py",
+    "access/signature.py",
     "access/denial.py", "access/enforce.py", "access/questions.py",
     "access/conditions.py", "access/evaluate.py", "access/match.py", "access/policy.py", "access/positions.py",
     "access/request.py", "access/simulate.py", "api/body_limits.py", "api/callers.py", "api/event_stream.py",

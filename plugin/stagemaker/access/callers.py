@@ -20,6 +20,7 @@ class Caller:
     issued_s: float | None = None  # aws:TokenIssueTime of a session, in epoch seconds
     source_ip: str = "127.0.0.1"
     is_stage: bool = False  # a call that the stage or LocalStack makes itself: never refused, never recorded
+    identity_arn: str | None = None  # of a federated user: the user, or root, whose policies it has; else the principal
     session_tags: tuple[tuple[str, str], ...] = ()  # of AssumeRole: aws:PrincipalTag, before the tags of the role
 
     @property

@@ -96,6 +96,11 @@ def read_claim(sent: Sent) -> Claim | None:
     return _header_claim(sent, authorizations[0]) if authorizations else None
 
 
+def read_credential(credential: str, signature: str, time: str, token: str | None) -> Claim:
+    """Of a form, which signs no headers. CredentialsRefused for what cannot be read."""
+    return _claim(credential, "host", signature, time, token)
+
+
 def check_time(claim: Claim, now_s: float, *, is_s3: bool) -> None:
     """CredentialsRefused for a request that was signed at another time than `now_s` (epoch seconds)."""
     signed_s = claim.time_s

@@ -14,6 +14,7 @@ from twisted.internet.threads import blockingCallFromThread
 from twisted.web.server import NOT_DONE_YET
 
 NAME = "stagemaker.caller"  # in the environment of a WSGI request
+SENT = "stagemaker.sent"  # there: the head of the request as it came, and what has read its body
 SLOW_S = 60.0  # (ours) a caller who takes nothing for so long is cut off
 
 
@@ -88,5 +89,6 @@ class CallerResource(HeaderPreservingWSGIResource):
             self._reactor, self._threadpool, self._application, request
         )
         response.environ[NAME] = Caller(request)
+        response.environ[SENT] = (request.head, request.body)
         response.start()
         return NOT_DONE_YET

@@ -14,6 +14,7 @@ from rolo.gateway.wsgi import WsgiGateway
 from rolo.serving.twisted import HeaderPreservingHTTPChannel, TwistedGateway, TwistedRequestAdapter
 from twisted.internet import reactor
 
+from stagemaker.access.bodies import Body, body_of
 from stagemaker.adapters.caller import CallerResource
 from stagemaker.adapters.contents import read_whole
 from stagemaker.adapters.lambda_urls import page_origins
@@ -43,7 +44,7 @@ class Door(TwistedGateway):
         self.requestFactory = _Request
 
 
-class _Body(tempfile.SpooledTemporaryFile[bytes]):
+class _Content(tempfile.SpooledTemporaryFile[bytes]):
     """A request's body. Whoever reads it whole, and not piece by piece, gets an error above MAX_WHOLE_BYTES."""
 
     def __init__(self) -> None:
@@ -62,18 +63,23 @@ class _Request(TwistedRequestAdapter):
 
     channel: Any
     content: Any
+    head: Head
+    body: Body  # takes the hash that a signature has of it, while it comes
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named, parsePOSTFormSubmission=False)  # type: ignore[no-untyped-call]
 
     def gotLength(self, length: int | None) -> None:  # noqa: ARG002 - as the original
         """The head is complete, and was taken."""
-        self.content = _Body()
+        self.content = _Content()
+        self.head = self.channel.head
+        self.body = body_of(self.head.value("x-amz-content-sha256"))
 
     def handleContentChunk(self, data: bytes) -> None:
         """A piece of the body has come."""
         if self.channel.takes(data):
             self.content.write(data)
+            self.body.feed(data)
 
     def finish(self) -> None:
         """All of the answer was written."""
@@ -95,7 +101,7 @@ class _Channel(HeaderPreservingHTTPChannel):
     callLater: Any
     _path: Any
     refused = False
-    _head: Head
+    head: Head
     _limit: BodyLimit
     _received_bytes = 0
     _reads_head = True
@@ -112,7 +118,7 @@ class _Channel(HeaderPreservingHTTPChannel):
         """Take the request, or refuse it."""
         self._reads_head = False
         self._stop_timer()
-        self._head = head = self._read_head()
+        self.head = head = self._read_head()
         self._limit, self._received_bytes = body_limit(head), 0
         origins = page_origins(head.value("host")) if head.value("origin") else ()
         if refusal := self.site.callers.refusal(head, origins) or self._other_refusal(head):
@@ -164,12 +170,12 @@ class _Channel(HeaderPreservingHTTPChannel):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, and end: nothing more of what comes is kept."""
-        LOG.info("refused %s %s: %s", self._head.method, self._head.path[:200], refusal.message[:300])
+        LOG.info("refused %s %s: %s", self.head.method, self.head.path[:200], refusal.message[:300])
         self.refused = True
         self.length = None  # so that twisted takes whatever comes for a body
         self.setTimeout(None)  # type: ignore[no-untyped-call]
         self._networkProducer.unregisterProducer()
-        self.transport.write(written(self._head, refusal))
+        self.transport.write(written(self.head, refusal))
         self.transport.loseWriteConnection()
         self._timer = self.callLater(LINGER_S, self.transport.abortConnection)
 

@@ -6,6 +6,8 @@ records, else by 501 with the operation's name.
 
 import json
 import os
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,19 @@ from localstack.utils.bootstrap import get_enabled_apis
 
 from stagemaker.access.enforce import Mode
 from stagemaker.access.recorder import Recorder
-from stagemaker.adapters import collector, interruptions, patches, recorded_policy, requests, running, service_models
+from stagemaker.adapters import (
+    collector,
+    identity,
+    interruptions,
+    patches,
+    recorded_policy,
+    requests,
+    running,
+    service_models,
+)
 from stagemaker.adapters.errors import beyond_the_model, exception
 from stagemaker.adapters.event_streams import streamed
+from stagemaker.adapters.identity_sts import Sts
 from stagemaker.adapters.lambda_urls import serve_function_urls
 from stagemaker.adapters.moto_tags import MotoTags
 from stagemaker.api import moto
@@ -71,7 +83,8 @@ def start() -> None:
     get_enabled_apis.cache_clear()
     for service in app.services.values():
         _provide(service)
-    handlers.serve_custom_service_request_handlers.append(_shared(app))
+    identity.install(app)
+    handlers.serve_custom_service_request_handlers.append(_shared(app, _sts()))
     collector.install()
 
 
@@ -112,11 +125,19 @@ def _provide(service: Service) -> None:
     )
 
 
-def _shared(app: App) -> Any:
-    """A handler that answers the operations of ours of a service whose others LocalStack answers."""
+def _sts() -> Service:
+    known = identity.installed()
+    sts = Sts(known.sessions, identity.current_caller, time.time, secrets.token_bytes, is_strict=known.is_strict)
+    return sts.service()
+
+
+def _shared(app: App, *more: Service) -> Any:
+    """A handler that answers the operations of ours of a service whose others LocalStack answers: the App's, and
+    `more`."""
+    services = {**app.shared_services, **{each.name: each for each in more}}
 
     def handle(chain: Any, context: RequestContext, response: Any) -> None:
-        service = app.shared_services.get(context.service.service_name) if context.service else None
+        service = services.get(context.service.service_name) if context.service else None
         if service is None or context.operation is None or context.operation.name not in service.operations:
             return
         context.service_response = _answer(service, context, context.service_request or {})

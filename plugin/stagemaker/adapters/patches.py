@@ -18,9 +18,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from localstack.aws import handlers
+from localstack.aws import connect, handlers
 from localstack.aws.api import CommonServiceException, RequestContext
 from localstack.aws.api.lambda_ import InvocationType, TooManyRequestsException
+from localstack.aws.handlers import internal_requests
 from localstack.aws.handlers.codec import ContentDecoder
 from localstack.aws.handlers.region import DefaultRegionRewriterStrategy
 from localstack.aws.handlers.service import ServiceRequestParser
@@ -30,6 +31,7 @@ from localstack.services.lambda_.invocation.execution_environment import Executi
 from localstack.services.lambda_.invocation.lambda_models import ImageCode, Invocation, S3Code
 from localstack.services.s3 import provider as s3_provider
 
+from stagemaker.adapters import internal_calls
 from stagemaker.adapters.contents import inflate
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.lambda_executor import StagemakerRuntimeExecutor
@@ -140,6 +142,22 @@ def _parse(app: App, original: Any) -> Any:
 
 
 PATCHES: tuple[Patch, ...] = (
+    Patch(
+        connect,
+        "dump_dto",
+        ("data",),
+        internal_calls.dump,
+        why="The header x-localstack-data, which marks a call of LocalStack itself, is the same for everybody.",
+        without="What marks LocalStack's own calls is not known for theirs, and they are refused.",
+    ),
+    Patch(
+        internal_requests,
+        "load_dto",
+        ("data",),
+        internal_calls.load,
+        why="Whoever sends the header x-localstack-data is taken for LocalStack itself.",
+        without="A header gives any caller every right.",
+    ),
     Patch(
         s3_provider,
         "DEFAULT_S3_TMP_DIR",

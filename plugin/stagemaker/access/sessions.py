@@ -1,0 +1,49 @@
+"""The temporary credentials that STS gave out, until they expire."""
+
+import threading
+from dataclasses import dataclass, field
+
+from stagemaker.access.callers import Caller
+
+PURGE_S = 60.0  # (ours) after so long those that have expired are looked for again
+
+
+@dataclass(frozen=True)
+class Session:
+    """One set of temporary credentials. `owner_id` is the id of the role or user, AROA... or AIDA..., without which
+    they end; empty for those of the root user. `transitive_tags` go on to the sessions that this one makes."""
+
+    access_key_id: str
+    secret: str = field(repr=False)
+    token: str = field(repr=False)
+    expires_s: float  # epoch seconds
+    caller: Caller
+    owner_id: str
+    transitive_tags: tuple[str, ...] = ()
+
+    @property
+    def is_of_role(self) -> bool:
+        """Whether AssumeRole made it."""
+        return self.caller.principal.role_arn is not None
+
+
+class Sessions:
+    """All of them, by their access key. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._purged_s = 0.0
+
+    def add(self, session: Session, now_s: float) -> None:
+        """Keep it, also for a while after its end: who uses it is told that it has expired."""
+        with self._lock:
+            if now_s > self._purged_s + PURGE_S:
+                kept = self._sessions.items()
+                self._sessions = {key: each for key, each in kept if each.expires_s > now_s - 3600}
+                self._purged_s = now_s
+            self._sessions[session.access_key_id] = session
+
+    def find(self, access_key_id: str) -> Session | None:
+        """The session of the key."""
+        return self._sessions.get(access_key_id)
