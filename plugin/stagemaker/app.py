@@ -17,7 +17,7 @@ from stagemaker.api.search_members import ENDPOINT_MEMBERS, MODEL_MEMBERS, TRAIN
 from stagemaker.api.tags import TagHolder, Tags
 from stagemaker.aws.account import Account
 from stagemaker.aws.alarms import CloudWatchAlarms
-from stagemaker.aws.clients import Clients
+from stagemaker.aws.clients import Clients, of_accounts
 from stagemaker.aws.cloudwatch import Logs
 from stagemaker.aws.concurrency import ProvisionedConcurrency
 from stagemaker.aws.events import EventBus
@@ -94,7 +94,7 @@ class App:
         self.supervisor.own(self.runtime.close)
         self.runtime.sweep()
         shutil.rmtree(settings.work_dir, ignore_errors=True)  # of an earlier process: records do not outlive it either
-        clients = Clients(settings.gateway_url)
+        clients = Clients(settings.gateway_url, of_accounts(self.secret))
         account = Account(clients, clock=clock)
         logs = Logs(clients, clock, self.supervisor, account.role_clients)
         self.logs = logs

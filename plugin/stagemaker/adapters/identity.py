@@ -213,3 +213,19 @@ class Identity:
         is_s3 = claim.service == "s3"
         payload = payload_hash(claim, sent, is_s3=is_s3)
         return is_signed_by(claim, string_to_sign(claim, sent, payload, is_s3=is_s3), self._secret)
+
+
+def to_sent(head: Head, body: Body) -> Sent:
+    """A request as it came, before LocalStack changed anything."""
+    return Sent(head.method, head.path, head.query, head.headers, body.sha256)
+
+
+def needs_no_signature(operation: Any) -> bool:
+    """Whether AWS answers it to anybody, such as AssumeRoleWithWebIdentity."""
+    return operation.auth_type == "none" or "smithy.api#noAuth" in (operation.auth or ())
+
+
+def _check_region(claim: Claim) -> None:
+    if claim.region not in regions() and claim.region != "aws-global":
+        sentence = f"Credential should be scoped to a valid region, not '{claim.region}'."
+        raise CredentialsRefused(Fault.WRONG_SCOPE, sentence)

@@ -25,9 +25,13 @@ _CONFIG = Config(
 _LOADER = botocore.loaders.create_loader()  # one for all: it keeps AWS's service models, which take long to read
 
 
-def of_account(scope: Scope) -> Credentials:
-    """Those of the account itself: LocalStack reads an access key of 12 digits as its number."""
-    return Credentials(scope.account, "stagemaker")
+def of_accounts(secret: str = "test") -> Callable[[Scope], Credentials]:
+    """The credentials of the root user of any account: LocalStack reads an access key of 12 digits as its number. By
+    the secret of the App the gateway knows the stage itself; `test` is that of everybody."""
+    return lambda scope: Credentials(scope.account, secret)
+
+
+_EVERYBODY = of_accounts()
 
 
 class Clients:
@@ -35,7 +39,7 @@ class Clients:
 
     `credentials` says with whose rights they act: without it, with those of the account itself."""
 
-    def __init__(self, gateway_url: str, credentials: Callable[[Scope], Credentials] = of_account) -> None:
+    def __init__(self, gateway_url: str, credentials: Callable[[Scope], Credentials] = _EVERYBODY) -> None:
         self.gateway_url, self.credentials = gateway_url, credentials
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, Scope], Any] = {}
