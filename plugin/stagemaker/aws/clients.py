@@ -22,16 +22,17 @@ _CONFIG = Config(
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
+ROOT_SECRET = "test"  # of the root user of every account  # noqa: S105
 _LOADER = botocore.loaders.create_loader()  # one for all: it keeps AWS's service models, which take long to read
 
 
-def of_accounts(secret: str = "test") -> Callable[[Scope], Credentials]:
+def of_accounts(secret: str) -> Callable[[Scope], Credentials]:
     """The credentials of the root user of any account: LocalStack reads an access key of 12 digits as its number. By
-    the secret of the App the gateway knows the stage itself; `test` is that of everybody."""
+    the secret of the App the gateway knows the stage itself; ROOT_SECRET is that of everybody."""
     return lambda scope: Credentials(scope.account, secret)
 
 
-_EVERYBODY = of_accounts()
+_EVERYBODY = of_accounts(ROOT_SECRET)
 
 
 class Clients:
