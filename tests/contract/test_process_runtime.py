@@ -1,12 +1,15 @@
 """What only processes have: descendants that hide, owners that are killed, files that leak, strangers next door."""
 
 import ast
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import ApiError
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused, IsolationRefused, Mount, MountRefused
@@ -51,9 +55,12 @@ class ProcessEnvironment:
     def new_runtime(self) -> ProcessRuntime:
         return ProcessRuntime(self.folder / "containers", self.folder / "env", self.folder / "state", Supervisor())
 
-    def start(self, source: str, **environment: str) -> ProcessContainer:
+    def start(
+        self, source: str, *, credentials: Callable[[], Credentials] | None = None, **environment: str
+    ) -> ProcessContainer:
         self.program.write_text(textwrap.dedent(source))
-        spec = ContainerSpec("job", "stagemaker/trainer", ("train",), self.base, {"MARK": self.mark, **environment})
+        variables = {"MARK": self.mark, **environment}
+        spec = ContainerSpec("job", "stagemaker/trainer", ("train",), self.base, variables, credentials=credentials)
         return self.runtime.start(spec, self.lines.append)
 
     def marked(self) -> list[int]:
@@ -99,6 +106,36 @@ def test_the_end_of_the_program_is_the_end_of_its_descendants(environment: Proce
     container = environment.start(FAMILY + "    sys.exit(5)\n")
     assert container.wait(LONG_S) == Exit(5)
     assert environment.marked() == []
+
+
+def test_only_a_process_itself_gets_the_credentials_of_its_role(environment: ProcessEnvironment) -> None:
+    def issue() -> Credentials:
+        return Credentials("arn:aws:iam::1:role/r", "FRESH", "secret", "token", time.time() + 3600)
+
+    source = """
+    import os, time
+    names = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+    print(*[os.environ[name] for name in names], "AWS_ACCESS_KEY_ID" in os.environ, flush=True)
+    time.sleep(99)
+"""
+    static = {"AWS_ACCESS_KEY_ID": "STATIC", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "x"}
+    container = environment.start(source, credentials=issue, **static)
+    until(lambda: len(environment.lines) == 1)
+    address, token, has_static = environment.lines[0].split()
+    assert has_static == "False"
+
+    def ask(token: str) -> str:
+        request = urllib.request.Request(address, headers={"Authorization": token})
+        try:
+            with urllib.request.urlopen(request, timeout=LONG_S) as answer:
+                return str(json.load(answer)["AccessKeyId"])
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.reason
+
+    assert [ask(""), ask(f"{token}é"), ask(token)] == ["Bad Request", "Bad Request", "FRESH"]
+    container.stop(0)
+    assert ask(token) == "Bad Request"
 
 
 def test_what_the_caller_asked_for_and_did_not_get_is_said(environment: ProcessEnvironment) -> None:

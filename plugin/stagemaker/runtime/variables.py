@@ -47,6 +47,11 @@ def run_as(spec: ContainerSpec, role: Mapping[str, str], renew: Callable[[], Cre
 def without_role(given: Mapping[str, str], path: str | None) -> tuple[dict[str, str], tuple[str, ...]]:
     """The variables without the role's credentials, with the path where they are given out instead, if there is one;
     and what of the caller's is not taken."""
-    own = {} if path is None else {ENDPOINT: path}
+    return asking(given, {} if path is None else {ENDPOINT: path})
+
+
+def asking(given: Mapping[str, str], own: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The variables without the role's credentials, with those that say where to ask for them (`own`); and what of the
+    caller's is not taken."""
     kept = {name: value for name, value in given.items() if name not in CREDENTIALS}
     return {**kept, **own}, replaced(given, own)

@@ -20,12 +20,13 @@ from stagemaker.runtime.contract import (
     Mount,
     MountRefused,
 )
+from stagemaker.runtime.credentials import LoopbackCredentials
 from stagemaker.runtime.images import image_name, needs_docker
 from stagemaker.runtime.ports import reserve_port
 from stagemaker.runtime.process.child import Child
 from stagemaker.runtime.process.environment import minimal_environment
 from stagemaker.runtime.process.labels import Labels
-from stagemaker.runtime.variables import replaced
+from stagemaker.runtime.variables import asking, replaced
 
 _PROGRAMS = ("train", "serve")
 ONE_HOST = "Several instances need Docker: processes of one machine cannot find each other by name."
@@ -71,6 +72,7 @@ class ProcessRuntime:
     def __init__(self, images: Path, environments: Path, work_dir: Path, supervisor: Supervisor) -> None:
         self._images, self._environments = images.resolve(), environments.absolute()
         self._labels, self._supervisor = Labels(work_dir), supervisor
+        self._credentials = LoopbackCredentials(supervisor)
         self._lock = threading.Lock()
         self._running: dict[str, Child] = {}  # by the text of its label
         self._closed = False
@@ -175,6 +177,7 @@ class ProcessRuntime:
             running = list(self._running.values())
         for child in running:
             child.kill()
+        self._credentials.close()
 
     def _names(self) -> list[str]:
         """The images that have a program of SageMaker's contract."""
@@ -187,23 +190,39 @@ class ProcessRuntime:
         python = self._environments / name / "bin" / "python"
         if not os.access(python, os.X_OK):
             raise FileNotFoundError(f"its environment {name!r} is not installed")
-        port = reserve_port() if spec.serves else None
-        address = port.getsockname() if port else None
-        own = _own_variables(base.absolute(), address)
-        child = self.run(
-            spec.name,
-            [str(python), *command],
-            folder=base,
-            environment=lambda temporary: {
-                **minimal_environment(python, base.absolute(), temporary),
-                **spec.environment,
-                **own,
-                "PYTHONPATH": ":".join(filter(None, (str(self._images.parent), spec.environment.get("PYTHONPATH")))),
-            },
-            on_line=on_line,
-            on_end=port.close if port else lambda: None,
-        )
-        return ProcessContainer(spec, address, (*spec.notes, *replaced(spec.environment, own)), child)
+        cleanup = ExitStack()
+        with ExitStack() as undo:
+            undo.callback(cleanup.close)
+            port = reserve_port() if spec.serves else None
+            if port:
+                cleanup.callback(port.close)
+            given, taken = self._with_credentials(spec, cleanup)
+            address = port.getsockname() if port else None
+            own = _own_variables(base.absolute(), address)
+            child = self.run(
+                spec.name,
+                [str(python), *command],
+                folder=base,
+                environment=lambda temporary: {
+                    **minimal_environment(python, base.absolute(), temporary),
+                    **given,
+                    **own,
+                    "PYTHONPATH": ":".join(filter(None, (str(self._images.parent), given.get("PYTHONPATH")))),
+                },
+                on_line=on_line,
+                on_end=cleanup.close,
+            )
+            undo.pop_all()
+        return ProcessContainer(spec, address, (*spec.notes, *taken, *replaced(spec.environment, own)), child)
+
+    def _with_credentials(self, spec: ContainerSpec, cleanup: ExitStack) -> tuple[Mapping[str, str], tuple[str, ...]]:
+        """The spec's variables, with the address where a program asks for its role's credentials in place of these, and
+        what of the caller's variables that takes away."""
+        if spec.credentials is None:
+            return spec.environment, ()
+        where, forget = self._credentials.add(spec.credentials)
+        cleanup.callback(forget)
+        return asking(spec.environment, where)
 
 
 def _in_place(mount: Mount, base: Path) -> bool:
