@@ -19,6 +19,8 @@ ONNX_FILE = "model.onnx"
 CARD_FILE = "model.json"
 MODEL_FILES = (WEIGHTS_FILE, ONNX_FILE, CARD_FILE)
 ONNX_INPUT, ONNX_OUTPUT = "images", "logits"
+BASE_PRECISION = "f32"  # that of the training; every artifact can be served in it
+MAX_DIFFERING_SHARE = 0.01  # (ours) of the validation photos; a precision that changes more is no default
 FORMAT = "stagemaker-model/1"  # raise the number when an older reader would misread the new form
 
 
@@ -32,6 +34,10 @@ class ModelCard:
 
     `classes` are in the order of the logits. `metrics` are measured values by name, `versions` the packages that made
     the model, `data_digest` the digest of the training data, `weights` the origin of the starting weights.
+
+    `metrics["precisions"]`, which older cards lack, has for each lower precision what it changes on the validation
+    photos: `accuracy`, `accuracy_drop`, `differing_share` (of the photos whose top class is another than in f32) and
+    `photos`; or a sentence that says why it was not measured.
     """
 
     classes: tuple[str, ...]
@@ -54,6 +60,20 @@ class ModelCard:
         for name in ("metrics", "versions", "hyperparameters", "weights"):
             if not isinstance(getattr(self, name), Mapping):
                 raise BadArtifact(f"A model card's {name} must be an object.")
+
+    @property
+    def measured_precisions(self) -> dict[str, float]:
+        """The precisions of which the accuracy is known, each with its share of photos whose top class differs."""
+        found = self.metrics.get("precisions")
+        entries = found.items() if isinstance(found, Mapping) else ()
+        shares = {name: entry.get("differing_share") for name, entry in entries if isinstance(entry, Mapping)}
+        known = {name: share for name, share in shares.items() if isinstance(share, float | int) and share >= 0}
+        return known | {BASE_PRECISION: 0.0}
+
+    @property
+    def default_precisions(self) -> tuple[str, ...]:
+        """The precisions that may be chosen where nobody names one."""
+        return tuple(name for name, share in self.measured_precisions.items() if share <= MAX_DIFFERING_SHARE)
 
     def to_json(self) -> str:
         """The card as indented JSON text. ValueError where a value is not finite or not JSON."""

@@ -16,10 +16,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from containers.serve.engines import Logits
 from containers.serve.fetch import fetch
 from containers.serve.inputs import InlineImages, S3Object, Url, media_type, parse
 from containers.serve.lines import LinesResponse
-from containers.serve.model import Item, Logits, Model
+from containers.serve.model import Item, Model
 from containers.serve.objects import read_object
 from containers.serve.outputs import JSON_LINES, Form, negotiate, render
 from containers.serve.refused import Refused, quoted

@@ -5,7 +5,8 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from fastapi import FastAPI
 
 from containers.serve.app import Service, create_app
 from containers.serve.connections import Connections
+from containers.serve.improver import Improver
+from containers.serve.memory import return_free_memory
 from containers.serve.model import Model, memory_bytes
 from containers.serve.models import Loader, Models
 from containers.serve.multi_model import create_multi_model_app
@@ -37,10 +40,12 @@ def main(environ: Mapping[str, str], limits: Limits | None = None) -> int:
         signal.signal(number, lambda *_: sys.exit(0))  # before the server runs, there are no requests to finish
     try:
         settings = ServeSettings.from_environment(environ)
-        model = None if settings.is_multi_model else Model.load(settings.model_dir, settings.threads, settings.engine)
+        choice = settings.first_choice
+        model = None if settings.is_multi_model else Model.load(settings.model_dir, settings.threads, choice)
     except (BadArtifact, MemoryError, ValueError) as error:
         _LOG.error("cannot serve: %s", error)
         return 1
+    return_free_memory()
     _serve(model, settings, limits or Limits.for_open_files(_raise_open_files()))
     return 0
 
@@ -54,7 +59,9 @@ def _raise_open_files() -> int:
 
 
 def _serve(model: Model | None, settings: ServeSettings, limits: Limits) -> None:
-    with closing(Workers(settings.threads)) as workers, closing(_models(settings)) as models:
+    with ExitStack() as stack:
+        workers = stack.enter_context(closing(Workers(settings.threads)))
+        models = stack.enter_context(closing(_models(settings)))
         service = Service(workers, settings)
         if model:
             name = f"{model.card.backbone}, {len(model.card.classes)} classes,"
@@ -63,6 +70,8 @@ def _serve(model: Model | None, settings: ServeSettings, limits: Limits) -> None
             name = f"models below {settings.models_dir}, {settings.models_memory_bytes:,} bytes of them at a time,"
             app = create_multi_model_app(models, service)
         _LOG.info("serving %s with %d threads on port %d", name, settings.threads, settings.port)
+        if model and settings.engine == "auto":
+            stack.enter_context(closing(Improver(model, settings, workers.idle_s)))
         _run(app, settings, limits)
 
 
@@ -70,9 +79,10 @@ def _models(settings: ServeSettings) -> Models:
     """No models yet. Each computes in the thread that runs it: threads for every model would be idle."""
 
     def load(folder: Path) -> Model:
-        return Model.load(folder, 1, settings.engine, keeps_buffers=False)
+        return Model.load(folder, 1, choice, keeps_buffers=False)
 
-    loader = Loader(load, partial(memory_bytes, engine=settings.engine))
+    choice = replace(settings.first_choice, streams=1)
+    loader = Loader(load, partial(memory_bytes, engine=choice.name))
     return Models(settings.models_dir, settings.models_memory_bytes, loader)
 
 

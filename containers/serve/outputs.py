@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from containers.serve.model import Logits
+from containers.serve.engines import Logits
 from containers.serve.numbers import is_decimal, whole_number
 from containers.serve.refused import Refused, quoted
 

@@ -6,11 +6,13 @@ STAGEMAKER_ are our own.
 
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from containers.serve.engines import SAFE_CHOICE, EngineChoice
 from containers.serve.numbers import whole_number
 
 MAX_BODY_BYTES = 6_291_456  # InvokeEndpoint's bound on Body in botocore's service model
@@ -21,7 +23,7 @@ REMOTE_TIMEOUT_S = 10.0  # for a whole fetch from a URL or S3: name, redirects a
 DRAIN_TIMEOUT_S = 25  # SageMaker kills 30 s after SIGTERM
 DEFAULT_QUEUE = 64
 RETRY_AFTER_S = 1
-ENGINES = ("onnx", "torch")
+ENGINES = ("auto", "onnx", "openvino", "openvino-bf16", "torch")
 MAX_LOADING = 16  # models that are loaded, or wait for it, at the same time
 MAX_MODEL_NAME = 1024  # characters
 MAX_MODEL_URL = 4096  # characters, as Linux bounds a path
@@ -57,7 +59,9 @@ class ServeSettings:
 
     `threads` is the number of threads that run the model, `queue` the largest number of requests that the server holds.
     `allowed_origins` are `host:port` that a URL may name although they are not public, for an operator's own image
-    store; the default is none. `engine` is onnx (ONNX Runtime on the CPU) or torch, which only the image serve-gpu has.
+    store; the default is none. `engine` is one of ENGINES: auto begins with ONNX Runtime and, when it has nothing to
+    do, measures which engine is the fastest for the model; torch is in the image serve-gpu only. `cache_dir` keeps what
+    was found.
     A multi-model server loads models from below `models_dir` when it is asked to, for at most `models_memory_bytes`.
     """
 
@@ -71,6 +75,15 @@ class ServeSettings:
     queue: int
     allowed_origins: frozenset[str]
     engine: str
+    cache_dir: Path
+
+    @property
+    def first_choice(self) -> EngineChoice:
+        """What runs a model when it is loaded."""
+        name, _, precision = self.engine.partition("-")
+        if name == "openvino":
+            return EngineChoice(name, precision or "f32", self.threads)
+        return EngineChoice(name) if name == "torch" else SAFE_CHOICE
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ServeSettings":
@@ -88,6 +101,7 @@ class ServeSettings:
             queue=_number(environ, "STAGEMAKER_SERVE_QUEUE", DEFAULT_QUEUE, 10_000),
             allowed_origins=frozenset(origin.strip() for origin in origins if origin.strip()),
             engine=_engine(environ),
+            cache_dir=Path(environ.get("STAGEMAKER_SERVE_CACHE") or Path(tempfile.gettempdir()) / "stagemaker-serve"),
         )
 
 
@@ -142,6 +156,8 @@ def _engine(environ: Mapping[str, str]) -> str:
         raise ValueError(f"STAGEMAKER_SERVE_ENGINE must be one of {', '.join(ENGINES)}, not {name!r}.")
     if name == "torch" and find_spec("torch") is None:
         raise ValueError("STAGEMAKER_SERVE_ENGINE is torch, which this image lacks: use stagemaker/serve-gpu.")
+    if name.startswith("openvino") and find_spec("openvino") is None:
+        raise ValueError(f"STAGEMAKER_SERVE_ENGINE is {name}, which this image lacks: use stagemaker/serve.")
     return name
 
 

@@ -6,13 +6,16 @@ interpreter's lock while they work.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 
-from containers.serve.model import Item, Logits, Model
+from containers.serve.engines import Logits
+from containers.serve.model import Item, Model
 from containers.serve.refused import Refused
 from containers.serve.settings import CHUNK
 from ml.photos import BadImage
@@ -25,6 +28,12 @@ class Workers:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self._side = ThreadPoolExecutor(2, thread_name_prefix="side")
+        self._requests = 0  # whose images are computed, or wait for that
+        self._last_s = time.monotonic()
+
+    def idle_s(self) -> float:
+        """For how many seconds there has been no image to compute. May be called from any thread."""
+        return 0.0 if self._requests else time.monotonic() - self._last_s
 
     async def in_side_thread[*Ts, T](self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """The result of the function, called in a thread that never waits for the model: to parse and to write text."""
@@ -33,16 +42,17 @@ class Workers:
     async def logits(self, model: Model, items: Sequence[Item]) -> Logits:
         """The logits of the images, float32 (N, classes). Raises Refused 400, which names an unusable image."""
         loop, several = asyncio.get_running_loop(), len(items) > 1
-        tasks = [
-            loop.run_in_executor(self._pool, _chunk, model, items[first : first + CHUNK], first, several)
-            for first in range(0, len(items), CHUNK)
-        ]
-        try:
-            rows = await asyncio.gather(*tasks)
-        except BaseException:
-            for task in tasks:
-                task.cancel()  # stops those that have not begun
-            raise
+        with self._counted():
+            tasks = [
+                loop.run_in_executor(self._pool, _chunk, model, items[first : first + CHUNK], first, several)
+                for first in range(0, len(items), CHUNK)
+            ]
+            try:
+                rows = await asyncio.gather(*tasks)
+            except BaseException:
+                for task in tasks:
+                    task.cancel()  # stops those that have not begun
+                raise
         return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     async def stream(self, model: Model, items: Sequence[Item]) -> AsyncGenerator[Logits]:
@@ -50,22 +60,33 @@ class Workers:
         thread busy, so whoever does not take the logits stops the work. Raises Refused 400 as logits() does."""
         loop = asyncio.get_running_loop()
         tasks: deque[asyncio.Future[Logits]] = deque()
-        try:
-            for first in range(0, len(items), CHUNK):
-                tasks.append(loop.run_in_executor(self._pool, _chunk, model, items[first : first + CHUNK], first, True))
-                if len(tasks) > self._threads:
+        with self._counted():
+            try:
+                for first in range(0, len(items), CHUNK):
+                    chunk = items[first : first + CHUNK]
+                    tasks.append(loop.run_in_executor(self._pool, _chunk, model, chunk, first, True))
+                    if len(tasks) > self._threads:
+                        yield await tasks.popleft()
+                while tasks:
                     yield await tasks.popleft()
-            while tasks:
-                yield await tasks.popleft()
-        finally:
-            for task in tasks:
-                if not task.cancel() and not task.cancelled():
-                    task.exception()  # else asyncio logs an exception that nobody took
+            finally:
+                for task in tasks:
+                    if not task.cancel() and not task.cancelled():
+                        task.exception()  # else asyncio logs an exception that nobody took
 
     def close(self) -> None:
         """Waits for the running tasks and ends the threads."""
         self._pool.shutdown(cancel_futures=True)
         self._side.shutdown(cancel_futures=True)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._last_s = time.monotonic()
+            self._requests -= 1
 
 
 def _chunk(model: Model, items: Sequence[Item], first: int, several: bool) -> Logits:

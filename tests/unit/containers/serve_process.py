@@ -61,6 +61,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """The program of the container, or, when the test has limits of its own, the same with these."""
     clean = {"PATH": os.defpath, "SAGEMAKER_BASE_DIR": str(base), "STAGEMAKER_BIND_HOST": "127.0.0.1"}
+    clean["STAGEMAKER_SERVE_ENGINE"] = "onnx"  # no server compares engines while others are tested
     program: list[str | Path] = [ROOT / "containers" / "serve" / "serve"]
     if limits is not None:
         program = [ROOT / "tests" / "unit" / "containers" / "serve_with_limits.py", json.dumps(limits)]

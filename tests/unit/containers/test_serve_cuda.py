@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from containers.serve import cuda
+from containers.serve.engines import EngineChoice
 from containers.serve.model import Model
 from ml.artifact import WEIGHTS_FILE, BadArtifact, ModelCard, read_card
 from ml.config import Config
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_both_engines_give_the_same_logits(folder: Path) -> None:
-    onnx, torch_ = (Model.load(folder, 1, engine) for engine in ("onnx", "torch"))
+    onnx, torch_ = (Model.load(folder, 1, EngineChoice(name)) for name in ("onnx", "torch"))
     images = [onnx.to_input(encode(colour, size=(80, 70))) for colour in CLASSES]
     images += list(np.random.default_rng(0).normal(size=(4, 3, 64, 64)).astype(np.float32))
     expected, found = onnx.run(np.stack(images)), torch_.run(np.stack(images))

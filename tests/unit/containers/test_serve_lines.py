@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from containers.serve.connections import Queue
+from containers.serve.engines import SAFE_CHOICE, Engine, Logits
 from containers.serve.lines import LinesResponse
-from containers.serve.model import Item, Logits, Model
+from containers.serve.model import Item, Model
 from containers.serve.refused import Refused
 from containers.serve.settings import CHUNK
 from containers.serve.workers import Workers
@@ -157,7 +158,7 @@ class CountingModel(Model):
     """A model that counts the images that it has seen."""
 
     def __init__(self) -> None:
-        super().__init__(ModelCard(CLASSES, "", PREPROCESSING, {}, {}, "", {}, {}), _sums)
+        super().__init__(ModelCard(CLASSES, "", PREPROCESSING, {}, {}, "", {}, {}), Engine(SAFE_CHOICE, _sums))
         self.images = 0
 
     def to_input(self, item: Item) -> npt.NDArray[np.float32]:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from containers.serve.model import Logits, Model, memory_bytes
+from containers.serve.engines import Engine, EngineChoice, Logits
+from containers.serve.model import Model, memory_bytes
 from containers.serve.models import Loader, Models
 from containers.serve.refused import Refused
 from containers.serve.settings import MAX_LOADING
@@ -34,7 +35,8 @@ class ControlledLoader:
         assert self.go_on.wait(TIMEOUT_S)
         if self.failures:
             raise self.failures.pop(0)
-        return Model(ModelCard(CLASSES, folder.name, PREPROCESSING, {}, {}, "", {}, {}), run)
+        engine = Engine(EngineChoice("onnx"), run)
+        return Model(ModelCard(CLASSES, folder.name, PREPROCESSING, {}, {}, "", {}, {}), engine)
 
 
 def with_models(test: Callable[[Models, ControlledLoader], Awaitable[None]], limit_bytes: int = 100) -> None:
@@ -162,4 +164,5 @@ def test_the_memory_of_a_model_is_that_of_the_file_that_its_engine_loads(tmp_pat
     (tmp_path / ONNX_FILE).write_bytes(bytes(1000))
     (tmp_path / WEIGHTS_FILE).write_bytes(bytes(3000))
     assert [memory_bytes(tmp_path, engine) - (8 << 20) for engine in ("onnx", "torch")] == [2000, 6000]
+    assert memory_bytes(tmp_path, "openvino") == (64 << 20) + 3000
     assert memory_bytes(tmp_path / "none", "onnx") == 0

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pytest
 
 from containers.serve.app import Service
-from containers.serve.model import Logits, Model
+from containers.serve.engines import SAFE_CHOICE, Engine, Logits
+from containers.serve.model import Model
 from containers.serve.models import Loader, Models
 from containers.serve.multi_model import create_multi_model_app
 from containers.serve.settings import ServeSettings
@@ -243,7 +244,7 @@ def test_a_model_that_runs_out_of_memory_answers_507() -> None:
     def run(batch: npt.NDArray[np.float32]) -> Logits:
         raise MemoryError
 
-    model = Model(ModelCard(CLASSES, "", PREPROCESSING, {}, {}, "", {}, {}), run)
+    model = Model(ModelCard(CLASSES, "", PREPROCESSING, {}, {}, "", {}, {}), Engine(SAFE_CHOICE, run))
     workers = Workers(1)
     models = Models(Path("/"), 1, Loader(lambda _: model, lambda _: 1))
     app = create_multi_model_app(models, Service(workers, ServeSettings.from_environment({})))

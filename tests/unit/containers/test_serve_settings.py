@@ -1,18 +1,21 @@
 """The server's settings, and the number of cores that it finds."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from containers.serve.engines import EngineChoice
 from containers.serve.settings import ServeSettings, _memory_limit, _quota, cores, memory_bytes
 
 
 def test_the_defaults_are_those_of_a_container() -> None:
     settings = ServeSettings.from_environment({})
     assert (settings.host, settings.port, settings.model_dir) == ("0.0.0.0", 8080, Path("/opt/ml/model"))
-    assert (settings.threads, settings.allowed_origins, settings.engine) == (cores(), frozenset(), "onnx")
+    assert (settings.threads, settings.allowed_origins, settings.engine) == (cores(), frozenset(), "auto")
     assert (settings.is_multi_model, settings.models_dir) == (False, Path("/opt/ml/models"))
     assert settings.models_memory_bytes == memory_bytes() // 2
+    assert settings.cache_dir == Path(tempfile.gettempdir()) / "stagemaker-serve"
 
 
 def test_the_environment_sets_every_setting() -> None:
@@ -26,6 +29,7 @@ def test_the_environment_sets_every_setting() -> None:
         "STAGEMAKER_SERVE_QUEUE": "7",
         "STAGEMAKER_FETCH_ALLOW": " Images.Local:8000, ,b:1 ",
         "STAGEMAKER_SERVE_ENGINE": "torch",
+        "STAGEMAKER_SERVE_CACHE": "/cache",
     }
     origins = frozenset({"images.local:8000", "b:1"})
     folders = {"model_dir": Path("/base/model"), "models_dir": Path("/base/models")}
@@ -38,9 +42,30 @@ def test_the_environment_sets_every_setting() -> None:
         queue=7,
         allowed_origins=origins,
         engine="torch",
+        cache_dir=Path("/cache"),
         **folders,
     )
     assert ServeSettings.from_environment(environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "choice"),
+    [
+        ("auto", EngineChoice("onnx")),
+        ("onnx", EngineChoice("onnx")),
+        ("openvino", EngineChoice("openvino", "f32", 3)),
+        ("openvino-bf16", EngineChoice("openvino", "bf16", 3)),
+        ("torch", EngineChoice("torch")),
+    ],
+)
+def test_the_engine_that_serves_first(name: str, choice: EngineChoice) -> None:
+    environ = {"STAGEMAKER_SERVE_ENGINE": name, "STAGEMAKER_SERVE_THREADS": "3"}
+    assert ServeSettings.from_environment(environ).first_choice == choice
+
+
+def test_an_unknown_engine_is_named() -> None:
+    with pytest.raises(ValueError, match=r"STAGEMAKER_SERVE_ENGINE must be one of auto, onnx, .* not 'tvm'"):
+        ServeSettings.from_environment({"STAGEMAKER_SERVE_ENGINE": "tvm"})
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "80a", "", " 80", "\u0668"])

@@ -1,6 +1,7 @@
 """A model card is read as it was written, and a card that cannot be used is refused with the reason."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,28 @@ CARD = ModelCard(
 
 def test_round_trip() -> None:
     assert ModelCard.from_json(CARD.to_json()) == CARD
+
+
+def test_a_precision_counts_when_its_accuracy_was_measured() -> None:
+    precisions: dict[str, object] = {
+        "bf16": {"differing_share": 0.01},
+        "int8": {"differing_share": 0.011},
+        "f16": "It was not measured.",
+        "f8": {"accuracy": 1.0},
+        "f4": {"differing_share": "none"},
+    }
+    card = replace(CARD, metrics={"precisions": precisions})
+    assert card.measured_precisions == {"bf16": 0.01, "int8": 0.011, "f32": 0.0}
+    assert card.default_precisions == ("bf16", "f32")
+
+
+@pytest.mark.parametrize(
+    "found", [None, [], "bf16", {"f32": {"differing_share": 0.5}}, {"bf16": {"differing_share": -1}}]
+)
+def test_a_card_without_measured_precisions_is_served_in_f32(found: object) -> None:
+    card = replace(CARD, metrics={"precisions": found} if found else {})
+    assert card.measured_precisions == {"f32": 0.0}
+    assert card.default_precisions == ("f32",)
 
 
 def test_read_card(tmp_path: Path) -> None:
