@@ -9,8 +9,9 @@ pytest = -m pytest --dist loadfile --numprocesses
 export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT PARALLEL PORT PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH
 
-.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load policy push \
-	test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench lint format lock setup clean
+.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load \
+	policy push test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench lint \
+	format lock setup clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,9 +72,12 @@ invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
 	@scripts/setup client
 	@$(infra) invoke $(target)
 
-load: ## Load the endpoint, and draw what came of it (CURVE=step:2,10@60 or RATE=5, SECONDS=60, SYSTEM=A to E, COMPARE=1, THROUGH=function)
+load: ## Load the endpoint, and draw what came of it (CURVE=step:2,10@60 or RATE=5, SECONDS=60, SYSTEM=A to E, COMPARE=1, THROUGH=function or url)
 	@scripts/setup client
 	@$(infra) load $(target) $(if $(SECONDS),--seconds $(SECONDS))
+
+load-systems: ## Load as each of the five systems scaled, and write a page for each (40 minutes; ONLY="A D" OUT=<folder>)
+	@scripts/load-systems
 
 policy: ## Write the smallest policy that allows what a role was seen to do (ROLE=<role>, FORM=template or table, GROUP='train-*', OUT=<file>)
 	@scripts/setup client

@@ -199,8 +199,9 @@ def _add_load(parser: ArgumentParser) -> None:
         help="requests at random moments, as of many users, the same for the same seed (default: $SEED, else evenly)",
     )  # fmt: skip
     parser.add_argument(
-        "--through", choices=("endpoint", "function"), default=os.environ.get("THROUGH") or "endpoint",
-        help="call the endpoint itself, or the function before it (default: $THROUGH, else endpoint)",
+        "--through", choices=("endpoint", "function", "url"), default=os.environ.get("THROUGH") or "endpoint",
+        help="call the endpoint itself, the function before it by Lambda's Invoke, or that function's URL (default: "
+        "$THROUGH, else endpoint)",
     )  # fmt: skip
     parser.add_argument(
         "--system", choices=SCALED_SYSTEMS, default=os.environ.get("SYSTEM") or None,

@@ -26,7 +26,7 @@ _CODE = re.compile(r"[A-Za-z]{1,64}")
 
 @dataclass(frozen=True)
 class Request:
-    """A POST to a service of AWS; `service` is its name in signatures."""
+    """A POST to a service of AWS; `service` is its name in signatures, empty for what needs none."""
 
     service: str
     url: str
@@ -48,6 +48,11 @@ def invoke_function(base_url: str, function: str, event: Any) -> Request:
     return Request("lambda", url, headers, json.dumps(event).encode())
 
 
+def call_url(url: str, content_type: str, body: bytes, *, signed: bool) -> Request:
+    """A function's URL: of AuthType AWS_IAM where `signed`, else NONE."""
+    return Request("lambda" if signed else "", url, {"Content-Type": content_type}, body)
+
+
 class Connection:
     """Sends one request after the other, over one connection as long as it lasts. For one thread."""
 
@@ -55,8 +60,11 @@ class Connection:
         self._request, self._credentials, self._region = request, credentials, region
         address = urlsplit(request.url)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        self._http = kind(address.hostname or "", address.port, timeout=timeout_s)
-        self._path = address.path
+        host = address.hostname or ""
+        # Browsers and curl know that such names are this machine (RFC 6761, 6.3); resolvers need not.
+        host = "localhost" if host.endswith(".localhost") else host
+        self._http = kind(host, address.port, timeout=timeout_s)
+        self._headers, self._path = {**request.headers, "Host": address.netloc}, address.path
         self._used_s = 0.0
 
     def send(self) -> str:
@@ -83,8 +91,10 @@ class Connection:
         self._http.close()
 
     def _signed(self) -> dict[str, str]:
-        """The headers with the signature of this moment, Signature Version 4."""
-        unsigned = AWSRequest("POST", self._request.url, headers=dict(self._request.headers), data=self._request.body)
+        """The headers with the signature of this moment, Signature Version 4, where one is needed."""
+        if not self._request.service:
+            return self._headers
+        unsigned = AWSRequest("POST", self._request.url, headers=dict(self._headers), data=self._request.body)
         # Credentials of a role are renewed from time to time.
         SigV4Auth(self._credentials.get_frozen_credentials(), self._request.service, self._region).add_auth(unsigned)
         return dict(unsigned.headers.items())
@@ -104,7 +114,7 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes) -> str:
     code = headers.get("x-amzn-errortype") or _code_in(body)
     found = _CODE.match(code.rpartition("#")[2])
     if found is None:
-        return f"HTTP {status}"
+        return FUNCTION_ERROR if _says_failed(body) else f"HTTP {status}"
     return THROTTLED if found[0] in _THROTTLES else found[0]
 
 

@@ -16,7 +16,8 @@ ENDPOINT = "stagemaker-demo"
 
 
 def check_every_load_of_the_document(environment: Environment, clients: Clients) -> None:
-    """Those of the endpoint as it is run at the same time, for 2 s each; then those that scale it, one by one."""
+    """Those of the endpoint as it is run at the same time, for 2 s each; then those that scale it, one by one, and the
+    one through the function's URL again, which then is of AuthType AWS_IAM."""
     lines = [line for block in readme.blocks("docs/load.md") for line in block.text.splitlines()]
     loads = [line for line in lines if line.startswith("make load")]
     scaled = [line for line in loads if "SYSTEM=" in line]
@@ -29,7 +30,10 @@ def check_every_load_of_the_document(environment: Environment, clients: Clients)
     with ThreadPoolExecutor(len(loads)) as pool:
         pages = [page_of(said) for said in pool.map(run, [line for line in loads if line not in scaled])]
     pages += [page_of(run(line)) for line in scaled]
-    assert len(set(pages)) == len(loads)
+    signed = {"FunctionName": f"{ENDPOINT}-proxy", "Qualifier": "live", "AuthType": "AWS_IAM"}
+    clients.lambda_.update_function_url_config(**signed)
+    pages += [page_of(run(line)) for line in loads if "THROUGH=url" in line]
+    assert len(set(pages)) == len(loads) + 1
     for page in pages:
         check_page(page)
     check_nothing_stays_scaled(clients)
@@ -50,6 +54,7 @@ def check_page(page: Path) -> None:
         assert run["observations"]
     if len(runs) == 2:
         assert [run["title"] for run in runs] == ["scaled as system D", "without scaling"]
+        assert "<th>scaled as system D</th><th>without scaling</th>" in page.read_text()
         assert runs[0]["compressed"].startswith("time is compressed")
 
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from infra.load import requests
-from infra.load.requests import Connection, invoke_endpoint, invoke_function, outcome
+from infra.load.requests import Connection, call_url, invoke_endpoint, invoke_function, outcome
 
 
 class Server(ThreadingHTTPServer):
@@ -90,6 +90,19 @@ def test_an_event_is_sent_to_a_function(server: Server) -> None:
     assert "/eu-west-1/lambda/aws4_request" in headers["Authorization"]
 
 
+def test_a_url_below_localhost_is_this_machine_s(server: Server) -> None:
+    address = server.url.replace("127.0.0.1", "Id.lambda-url.us-east-1.localhost")
+    for signed in (False, True):
+        one = connection(call_url(f"{address}/", "image/png", b"photo", signed=signed))
+        assert one.send() == ""
+        one.close()
+    host = address.removeprefix("http://")
+    assert [(path, headers["Host"], body) for path, headers, body in server.got] == [("/", host, b"photo")] * 2
+    (_, unsigned, _), (_, headers, _) = server.got
+    assert "Authorization" not in unsigned
+    assert "/eu-west-1/lambda/aws4_request, SignedHeaders=content-type;host;x-amz-date" in headers["Authorization"]
+
+
 def test_a_name_cannot_leave_its_place_in_the_path() -> None:
     assert (
         invoke_endpoint("http://h", "a/../b?c", "image/png", b"").url == "http://h/endpoints/a%2F..%2Fb%3Fc/invocations"
@@ -158,6 +171,7 @@ def test_an_endless_answer_is_read_to_its_limit(server: Server, monkeypatch: pyt
         (200, {}, b'{"statusCode": 503, "body": "{}"}', "FunctionError"),  # A and E
         (200, {}, b'"{\\"error\\": \\"busy\\"}"', "FunctionError"),  # B
         (200, {}, b'{"error": "busy"}', "FunctionError"),  # C
+        (503, {}, b'{"error": "busy"}', "FunctionError"),  # by the function's URL
     ],
 )
 def test_what_an_answer_means(status: int, headers: dict[str, str], body: bytes, expected: str) -> None:
