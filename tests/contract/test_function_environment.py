@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from stagemaker.core.credentials import Credentials
+from stagemaker.core.role_session import RoleSession
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.functions.containers import Containers
 from stagemaker.functions.environment import Environment, Result
@@ -19,6 +21,7 @@ from stagemaker.functions.program import Function, Launcher
 from stagemaker.runtime.process.labels import Labels
 from stagemaker.runtime.process.runtime import ProcessRuntime
 from tests.contract.function_containers import containers, running
+from tests.unit.plugin.fakes import FakeClock
 
 PYTHON = Path(__file__).parents[2] / ".stagemaker" / "env" / "lambda" / "bin" / "python"
 HANDLER = """
@@ -60,14 +63,22 @@ class FunctionEnvironments:
         (self.code / "main.py").write_text(HANDLER)
         self.made: list[Environment] = []
 
-    def make(self, handler: str = "main.handler", timeout_s: float = 20, **environment: str) -> Environment:
+    def make(
+        self,
+        handler: str = "main.handler",
+        timeout_s: float = 20,
+        *,
+        role: RoleSession | None = None,
+        **environment: str,
+    ) -> Environment:
         aws: Mapping[str, str] = {
             "AWS_LAMBDA_FUNCTION_NAME": "f",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         }
-        function = Function("f", "$LATEST", handler, self.code, 128, timeout_s, {**aws, **environment})
+        variables = {**aws, **environment}
+        function = Function("f", "$LATEST", handler, self.code, 128, timeout_s, variables, role=role)
         self.made.append(Environment(function, self.launcher))
         return self.made[-1]
 
@@ -134,6 +145,22 @@ def test_it_stays_warm(environments: FunctionEnvironments) -> None:
     for n, result in enumerate(results[1:], 1):  # each has its own lines, however the machine is loaded
         start, end = f"START RequestId: id-{n} Version: $LATEST", f"END RequestId: id-{n}"
         assert result.logs.splitlines()[:3] == [start, f"hello {n}", end]
+
+
+def test_an_environment_whose_credentials_end_soon_begins_anew_with_others(environments: FunctionEnvironments) -> None:
+    clock, issued = FakeClock(), iter(range(1, 9))
+
+    def issue() -> Credentials:
+        return Credentials("arn:aws:iam::1:role/r", f"KEY{next(issued)}", "secret", "token", clock() + 12 * 3600)
+
+    environment = environments.make(role=RoleSession(issue, clock))
+    environment.start()
+    found = []
+    for hours in (0, 11.4, 0.2, 11.4):
+        clock.now += hours * 3600
+        answer = json.loads(invoke(environment, 1).payload)
+        found.append((answer["env"]["AWS_ACCESS_KEY_ID"], answer["count"]))
+    assert found == [("KEY1", 1), ("KEY1", 2), ("KEY2", 1), ("KEY2", 2)]
 
 
 def test_an_error_has_its_type_and_stack_and_keeps_the_process(environments: FunctionEnvironments) -> None:

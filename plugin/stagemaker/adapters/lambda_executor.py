@@ -7,11 +7,15 @@ RuntimeExecutor to run each execution environment.
 import os
 import platform
 import threading
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from botocore.exceptions import ClientError
 from localstack.aws.api.lambda_ import RequestTooLargeException
+from localstack.aws.connect import connect_to
 from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
 from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InitializationType, InvocationResult
@@ -21,6 +25,9 @@ from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntim
 from stagemaker.adapters import running
 from stagemaker.adapters.lambda_images import pinned
 from stagemaker.app import App
+from stagemaker.core.credentials import Credentials
+from stagemaker.core.errors import ApiError
+from stagemaker.core.role_session import RoleSession
 from stagemaker.functions.containers import Containers
 from stagemaker.functions.environment import Environment
 from stagemaker.functions.exchange import Invocation
@@ -31,7 +38,9 @@ from stagemaker.functions.runtime_api import MAX_EVENT_BYTES
 from stagemaker.functions.start_queue import StartQueue
 from stagemaker.runtime.docker.runtime import DockerRuntime
 from stagemaker.runtime.process.runtime import ProcessRuntime
+from stagemaker.runtime.variables import CREDENTIALS
 
+SESSION_S = 12 * 3600  # of a function's role, as LocalStack asks for it
 _INTERNAL = "LOCALSTACK_"  # what LocalStack tells its own init binary
 _ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "")  # Lambda's word
 STARTS = StartQueue[ExecutionEnvironment](2 * len(os.sched_getaffinity(0)))  # of all functions; offered to its version
@@ -177,6 +186,36 @@ def _launcher(app: App) -> Launcher:
     return Processes(runtime, python, app.supervisor)
 
 
+def _role_session(version: FunctionVersion, env_vars: Mapping[str, Any]) -> RoleSession | None:
+    """Of the function's role, which begins with the credentials that LocalStack has just got for it; None where the
+    function's own variables have others."""
+    if not set(CREDENTIALS).isdisjoint(version.config.environment or {}):
+        return None
+    role_arn, name = version.config.role, version.id.function_name
+    session_name = name if len(name) > 1 else f"{name}@lambda_function"  # as LocalStack's own
+
+    def issue() -> Credentials:
+        sts = connect_to(region_name=version.id.region).sts.request_metadata(service_principal="lambda")
+        try:
+            made = sts.assume_role(RoleArn=role_arn, RoleSessionName=session_name, DurationSeconds=SESSION_S)
+        except ClientError as error:
+            sentence = "The role defined for the function cannot be assumed by Lambda."
+            raise ApiError("AccessDeniedException", sentence, 403) from error
+        keys = made["Credentials"]
+        return Credentials(
+            role_arn,
+            keys["AccessKeyId"],
+            keys["SecretAccessKey"],
+            keys["SessionToken"],
+            keys["Expiration"].timestamp(),
+        )
+
+    session = RoleSession(issue, time.time)
+    access_key_id, secret, token = (str(env_vars[name]) for name in CREDENTIALS)
+    session.take(Credentials(role_arn, access_key_id, secret, token, time.time() + SESSION_S))
+    return session
+
+
 def _function(version: FunctionVersion, env_vars: dict[str, Any], gateway_url: str) -> Function:
     """LocalStack's values are not all strings."""
     config = version.config
@@ -194,6 +233,7 @@ def _function(version: FunctionVersion, env_vars: dict[str, Any], gateway_url: s
         timeout_s=config.timeout,
         environment=environment,
         image=_image(version) if config.package_type == "Image" else None,
+        role=_role_session(version, env_vars),
     )
 
 

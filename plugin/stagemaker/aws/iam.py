@@ -43,9 +43,7 @@ class Iam:
         credentials = self.role_credentials(scope, role_arn, source_arn)
         self._role(role_arn).take(credentials, source_arn)
         return {
-            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
-            "AWS_SESSION_TOKEN": credentials.token,
+            **credentials.variables,
             "AWS_REGION": scope.region,
             "AWS_DEFAULT_REGION": scope.region,
             "AWS_ENDPOINT_URL": self._clients.gateway_url,

@@ -12,3 +12,12 @@ class Credentials:
     secret_access_key: str = field(repr=False)
     token: str = field(repr=False)
     expiration_s: float
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """As the environment of a program has them."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_SESSION_TOKEN": self.token,
+        }

@@ -21,9 +21,13 @@ class RoleSession:
     def credentials(self) -> Credentials:
         """Good for RENEW_S at least, if the role's are. Raises what `issue` raises."""
         with self._lock:
-            if self._last is None or self._last.expiration_s - self._clock() < RENEW_S:
+            if self._last is None or self.ends_soon(self._last):
                 self._last = self._issue()
             return self._last
+
+    def ends_soon(self, credentials: Credentials) -> bool:
+        """Whether these are due to be replaced by others."""
+        return credentials.expiration_s - self._clock() < RENEW_S
 
     def take(self, credentials: Credentials) -> None:
         """Give these from now on: somebody has just got them."""

@@ -55,9 +55,9 @@ class Environment:
     """An execution environment: it is initialised once and then answers one invocation after the other.
 
     After a timeout, the end of its program or a failed initialisation the next invocation initialises it again, as on
-    AWS. What the machine takes to start the program counts for no timeout and no duration, and neither does the time
-    until it is its turn among `starts`, which `start` leaves to its caller. `start` and `invoke` are called one at a
-    time, `stop` from any thread. OSError or ApiError when the machine cannot start a program."""
+    AWS, and so it does when the role's credentials end soon. What the machine takes to start the program counts for no
+    timeout and no duration, and neither does the time until it is its turn among `starts`, which `start` leaves to its
+    caller. `start` and `invoke` are called one at a time, `stop` from any thread. OSError or ApiError when the machine cannot start a program."""
 
     def __init__(
         self,
@@ -118,7 +118,13 @@ class Environment:
             session.program.kill()
 
     def _running(self) -> "_Session | None":
-        return self._session if self._session and not self._session.program.poll() else None
+        session, role = self._session, self._function.role
+        if session is None or session.program.poll():
+            return None
+        if role and session.credentials and role.ends_soon(session.credentials):
+            session.program.kill()
+            return None
+        return session
 
     def _launch_in_turn(self, request_id: str, turn: ExitStack) -> "_Session | _InvocationEnd":
         """The turn lasts until `turn` is closed."""
@@ -194,6 +200,9 @@ class _Session:
 
     def __init__(self, function: Function, launcher: Launcher, log: FunctionLog) -> None:
         self.ready = False  # it is initialised
+        self.credentials = function.role.credentials() if function.role else None
+        if self.credentials:
+            function = replace(function, environment={**function.environment, **self.credentials.variables})
         self.exchange = Exchange()
         self._api = launcher.api(self.exchange)
         self.program = launcher.start(function, self._api, log.add, self._end)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from stagemaker.core.role_session import RoleSession
 from stagemaker.functions.exchange import Exchange
 from stagemaker.functions.runtime_api import RuntimeApi
 from stagemaker.runtime.contract import Exit
@@ -32,8 +33,9 @@ class Function:
     code: Path | None  # the unpacked folder: shared by versions, so that nothing is ever written into it
     memory_mb: int
     timeout_s: float
-    environment: Mapping[str, str]  # the function's own, its role's credentials, AWS_*
+    environment: Mapping[str, str]  # the function's own, and AWS_*
     image: FunctionImage | None = None
+    role: RoleSession | None = None  # whose credentials its environment has too; None where it has its own
 
 
 class Program(Protocol):
