@@ -12,6 +12,7 @@ from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import ApiError
 
 BASE = "/opt/ml"  # where SageMaker's folders are in a container
+BIND_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"  # AWS's, of an image; its value is "true"
 
 
 class ImageRefused(ApiError):
@@ -71,6 +72,9 @@ class ContainerSpec:
     host: str = ""  # its own name of itself, such as "algo-1"
     group: str = ""  # containers of one group are on one network, and find each other by `host`; nobody else is on it
     isolated: bool = False  # it reaches its group and nothing else, and has no credentials
+    # Containers of one instance share its network address, and each has a port of its own; empty: it is alone. They are
+    # started one after another, and the network ends with the first of them.
+    instance: str = ""
     instance_type: str = ""  # such as "ml.g5.xlarge": whether it gets a GPU, and, where asked, how much CPU and memory
     memory_mb: int = 0  # more than this ends it; 0: as the instance type says
     mounts: tuple[Mount, ...] = ()  # nothing else of the image is hidden; those below BASE lie in `base_dir` just so
@@ -169,6 +173,10 @@ class Runtime(Protocol):
 
     def check_isolation(self) -> None:
         """Raise IsolationRefused when `start` could not isolate a container."""
+
+    def check_shared_instance(self, images: Iterable[str]) -> None:
+        """Raise ImageRefused when `start` could not run containers of these images in one instance: by its label
+        BIND_LABEL an image must say that it listens where SAGEMAKER_BIND_TO_PORT says. May take as long as a pull."""
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Container:
         """Start it and return at once. `on_line` gets each line of stdout and stderr (no line end, undecodable bytes

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from stagemaker.core.errors import ApiError, shutting_down
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
-from stagemaker.runtime.images import by_digest, image_name, needs_docker
+from stagemaker.runtime.contract import BIND_LABEL, ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime.images import by_digest, image_name, lacks_label, needs_docker
 from stagemaker.runtime.lines import LineSplitter, give
 from stagemaker.runtime.ports import reserve_port
 
@@ -129,12 +129,14 @@ class FakeContainer:
 
 class FakeRuntime:
     """Runs Python functions as images. `behaviours`: what each image, by its short name such as `trainer`, does.
-    `digests`: what an image's name means now, where a test wants digests. `started` are the specs and `containers` the
-    containers of all starts so far, for a test to compare. `supervisor` None: one of its own."""
+    `digests`: what an image's name means now, where a test wants digests. `unlabelled`: the images, by their short
+    names, that do not say that they listen at any port. `started` are the specs and `containers` the containers of all
+    starts so far, for a test to compare. `supervisor` None: one of its own."""
 
     def __init__(self, behaviours: Mapping[str, Behaviour], supervisor: Supervisor | None = None) -> None:
         self.behaviours = dict(behaviours)
         self.digests: dict[str, str] = {}
+        self.unlabelled: set[str] = set()
         self.started: list[ContainerSpec] = []
         self._supervisor = supervisor or Supervisor()
         self.containers: list[FakeContainer] = []
@@ -164,6 +166,12 @@ class FakeRuntime:
 
     def check_isolation(self) -> None:
         """A fake has no network."""
+
+    def check_shared_instance(self, images: Iterable[str]) -> None:
+        """Refuse the images that are `unlabelled`."""
+        for image in images:
+            if image_name(image) in self.unlabelled:
+                raise ImageRefused(lacks_label(image, BIND_LABEL))
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
         """Run the behaviour of the spec's image."""

@@ -27,6 +27,11 @@ def resolved(reference: str, pinned: str) -> str:
     return by_digest(reference, digest) if digest.startswith("sha256:") else reference
 
 
+def lacks_label(reference: str, label: str) -> str:
+    """AWS's sentence about an image without the label that something asks for."""
+    return f"Your Ecr Image {reference} does not contain required {label}=true Docker label(s)."
+
+
 def needs_docker(reference: str, names: list[str]) -> str:
     """The sentence that refuses an image which is none of `names`."""
     known = " and ".join(f"stagemaker/{name}" for name in names) or "no image at all"

@@ -30,11 +30,6 @@ def engine_name(name: str, unique: str) -> str:
     return f"stagemaker-{_NOT_IN_A_NAME.sub('-', name)}-{unique}"
 
 
-def own_variables(spec: ContainerSpec) -> dict[str, str]:
-    """What the runtime sets in the environment, whatever the spec says."""
-    return {"SAGEMAKER_BIND_TO_PORT": str(PORT)} if spec.serves else {}
-
-
 def container_config(
     spec: ContainerSpec,
     *,
@@ -46,11 +41,12 @@ def container_config(
     limits: Limits,
     gpus: Gpus,
     machine_memory_bytes: int,
+    own_variables: Mapping[str, str],
 ) -> dict[str, Any]:
-    """`network` is the only one that it is on, so that its eth0 is there, with these `link_local` addresses. Other
-    containers of a group find it by its host name. Its first process is the image's own program, without an init, as on
-    AWS."""
-    environment = {**spec.environment, **own_variables(spec)}
+    """`network` is the only one that it is on, so that its eth0 is there, with these `link_local` addresses; or it is
+    `container:<id>`, whose network it is in. Other containers of a group find it by its host name. `own_variables` are
+    set whatever the spec says. Its first process is the image's own program, without an init, as on AWS."""
+    environment = {**spec.environment, **own_variables}
     endpoint: dict[str, Any] = {"Aliases": [spec.host] if spec.group and spec.host else []}
     if link_local:
         endpoint["IPAMConfig"] = {"LinkLocalIPs": list(link_local)}
@@ -77,5 +73,5 @@ def container_config(
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
             "Init": False,
         },
-        "NetworkingConfig": {"EndpointsConfig": {network: endpoint}},
+        "NetworkingConfig": {"EndpointsConfig": {} if network.startswith("container:") else {network: endpoint}},
     }

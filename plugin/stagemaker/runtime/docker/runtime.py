@@ -13,8 +13,8 @@ from typing import Any
 
 from stagemaker.core.errors import ApiError, hinted, shutting_down
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import ContainerSpec, HardwareRefused, ImageRefused, Registry
-from stagemaker.runtime.docker.config import PORT, container_config, engine_name, own_variables
+from stagemaker.runtime.contract import BIND_LABEL, ContainerSpec, HardwareRefused, ImageRefused, Registry
+from stagemaker.runtime.docker.config import container_config, engine_name
 from stagemaker.runtime.docker.container import DockerContainer
 from stagemaker.runtime.docker.engine import DEFAULT_URL, Engine, EngineError, EngineGone
 from stagemaker.runtime.docker.function import function_config
@@ -22,7 +22,9 @@ from stagemaker.runtime.docker.hardware import Gpus, gpus, lacks_gpu, limits, ma
 from stagemaker.runtime.docker.image_resolver import ImageResolver
 from stagemaker.runtime.docker.mounts import OwnContainer, Unreachable, identity, mount, own_container
 from stagemaker.runtime.docker.networks import STATE_LABEL, Networks, Seat
+from stagemaker.runtime.docker.places import Place, Places
 from stagemaker.runtime.docker.relay import relay_config
+from stagemaker.runtime.images import lacks_label
 from stagemaker.runtime.variables import replaced, without_role
 from stagemaker.settings import DockerSettings
 
@@ -61,6 +63,7 @@ class DockerRuntime:
         self._networks = Networks(
             self._engine, settings.network, self._labels, self._own, settings.network_pool, supervisor
         )
+        self._places = Places(self._networks)
         self._changed = threading.Condition()
         self._running: dict[str, DockerContainer | None] = {}  # by the engine's name; None: it is being started
         self._closed = False
@@ -92,6 +95,14 @@ class DockerRuntime:
 
     def check_isolation(self) -> None:
         """Any container can be isolated."""
+
+    def check_shared_instance(self, images: Iterable[str]) -> None:
+        """Refuse images without the label. One that the engine does not have is pulled, since its labels are in it."""
+        for image in images:
+            with self._engine_errors(f"look up the labels of {image!r}"):
+                labels = self._engine.inspect_image(self._images.obtain(image))["Config"]["Labels"] or {}
+            if labels.get(BIND_LABEL) != "true":
+                raise ImageRefused(lacks_label(image, BIND_LABEL))
 
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> DockerContainer:
         """Start a container; at once, except when the image must be pulled first."""
@@ -166,20 +177,20 @@ class DockerRuntime:
             self._refuse_when_closed()
             self._running[name] = None
         cleanup.callback(self._forget, name)
-        seat = self._networks.join(spec.group, isolated=spec.isolated)
-        cleanup.callback(self._removing, self._networks.leave, seat)
-        spec, taken = self._with_credentials(spec, seat, cleanup)
+        place = self._places.take(spec)
+        cleanup.callback(self._removing, self._places.leave, place)
+        spec, taken = self._with_credentials(spec, place.seat, cleanup)
         hardware = gpus(spec.instance_type, self._settings.gpu, self._machine)
-        engine_id = self._engine.create(name, self._config(spec, image, seat, hardware))
+        engine_id = self._engine.create(name, self._config(spec, image, place, hardware))
         cleanup.callback(self._removing, self._engine.remove, engine_id)
         output = self._engine.converse(engine_id) if spec.function else self._engine.attach(engine_id)
         cleanup.callback(output.close)
         self._run(spec, engine_id)
-        ip = self._ip(engine_id) if spec.serves or spec.function else ""
-        address = (ip or name, PORT) if spec.serves else None
+        ip = place.started(engine_id, self._ip(engine_id) if spec.serves or spec.function else "")
+        address = (ip or name, place.port) if spec.serves else None
         if self._own and spec.isolated and address:
-            address = self._relay(self._own, address, seat, cleanup)
-        notes = (*spec.notes, *taken, *replaced(spec.environment, own_variables(spec)))
+            address = self._relay(self._own, address, place.seat, cleanup)
+        notes = (*spec.notes, *taken, *replaced(spec.environment, _own_variables(spec, place)))
         with self._changed:
             self._refuse_when_closed()
             container = self._running[name] = DockerContainer(
@@ -216,7 +227,7 @@ class DockerRuntime:
         environment, notes = without_role(spec.environment, path)
         return replace(spec, environment=environment), notes
 
-    def _config(self, spec: ContainerSpec, image: str, seat: Seat, hardware: Gpus) -> dict[str, Any]:
+    def _config(self, spec: ContainerSpec, image: str, place: Place, hardware: Gpus) -> dict[str, Any]:
         for each in spec.mounts:
             if not each.folder.exists():
                 raise EngineError(f"the folder for {each.target} does not exist", 500)
@@ -224,8 +235,8 @@ class DockerRuntime:
             spec,
             image=image,
             labels=self._labels,
-            network=seat.network,
-            link_local=seat.link_local,
+            network=place.network,
+            link_local=place.seat.link_local,
             mounts=[
                 mount(self._own, self._engine.api, each.folder.resolve(), each.target, read_only=not each.writable)
                 for each in spec.mounts
@@ -233,6 +244,7 @@ class DockerRuntime:
             limits=limits(spec.instance_type, self._settings.limits, spec.memory_mb, self._machine),
             gpus=hardware,
             machine_memory_bytes=self._machine.memory_bytes,
+            own_variables=_own_variables(spec, place),
         )
         return function_config(config, self._engine.inspect_image(image)) if spec.function else config
 
@@ -286,6 +298,10 @@ class DockerRuntime:
             ) from error
         except (EngineError, Unreachable, RuntimeError) as error:
             raise ApiError("InternalFailure", f"Docker cannot {doing}: {error}.", 500) from error
+
+
+def _own_variables(spec: ContainerSpec, place: Place) -> dict[str, str]:
+    return place.variables if spec.serves else {}
 
 
 def _reach(url: str) -> Engine:

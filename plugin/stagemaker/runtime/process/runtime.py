@@ -30,6 +30,7 @@ from stagemaker.runtime.variables import asking, replaced
 
 _PROGRAMS = ("train", "serve")
 ONE_HOST = "Several instances need Docker: processes of one machine cannot find each other by name."
+ONE_CONTAINER = "A model of several containers (Containers) needs Docker: a process has no network of its own to share."
 
 
 class ProcessContainer:
@@ -107,12 +108,16 @@ class ProcessRuntime:
         """Refuse it: processes have the machine's network."""
         raise IsolationRefused("Network isolation needs Docker: a process has the network of its machine.")
 
+    def check_shared_instance(self, images: Iterable[str]) -> None:  # noqa: ARG002 - none can
+        """Refuse it: processes share the network of their machine with everything else."""
+        raise ImageRefused(ONE_CONTAINER)
+
     def start(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> ProcessContainer:
         """Start the image's program in its environment."""
         self.check_image(spec.image, spec.entrypoint, spec.command)
         name = image_name(spec.image) or ""
         base, program = spec.base_dir, self._images / name / spec.command[0]
-        alone = not spec.isolated and not (spec.group and spec.host)
+        alone = not spec.isolated and not spec.instance and not (spec.group and spec.host)
         if base is None or not alone or not all(_in_place(mount, base) for mount in spec.mounts):
             ways = "with other folders, in a group, or isolated"
             raise ImageRefused(f"{spec.image!r} cannot be run so without Docker: {ways}.")

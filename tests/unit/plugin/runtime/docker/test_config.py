@@ -22,6 +22,7 @@ def config(spec: ContainerSpec, limits: Limits = Limits(0, 0)) -> dict[str, Any]
         limits=limits,
         gpus=Gpus(({"Count": 1},), "1 GPU"),
         machine_memory_bytes=GIB,
+        own_variables={"SAGEMAKER_BIND_TO_PORT": "8080"} if spec.serves else {},
     )
 
 
