@@ -18,7 +18,6 @@ MAX_PAYLOAD_BYTES = 1 << 30  # AWS's, of an input in S3 and of an answer
 MAX_TOLD_BYTES = 128 << 10  # AWS's, of an answer that a message holds
 TTL_S, TIMEOUT_S = 21_600, 900  # AWS's, unless the request says otherwise
 TEST_MESSAGE = json.dumps({"eventVersion": "1.0", "eventSource": "aws:sagemaker", "eventName": "TestNotification"})
-NO_LENGTH = "The response from container primary did not specify the required Content-Length header"
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,11 @@ def plan_async(
         queued_s,
         received_s,
     )
+
+
+def no_length(container: str) -> str:
+    """AWS's sentence about an answer in chunks."""
+    return f"The response from container {container} did not specify the required Content-Length header"
 
 
 def server_error(status: int) -> str:

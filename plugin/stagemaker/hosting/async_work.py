@@ -18,19 +18,21 @@ from stagemaker.core.telemetry import RoleTelemetry
 from stagemaker.hosting.async_request import (
     MAX_PAYLOAD_BYTES,
     MAX_TOLD_BYTES,
-    NO_LENGTH,
     AsyncRequest,
     Outcome,
     log_line,
     message,
+    no_length,
     server_error,
 )
 from stagemaker.hosting.calls import PATH, ContainerCall
-from stagemaker.hosting.dispatch import Exchange, NoAnswer
+from stagemaker.hosting.container_metrics import container_invocation
+from stagemaker.hosting.dispatch import Exchange
 from stagemaker.hosting.endpoint_metrics import COUNT, MICROSECONDS, EndpointMetrics
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.layout import VariantLayout
-from stagemaker.hosting.model_error import MAX_MESSAGE_CHARS, described_error, error_text, is_error
+from stagemaker.hosting.model_error import MAX_MESSAGE_CHARS, NO_STATUS, described_error, error_text, is_error
+from stagemaker.hosting.passage import NoAnswer
 
 LOG = logging.getLogger(__name__)
 MILLISECONDS = "Milliseconds"
@@ -121,7 +123,8 @@ class AsyncWork:
                 measured.counts["InvocationFailures"] = 1.0
                 sentence = outcome.failure
                 if outcome.told is not None and exchange.answer is not None:
-                    sentence = described_error(exchange.answer.status, error_text(outcome.told))
+                    told, status = error_text(outcome.told), exchange.answer.status
+                    sentence = described_error(status, told, exchange.container)
             exchange.close()
             if not self._cancelled():
                 self._log(ref, exchange)(log_line(request, self._clock(), sentence))
@@ -153,8 +156,13 @@ class AsyncWork:
         with source.open("rb") as body:
             headers = {**request.headers, "Content-Length": str(source.stat().st_size)}
             with measured.timed("ModelLatency"):
-                exchange.send(ContainerCall(PATH, headers, body, request.timeout_s), request.timeout_s)
-                content_type = self._receive(exchange, target, measured)
+                call = ContainerCall(PATH, headers, body, request.timeout_s)
+                exchange.send(call, request.timeout_s, MAX_PAYLOAD_BYTES)
+                try:
+                    content_type = self._receive(exchange, target, measured)
+                finally:
+                    status = exchange.answer.status if exchange.answer else NO_STATUS
+                    container_invocation(self._metrics, ref.scope, exchange, status, None)
         try:
             with measured.timed("ResponseUploadLatency"):
                 account = self._account.under(exchange.variant.role_arn)
@@ -197,7 +205,7 @@ class AsyncWork:
                 body = _read_some(exchange)
                 raise _Failed(server_error(answer.status), body=body, content_type=content_type)
             if "content-length" not in answer.headers:
-                raise _Failed(f"ClientError: {NO_LENGTH}")
+                raise _Failed(f"ClientError: {no_length(exchange.container)}")
             with path.open("wb") as file:
                 _copy(exchange, file)
         except NoAnswer as error:

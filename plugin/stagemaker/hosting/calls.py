@@ -5,7 +5,7 @@ Which path and headers a container gets is decided here only.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from stagemaker.core.errors import ApiError
 
@@ -21,7 +21,6 @@ PASSED_ON = {
 }
 PASSED_BACK = {"ContentType": "content-type", "CustomAttributes": ATTRIBUTES.lower()}
 OTHER_KINDS = {
-    "TargetContainerHostname": "multi-container endpoint",
     "InferenceComponentName": "endpoint with inference components",
     "EnableExplanations": "endpoint with an explainer",
     "SessionId": "endpoint with stateful sessions",
@@ -35,9 +34,10 @@ class ContainerCall:
 
     path: str
     headers: Mapping[str, str]
-    body: bytes | BinaryIO  # a file has the header Content-Length
+    body: bytes | IO[bytes]  # a file has the header Content-Length
     timeout_s: float
     target_model: str = ""  # of a multi-model endpoint
+    target_container: str = ""  # of an endpoint for direct invocation of its containers
 
     @property
     def longer_s(self) -> float:
@@ -54,7 +54,8 @@ def container_call(request: Mapping[str, Any], timeout_s: float) -> ContainerCal
     for member, kind in OTHER_KINDS.items():
         if member in request:
             raise ApiError("ValidationError", f"{member} cannot be given: endpoint {name} is no {kind}.")
-    return ContainerCall(PATH, passed_on(request), request["Body"], timeout_s, request.get("TargetModel", ""))
+    target_model, target_container = request.get("TargetModel", ""), request.get("TargetContainerHostname", "")
+    return ContainerCall(PATH, passed_on(request), request["Body"], timeout_s, target_model, target_container)
 
 
 def passed_on(request: Mapping[str, Any]) -> dict[str, str]:

@@ -12,9 +12,9 @@ from stagemaker.core.errors import validation_error
 from stagemaker.core.kinds import ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
+from stagemaker.hosting import multi_container
 from stagemaker.hosting.async_config import check_async_config
 from stagemaker.hosting.capture import capture_config
-from stagemaker.hosting.models import primary_container
 from stagemaker.hosting.multi_model import check_combination, is_multi_model
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.targets import DEFAULT_WEIGHT, SHADOWS
@@ -67,8 +67,9 @@ class EndpointConfigs:
             refuse_taken(self._store, ref)
             for variant in itertools.chain.from_iterable(variants.values()):
                 model = existing(self._store, Ref(scope, MODEL, variant["ModelName"]))
-                if is_multi_model(primary_container(model)):
+                if any(is_multi_model(container) for container in multi_container.containers_of(model)):
                     check_combination(request)
+                multi_container.check_combination(request, model)
             self._store.put(ref, record)
         return {"EndpointConfigArn": ref.arn}
 

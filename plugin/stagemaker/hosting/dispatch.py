@@ -1,23 +1,24 @@
 """Brings a call to an instance of an endpoint: who answers it, and what it comes to."""
 
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, ExitStack
 from http import HTTPStatus
-from http.client import HTTPException
 from typing import Protocol
 
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Ref
 from stagemaker.core.store import Store
 from stagemaker.hosting.async_config import AsyncConfig
-from stagemaker.hosting.calls import ContainerCall
+from stagemaker.hosting.calls import MAX_BODY_BYTES, ContainerCall
 from stagemaker.hosting.fleet import Fleet
-from stagemaker.hosting.http_client import CONNECT_S, Answer, NotReached, Reply, TooLarge, read_whole
+from stagemaker.hosting.http_client import CONNECT_S, Answer, NotReached, Reply
 from stagemaker.hosting.instance import Lease
 from stagemaker.hosting.layout import VariantLayout
-from stagemaker.hosting.model_error import NO_STATUS, TIMED_OUT
+from stagemaker.hosting.model_error import NO_STATUS, PRIMARY
+from stagemaker.hosting.multi_container import check_target_container
 from stagemaker.hosting.multi_model import check_target, model_call
+from stagemaker.hosting.passage import NoAnswer, Passage
 from stagemaker.hosting.router import Router
 
 
@@ -25,14 +26,6 @@ class Routers(Protocol):
     """The part of `endpoints.Endpoints` that invocations need."""
 
     def router(self, ref: Ref) -> Router[Fleet] | None: ...
-
-
-class NoAnswer(Exception):
-    """The container may have got the request and gave no usable answer; the message says why."""
-
-    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
-        super().__init__(reason)
-        self.timed_out = timed_out
 
 
 class _NoInstance(Exception):
@@ -46,23 +39,17 @@ class Exchange:
     def __init__(self, fleet: Fleet, variant: VariantLayout, lease: Lease, sent_s: float) -> None:
         self.fleet, self.variant, self.lease = fleet, variant, lease
         self.sent_s = sent_s  # by the clock that is shown
-        self.answer: Answer | None = None
         self.failure = ""  # why there is no answer
+        self._passage: Passage | None = None  # once it is sent
         self._blocks = ExitStack()
 
-    def send(self, call: ContainerCall, timeout_s: float) -> None:
-        """Ask the instance. NotReached when it did not get the request; any other failure is kept."""
+    def send(self, call: ContainerCall, timeout_s: float, max_bytes: int = MAX_BODY_BYTES) -> None:
+        """Ask the instance. NotReached when it did not get the request; any other failure is kept. What one container
+        of a pipeline says to the next has at most `max_bytes`."""
+        self._passage = Passage(self.lease.containers_for(call.target_container), max_bytes)
+        connect_s = CONNECT_S if self.lease.others else None
         try:
-            with _explained():
-                self.answer = self.lease.client.open(
-                    "POST",
-                    call.path,
-                    body=call.body,
-                    headers=call.headers,
-                    timeout_s=timeout_s,
-                    connect_s=CONNECT_S if self.lease.others else None,
-                    on_sending=lambda: self._sending(call),
-                )
+            self._passage.send(call, timeout_s, connect_s=connect_s, on_sending=lambda: self._sending(call))
         except NoAnswer as error:
             self.failure = str(error)
 
@@ -75,32 +62,42 @@ class Exchange:
         if self.fleet.copies:
             self.fleet.copies.offer(call)
 
+    @property
+    def answer(self) -> Answer | None:
+        """What the container has begun to answer."""
+        return self._passage.answer if self._passage else None
+
+    @property
+    def container(self) -> str:
+        """The name of the container that answers or failed."""
+        return self._passage.container if self._passage else PRIMARY
+
+    def latencies_s(self) -> dict[str, float]:
+        """How long each container had the call, when the answer was read just now."""
+        return self._passage.latencies_s() if self._passage else {}
+
     def read(self) -> bytes:
         """The next piece of the answer as soon as it has come; nothing at the end, and of no answer. NoAnswer."""
-        if self.answer is None:
-            return b""
-        with _explained():
-            return self.answer.read()
+        return self._passage.read() if self._passage else b""
 
     def reply(self, max_bytes: int) -> Reply:
         """The whole answer. Where there is none, the status is NO_STATUS and the body says why."""
         try:
-            if self.answer is not None:
-                with _explained(max_bytes):
-                    return Reply(self.answer.status, self.answer.headers, read_whole(self.answer, max_bytes))
+            if self._passage and self._passage.answer:
+                return self._passage.read_whole(max_bytes)
         except NoAnswer as error:
             self.failure = str(error)
         return Reply(NO_STATUS, {}, self.failure.encode())
 
     def cancel(self) -> None:
         """Break off the request: whoever reads gets NoAnswer."""
-        if self.answer is not None:
-            self.answer.cancel()
+        if self._passage:
+            self._passage.cancel()
 
     def drop_answer(self) -> None:
         """Read no more of the answer, if there is one."""
-        if self.answer is not None:
-            self.answer.close()
+        if self._passage:
+            self._passage.close()
 
     def close(self) -> None:
         """End it. A second call does nothing."""
@@ -163,7 +160,9 @@ class Dispatcher:
     def _send(
         self, router: Router[Fleet], fleet: Fleet, variant: VariantLayout, call: ContainerCall, deadline_s: float
     ) -> Exchange:
-        check_target(fleet.layout.endpoint, variant.models, call)
+        endpoint = fleet.layout.endpoint
+        check_target(endpoint, variant.models, call)
+        check_target_container(endpoint, variant.container_names, variant.is_direct, call.target_container)
         sent_s, tried = self._clock(), set[str]()
         while lease := router.lease(fleet, variant, tried, call.target_model):
             tried.add(lease.id)
@@ -211,21 +210,6 @@ class Dispatcher:
         record = self._store.get(ref)
         why = f" It is {record['EndpointStatus']}, not InService." if record else ""
         return ApiError("ValidationError", f"Endpoint {ref.name} of account {ref.scope.account} not found.{why}")
-
-
-@contextmanager
-def _explained(max_bytes: int | None = None) -> Iterator[None]:
-    """Raise NoAnswer for what a container and its connection can do wrong; NotReached as it is."""
-    try:
-        yield
-    except NotReached:
-        raise
-    except TimeoutError as error:
-        raise NoAnswer(TIMED_OUT, timed_out=True) from error
-    except TooLarge as error:
-        raise NoAnswer(f"The container's response is longer than {max_bytes} bytes.") from error
-    except (OSError, HTTPException) as error:
-        raise NoAnswer(f"The container broke off the connection: {type(error).__name__}.") from error
 
 
 def _variant(fleet: Fleet, name: str | None) -> VariantLayout:

@@ -22,8 +22,7 @@ from stagemaker.hosting.context import EndpointAccount, FleetContext
 from stagemaker.hosting.fleet import Fleet
 from stagemaker.hosting.fleets import Fleets
 from stagemaker.hosting.health import HealthTimes
-from stagemaker.hosting.layout import FleetLayout, VariantLayout, lay_out_fleet
-from stagemaker.hosting.models import hosted_container
+from stagemaker.hosting.layout import ContainerLayout, FleetLayout, VariantLayout, lay_out_fleet
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.rollout import plan_rollout
 from stagemaker.hosting.router import Router
@@ -229,12 +228,10 @@ class Endpoints:
     def _lay_out(self, ref: Ref, config_name: str) -> tuple[FleetLayout, Targets]:
         """What a fleet under this configuration runs, and how many instances it begins with."""
         config = existing(self._store, Ref(ref.scope, ENDPOINT_CONFIG, config_name))
-        containers = {}
-        for model_name in {each["ModelName"] for each in (*config["ProductionVariants"], *config.get(SHADOWS, ()))}:
-            model = existing(self._store, Ref(ref.scope, MODEL, model_name))
-            containers[model_name] = hosted_container(model)
+        names = {each["ModelName"] for each in (*config["ProductionVariants"], *config.get(SHADOWS, ()))}
+        models = {name: existing(self._store, Ref(ref.scope, MODEL, name)) for name in names}
         folder, generation = self._work_dir / ref.scope.account / ref.scope.region, str(next(self._generations))
-        layout = lay_out_fleet(ref.name, config, containers, generation=generation, work_dir=folder)
+        layout = lay_out_fleet(ref.name, config, models, generation=generation, work_dir=folder)
         targets = initial_targets(config)
         self._check_capacity(layout, targets)
         return layout, targets
@@ -296,7 +293,7 @@ def _variants(fleet: Fleet, desired: Targets, stage: VariantStage | None = None)
     return {
         variant.name: {
             "VariantName": variant.name,
-            "DeployedImages": [_deployed_image(fleet, variant)],
+            "DeployedImages": [_deployed_image(fleet, variant, container) for container in variant.containers],
             "CurrentWeight": fleet.weight(variant.name),
             "DesiredWeight": desired[variant.name].weight,
             "CurrentInstanceCount": fleet.in_service(variant.name),
@@ -313,10 +310,10 @@ def _status(fleet: Fleet, variant: str, stage: VariantStage | None) -> dict[str,
     return stage.of(variant, fleet.counts[variant])
 
 
-def _deployed_image(fleet: Fleet, variant: VariantLayout) -> dict[str, Any]:
-    image = fleet.resolved_image(variant)
+def _deployed_image(fleet: Fleet, variant: VariantLayout, container: ContainerLayout) -> dict[str, Any]:
+    image = fleet.resolved_image(variant, container)
     resolved = {"ResolvedImage": image, "ResolutionTime": fleet.pinned_s} if image else {}
-    return {"SpecifiedImage": variant.image, **resolved}
+    return {"SpecifiedImage": container.image, **resolved}
 
 
 def _pending(fleet: Fleet, desired: Targets) -> dict[str, Any]:

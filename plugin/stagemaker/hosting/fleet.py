@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from stagemaker.core.errors import ApiError, hinted
@@ -13,9 +14,10 @@ from stagemaker.hosting.calls import ContainerCall
 from stagemaker.hosting.context import FleetContext
 from stagemaker.hosting.data_capture import DataCapture
 from stagemaker.hosting.instance import Instance
-from stagemaker.hosting.layout import FleetLayout, InstanceLayout, VariantLayout
+from stagemaker.hosting.layout import ContainerLayout, FleetLayout, InstanceLayout, VariantLayout
 from stagemaker.hosting.model_cache import ModelCache
-from stagemaker.hosting.model_data import BadModelData, fetch_model
+from stagemaker.hosting.model_data import CONTAINER, BadModelData, fetch_model
+from stagemaker.hosting.model_error import PRIMARY
 from stagemaker.hosting.multi_model_metrics import MultiModelMetrics
 from stagemaker.hosting.targets import Targets
 from stagemaker.hosting.variant_status import Counts, VariantStage
@@ -57,7 +59,8 @@ class Fleet:
         self._retired: tuple[Instance, ...] = ()
         self._shadows: set[Instance] = set()  # those of the shadow variant
         self._numbers: dict[str, Iterator[int]] = {name: itertools.count() for name in names}
-        self._pinned: Mapping[str, str] = {}  # the image of each variant, once the owner knows it
+        # The images of each variant's containers, by the names of both, once the owner knows them.
+        self._pinned: Mapping[str, Mapping[str, str]] = {}
         self.pinned_s: float | None = None  # when
         self._reported: set[Instance] = set()  # those that were lost before they served
         self.set_targets(targets)
@@ -125,11 +128,11 @@ class Fleet:
         """One sentence: what the instances of a variant run on, or ran on last."""
         return sentence({i.id: i.hardware for i in self._instances[variant] if i.hardware})
 
-    def resolved_image(self, variant: VariantLayout) -> str | None:
-        """What all instances of a variant run, from first to last, by its digest where it has one; None when the image
-        was not looked up yet."""
-        pinned = self._pinned.get(variant.name)
-        return resolved(variant.image, pinned) if pinned else None
+    def resolved_image(self, variant: VariantLayout, container: ContainerLayout) -> str | None:
+        """What all instances of a variant run as this container, from first to last, by its digest where it has one;
+        None when the image was not looked up yet."""
+        pinned = self._pinned.get(variant.name, {}).get(container.name)
+        return resolved(container.image, pinned) if pinned else None
 
     def set_targets(self, targets: Targets) -> None:
         """What it is to be from now on. The weights count at once, the counts as soon as the owner has seen to it."""
@@ -184,19 +187,21 @@ class Fleet:
 
     def _pin(self) -> None:
         """Look up once what the names of the images mean."""
-        pinned: dict[str, str] = {}
+        pinned: dict[str, dict[str, str]] = {}
         for variant in self.layout.all_variants:
-            self._check_pull(variant)
-            try:
-                pinned[variant.name] = self._context.runtime.pin(variant.image)
-            except ApiError as error:
-                why = f"it could not be started: {error.message.rstrip('.')}"
-                raise FleetFailed(self._unhealthy(variant.name, why)) from error
+            for container in variant.containers:
+                self._check_pull(variant, container)
+                try:
+                    image = self._context.runtime.pin(container.image)
+                except ApiError as error:
+                    why = f"it could not be started: {error.message.rstrip('.')}"
+                    raise FleetFailed(self._unhealthy(variant.name, why, container.name)) from error
+                pinned.setdefault(variant.name, {})[container.name] = image
         self._pinned, self.pinned_s = pinned, self._context.clock()
 
-    def _check_pull(self, variant: VariantLayout) -> None:
+    def _check_pull(self, variant: VariantLayout, container: ContainerLayout) -> None:
         try:
-            self._context.account.under(variant.role_arn).check_pull(variant.image)
+            self._context.account.under(variant.role_arn).check_pull(container.image)
         except ApiError as error:
             sentence = (
                 f"Please make sure all images included in the model for the production variant {variant.name} exist, "
@@ -211,10 +216,11 @@ class Fleet:
         numbers = itertools.islice(self._numbers[variant.name], missing)
         layouts = [self.layout.instance(variant, number, self._pinned[variant.name]) for number in numbers]
         try:
-            for layout in layouts:
-                for name in ("model", *variant.folders):
-                    (layout.base_dir / name).mkdir(parents=True, exist_ok=True)
-            self._fetch_model(variant, layouts)
+            for number, container in enumerate(variant.containers):
+                base_dirs = [layout.containers[number].base_dir for layout in layouts]
+                for base_dir, name in itertools.product(base_dirs, {"model", *container.folders}):
+                    (base_dir / name).mkdir(parents=True, exist_ok=True)
+                self._fetch_model(variant, container, base_dirs)
         except BaseException:
             for layout in layouts:
                 shutil.rmtree(layout.base_dir, ignore_errors=True)
@@ -225,7 +231,8 @@ class Fleet:
                 return
             instance = self._make(variant, layout)
             cancel = partial(instance.retire, drain=False)
-            self._context.supervisor.start(f"instance {layout.spec.name}", instance.run, cancel=cancel)
+            name = f"instance {self.layout.endpoint}-{layout.id}"
+            self._context.supervisor.start(name, instance.run, cancel=cancel)
             if variant is self.layout.shadow:
                 self._shadows.add(instance)
             self._instances[variant.name] += (instance,)
@@ -248,7 +255,8 @@ class Fleet:
         new = [instance for instance in lost if not self._given_up(instance)]
         self._reported.update(new)
         if new or (lost and len(lost) == len(instances)):
-            raise FleetFailed(self._unhealthy(name, (new or lost)[0].lost or ""))
+            first = (new or lost)[0]
+            raise FleetFailed(self._unhealthy(name, first.lost or "", first.culprit))
 
     def _given_up(self, instance: Instance) -> bool:
         """Whether it is lost, and nobody has to be told."""
@@ -261,8 +269,9 @@ class Fleet:
         def run_as_role(spec: ContainerSpec) -> ContainerSpec:
             return run_as(spec, account.role_environment(*role), partial(account.role_credentials, *role))
 
-        log = context.logs.stream(self._scope, self.layout.log_group, layout.log_stream)
-        return Instance(layout, context, run_as_role, log, self._changed.set, self._models(variant, layout, log))
+        group = self.layout.log_group
+        logs = [context.logs.stream(self._scope, group, each.log_stream) for each in layout.containers]
+        return Instance(layout, context, run_as_role, logs, self._changed.set, self._models(variant, layout, logs[0]))
 
     def _models(self, variant: VariantLayout, layout: InstanceLayout, log: Callable[[str], None]) -> ModelCache | None:
         """Those of one instance of a multi-model endpoint."""
@@ -281,11 +290,13 @@ class Fleet:
             log,
         )
 
-    def _fetch_model(self, variant: VariantLayout, layouts: Sequence[InstanceLayout]) -> None:
-        """Once for all of them."""
-        if variant.source is None or self.cancelled:
+    def _fetch_model(self, variant: VariantLayout, container: ContainerLayout, base_dirs: Sequence[Path]) -> None:
+        """Once for all instances."""
+        source = container.source
+        if source is None or self.cancelled:
             return
-        folders = [layout.base_dir / "model" for layout in layouts]
+        folders = [base_dir / "model" for base_dir in base_dirs]
+        known_as = CONTAINER if container.name == PRIMARY else container.name
         account, scratch = self._context.account.under(variant.role_arn), self.layout.folder
         due_s = self._context.elapsed() + variant.download_timeout_s
 
@@ -293,15 +304,16 @@ class Fleet:
             return self.cancelled or self._context.elapsed() >= due_s
 
         try:
-            fetch_model(account, self._scope, variant.source, folders, scratch, variant.max_model_bytes, is_over)
+            fetch_model(account, self._scope, source, folders, scratch, variant.max_model_bytes, is_over, known_as)
         except BadModelData as error:
             raise FleetFailed(str(error)) from error
         if is_over() and not self.cancelled:
             limit = f"within {variant.download_timeout_s} s (ModelDataDownloadTimeoutInSeconds)"
-            raise FleetFailed(f"Failed to download model data from {variant.source.uri} {limit}.")
+            raise FleetFailed(f"Failed to download model data from {source.uri} {limit}.")
 
-    def _unhealthy(self, variant: str, reason: str) -> str:
+    def _unhealthy(self, variant: str, reason: str, container: str = PRIMARY) -> str:
+        which = "primary container" if container == PRIMARY else container
         return (
-            f"The primary container for production variant {variant} did not pass the ping health check: {reason}. "
+            f"The {which} for production variant {variant} did not pass the ping health check: {reason}. "
             f"Please check CloudWatch logs for this endpoint: {self.layout.log_group}."
         )

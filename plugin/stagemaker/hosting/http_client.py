@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from socket import MSG_PEEK, SHUT_RDWR, socket
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 MAX_IDLE = 32  # (ours) connections kept for one container
 MAX_IDLE_S = 1.0  # (ours) before a connection is not used again: servers close idle ones, gunicorn after 2 s
@@ -124,7 +124,7 @@ class HttpClient:
         *,
         timeout_s: float,
         max_bytes: int,
-        body: bytes | BinaryIO | None = None,
+        body: bytes | IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         connect_s: float | None = None,
         on_sending: Callable[[], object] = lambda: None,
@@ -141,7 +141,7 @@ class HttpClient:
         path: str,
         *,
         timeout_s: float,
-        body: bytes | BinaryIO | None = None,
+        body: bytes | IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         connect_s: float | None = None,
         on_sending: Callable[[], object] = lambda: None,
@@ -164,6 +164,10 @@ class HttpClient:
         except BaseException:
             connection.close()
             raise
+
+    def reach(self, timeout_s: float, connect_s: float | None = None) -> None:
+        """Make sure that somebody listens, by a connection that the next request uses. Raises as `open`."""
+        self._keep(self._reuse() or self._connect(time.monotonic() + timeout_s, connect_s))
 
     def close(self) -> None:
         """Make no connection any more, and drop the idle ones; those in use are dropped when they come back."""

@@ -1,10 +1,11 @@
-"""One instance of an endpoint: its container through start, health checks, unwanted ends, replacement and stop."""
+"""One instance of an endpoint: its containers through start, health checks, unwanted ends, replacement and stop."""
 
 import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from http.client import HTTPException
 
@@ -15,6 +16,7 @@ from stagemaker.hosting.health import Observed, Ping, Verdict, judge
 from stagemaker.hosting.http_client import HttpClient, Refused
 from stagemaker.hosting.layout import InstanceLayout
 from stagemaker.hosting.model_cache import ModelCache
+from stagemaker.hosting.passage import ContainerClient
 from stagemaker.runtime.contract import Container, ContainerSpec, Exit
 from stagemaker.runtime.hardware import HardwareLog
 
@@ -34,14 +36,27 @@ class Lease:
     """The place of one request on an instance. Leave it as a context manager."""
 
     def __init__(
-        self, instance_id: str, client: HttpClient, leave: "Callable[[Lease], object]", request_s: float = 60.0
+        self,
+        instance_id: str,
+        containers: Sequence[ContainerClient],
+        leave: "Callable[[Lease], object]",
+        request_s: float = 60.0,
     ) -> None:
-        self.id, self.client = instance_id, client
+        self.id, self.containers = instance_id, containers
         self.others = False  # whether another instance could have been taken instead
         self.target_model = ""  # of a multi-model endpoint
         self.models: ModelCache | None = None  # of the instance of one
         self.due_s: float | None = None  # by time.monotonic: when the answer must be there, once the request is sent
         self._leave, self._request_s = leave, request_s
+
+    @property
+    def client(self) -> HttpClient:
+        """Of the container, or the first of several."""
+        return self.containers[0].client
+
+    def containers_for(self, target_container: str) -> Sequence[ContainerClient]:
+        """Those that a request goes through: the one that it names, or all."""
+        return [each for each in self.containers if each.name == target_container] or self.containers
 
     def sent(self, longer_s: float = 0.0) -> None:
         """The request is being sent: from now on the instance may be busy with it, for as long as requests usually may
@@ -60,13 +75,15 @@ class Lease:
 
 
 class Instance:
-    """Keeps one container alive. A thread of its own calls `run`; all else may be called from any thread.
+    """Keeps one container alive, or several, which start, serve and end together: it is healthy when all are, and when
+    one ends the others are stopped. A thread of its own calls `run`; all else may be called from any thread.
 
-    Before it was healthy once, the end of its container loses the instance at once: a model that cannot load should
-    say so in seconds. Later the container is started again, after 1, 2 and 4 seconds, and takes requests again when
-    /ping answers 200; a container that must be replaced counts as one, and a start that the machine cannot do does not.
-    An instance that is `lost` stays so; `lost` is the reason, one sentence. `changed` is called after each change that
-    its fleet may wait for.
+    Before it was healthy once, the end of a container loses the instance at once: a model that cannot load should say
+    so in seconds. Later its containers are started again, after 1, 2 and 4 seconds, and take requests again when /ping
+    answers 200; a container that must be replaced counts as one, and a start that the machine cannot do does not. An
+    instance that is `lost` stays so; `lost` is the reason, one sentence, and `culprit` the container that it is about.
+    `logs` are those of its containers, in their order. `changed` is called after each change that its fleet may wait
+    for.
     """
 
     def __init__(
@@ -74,22 +91,23 @@ class Instance:
         layout: InstanceLayout,
         context: FleetContext,
         run_as_role: Callable[[ContainerSpec], ContainerSpec],
-        log: Callable[[str], None],
+        logs: Sequence[Callable[[str], None]],
         changed: Callable[[], None],
         models: ModelCache | None = None,
     ) -> None:
         self.id, self.layout, self._models = layout.id, layout, models
         self.lost: str | None = None
+        self.culprit = layout.containers[0].name
         self.hardware = ""  # of its container, as the runtime words it
         self.ended = threading.Event()  # nothing of it is left
-        self._context, self._run_as_role, self._log, self._changed = context, run_as_role, log, changed
+        self._context, self._run_as_role, self._logs, self._changed = context, run_as_role, logs, changed
         self._runtime, self._elapsed, self._times = context.runtime, context.elapsed, context.times
         self._lock = threading.Lock()
         self._leases: set[Lease] = set()
         self._retired, self._hurried = threading.Event(), threading.Event()
-        self._container: Container | None = None
-        self._client: HttpClient | None = None  # while its container is healthy
-        self._served = False  # this container was healthy once
+        self._containers: Mapping[str, Container] = {}  # by name; empty while none runs
+        self._clients: Sequence[ContainerClient] = ()  # while its containers are healthy
+        self._served = False  # these containers were healthy once
         self._is_multi_model = models is not None  # unless its container says that it is not
         self._resting = False  # it is late: no new requests
         self._late_answers = 0
@@ -102,7 +120,7 @@ class Instance:
     @property
     def in_service(self) -> bool:
         """Whether it takes requests."""
-        return self._serving_client() is not None
+        return bool(self._serving_clients())
 
     @property
     def has_served(self) -> bool:
@@ -123,10 +141,10 @@ class Instance:
     def take(self) -> Lease | None:
         """A place for one request; None when it is not in service."""
         with self._lock:
-            client = self._serving_client()
-            if client is None:
+            clients = self._serving_clients()
+            if not clients:
                 return None
-            lease = Lease(self.id, client, self._release, self._times.request_s)
+            lease = Lease(self.id, clients, self._release, self._times.request_s)
             lease.models = self._models
             self._leases.add(lease)
             return lease
@@ -147,7 +165,7 @@ class Instance:
             while self.lost is None and not self._retired.is_set():
                 self._check()
                 serving_poll_s = min(SERVING_POLL_S, self._times.ping_every_s)
-                self._retired.wait(serving_poll_s if self._client else STARTING_POLL_S)
+                self._retired.wait(serving_poll_s if self._clients else STARTING_POLL_S)
             self._drain()
         except Exception as error:
             LOG.exception("instance %s", self.id)
@@ -164,55 +182,63 @@ class Instance:
         with self._lock:
             self._leases.discard(lease)
 
-    def _serving_client(self) -> HttpClient | None:
-        container = self._container
-        if self._resting or self._retired.is_set() or container is None or not container.running:
-            return None
-        return self._client
+    def _serving_clients(self) -> Sequence[ContainerClient]:
+        """None where it takes no requests."""
+        containers = self._containers
+        if self._resting or self._retired.is_set() or not all(each.running for each in containers.values()):
+            return ()
+        return self._clients
 
     def _start(self) -> None:
-        """Start the container; whether it is healthy is for `_check` to find. A refusal makes the instance lost."""
-        log = HardwareLog(self.id, self._log)
+        """Start the containers; whether they are healthy is for `_check` to find. A refusal makes the instance lost."""
         try:
-            self._container = self._runtime.start(self._run_as_role(self.layout.spec), log.line)
+            for planned, sink in zip(self.layout.containers, self._logs, strict=True):
+                self.culprit = planned.name
+                log = HardwareLog(self.id, sink)
+                container = self._runtime.start(self._run_as_role(planned.spec), log.line)
+                self._containers = {**self._containers, planned.name: container}
+                log.begin(container.hardware, container.notes)
+                self.hardware = container.hardware
         except ApiError as error:
+            self._stop(0)
             why = f"it could not be started: {error.message.rstrip('.')}"
             if self.has_served and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 self._start_again_later(why)
             else:
                 self._restart_later(why, refused=error.status < HTTPStatus.INTERNAL_SERVER_ERROR)
             return
-        self._unable_since_s = None
-        self.hardware, self._served = self._container.hardware, False
-        log.begin(self.hardware, self._container.notes)
+        self._unable_since_s, self._served = None, False
         self._due = self._elapsed() + self.layout.health_timeout_s
 
     def _check(self) -> None:
-        """Notice what has happened since the last check, and act on it. Takes as long as a /ping at most."""
-        if self._container is None:
+        """Notice what has happened since the last check, and act on it. Takes as long as the pings at most."""
+        if not self._containers:
             if self._elapsed() >= self._due:
                 self._start()
             return
-        end = self._container.poll()
-        if end is not None:
-            self._has_ended(end)
-        elif not self._container.running:
+        for name, container in self._containers.items():
+            if (end := container.poll()) is not None:
+                self._has_ended(name, end)
+                return
+        if not all(container.running for container in self._containers.values()):
             self._leave_service()  # what asks there may reach another's container
             self._due = self._elapsed() + self.layout.health_timeout_s
-        elif self._client is None:
-            self._await_health(self._container)
+        elif not self._clients:
+            self._await_health()
         elif time.monotonic() >= self._next_ping_s:
-            self._check_health(self._container)
+            self._check_health()
 
-    def _await_health(self, container: Container) -> None:
-        """Come into service when /ping answers for the first time."""
-        if self._ping(container) is Ping.ANSWERED and container.address:
+    def _await_health(self) -> None:
+        """Come into service when each /ping answers for the first time."""
+        if self._ping() is Ping.ANSWERED:
             self._restarts = self._restarts if self.has_served else 0
             self._healthy_since = self._elapsed()
             self._late_answers, self._resting = 0, False
             if self._models:
-                self._models.serve(container)
-            self._client, self._served = HttpClient(container.address), True
+                self._models.serve(*self._containers.values())
+            addresses = {name: container.address for name, container in self._containers.items()}
+            self._served = True
+            self._clients = [ContainerClient(name, HttpClient(at)) for name, at in addresses.items() if at]
             self._changed()
         elif self._models and not self._is_multi_model:
             self._stop(0)
@@ -221,9 +247,9 @@ class Instance:
             self._stop(0)
             self._lose(f"it did not answer GET /ping with 200 within {self.layout.health_timeout_s} s")
 
-    def _check_health(self, container: Container) -> None:
+    def _check_health(self) -> None:
         """Ask whether it still serves, and do what the answer calls for."""
-        ping = self._ping(container)
+        ping = self._ping()
         self._late_answers = 0 if ping is Ping.ANSWERED else self._late_answers + 1
         verdict = judge(Observed(ping, self._late_answers, self._busy_s()), self._times)
         was_resting, self._resting = self._resting, verdict is not Verdict.SERVE
@@ -231,17 +257,26 @@ class Instance:
             self._changed()
         if verdict is not Verdict.REPLACE:
             return
-        if ping is Ping.REFUSED and (end := container.wait(REPLACED_GRACE_S)):  # most probably it is just ending
-            self._has_ended(end)
+        if ping is Ping.REFUSED and (end := self._containers[self.culprit].wait(REPLACED_GRACE_S)):
+            self._has_ended(self.culprit, end)  # most probably it was just ending
             return
         self._stop(REPLACED_GRACE_S)
         self._forgive_restarts()
         late = f"it did not answer GET /ping with 200 in time {self._late_answers} times in a row"
         self._restart_later("its server refuses connections" if ping is Ping.REFUSED else late)
 
-    def _ping(self, container: Container) -> Ping:
-        """Over a new connection, which is part of what is asked for. GET /models of several models must answer too."""
+    def _ping(self) -> Ping:
+        """What GET /ping came to at the first container that did not answer it, which is the culprit."""
         self._next_ping_s = time.monotonic() + self._times.ping_every_s
+        for name, container in self._containers.items():
+            ping = self._ping_container(container)
+            if ping is not Ping.ANSWERED:
+                self.culprit = name
+                return ping
+        return Ping.ANSWERED
+
+    def _ping_container(self, container: Container) -> Ping:
+        """Over a new connection, which is part of what is asked for. GET /models of several models must answer too."""
         if container.address is None:
             return Ping.LATE
         client = HttpClient(container.address)
@@ -271,12 +306,14 @@ class Instance:
             dues_s.append(self._models.loading_until_s)
         return max(dues_s, default=0.0) - time.monotonic() if dues_s else 0.0
 
-    def _has_ended(self, end: Exit) -> None:
-        ended = f"its container ended with exit code {end.code}" + (
+    def _has_ended(self, name: str, end: Exit) -> None:
+        """One container has: the others are stopped."""
+        self.culprit = name
+        which = "its container" if len(self._containers) == 1 else f"its container {name}"
+        ended = f"{which} ended with exit code {end.code}" + (
             f" ({reason})" if (reason := end.reason.rstrip(".")) else ""
         )
-        self._leave_service()
-        self._container = None
+        self._stop(REPLACED_GRACE_S)
         self._forgive_restarts()
         self._restart_later(ended if self.has_served else f"{ended} before it was healthy")
 
@@ -294,7 +331,7 @@ class Instance:
         delay_s = 2**self._restarts
         self._restarts += 1
         self._due = self._elapsed() + delay_s
-        self._log(f"Stagemaker: {why}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
+        self._say(f"{why}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
 
     def _start_again_later(self, why: str) -> None:
         """The machine is at fault, which uses up no restart: the engine may be back soon. The instance is lost when it
@@ -307,27 +344,36 @@ class Instance:
             self._lose(f"{why}, for {unable_s:.0f} s")
             return
         self._due = now_s + START_AGAIN_S
-        self._log(f"Stagemaker: {why}; tried again in {START_AGAIN_S} s.")
+        self._say(f"{why}; tried again in {START_AGAIN_S} s.")
 
     def _lose(self, why: str) -> None:
         self.lost = why
         self._changed()
 
+    def _say(self, line: str) -> None:
+        """In the log of each container."""
+        for log in self._logs:
+            log(f"Stagemaker: {line}")
+
     def _leave_service(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        clients, self._clients = self._clients, ()
+        for each in clients:
+            each.client.close()
 
     def _drain(self) -> None:
         """Wait for the answers to the requests that it has, as long as a request may take."""
         end_s = time.monotonic() + max(self._times.request_s, self._busy_s())
-        while self._leases and self._client and time.monotonic() < end_s:
-            if self._hurried.wait(DRAIN_POLL_S) or (self._container and self._container.poll()):
+        while self._leases and self._clients and time.monotonic() < end_s:
+            if self._hurried.wait(DRAIN_POLL_S) or any(each.poll() for each in self._containers.values()):
                 return
 
     def _stop(self, grace_s: float) -> None:
-        """End the container: SIGTERM, after `grace_s` SIGKILL."""
+        """End the containers side by side: SIGTERM, after `grace_s` SIGKILL."""
         self._leave_service()
-        if self._container is not None:
-            self._container.stop(grace_s)
-            self._container = None
+        containers = list(self._containers.values())
+        if len(containers) == 1:
+            containers[0].stop(grace_s)
+        elif containers:
+            with ThreadPoolExecutor(len(containers)) as pool:
+                list(pool.map(lambda container: container.stop(grace_s), containers))
+        self._containers = {}

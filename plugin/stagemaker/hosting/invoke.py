@@ -6,6 +6,7 @@ from typing import Any
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.hosting.calls import MAX_BODY_BYTES, TIMEOUT_S, container_call, passed_back
+from stagemaker.hosting.container_metrics import container_invocation
 from stagemaker.hosting.dispatch import Dispatcher
 from stagemaker.hosting.endpoint_metrics import EndpointMetrics
 from stagemaker.hosting.model_error import is_error, model_error
@@ -34,6 +35,7 @@ class Invoke:
         model_s, own_s = self._clock() - exchange.sent_s, exchange.sent_s - began_s
         fleet, variant = exchange.fleet, exchange.variant
         self._metrics.invocation(scope, fleet, variant, reply.status, model_s=model_s, own_s=own_s)
+        container_invocation(self._metrics, scope, exchange, reply.status, own_s)
         if is_error(reply.status):
-            raise model_error(scope, fleet.layout.log_group, reply.status, reply.body)
+            raise model_error(scope, fleet.layout.log_group, reply.status, reply.body, exchange.container)
         return {"Body": reply.body, "InvokedProductionVariant": variant.name, **passed_back(reply.headers)}

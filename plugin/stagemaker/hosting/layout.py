@@ -5,7 +5,7 @@ How many instances a variant has and which share of the requests it gets are no 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
 from stagemaker.hosting.async_config import AsyncConfig, async_config
 from stagemaker.hosting.capture import CaptureConfig, capture_config
+from stagemaker.hosting.multi_container import container_names, containers_of, is_direct
 from stagemaker.hosting.multi_model import ENVIRONMENT, FOLDER, ModelsSource, is_multi_model, models_source
 from stagemaker.hosting.targets import SHADOWS
 from stagemaker.runtime.contract import ContainerSpec, mounts_below_base
@@ -36,14 +37,40 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class InstanceLayout:
-    """One instance: here, one container."""
+class InstanceContainer:
+    """One container of an instance."""
 
-    id: str  # in the form of EC2's, such as i-0123456789abcdef0
-    base_dir: Path  # its own folder; its container sees `model` or `models` of it, if it has any, below /opt/ml
+    name: str  # as of its ContainerLayout
+    base_dir: Path  # its own folder; it sees `model` or `models` of it, if it has any, below /opt/ml
     spec: ContainerSpec  # without the role's credentials, which are made when it starts
     log_stream: str
+
+
+@dataclass(frozen=True)
+class InstanceLayout:
+    """One instance: mostly one container, or all containers of a model."""
+
+    id: str  # in the form of EC2's, such as i-0123456789abcdef0
+    base_dir: Path  # its own folder
+    containers: tuple[InstanceContainer, ...]
+    log_stream: str  # of the instance, and so of a container that is alone
     health_timeout_s: int
+
+
+@dataclass(frozen=True)
+class ContainerLayout:
+    """What one container of every instance of a variant runs."""
+
+    name: str  # of `multi_container.container_names`
+    image: str
+    environment: Mapping[str, str]
+    source: ModelSource | None
+    models: ModelsSource | None = None  # of a multi-model endpoint: fetched when requests ask for them
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Of each instance, which the container sees below /opt/ml."""
+        return (FOLDER,) if self.models else ("model",) if self.source else ()
 
 
 @dataclass(frozen=True)
@@ -51,22 +78,30 @@ class VariantLayout:
     """What every instance of a variant runs."""
 
     name: str
-    image: str
-    environment: Mapping[str, str]
+    containers: tuple[ContainerLayout, ...]
     instance_type: str
     role_arn: str
-    source: ModelSource | None
     max_model_bytes: int
     health_timeout_s: int
     least_outstanding: bool  # RoutingStrategy LEAST_OUTSTANDING_REQUESTS; otherwise in turn
     download_timeout_s: int = DOWNLOAD_TIMEOUT_S  # of the model data
-    models: ModelsSource | None = None  # of a multi-model endpoint: fetched when requests ask for them
     isolated: bool = False  # EnableNetworkIsolation of the model
+    is_direct: bool = False  # a request is for the one container that it names; otherwise it goes through all
 
     @property
-    def folders(self) -> tuple[str, ...]:
-        """Of each instance, which its container sees below /opt/ml."""
-        return (FOLDER,) if self.models else ("model",) if self.source else ()
+    def is_multi_container(self) -> bool:
+        """Whether its containers have names of their own."""
+        return self.is_direct or len(self.containers) > 1
+
+    @property
+    def container_names(self) -> list[str]:
+        """In their order."""
+        return [container.name for container in self.containers]
+
+    @property
+    def models(self) -> ModelsSource | None:
+        """Of a multi-model endpoint, which has one container."""
+        return self.containers[0].models
 
 
 @dataclass(frozen=True)
@@ -92,27 +127,39 @@ class FleetLayout:
         """The production variant of this name, or None."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
-    def instance(self, variant: VariantLayout, number: int, pinned: str = "") -> InstanceLayout:
+    def instance(self, variant: VariantLayout, number: int, pinned: Mapping[str, str]) -> InstanceLayout:
         """The instance that is the `number`-th of its variant in this fleet; no two of an endpoint's have one id. It
-        runs what the variant's image was `pinned` to."""
+        runs what the images of its containers, by their names, were `pinned` to."""
         digest = hashlib.sha256(f"{self.folder}/{variant.name}/{number}".encode()).hexdigest()
         identity = f"i-{digest[:17]}"
-        base_dir = self.folder / identity
+        stream = f"{variant.name}/{identity}{self.log_suffix}"
+        alone = InstanceLayout(identity, self.folder / identity, (), stream, variant.health_timeout_s)
+        containers = [self._container(variant, each, alone, pinned.get(each.name, "")) for each in variant.containers]
+        return replace(alone, containers=tuple(containers))
+
+    def _container(
+        self, variant: VariantLayout, container: ContainerLayout, instance: InstanceLayout, pinned: str
+    ) -> InstanceContainer:
+        base_dir, name, stream = instance.base_dir, f"{self.endpoint}-{instance.id}", instance.log_stream
+        if variant.is_multi_container:
+            base_dir, name, stream = (
+                base_dir / container.name, f"{name}-{container.name}", f"{stream}/{container.name}",
+            )  # fmt: skip
         spec = ContainerSpec(
-            name=f"{self.endpoint}-{identity}",
-            image=variant.image,
+            name=name,
+            image=container.image,
             command=("serve",),
             base_dir=base_dir,
-            mounts=mounts_below_base(base_dir, variant.folders),
-            environment=variant.environment,
+            mounts=mounts_below_base(base_dir, container.folders),
+            environment=container.environment,
             serves=True,
             group="" if variant.isolated else self.folder.name,  # unique, as the folder is
+            instance=instance.id if variant.is_multi_container else "",
             isolated=variant.isolated,
             instance_type=variant.instance_type,
             pinned=pinned,
         )
-        stream = f"{variant.name}/{identity}{self.log_suffix}"
-        return InstanceLayout(identity, base_dir, spec, stream, variant.health_timeout_s)
+        return InstanceContainer(container.name, base_dir, spec, stream)
 
 
 def model_source(container: Mapping[str, Any]) -> ModelSource | None:
@@ -148,21 +195,20 @@ def _form(data_type: str, compression: str) -> str:
 
 
 def lay_out_fleet(
-    endpoint: str, config: Record, containers: Mapping[str, Record], *, generation: str, work_dir: Path
+    endpoint: str, config: Record, models: Mapping[str, Record], *, generation: str, work_dir: Path
 ) -> FleetLayout:
-    """The fleet of `endpoint` under `config`.
+    """The fleet of `endpoint` under `config`, whose models are in `models` by their names.
 
-    `containers` has each model's container by the model's name, as `models.hosted_container` gives it.
     `generation` makes instance ids and folders differ from those of every other fleet of this or an equal name.
     """
-    shadows = [_lay_out_variant(each, containers[each["ModelName"]]) for each in config.get(SHADOWS, ())]
+    shadows = [_lay_out_variant(each, models[each["ModelName"]]) for each in config.get(SHADOWS, ())]
     return FleetLayout(
         endpoint=endpoint,
         config=config["EndpointConfigName"],
         folder=work_dir / f"{endpoint}-{generation}",
         log_group=f"/aws/sagemaker/Endpoints/{endpoint}",
         variants=tuple(
-            _lay_out_variant(variant, containers[variant["ModelName"]]) for variant in config["ProductionVariants"]
+            _lay_out_variant(variant, models[variant["ModelName"]]) for variant in config["ProductionVariants"]
         ),
         shadow=shadows[0] if shadows else None,
         async_config=async_config(config),
@@ -170,18 +216,27 @@ def lay_out_fleet(
     )
 
 
-def _lay_out_variant(variant: Mapping[str, Any], container: Record) -> VariantLayout:
+def _lay_out_variant(variant: Mapping[str, Any], model: Record) -> VariantLayout:
+    containers = zip(container_names(model), containers_of(model), strict=True)
     return VariantLayout(
         name=variant["VariantName"],
-        image=container["Image"],
-        environment={**container.get("Environment", {}), **(ENVIRONMENT if is_multi_model(container) else {})},
+        containers=tuple(_lay_out_container(name, container) for name, container in containers),
+        is_direct=is_direct(model),
         instance_type=variant["InstanceType"],
-        role_arn=container["ExecutionRoleArn"],
-        isolated=container["EnableNetworkIsolation"],
-        source=None if is_multi_model(container) else model_source(container),
-        models=models_source(container),
+        role_arn=model["ExecutionRoleArn"],
+        isolated=model["EnableNetworkIsolation"],
         max_model_bytes=variant.get("VolumeSizeInGB", VOLUME_GB) << 30,
         health_timeout_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_TIMEOUT_S),
         download_timeout_s=variant.get("ModelDataDownloadTimeoutInSeconds", DOWNLOAD_TIMEOUT_S),
         least_outstanding=variant.get("RoutingConfig", {}).get("RoutingStrategy") == "LEAST_OUTSTANDING_REQUESTS",
+    )
+
+
+def _lay_out_container(name: str, container: Mapping[str, Any]) -> ContainerLayout:
+    return ContainerLayout(
+        name=name,
+        image=container["Image"],
+        environment={**container.get("Environment", {}), **(ENVIRONMENT if is_multi_model(container) else {})},
+        source=None if is_multi_model(container) else model_source(container),
+        models=models_source(container),
     )

@@ -30,9 +30,10 @@ def fetch_model(
     scratch: Path,
     max_bytes: int,
     is_over: Callable[[], bool] = lambda: False,
+    container: str = CONTAINER,
 ) -> None:
     """Put the data of `source` into each of `folders`, which exist; what is needed on the way lies in `scratch`. Once
-    `is_over`, it may leave them half filled.
+    `is_over`, it may leave them half filled. `container` is who needs it, for messages.
 
     An archive takes at most `max_bytes` in each. Raises BadModelData.
     """
@@ -58,7 +59,7 @@ def fetch_model(
         )
         raise NoModelData(hinted(f"{sentence} {wanted}", error.message)) from error
     except BadArchive as error:
-        sentence = f'Failed to extract model data archive for container "{CONTAINER}" from URL "{source.uri}".'
+        sentence = f'Failed to extract model data archive for container "{container}" from URL "{source.uri}".'
         wanted = "Please ensure that the object located at the URL is a valid tar.gz archive."
         raise BadModelData(hinted(f"{sentence} {wanted}", str(error))) from error
     except OSError as error:

@@ -5,10 +5,15 @@ from stagemaker.core.refs import Scope
 
 MAX_MESSAGE_CHARS = 8_192  # (ours) of a container's error that is passed on
 NO_STATUS = 0  # (ours) OriginalStatusCode where the container gave no answer
-TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
-    "each container in Amazon CloudWatch, resolve the issue, and try again."
-)
+PRIMARY = "primary"  # AWS's word for the container of a model that has one
+
+
+def timed_out(container: str) -> str:
+    """AWS's sentence about a container that did not answer in time."""
+    return (
+        f"Your invocation timed out while waiting for a response from container {container}. Review the latency "
+        "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+    )
 
 
 def is_error(status: int) -> bool:
@@ -16,10 +21,10 @@ def is_error(status: int) -> bool:
     return not 200 <= status < 300
 
 
-def described_error(status: int, text: str) -> str:
+def described_error(status: int, text: str, container: str = PRIMARY) -> str:
     """What a container's error is called in messages and logs."""
     side = "client" if 400 <= status < 500 else "server"
-    return f'Received {side} error ({status}) from primary with message "{text}".'
+    return f'Received {side} error ({status}) from {container} with message "{text}".'
 
 
 def error_text(body: bytes) -> str:
@@ -27,13 +32,14 @@ def error_text(body: bytes) -> str:
     return body[: 4 * MAX_MESSAGE_CHARS].decode(errors="replace")[:MAX_MESSAGE_CHARS]
 
 
-def model_error(scope: Scope, log_group: str, status: int, body: bytes) -> ApiError:
+def model_error(scope: Scope, log_group: str, status: int, body: bytes, container: str = PRIMARY) -> ApiError:
     """424, with what the container said."""
     text = error_text(body)
+    said = described_error(status, text, container)
     page = f"https://{scope.console}/cloudwatch/home?region={scope.region}#logEventViewer:group="
     return ApiError(
         "ModelError",
-        f"{described_error(status, text)} See {page}{log_group} in account {scope.account} for more information.",
+        f"{said} See {page}{log_group} in account {scope.account} for more information.",
         424,
         {
             "OriginalStatusCode": status,

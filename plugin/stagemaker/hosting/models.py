@@ -1,6 +1,6 @@
 """Models: an image, where its data lies, and the role that its containers run under. Nothing runs here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from stagemaker.api.listing import listing
@@ -12,13 +12,11 @@ from stagemaker.core.kinds import MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
 from stagemaker.hosting.layout import ModelSource, model_source
+from stagemaker.hosting.multi_container import check_containers, containers_of, is_multi_container
 from stagemaker.hosting.multi_model import models_source
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.runtime.contract import Runtime
 
-NOT_YET = {
-    "InferenceExecutionConfig": "multi-container endpoints",
-}
 CONTAINER_NOT_YET = {
     "ModelPackageName": "model packages",
     "InferenceSpecificationName": "model packages",
@@ -51,15 +49,20 @@ class Models:
         """
         ref = Ref(scope, MODEL, request["ModelName"])
         refuse_taken(self._store, ref)
-        container = _container(request)
-        source = None if models_source(container) else model_source(container)
+        containers = _containers(request)
+        sources = [None if models_source(each) else model_source(each) for each in containers]
         if "ExecutionRoleArn" not in request:
             raise validation_error("ExecutionRoleArn is required: the role that the model's containers run under.")
         if isolated := request.get("EnableNetworkIsolation", False):
             self._runtime.check_isolation()
-        self._runtime.check_image(container["Image"])
+        images = [container["Image"] for container in containers]
+        for image in images:
+            self._runtime.check_image(image)
+        if is_multi_container(request):
+            self._runtime.check_shared_instance(images)
         self._account.role_environment(scope, request["ExecutionRoleArn"], ref.arn)
-        self._check_data(scope, source, request["ExecutionRoleArn"])
+        for source in sources:
+            self._check_data(scope, source, request["ExecutionRoleArn"])
         record = {
             **request,
             "ModelArn": ref.arn,
@@ -114,31 +117,21 @@ def _no_access(source: ModelSource, role_arn: str, scope: Scope, why: str) -> Ap
     return validation_error(hinted(sentence, why))
 
 
-def primary_container(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one container of a model that CreateModel took."""
-    container: Mapping[str, Any] = model["PrimaryContainer"] if "PrimaryContainer" in model else model["Containers"][0]
-    return container
+def _containers(request: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Those of the model, after refusing what is wrong with the request or not implemented."""
+    if ("PrimaryContainer" in request) == bool(request.get("Containers")):
+        raise validation_error("Give either PrimaryContainer or Containers.")
+    containers = containers_of(request)
+    for container in containers:
+        _refuse_unsupported(container)
+        if "Image" not in container:
+            raise validation_error("The container has no Image.")
+    check_containers(request)
+    return containers
 
 
-def hosted_container(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The container, and beside its members those of the model that its instances need."""
-    of_the_model = ("ExecutionRoleArn", "EnableNetworkIsolation")
-    return {**primary_container(model), **{name: model[name] for name in of_the_model}}
-
-
-def _container(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The container, after refusing what is wrong with the request or not implemented."""
-    refuse(request, NOT_YET)
-    given = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
-    given = [*given, *request.get("Containers", [])]
-    if not given or ("PrimaryContainer" in request and len(given) > 1):
-        raise validation_error("Give either PrimaryContainer or Containers, and one container in it.")
-    if len(given) > 1:
-        raise not_supported("models of several containers (Containers)")
-    container: Mapping[str, Any] = given[0]
+def _refuse_unsupported(container: Mapping[str, Any]) -> None:
     refuse(container, CONTAINER_NOT_YET)
-    if container.get("ImageConfig", {}).get("RepositoryAccessMode") == "Vpc":
+    image_config = container.get("ImageConfig", {})
+    if image_config.get("RepositoryAccessMode") == "Vpc" or "RepositoryAuthConfig" in image_config:
         raise not_supported("private registries (ImageConfig)")
-    if "Image" not in container:
-        raise validation_error("The container has no Image.")
-    return container

@@ -8,10 +8,12 @@ from stagemaker.api.event_stream import Event
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.hosting.calls import MAX_BODY_BYTES, container_call, passed_back
-from stagemaker.hosting.dispatch import Dispatcher, Exchange, NoAnswer
+from stagemaker.hosting.container_metrics import container_invocation
+from stagemaker.hosting.dispatch import Dispatcher, Exchange
 from stagemaker.hosting.endpoint_metrics import COUNT, EndpointMetrics
 from stagemaker.hosting.http_client import Reply
 from stagemaker.hosting.model_error import NO_STATUS, is_error, model_error
+from stagemaker.hosting.passage import NoAnswer
 
 LOG = logging.getLogger(__name__)
 TIMEOUT_S = 480.0  # quoted of AWS: a streamed answer has 8 minutes, from the choice of a container to its last byte
@@ -91,11 +93,12 @@ class ResponseStreams:
         def measure() -> None:
             model_s = self._clock() - exchange.sent_s
             self._metrics.invocation(scope, fleet, variant, reply.status, model_s=model_s, own_s=own_s)
+            container_invocation(self._metrics, scope, exchange, reply.status, own_s)
 
         if is_error(reply.status):
             exchange.close()
             measure()
-            raise model_error(scope, fleet.layout.log_group, reply.status, reply.body)
+            raise model_error(scope, fleet.layout.log_group, reply.status, reply.body, exchange.container)
         first = {
             "FirstChunkLatency": first_s - began_s,
             "FirstChunkModelLatency": first_s - exchange.sent_s,

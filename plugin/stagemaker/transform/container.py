@@ -2,12 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from http.client import HTTPException
 
 from stagemaker.core.numbers import whole_number
 from stagemaker.core.strict_json import read_json
+from stagemaker.hosting.calls import PATH, ContainerCall
 from stagemaker.hosting.http_client import CONNECT_S, NotReached, TooLarge
 from stagemaker.hosting.instance import Instance, Lease
+from stagemaker.hosting.model_error import is_error
+from stagemaker.hosting.passage import NoAnswer as PassageNoAnswer
+from stagemaker.hosting.passage import Passage
 from stagemaker.transform.plan import DEFAULT_CONCURRENCY, DEFAULT_PAYLOAD_MB, DEFAULT_STRATEGY, Batching
 
 LOOK_AGAIN_S = 0.05  # for an instance that is being restarted
@@ -33,25 +38,19 @@ class Caller:
         """The answer to POST /invocations, asked of the instance of number `first` if it serves. NoAnswer after all
         retries; what the container calls the caller's fault (4xx) is not sent again, but for 429."""
         problem = "Unable to get response from algorithm"
+        call = ContainerCall(PATH, headers, body, self._timeout_s)
         for _ in range(1 + self._retries):
-            with self._lease(first) as lease:
+            with self._lease(first) as lease, closing(Passage(lease.containers, MAX_ANSWER_BYTES)) as passage:
                 try:
-                    reply = lease.client.request(
-                        "POST",
-                        "/invocations",
-                        body=body,
-                        headers=headers,
-                        timeout_s=self._timeout_s,
-                        max_bytes=MAX_ANSWER_BYTES,
-                        connect_s=CONNECT_S if lease.others else None,
-                        on_sending=lease.sent,
-                    )
-                except TooLarge as error:
-                    raise NoAnswer(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes") from error
-                except (NotReached, OSError, HTTPException) as error:
-                    problem = f"Unable to get response from algorithm ({type(error).__name__})"
+                    connect_s = CONNECT_S if lease.others else None
+                    passage.send(call, self._timeout_s, connect_s=connect_s, on_sending=lease.sent)
+                    reply = passage.read_whole(MAX_ANSWER_BYTES)
+                except (PassageNoAnswer, NotReached) as error:
+                    if isinstance(error.__cause__, TooLarge):
+                        raise NoAnswer(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes") from error
+                    problem = f"Unable to get response from algorithm ({type(error.__cause__ or error).__name__})"
                     continue
-            if 200 <= reply.status < 300:
+            if not is_error(reply.status):
                 return reply.body
             problem = f"Bad HTTP status received from algorithm: {reply.status}"
             if 400 <= reply.status < 500 and reply.status != 429:

@@ -15,7 +15,7 @@ from stagemaker.hosting.fleet import Fleet, FleetFailed
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.instance import Instance
 from stagemaker.hosting.layout import FleetLayout, lay_out_fleet
-from stagemaker.hosting.models import hosted_container
+from stagemaker.hosting.multi_container import containers_of
 from stagemaker.hosting.targets import VariantTarget
 from stagemaker.jobs.inputs import listed
 from stagemaker.jobs.job import Job
@@ -165,9 +165,12 @@ def _layout(job: Job[TransformPlan]) -> FleetLayout:
     plan, model = job.plan, job.find(MODEL, job.plan.model)
     if model is None:
         raise JobFailed(f"ClientError: Could not find model {plan.model}: it was deleted.")
-    container = hosted_container(model)
-    container["Environment"] = {**container.get("Environment", {}), **plan.environment}
+    containers = [
+        {**container, "Environment": {**container.get("Environment", {}), **plan.environment}}
+        for container in containers_of(model)
+    ]
     variant = {"VariantName": plan.name, "ModelName": plan.model, "InstanceType": plan.instance_type}
     config = {"EndpointConfigName": "", "ProductionVariants": [variant]}
-    layout = lay_out_fleet(plan.name, config, {plan.model: container}, generation="", work_dir=job.folder)
+    models = {plan.model: {**model, "Containers": containers}}
+    layout = lay_out_fleet(plan.name, config, models, generation="", work_dir=job.folder)
     return replace(layout, folder=job.folder / "fleet", log_group=LOG_GROUP, log_suffix=f"-{int(job.clock())}")

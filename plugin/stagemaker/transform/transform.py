@@ -7,7 +7,7 @@ from stagemaker.api.unsupported import not_supported
 from stagemaker.core.kinds import MODEL, TRANSFORM_JOB
 from stagemaker.core.refs import Kind, Ref
 from stagemaker.core.store import Record
-from stagemaker.hosting.models import primary_container
+from stagemaker.hosting.multi_container import containers_of, is_direct
 from stagemaker.hosting.multi_model import is_multi_model
 from stagemaker.jobs.checks import Checks
 from stagemaker.jobs.job import Job
@@ -40,9 +40,13 @@ class Transform:
     def check(self, plan: TransformPlan, checks: Checks) -> None:
         """The model, its image and role, hardware, the data, and the bucket that answers go to."""
         model = checks.record(MODEL, plan.model)
-        if is_multi_model(primary_container(model)):
+        containers = containers_of(model)
+        if any(is_multi_model(container) for container in containers):
             raise not_supported("transform jobs of multi-model containers (Mode)")
-        checks.image(primary_container(model)["Image"], None, ("serve",))
+        if is_direct(model):
+            raise not_supported("transform jobs of models for direct invocation (InferenceExecutionConfig)")
+        for container in containers:
+            checks.image(container["Image"], None, ("serve",))
         checks.hardware(plan.instance_type, 1)  # instances of a model do not look for each other
         checks.role(model["ExecutionRoleArn"])
         checks.input(plan.source.uri, model["ExecutionRoleArn"])

@@ -13,7 +13,7 @@ from stagemaker.core.refs import Scope
 from stagemaker.hosting import dispatch, http_client
 from stagemaker.hosting.async_config import ERROR, SUCCESS
 from stagemaker.hosting.async_inference import AsyncInference
-from stagemaker.hosting.async_request import NO_LENGTH, TEST_MESSAGE
+from stagemaker.hosting.async_request import TEST_MESSAGE, no_length
 from tests.unit.plugin.fakes import SCOPE, FakeAws, FakeClock
 from tests.unit.plugin.hosting_environment import HostingEnvironment, hosting_environment, until
 
@@ -201,7 +201,7 @@ def test_a_container_s_error_is_a_failure(environment: Environment) -> None:
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        ({"Body": b"stream"}, NO_LENGTH),
+        ({"Body": b"stream"}, no_length("primary")),
         ({"Body": b"hang up"}, "The container broke off the connection"),
         ({"InputLocation": "s3://data/nothing"}, "Could not download s3://data/nothing"),
         ({"Body": b"say nothing", "InvocationTimeoutSeconds": 1}, "timed out while waiting"),

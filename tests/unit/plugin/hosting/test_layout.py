@@ -9,15 +9,21 @@ from stagemaker.core.errors import ApiError
 from stagemaker.hosting.layout import HEALTH_TIMEOUT_S, FleetLayout, ModelSource, lay_out_fleet, model_source
 from stagemaker.runtime.contract import ContainerSpec, Mount
 
-CONTAINERS: dict[str, dict[str, Any]] = {
+MODELS: dict[str, dict[str, Any]] = {
     "dogs": {
-        "Image": "stagemaker/serve",
-        "ModelDataUrl": "s3://b/m.tar.gz",
-        "Environment": {"A": "1"},
+        "PrimaryContainer": {
+            "Image": "stagemaker/serve",
+            "ModelDataUrl": "s3://b/m.tar.gz",
+            "Environment": {"A": "1"},
+        },
         "ExecutionRoleArn": "r",
         "EnableNetworkIsolation": False,
     },
-    "cats": {"Image": "stagemaker/other", "ExecutionRoleArn": "s", "EnableNetworkIsolation": True},
+    "cats": {
+        "PrimaryContainer": {"Image": "stagemaker/other"},
+        "ExecutionRoleArn": "s",
+        "EnableNetworkIsolation": True,
+    },
 }
 CONFIG = {
     "EndpointConfigName": "config",
@@ -38,7 +44,7 @@ CONFIG = {
 
 
 def laid_out(generation: str = "7") -> FleetLayout:
-    return lay_out_fleet("end", CONFIG, CONTAINERS, generation=generation, work_dir=Path("/w"))
+    return lay_out_fleet("end", CONFIG, MODELS, generation=generation, work_dir=Path("/w"))
 
 
 def test_every_instance_has_its_own_container_folder_and_log() -> None:
@@ -47,11 +53,12 @@ def test_every_instance_has_its_own_container_folder_and_log() -> None:
     assert layout.log_group == "/aws/sagemaker/Endpoints/end"
     one, two = layout.variants
     assert (one.least_outstanding, one.role_arn, one.max_model_bytes) == (True, "r", 1 << 30)
-    assert (two.least_outstanding, two.source) == (False, None)
-    health_timeouts_s = [layout.instance(variant, 0).health_timeout_s for variant in layout.variants]
+    assert (two.least_outstanding, two.containers[0].source) == (False, None)
+    health_timeouts_s = [layout.instance(variant, 0, {}).health_timeout_s for variant in layout.variants]
     assert health_timeouts_s == [60, HEALTH_TIMEOUT_S]
-    instance = layout.instance(one, 0)
-    assert instance.spec == ContainerSpec(
+    instance = layout.instance(one, 0, {})
+    (container,) = instance.containers
+    assert container.spec == ContainerSpec(
         name=f"end-{instance.id}",
         image="stagemaker/serve",
         command=("serve",),
@@ -62,20 +69,20 @@ def test_every_instance_has_its_own_container_folder_and_log() -> None:
         group="end-7",
         instance_type="ml.g5.xlarge",
     )
-    assert instance.log_stream == f"one/{instance.id}"
-    assert layout.instance(two, 0).spec.mounts == ()  # a model of the image's own stays
+    assert container.log_stream == instance.log_stream == f"one/{instance.id}"
+    assert layout.instance(two, 0, {}).containers[0].spec.mounts == ()  # a model of the image's own stays
 
 
 def test_an_isolated_instance_is_on_a_network_of_its_own() -> None:
     layout = laid_out()
-    specs = [layout.instance(variant, 0).spec for variant in layout.variants]
+    specs = [layout.instance(variant, 0, {}).containers[0].spec for variant in layout.variants]
     assert [(spec.isolated, spec.group) for spec in specs] == [(False, "end-7"), (True, "")]
 
 
 def test_instance_ids_differ_within_and_between_fleets_and_are_repeatable() -> None:
     def ids(generation: str) -> list[str]:
         layout = laid_out(generation)
-        return [layout.instance(variant, number).id for variant in layout.variants for number in (0, 1)]
+        return [layout.instance(variant, number, {}).id for variant in layout.variants for number in (0, 1)]
 
     assert ids("1") == ids("1")
     assert len({*ids("1"), *ids("2")}) == 8

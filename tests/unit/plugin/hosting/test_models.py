@@ -99,7 +99,6 @@ def test_an_image_that_the_runtime_cannot_run_is_refused_at_once(hosting: Hostin
     [
         ({"PrimaryContainer": {"ModelPackageName": "p"}}, "ModelPackageName"),
         ({"PrimaryContainer": {**CONTAINER, "ImageConfig": {"RepositoryAccessMode": "Vpc"}}}, "ImageConfig"),
-        ({"PrimaryContainer": None, "Containers": [CONTAINER, CONTAINER]}, "Containers"),
     ],
 )
 def test_what_is_not_implemented_is_refused_by_name(

@@ -8,8 +8,8 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting import response_stream
-from stagemaker.hosting.dispatch import NoAnswer
-from stagemaker.hosting.model_error import TIMED_OUT
+from stagemaker.hosting.model_error import PRIMARY, timed_out
+from stagemaker.hosting.passage import NoAnswer
 from stagemaker.hosting.response_stream import ResponseStream
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.hosting_environment import IMAGE, HostingEnvironment, hosting_environment, until
@@ -99,8 +99,8 @@ class Fails:
 
 def test_a_container_has_eight_minutes() -> None:
     assert response_stream.TIMEOUT_S == 480
-    events = ResponseStream(Fails(NoAnswer(TIMED_OUT, timed_out=True)), b"first", lambda _: None)
-    error = {"Message": TIMED_OUT, "ErrorCode": "ModelInvocationTimeExceeded"}
+    events = ResponseStream(Fails(NoAnswer(timed_out(PRIMARY), timed_out=True)), b"first", lambda _: None)
+    error = {"Message": timed_out(PRIMARY), "ErrorCode": "ModelInvocationTimeExceeded"}
     assert list(events) == [FIRST, {"ModelStreamError": error}]
 
 

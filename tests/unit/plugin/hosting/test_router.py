@@ -9,10 +9,12 @@ import pytest
 
 from stagemaker.hosting.http_client import HttpClient
 from stagemaker.hosting.instance import Lease
-from stagemaker.hosting.layout import VariantLayout
+from stagemaker.hosting.layout import ContainerLayout, VariantLayout
+from stagemaker.hosting.passage import ContainerClient
 from stagemaker.hosting.router import Router, WeightedRoundRobin
 
-IN_TURN = VariantLayout("a", "image", {}, "ml.m5.large", "role", None, 1, 60, least_outstanding=False)
+CONTAINER = ContainerLayout("primary", "image", {}, None)
+IN_TURN = VariantLayout("a", (CONTAINER,), "ml.m5.large", "role", 1, 60, least_outstanding=False)
 LEAST = replace(IN_TURN, least_outstanding=True)
 
 
@@ -34,7 +36,7 @@ class FakeInstance:
             return None
         self.takes -= 1
         self.outstanding += 1
-        return Lease(self.id, HttpClient(("127.0.0.1", 1)), self.leave)
+        return Lease(self.id, [ContainerClient("primary", HttpClient(("127.0.0.1", 1)))], self.leave)
 
     def leave(self, lease: Lease) -> None:
         self.outstanding -= 1
