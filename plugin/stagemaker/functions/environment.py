@@ -57,7 +57,8 @@ class Environment:
     After a timeout, the end of its program or a failed initialisation the next invocation initialises it again, as on
     AWS, and so it does when the role's credentials end soon. What the machine takes to start the program counts for no
     timeout and no duration, and neither does the time until it is its turn among `starts`, which `start` leaves to its
-    caller. `start` and `invoke` are called one at a time, `stop` from any thread. OSError or ApiError when the machine cannot start a program."""
+    caller. `start` and `invoke` are called one at a time, `stop` from any thread. OSError or ApiError when the machine
+    cannot start a program."""
 
     def __init__(
         self,
