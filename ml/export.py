@@ -5,7 +5,8 @@ reader never finds a model that was not checked or is half written.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,18 @@ from ml.errors import JobError
 
 OPSET = 18
 TOLERANCE = 1e-3  # relative to the largest logit; float32 kernels of two libraries differ by about 1e-5
-_PACKAGES = ("torch", "torchvision", "timm", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "safetensors")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "openvino",
+    "numpy",
+    "pillow",
+    "safetensors",
+)
 
 
 class ExportError(JobError):
@@ -33,11 +45,17 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in _PACKAGES}
 
 
-def export(model: nn.Module, card: ModelCard, images: Tensor, folder: Path) -> None:
-    """Writes model.safetensors, model.onnx and model.json into `folder`.
+def export(
+    model: nn.Module,
+    card: ModelCard,
+    images: Tensor,
+    folder: Path,
+    measure: Callable[[Path], Mapping[str, Any]] | None = None,
+) -> ModelCard:
+    """Writes model.safetensors, model.onnx and model.json into `folder`, and returns the card.
 
-    ONNX and the network are compared on `images`, float32 (N >= 2, 3, S, S). Raises ExportError, and then writes
-    nothing.
+    ONNX and the network are compared on `images`, float32 (N >= 2, 3, S, S). What `measure` finds for the ONNX file
+    becomes the card's metric `precisions`. Raises ExportError, and then writes nothing.
     """
     model = model.eval().cpu()
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +63,8 @@ def export(model: nn.Module, card: ModelCard, images: Tensor, folder: Path) -> N
         partial = Path(temporary)
         _write_onnx(model, images[:2], partial / ONNX_FILE)
         check(model, partial / ONNX_FILE, images)
+        if measure:
+            card = replace(card, metrics=card.metrics | {"precisions": dict(measure(partial / ONNX_FILE))})
         state: Mapping[str, Tensor] = model.state_dict()
         save_file({name: value.contiguous() for name, value in state.items()}, partial / WEIGHTS_FILE, {"format": "pt"})
         (partial / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it readable to its owner only
@@ -52,6 +72,7 @@ def export(model: nn.Module, card: ModelCard, images: Tensor, folder: Path) -> N
         (folder / CARD_FILE).unlink(missing_ok=True)  # an older card must not describe the new weights
         for name in (WEIGHTS_FILE, ONNX_FILE, CARD_FILE):
             (partial / name).replace(folder / name)
+    return card
 
 
 def check(model: nn.Module, path: Path, images: Tensor) -> float:

@@ -3,12 +3,14 @@
 import csv
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ml.artifact import ModelCard
 from ml.config import Config
@@ -20,6 +22,7 @@ from ml.export import export, versions
 from ml.fit import Progress, fit
 from ml.learners import Context, FullLearner, HeadLearner, Learner, sample
 from ml.model import Classifier, build, preprocessing
+from ml.precisions import Validation, measure
 from ml.weights import Weights, find_weights
 
 _CHECKED_IMAGES = 4  # pictures of the data on which the ONNX model is compared with the network
@@ -59,9 +62,9 @@ def train(
     say(_first_line(context, weights, threads))
     try:
         with ranks.connected(device.type, stop):
-            metrics = _fit(model, context, paths, _identity(config, dataset, weights, device))
+            metrics, logits = _fit(model, context, paths, _identity(config, dataset, weights, device))
     except Stopped:
-        metrics = {}
+        metrics, logits = {}, {}
     if not metrics:
         say("Stopped before the first epoch ended: there is no model yet.")
         return
@@ -78,18 +81,41 @@ def train(
         config.to_hyperparameters(),
         weights.source,
     )
-    export(model, card, sample(context, _CHECKED_IMAGES), paths.model)
+    card = export(model, card, sample(context, _CHECKED_IMAGES), paths.model, _measure(context, logits))
+    say(_precisions_line(card))
     say(f"model classes={len(dataset.classes)} seconds={time.monotonic() - start:.1f}")
 
 
-def _fit(model: Classifier, context: Context, paths: Paths, identity: dict[str, str]) -> dict[str, Any]:
-    """Trains and evaluates; returns the metrics for the card, empty if no epoch was completed. Raises Stopped."""
+def _fit(
+    model: Classifier, context: Context, paths: Paths, identity: dict[str, str]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Trains and evaluates; returns the metrics for the card, empty if no epoch was completed, and the logits of each
+    split that was evaluated. Raises Stopped."""
     context.ranks.require_equal(identity)
     learner = _learner(model, context)
     progress = fit(learner, context, paths.checkpoints, identity)
     if not progress.best_epoch:
-        return {}
-    return _metrics(progress) | _evaluate(learner, context, progress, paths.output)
+        return {}, {}
+    figures, logits = _evaluate(learner, context, progress, paths.output)
+    return _metrics(progress) | figures, logits
+
+
+def _measure(context: Context, logits: Mapping[str, Tensor]) -> Callable[[Path], dict[str, Any]] | None:
+    """What measures the lower precisions of an ONNX file on the validation photos; None when the job had to stop before
+    these were evaluated."""
+    if "valid" not in logits:
+        return None
+    split = context.dataset.splits["valid"]
+    validation = Validation(split, context.preprocessing, logits["valid"].numpy(), context.workers)
+    return partial(measure, validation=validation, stop=context.stop)
+
+
+def _precisions_line(card: ModelCard) -> str:
+    found = card.metrics.get("precisions", {}).get("bf16", "Not measured: the job had to stop.")
+    if isinstance(found, str):
+        return f"precision=bf16 '{found}'"
+    names = ("accuracy", "accuracy_drop", "differing_share")
+    return f"precision=bf16 photos={found['photos']} " + " ".join(f"{name}={found[name]:.4f}" for name in names)
 
 
 def set_up() -> tuple[torch.device, int]:
@@ -141,12 +167,15 @@ def _metrics(progress: Progress) -> dict[str, Any]:
     }
 
 
-def _evaluate(learner: Learner, context: Context, progress: Progress, folder: Path) -> dict[str, float]:
-    """Evaluates valid and test, until the job must stop; returns the metrics for the card. The first rank writes the
-    files of each split, and history.csv."""
+def _evaluate(
+    learner: Learner, context: Context, progress: Progress, folder: Path
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Evaluates valid and test, until the job must stop; returns the metrics for the card, and the logits by split. The
+    first rank writes the files of each split, and history.csv."""
     if context.ranks.first:
         _write_history(progress, folder)
     metrics: dict[str, float] = {}
+    all_logits: dict[str, Tensor] = {}
     for split in [name for name in ("valid", "test") if name in context.dataset.splits]:
         try:
             logits, labels = learner.logits(split)
@@ -154,13 +183,14 @@ def _evaluate(learner: Learner, context: Context, progress: Progress, folder: Pa
             break
         if not context.ranks.first:
             continue
+        all_logits[split] = logits
         result = evaluate(logits.numpy(), labels.numpy(), context.dataset.classes)
         write(result, folder, split)
         found = {f"{split}_accuracy": result.top1, f"{split}_top5_accuracy": result.top5, f"{split}_loss": result.loss}
         prefix = f"best_epoch={progress.best_epoch} " if split == "valid" else ""
         context.say(prefix + " ".join(f"{name}={value:.4f}" for name, value in found.items()))
         metrics |= found
-    return metrics
+    return metrics, all_logits
 
 
 def _write_history(progress: Progress, folder: Path) -> None:

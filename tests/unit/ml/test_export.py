@@ -64,6 +64,17 @@ def test_onnx_holds_no_metadata_of_the_training_machine(folder: Path) -> None:
     assert not [node for node in graph.graph.node if node.metadata_props]
 
 
+def test_what_is_measured_on_the_graph_is_in_the_card(model: nn.Module, tmp_path: Path) -> None:
+    def measure(path: Path) -> dict[str, object]:
+        assert path.name == "model.onnx"
+        return {"bf16": {"differing_share": 0.005}}
+
+    card = export(model, CARD, IMAGES, tmp_path, measure)
+    assert read_card(tmp_path) == card
+    assert card.measured_precisions == {"bf16": 0.005, "f32": 0.0}
+    assert card.metrics["valid_accuracy"] == 0.5
+
+
 def test_a_graph_that_differs_is_refused(folder: Path) -> None:
     with pytest.raises(ExportError, match="differ from PyTorch's by"):
         check(Tiny(bias=0.5).eval(), folder / "model.onnx", IMAGES)
