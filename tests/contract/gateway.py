@@ -6,7 +6,7 @@ The process runtime runs the scripts as it runs the real images, but in the envi
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,23 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from tests.contract.localstack_process import LocalStack, running_localstack
+from tests.contract.localstack_process import ROOT, LocalStack, running_localstack
 
 PATIENCE_S = 60
 REGION = "eu-west-1"
 TRAINER = "stagemaker/trainer:test"
 SERVER = "stagemaker/serve:test"
+
+FULL_ACCESS = {  # to what jobs and endpoints use
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["sagemaker:*", "s3:*", "logs:*", "cloudwatch:*", "ecr:*", "sns:*"],
+            "Resource": "*",
+        }
+    ],
+}
 
 TRAIN = """
 import json, os, pathlib, signal, sys, time
@@ -125,6 +136,7 @@ def running(folder: Path, **environment: str) -> Iterator[Gateway]:
         (images / name).mkdir(parents=True)
         (images / name / command).write_text(text)
         (environments / name).symlink_to(sys.prefix)
+    (environments / "lambda").symlink_to(ROOT / ".stagemaker" / "env" / "lambda")
     settings = {
         "STAGEMAKER_IMAGES": str(images),
         "STAGEMAKER_ENVIRONMENTS": str(environments),
@@ -153,12 +165,22 @@ def endpoint_gone(sagemaker: Any, name: str) -> None:
     )
 
 
-def make_role(gateway: Gateway, name: str, service: str = "sagemaker.amazonaws.com", *, client: Any = None) -> str:
-    """A role that trusts the service; its ARN. `client` is of IAM, else the gateway's own."""
+def make_role(
+    gateway: Gateway,
+    name: str,
+    service: str = "sagemaker.amazonaws.com",
+    *,
+    client: Any = None,
+    policy: Mapping[str, Any] | None = FULL_ACCESS,
+) -> str:
+    """A role that trusts the service and has the inline policy `rights`, if any; its ARN. `client` is of IAM, else the
+    gateway's own."""
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam = client or gateway.client("iam")
     arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    if policy is not None:
+        iam.put_role_policy(RoleName=name, PolicyName="rights", PolicyDocument=json.dumps(policy))
     return arn
 
 
