@@ -77,6 +77,7 @@ class ContainerSpec:
     instance: str = ""
     instance_type: str = ""  # such as "ml.g5.xlarge": whether it gets a GPU, and, where asked, how much CPU and memory
     memory_mb: int = 0  # more than this ends it; 0: as the instance type says
+    cpus: int = 0  # it gets so many where CPUs are limited; 0: as the instance type says
     mounts: tuple[Mount, ...] = ()  # nothing else of the image is hidden; those below BASE lie in `base_dir` just so
     notes: tuple[str, ...] = ()  # sentences for people, such as what of the caller's wishes is not taken
     working_directory: str = ""  # in place of the image's own

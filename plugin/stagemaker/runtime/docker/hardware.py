@@ -91,9 +91,11 @@ def lacks_gpu(instance_type: str, policy: str, offer: Machine) -> str | None:
     )
 
 
-def limits(instance_type: str, policy: str, memory_mb: int, offer: Machine) -> Limits:
-    """CPUs and memory of the type where `policy` is instance and this machine has more; `memory_mb`, if any, wins."""
-    cpus, memory_gib = _size(instance_type) if policy == "instance" else (0, 0)
+def limits(instance_type: str, policy: str, memory_mb: int, offer: Machine, *, cpus: int = 0) -> Limits:
+    """CPUs and memory of the type where `policy` is instance and this machine has more; `memory_mb`, if any, wins, and
+    under this policy `cpus`."""
+    type_cpus, memory_gib = _size(instance_type) if policy == "instance" else (0, 0)
+    cpus = (cpus or type_cpus) if policy == "instance" else 0
     memory_bytes = memory_mb * 2**20 or memory_gib * GIB
     return Limits(
         nano_cpus=cpus * 10**9 if cpus < offer.cpus else 0,

@@ -241,7 +241,7 @@ class DockerRuntime:
                 mount(self._own, self._engine.api, each.folder.resolve(), each.target, read_only=not each.writable)
                 for each in spec.mounts
             ],
-            limits=limits(spec.instance_type, self._settings.limits, spec.memory_mb, self._machine),
+            limits=limits(spec.instance_type, self._settings.limits, spec.memory_mb, self._machine, cpus=spec.cpus),
             gpus=hardware,
             machine_memory_bytes=self._machine.memory_bytes,
             own_variables=_own_variables(spec, place),

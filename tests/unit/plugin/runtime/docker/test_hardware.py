@@ -78,3 +78,10 @@ def test_a_gpu_is_lacking_only_where_it_is_required() -> None:
 )
 def test_limits(instance_type: str, policy: str, memory_mb: int, expected: Limits) -> None:
     assert limits(instance_type, policy, memory_mb, CPU_ONLY) == expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "cpus", "expected"), [("none", 2, 0), ("instance", 2, 2 * 10**9), ("instance", 64, 0)]
+)
+def test_cpus_of_their_own_are_a_limit_where_cpus_are_limited(policy: str, cpus: int, expected: int) -> None:
+    assert limits("", policy, 1024, CPU_ONLY, cpus=cpus) == Limits(expected, 1024 * 2**20)
