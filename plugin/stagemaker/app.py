@@ -35,6 +35,7 @@ from stagemaker.hosting.invoke import Invoke
 from stagemaker.hosting.metering import Meter
 from stagemaker.hosting.models import Models
 from stagemaker.hosting.response_stream import ResponseStreams
+from stagemaker.hosting.serverless import KEEP_WARM_S
 from stagemaker.jobs.job import JobContext
 from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.kind import JobKind
@@ -107,6 +108,7 @@ class App:
         endpoints = Endpoints(
             store,
             self.runtime,
+        compression = Compression(settings.time_compression)
             account,
             logs,
             clock,
@@ -115,10 +117,10 @@ class App:
             is_scalable=partial(is_registered, store),
         )
         scalables: dict[str, Scalable] = {
+            keep_warm_s=compression.real_s(KEEP_WARM_S),
             VARIANT: Variants(endpoints),
             FUNCTION: Functions(ProvisionedConcurrency(clients)),
         }
-        compression = Compression(settings.time_compression)
         meter = Meter(store, endpoints, logs, clock, compression.real_s(60), compression.real_s(10))
         meter.start(self.supervisor)
         asynchronous = AsyncInference(

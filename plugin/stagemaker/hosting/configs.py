@@ -17,6 +17,7 @@ from stagemaker.hosting.async_config import check_async_config
 from stagemaker.hosting.capture import capture_config
 from stagemaker.hosting.multi_model import check_combination, is_multi_model
 from stagemaker.hosting.records import existing, refuse_taken
+from stagemaker.hosting.serverless import check_serverless_config, check_serverless_model, is_serverless
 from stagemaker.hosting.targets import DEFAULT_WEIGHT, SHADOWS
 
 NOT_YET = {
@@ -26,7 +27,6 @@ NOT_YET = {
     "CrossRegionTrafficConfig": "traffic across regions",
 }
 VARIANT_NOT_YET = {
-    "ServerlessConfig": "serverless inference",
     "ManagedInstanceScaling": "managed instance scaling",
     "CapacityReservationConfig": "capacity reservations",
     "AcceleratorType": "Elastic Inference",
@@ -45,10 +45,12 @@ class EndpointConfigs:
 
     def create_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """ValidationException for a name that is taken, a model that is not there, variants that contradict each
-        other, or a destination of captured data that is not in S3; 501 for kinds of endpoints that we cannot host."""
+        other or are serverless together with what AWS excludes, or a destination of captured data that is not in S3;
+        501 for kinds of endpoints that we cannot host."""
         ref = Ref(scope, ENDPOINT_CONFIG, request["EndpointConfigName"])
         _refuse_unsupported(request)
         check_async_config(request)
+        check_serverless_config(request)
         _check_variants(request["ProductionVariants"], request.get(SHADOWS, []))
         capture_config(request)  # which checks it
         variants = {
@@ -67,6 +69,8 @@ class EndpointConfigs:
             refuse_taken(self._store, ref)
             for variant in itertools.chain.from_iterable(variants.values()):
                 model = existing(self._store, Ref(scope, MODEL, variant["ModelName"]))
+                if is_serverless(variant):
+                    check_serverless_model(model)
                 if any(is_multi_model(container) for container in multi_container.containers_of(model)):
                     check_combination(request)
                 multi_container.check_combination(request, model)
@@ -111,5 +115,5 @@ def _check_variants(production: list[Mapping[str, Any]], shadows: list[Mapping[s
         raise validation_error("With a shadow variant there must be exactly one production and one shadow variant.")
     for variant in variants:
         for member in ("InstanceType", "InitialInstanceCount"):
-            if member not in variant:
+            if member not in variant and not is_serverless(variant):
                 raise validation_error(f"Production variant {variant['VariantName']} has no {member}.")

@@ -11,6 +11,7 @@ from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.core.telemetry import RoleTelemetry
 from stagemaker.hosting.health import HealthTimes
+from stagemaker.hosting.serverless import KEEP_WARM_S
 from stagemaker.runtime.contract import Runtime
 
 
@@ -50,6 +51,7 @@ class FleetContext:
     supervisor: Supervisor
     times: HealthTimes
     elapsed: Callable[[], float] = time.monotonic
+    keep_warm_s: float = KEEP_WARM_S  # of `elapsed`: how long a serverless variant's container waits for a request
     source_arn: str = ""
 
     def under(self, role_arn: str) -> "FleetContext":

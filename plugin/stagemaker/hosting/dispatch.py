@@ -20,6 +20,7 @@ from stagemaker.hosting.multi_container import check_target_container
 from stagemaker.hosting.multi_model import check_target, model_call
 from stagemaker.hosting.passage import NoAnswer, Passage
 from stagemaker.hosting.router import Router
+from stagemaker.hosting.serverless_queue import Admission, QueueClosed, ServerlessQueue
 
 
 class Routers(Protocol):
@@ -39,9 +40,10 @@ class Exchange:
     def __init__(self, fleet: Fleet, variant: VariantLayout, lease: Lease, sent_s: float) -> None:
         self.fleet, self.variant, self.lease = fleet, variant, lease
         self.sent_s = sent_s  # by the clock that is shown
-        self.failure = ""  # why there is no answer
+        self.failure = ""  # why there is no answer, or not all of it
         self._passage: Passage | None = None  # once it is sent
         self._blocks = ExitStack()
+        self.admission: Admission | None = None  # of a serverless variant
 
     def send(self, call: ContainerCall, timeout_s: float, max_bytes: int = MAX_BODY_BYTES) -> None:
         """Ask the instance. NotReached when it did not get the request; any other failure is kept. What one container
@@ -78,7 +80,11 @@ class Exchange:
 
     def read(self) -> bytes:
         """The next piece of the answer as soon as it has come; nothing at the end, and of no answer. NoAnswer."""
-        return self._passage.read() if self._passage else b""
+        try:
+            return self._passage.read() if self._passage else b""
+        except NoAnswer as error:
+            self.failure = str(error)
+            raise
 
     def reply(self, max_bytes: int) -> Reply:
         """The whole answer. Where there is none, the status is NO_STATUS and the body says why."""
@@ -103,7 +109,11 @@ class Exchange:
         """End it. A second call does nothing."""
         self.drop_answer()
         self._blocks.close()
+        if self.admission and self.failure:
+            self.admission.give_up(self.lease.id)
         self.lease.leave()
+        if self.admission:
+            self.admission.close()
 
     def __enter__(self) -> "Exchange":
         return self
@@ -144,7 +154,7 @@ class Dispatcher:
         when one has none in service. What may have reached one is sent to no other.
 
         ValidationError for an endpoint that does not serve and a variant that it does not have; ServiceUnavailable
-        while no container of the variant is healthy.
+        while no container of the variant is healthy. A serverless variant starts one if need be.
         """
         deadline_s = time.monotonic() + call.timeout_s
         tried: set[Fleet] = set()
@@ -163,6 +173,8 @@ class Dispatcher:
         endpoint = fleet.layout.endpoint
         check_target(endpoint, variant.models, call)
         check_target_container(endpoint, variant.container_names, variant.is_direct, call.target_container)
+        if fleet.queue:
+            return self._send_serverless(fleet, fleet.queue, variant, call)
         sent_s, tried = self._clock(), set[str]()
         while lease := router.lease(fleet, variant, tried, call.target_model):
             tried.add(lease.id)
@@ -176,6 +188,35 @@ class Dispatcher:
                 raise
             return exchange
         raise _NoInstance
+
+    def _send_serverless(
+        self, fleet: Fleet, queue: ServerlessQueue, variant: VariantLayout, call: ContainerCall
+    ) -> Exchange:
+        """Send it when there is a container for it alone; its time begins then. ThrottlingException and
+        ModelNotReadyException as the queue says; ValidationError for a body that is too long."""
+        if isinstance(call.body, bytes) and len(call.body) > variant.max_body_bytes:
+            sentence = f"The body is longer than {variant.max_body_bytes} bytes, which a serverless endpoint takes."
+            raise ApiError("ValidationError", sentence)
+        tried = set[str]()
+        try:
+            with ExitStack() as block:
+                admission = block.enter_context(queue.admit())
+                while True:
+                    lease = admission.lease(tried)
+                    tried.add(lease.id)
+                    exchange = Exchange(fleet, variant, lease, self._clock())
+                    try:
+                        exchange.send(call, call.timeout_s)
+                    except BaseException as error:
+                        exchange.close()
+                        if isinstance(error, NotReached):
+                            continue
+                        raise
+                    exchange.admission = admission
+                    block.pop_all()
+                    return exchange
+        except QueueClosed:
+            raise _NoInstance from None
 
     def _deliver(self, exchange: Exchange, call: ContainerCall, deadline_s: float) -> None:
         """Send the call; one for a model of a multi-model endpoint when that is loaded, which it stays until the end of

@@ -21,14 +21,15 @@ class EndpointMetrics:
         self, scope: Scope, fleet: Fleet, variant: VariantLayout, status: int, *, model_s: float, own_s: float
     ) -> None:
         """A call that was answered, or that no answer came to (status 0). The error counts get their 0 too, so that
-        their average is the error rate."""
+        their average is the error rate. A serverless variant has none of instances, and of errors only AWS's list."""
         counts = {
             "Invocations": 1.0,
-            "InvocationsPerInstance": 1 / max(1, fleet.in_service(variant.name)),
             "Invocation4XXErrors": float(400 <= status < 500),
             "Invocation5XXErrors": float(status == 0 or status >= 500),
-            "InvocationModelErrors": float(not 200 <= status < 300),
         }
+        if not variant.is_serverless:
+            counts["InvocationsPerInstance"] = 1 / max(1, fleet.in_service(variant.name))
+            counts["InvocationModelErrors"] = float(not 200 <= status < 300)
         self.of_variant(scope, fleet, variant, counts, COUNT)
         self.times(scope, fleet, variant, {"ModelLatency": model_s, "OverheadLatency": own_s})
 

@@ -10,7 +10,6 @@ from typing import Any
 from stagemaker.api.listing import listing
 from stagemaker.api.operation import Response, described
 from stagemaker.api.tags import tag_list
-from stagemaker.api.unsupported import refuse
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL
 from stagemaker.core.refs import Ref, Scope
@@ -26,10 +25,12 @@ from stagemaker.hosting.layout import ContainerLayout, FleetLayout, VariantLayou
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.rollout import plan_rollout
 from stagemaker.hosting.router import Router
+from stagemaker.hosting.serverless import KEEP_WARM_S, check_quotas, serverless_config
 from stagemaker.hosting.targets import (
     SHADOWS,
     Desired,
     Targets,
+    VariantTarget,
     changed_targets,
     initial_targets,
     retained_targets,
@@ -47,17 +48,18 @@ REMEDIES = {  # of an endpoint at rest that cannot be changed so
     "OutOfService": ANEW,
     "UpdateRollbackFailed": "Update it to one configuration, or delete it.",
 }
+NOTHING_RUNS = "No container runs: there is no request."
 SERVES = "ActivatingTraffic"  # of AWS's stages the last that is behind a variant in service
 UPDATABLE = ("InService", "UpdateRollbackFailed")
-SERVERLESS = {"ServerlessUpdateConfig": "serverless inference"}
 
 
 class Endpoints:
     """CreateEndpoint, UpdateEndpoint, UpdateEndpointWeightsAndCapacities, DescribeEndpoint, ListEndpoints and
     DeleteEndpoint; and `router` for invocations.
 
-    `work_dir` is ours alone, empty or not there yet; it is gone when `supervisor` has closed. `is_scalable`
-    says whether a variant of an endpoint is a scalable target.
+    `work_dir` is ours alone, empty or not there yet; it is gone when `supervisor` has closed. `keep_warm_s` is how long
+    a container of a serverless variant waits for its next request. `is_scalable` says whether a variant of an endpoint
+    is a scalable target.
     """
 
     def __init__(
@@ -72,11 +74,12 @@ class Endpoints:
         *,
         times: HealthTimes = HealthTimes(),  # noqa: B008 - frozen
         elapsed: Callable[[], float] = time.monotonic,
+        keep_warm_s: float = KEEP_WARM_S,
         is_scalable: Callable[[Ref, str], bool] = lambda _endpoint, _variant: False,
     ) -> None:
         self._store, self._runtime, self._clock, self._work_dir = store, runtime, clock, work_dir
         self._supervisor, self._account = supervisor, account
-        context = FleetContext(runtime, account, logs, clock, supervisor, times, elapsed)
+        context = FleetContext(runtime, account, logs, clock, supervisor, times, elapsed, keep_warm_s=keep_warm_s)
         self._fleets = Fleets(store, context, account)
         self._generations, self._is_scalable = itertools.count(1), is_scalable
         supervisor.own(lambda: shutil.rmtree(work_dir, ignore_errors=True))
@@ -85,7 +88,8 @@ class Endpoints:
         """Returns at once, with the endpoint Creating.
 
         ValidationException for a name that is taken, or a configuration or model that is not there;
-        ResourceLimitExceeded for more instances than one machine should run, and for hardware that it cannot give.
+        ResourceLimitExceeded for more instances than one machine should run, for hardware that it cannot give, and for
+        more serverless endpoints, or concurrency of them, than AWS gives an account.
         DeploymentConfig is checked and kept for an UpdateEndpoint with RetainDeploymentConfig.
         """
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
@@ -115,7 +119,8 @@ class Endpoints:
         all of it is healthy. Then the old one is stopped. When that fails, or an alarm trips, the old one serves on.
 
         ValidationException unless the endpoint is InService, or UpdateRollbackFailed; when the configuration that it
-        has was deleted, since AWS compares the new one with it; for a DeploymentConfig as `plan_rollout` says, and for
+        has was deleted, since AWS compares the new one with it; for one of instances that is to be serverless, as on
+        AWS; for a DeploymentConfig as `plan_rollout` says, and for
         an alarm that is not there. ResourceLimitExceeded as `create_endpoint`.
         """
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
@@ -128,9 +133,10 @@ class Endpoints:
             layout, initial = self._lay_out(ref, request["EndpointConfigName"])
             serving, fleet = Desired.of(record).serving, self._fleets.serving(ref)
             if fleet:
+                _check_conversion(ref, fleet.layout, layout)
                 self._check_scalable(ref, fleet.layout, layout)
             targets = retained_targets(initial, serving, request)
-            self._check_capacity(layout, targets)
+            self._check_capacity(ref, layout, targets)
             old = _counts(fleet.layout.variants, serving) if fleet else {}
             rollout = plan_rollout(deployment, old, _counts(layout.variants, targets))
             self._fleets.launch(ref, layout, targets, rollout)
@@ -148,15 +154,13 @@ class Endpoints:
         """
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         changes = request["DesiredWeightsAndCapacities"]
-        for change in changes:
-            refuse(change, SERVERLESS)
         self._supervisor.refuse_when_closing()
         with self._store.lock:
             former = Desired.of(self._changeable(ref, ("InService",))).serving
             fleet = self._fleets.serving(ref)
             targets = changed_targets(former, changes, least=0 if fleet and fleet.layout.async_config else 1)
             if fleet:  # which every endpoint has that is InService
-                self._check_capacity(fleet.layout, targets)
+                self._check_capacity(ref, fleet.layout, targets)
             self._fleets.change(ref, "Updating", **Desired(targets, former=former).members())
         return {"EndpointArn": ref.arn}
 
@@ -233,7 +237,7 @@ class Endpoints:
         folder, generation = self._work_dir / ref.scope.account / ref.scope.region, str(next(self._generations))
         layout = lay_out_fleet(ref.name, config, models, generation=generation, work_dir=folder)
         targets = initial_targets(config)
-        self._check_capacity(layout, targets)
+        self._check_capacity(ref, layout, targets)
         return layout, targets
 
     def _check_scalable(self, ref: Ref, old: FleetLayout, new: FleetLayout) -> None:
@@ -246,14 +250,36 @@ class Endpoints:
                 "Scaling before they can be removed or have their instance type updated."
             )
 
-    def _check_capacity(self, layout: FleetLayout, targets: Targets) -> None:
-        """ResourceLimitExceeded for more than this machine can run."""
+    def _check_capacity(self, ref: Ref, layout: FleetLayout, targets: Targets) -> None:
+        """ResourceLimitExceeded for more than this machine can run, or of serverless variants than an account has."""
+        if most := _concurrency(targets):
+            others = self._store.all(ref.scope, ENDPOINT)
+            of_others = [_concurrency(_last_targets(each)) for each in others if each["EndpointName"] != ref.name]
+            check_quotas(ref.scope.region, [each for each in of_others if each], most)
+            return
         count = sum(target.count for target in targets.values())
         if count > MAX_INSTANCES:
             sentence = f"An endpoint runs at most {MAX_INSTANCES} instances on one machine; {count} are asked for."
             raise ApiError("ResourceLimitExceeded", sentence)
         for variant in layout.all_variants:
             self._runtime.check_hardware(variant.instance_type, 1)  # each for itself: they need not find each other
+
+
+def _check_conversion(ref: Ref, old: FleetLayout, new: FleetLayout) -> None:
+    """ValidationException for instances that are to become serverless."""
+    if new.is_serverless and not old.is_serverless:
+        raise validation_error(f'Cannot update instance-based endpoint "{ref.arn}" to a serverless endpoint.')
+
+
+def _last_targets(record: Record) -> Targets:
+    """Those that an endpoint is to have in the end."""
+    desired = Desired.of(record)
+    return desired.coming or desired.serving
+
+
+def _concurrency(targets: Targets) -> int:
+    """MaxConcurrency of a serverless endpoint; 0 of any other."""
+    return sum(target.max_concurrency or 0 for target in targets.values())
 
 
 def _in_progress(ref: Ref) -> ApiError:
@@ -296,17 +322,29 @@ def _variants(fleet: Fleet, desired: Targets, stage: VariantStage | None = None)
             "DeployedImages": [_deployed_image(fleet, variant, container) for container in variant.containers],
             "CurrentWeight": fleet.weight(variant.name),
             "DesiredWeight": desired[variant.name].weight,
-            "CurrentInstanceCount": fleet.in_service(variant.name),
-            "DesiredInstanceCount": desired[variant.name].count,
+            **_capacity(fleet, variant, desired[variant.name]),
             "VariantStatus": [_status(fleet, variant.name, fleet.stage or stage)],
         }
         for variant in fleet.layout.all_variants
     }
 
 
+def _capacity(fleet: Fleet, variant: VariantLayout, desired: VariantTarget) -> dict[str, Any]:
+    """How much of a variant there is, and is to be. A serverless one has no instances; it has a DesiredServerlessConfig
+    only while that is another one."""
+    in_service, target = fleet.in_service(variant.name), fleet.targets[variant.name]
+    if not variant.is_serverless:
+        return {"CurrentInstanceCount": in_service, "DesiredInstanceCount": desired.count}
+    memory_mb = variant.serverless_memory_mb
+    current = serverless_config(memory_mb, target.max_concurrency, min(target.count, in_service))
+    wanted = serverless_config(memory_mb, desired.max_concurrency, desired.count)
+    members = {"CurrentInstanceCount": 0, "CurrentServerlessConfig": current}
+    return members if wanted == current else {**members, "DesiredServerlessConfig": wanted}
+
+
 def _status(fleet: Fleet, variant: str, stage: VariantStage | None) -> dict[str, Any]:
     if stage is None:
-        return {"Status": SERVES, "StatusMessage": fleet.hardware(variant)[:MAX_MESSAGE_CHARS]}
+        return {"Status": SERVES, "StatusMessage": (fleet.hardware(variant) or NOTHING_RUNS)[:MAX_MESSAGE_CHARS]}
     return stage.of(variant, fleet.counts[variant])
 
 
@@ -320,7 +358,8 @@ def _pending(fleet: Fleet, desired: Targets) -> dict[str, Any]:
     """A fleet that does not serve alone yet: AWS tells how far each of its variants is."""
     variants = _variants(fleet, desired)
     for layout in fleet.layout.all_variants:
-        variants[layout.name]["InstanceType"] = layout.instance_type
+        if layout.instance_type:
+            variants[layout.name]["InstanceType"] = layout.instance_type
     return {
         "EndpointConfigName": fleet.layout.config,
         "StartTime": fleet.created_s,

@@ -19,6 +19,8 @@ from stagemaker.hosting.model_cache import ModelCache
 from stagemaker.hosting.model_data import CONTAINER, BadModelData, fetch_model
 from stagemaker.hosting.model_error import PRIMARY
 from stagemaker.hosting.multi_model_metrics import MultiModelMetrics
+from stagemaker.hosting.serverless_metrics import Values
+from stagemaker.hosting.serverless_queue import ServerlessQueue
 from stagemaker.hosting.targets import Targets
 from stagemaker.hosting.variant_status import Counts, VariantStage
 from stagemaker.runtime.contract import ContainerSpec
@@ -52,6 +54,7 @@ class Fleet:
         self.stage: VariantStage | None = None  # what goes on with it, unless it just serves
         self.beside = False  # whether it comes while another fleet serves
         self.copies: Copies | None = None  # with a shadow variant: who gets every call too
+        self.queue: ServerlessQueue | None = None  # of a serverless variant: who gives requests their container
         self.capture: DataCapture | None = None  # with data capture: who gets every invocation that was answered
         names = [variant.name for variant in layout.all_variants]
         # The owner replaces these tuples, and so any thread may read them.
@@ -106,9 +109,19 @@ class Fleet:
         return {name: target.count for name, target in self._targets.items()}
 
     @property
+    def launched(self) -> Counts:
+        """How many instances of each variant are started first."""
+        return self.counts
+
+    @property
     def serves(self) -> bool:
         """Whether every production variant has an instance in service."""
         return all(self.in_service(variant.name) for variant in self.layout.variants)
+
+    @property
+    def serverless_metrics(self) -> Values:
+        """How many requests a serverless variant has now, as CloudWatch is told it."""
+        return {}
 
     def dimensions(self, variant: str) -> tuple[Mapping[str, str], ...]:
         """Of the metrics of a variant: while it comes beside another fleet they also carry its configuration's name, so
@@ -125,8 +138,9 @@ class Fleet:
         return sum(instance.in_service for instance in self._instances[variant])
 
     def hardware(self, variant: str) -> str:
-        """One sentence: what the instances of a variant run on, or ran on last."""
-        return sentence({i.id: i.hardware for i in self._instances[variant] if i.hardware})
+        """One sentence: what the instances of a variant run on, or ran on last; empty without any."""
+        hardware = {i.id: i.hardware for i in self._instances[variant] if i.hardware}
+        return sentence(hardware) if hardware else ""
 
     def resolved_image(self, variant: VariantLayout, container: ContainerLayout) -> str | None:
         """What all instances of a variant run as this container, from first to last, by its digest where it has one;
@@ -160,9 +174,7 @@ class Fleet:
         Raises FleetFailed when there is no image or model data, when a new instance was lost before it served (once for
         each), and when all instances of a variant are lost.
         """
-        if self.pinned_s is None:
-            self._pin()
-        self._retired = tuple(instance for instance in self._retired if not instance.ended.is_set())
+        self._prepare()
         for variant in self.layout.all_variants:
             missing = self._targets[variant.name].count - len(self._instances[variant.name])
             if missing > 0:
@@ -171,6 +183,12 @@ class Fleet:
                 self._shrink(variant.name, -missing)
         for name, instances in self._instances.items():
             self._report_lost(name, instances)
+
+    def _prepare(self) -> None:
+        """Know the images, and forget the instances of which nothing is left."""
+        if self.pinned_s is None:
+            self._pin()
+        self._retired = tuple(instance for instance in self._retired if not instance.ended.is_set())
 
     def stop(self) -> None:
         """End every instance, side by side, and delete the fleet's folder. A fleet that was not cancelled answers what
@@ -212,8 +230,11 @@ class Fleet:
     def _grow(self, variant: VariantLayout) -> None:
         """Start as many as the target says, also in place of the lost ones, which have their chance again."""
         kept = tuple(instance for instance in self._instances[variant.name] if instance.lost is None)
-        missing = self._targets[variant.name].count - len(kept)
-        numbers = itertools.islice(self._numbers[variant.name], missing)
+        self._add(variant, kept, self._targets[variant.name].count - len(kept))
+
+    def _add(self, variant: VariantLayout, kept: tuple[Instance, ...], count: int) -> None:
+        """Start so many beside those that are kept."""
+        numbers = itertools.islice(self._numbers[variant.name], count)
         layouts = [self.layout.instance(variant, number, self._pinned[variant.name]) for number in numbers]
         try:
             for number, container in enumerate(variant.containers):
@@ -271,7 +292,12 @@ class Fleet:
 
         group = self.layout.log_group
         logs = [context.logs.stream(self._scope, group, each.log_stream) for each in layout.containers]
-        return Instance(layout, context, run_as_role, logs, self._changed.set, self._models(variant, layout, logs[0]))
+        models = self._models(variant, layout, logs[0])
+        return Instance(layout, context, run_as_role, logs, self._instance_changed, models)
+
+    def _instance_changed(self) -> None:
+        """Have the owner look. Any thread calls it."""
+        self._changed.set()
 
     def _models(self, variant: VariantLayout, layout: InstanceLayout, log: Callable[[str], None]) -> ModelCache | None:
         """Those of one instance of a multi-model endpoint."""

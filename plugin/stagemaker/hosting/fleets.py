@@ -21,6 +21,7 @@ from stagemaker.hosting.layout import FleetLayout
 from stagemaker.hosting.records import existing
 from stagemaker.hosting.rollout import ALL_AT_ONCE, Rollout
 from stagemaker.hosting.router import Router
+from stagemaker.hosting.serverless_fleet import ServerlessFleet
 from stagemaker.hosting.shadow import ShadowCopies
 from stagemaker.hosting.targets import Desired, Targets, sized
 from stagemaker.hosting.traffic_shift import MAX_REASON_CHARS, RolloutFailed, TrafficShift
@@ -42,8 +43,9 @@ class Fleets:
         `targets` are those at its end."""
         endpoint = self._endpoints.get(ref) or EndpointFleets()
         context = replace(self._context, source_arn=ref.arn)
-        fleet = Fleet(layout, sized(targets, rollout.steps[0].new), ref.scope, context)
-        fleet.stage = launching(fleet.counts, fleet.created_s)
+        make = ServerlessFleet if layout.is_serverless else Fleet
+        fleet = make(layout, sized(targets, rollout.steps[0].new), ref.scope, context)
+        fleet.stage = launching(fleet.launched, fleet.created_s)
         old = endpoint.serving.targets if endpoint.serving else {}
         shift = TrafficShift(
             ref, endpoint, fleet, rollout, old, targets, self._context, self._account, self._store.lock,

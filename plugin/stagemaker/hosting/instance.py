@@ -25,7 +25,6 @@ STARTING_POLL_S, SERVING_POLL_S, DRAIN_POLL_S = 0.1, 0.2, 0.05
 GRACE_S = 30.0  # AWS's: SIGKILL follows SIGTERM after it
 CLOSE_GRACE_S = 5.0  # (ours) at the end of LocalStack, which somebody waits for
 REPLACED_GRACE_S = 1.0  # (ours) for a container that does not answer any more
-MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after it has served for STEADY_S
 STEADY_S = 300.0  # (ours)
 START_AGAIN_S = 2  # (ours) after a start that the machine could not do
 MAX_PING_BYTES = 64 << 10
@@ -112,9 +111,10 @@ class Instance:
         self._resting = False  # it is late: no new requests
         self._late_answers = 0
         self._next_ping_s = 0.0  # by time.monotonic
-        self._restarts = MAX_RESTARTS  # so that the first start has none left
+        self._restarts = layout.max_restarts  # so that the first start has none left
         self._due = 0.0  # while there is a container that is not healthy: when it must be; while there is none: restart
         self._healthy_since = 0.0
+        self._left_s = 0.0  # when it came into service, or was left by its last request
         self._unable_since_s: float | None = None  # the machine has failed to start its container since then
 
     @property
@@ -131,6 +131,12 @@ class Instance:
     def outstanding(self) -> int:
         """How many requests it has that are not answered yet."""
         return len(self._leases)
+
+    @property
+    def idle_s(self) -> float | None:
+        """How long it has had no request; None while it has one, or takes none."""
+        with self._lock:
+            return None if self._leases or not self.in_service else self._elapsed() - self._left_s
 
     def holds(self, target_model: str) -> bool:
         """Whether it has loaded the model, or a request that it has is for it."""
@@ -181,6 +187,7 @@ class Instance:
     def _release(self, lease: Lease) -> None:
         with self._lock:
             self._leases.discard(lease)
+            self._left_s = self._elapsed()
 
     def _serving_clients(self) -> Sequence[ContainerClient]:
         """None where it takes no requests."""
@@ -232,13 +239,14 @@ class Instance:
         """Come into service when each /ping answers for the first time."""
         if self._ping() is Ping.ANSWERED:
             self._restarts = self._restarts if self.has_served else 0
-            self._healthy_since = self._elapsed()
+            self._left_s = self._elapsed()
             self._late_answers, self._resting = 0, False
             if self._models:
                 self._models.serve(*self._containers.values())
             addresses = {name: container.address for name, container in self._containers.items()}
             self._served = True
             self._clients = [ContainerClient(name, HttpClient(at)) for name, at in addresses.items() if at]
+            self._healthy_since = self._elapsed()  # from here on whoever looks sees that it has started
             self._changed()
         elif self._models and not self._is_multi_model:
             self._stop(0)
@@ -324,14 +332,14 @@ class Instance:
 
     def _restart_later(self, why: str, *, refused: bool = False) -> None:
         """Unless it was `refused`, or no restart is left: then the instance is lost."""
-        if refused or self._restarts >= MAX_RESTARTS:
-            restarted = self.has_served and not refused
-            self._lose(f"{why} and was restarted {MAX_RESTARTS} times before" if restarted else why)
+        if refused or self._restarts >= self.layout.max_restarts:
+            restarted = self.has_served and not refused and self.layout.max_restarts
+            self._lose(f"{why} and was restarted {self.layout.max_restarts} times before" if restarted else why)
             return
         delay_s = 2**self._restarts
         self._restarts += 1
         self._due = self._elapsed() + delay_s
-        self._say(f"{why}; restart {self._restarts} of {MAX_RESTARTS} in {delay_s} s.")
+        self._say(f"{why}; restart {self._restarts} of {self.layout.max_restarts} in {delay_s} s.")
 
     def _start_again_later(self, why: str) -> None:
         """The machine is at fault, which uses up no restart: the engine may be back soon. The instance is lost when it

@@ -5,7 +5,7 @@ from typing import Any
 
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref, Scope
-from stagemaker.hosting.calls import MAX_BODY_BYTES, TIMEOUT_S, container_call, passed_back
+from stagemaker.hosting.calls import TIMEOUT_S, container_call, passed_back
 from stagemaker.hosting.container_metrics import container_invocation
 from stagemaker.hosting.dispatch import Dispatcher
 from stagemaker.hosting.endpoint_metrics import EndpointMetrics
@@ -23,13 +23,14 @@ class Invoke:
 
         ValidationError for an endpoint that does not serve or a request that it cannot take; ServiceUnavailable while
         no container of the variant is healthy; ModelError, 424, for every answer of the container but 2xx, and none.
+        Of a serverless endpoint also ThrottlingException (400) and ModelNotReadyException (429).
         """
         began_s = self._clock()
         ref = Ref(scope, ENDPOINT, request["EndpointName"])
         self._dispatcher.check_serving(ref)
         call = container_call(request, TIMEOUT_S)
         with self._dispatcher.begin(ref, call, request.get("TargetVariant")) as exchange:
-            reply = exchange.reply(MAX_BODY_BYTES)
+            reply = exchange.reply(exchange.variant.max_body_bytes)
             if exchange.fleet.capture and not is_error(reply.status):  # while the fleet cannot end yet
                 exchange.fleet.capture.offer(exchange.variant.name, call, reply, exchange.sent_s)
         model_s, own_s = self._clock() - exchange.sent_s, exchange.sent_s - began_s

@@ -13,14 +13,19 @@ from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
 from stagemaker.hosting.async_config import AsyncConfig, async_config
+from stagemaker.hosting.calls import MAX_BODY_BYTES
 from stagemaker.hosting.capture import CaptureConfig, capture_config
 from stagemaker.hosting.multi_container import container_names, containers_of, is_direct
 from stagemaker.hosting.multi_model import ENVIRONMENT, FOLDER, ModelsSource, is_multi_model, models_source
+from stagemaker.hosting.serverless import DISK_BYTES, MB_PER_CPU, MEMBER, is_serverless
+from stagemaker.hosting.serverless import HEALTH_TIMEOUT_S as SERVERLESS_HEALTH_TIMEOUT_S
+from stagemaker.hosting.serverless import MAX_BODY_BYTES as SERVERLESS_MAX_BODY_BYTES
 from stagemaker.hosting.targets import SHADOWS
 from stagemaker.runtime.contract import ContainerSpec, mounts_below_base
 
 HEALTH_TIMEOUT_S = 240  # AWS's guide of 2023: 4 minutes, unless ContainerStartupHealthCheckTimeoutInSeconds is given
 DOWNLOAD_TIMEOUT_S = 3600  # (ours) unless ModelDataDownloadTimeoutInSeconds is given: the longest that AWS takes
+MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after it has served for long
 VOLUME_GB = 30  # (ours) what a model may take unpacked, unless VolumeSizeInGB is given
 NOT_YET = {
     "ManifestS3Uri": "model data manifests",
@@ -55,6 +60,7 @@ class InstanceLayout:
     containers: tuple[InstanceContainer, ...]
     log_stream: str  # of the instance, and so of a container that is alone
     health_timeout_s: int
+    max_restarts: int = MAX_RESTARTS
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,17 @@ class VariantLayout:
     download_timeout_s: int = DOWNLOAD_TIMEOUT_S  # of the model data
     isolated: bool = False  # EnableNetworkIsolation of the model
     is_direct: bool = False  # a request is for the one container that it names; otherwise it goes through all
+    serverless_memory_mb: int = 0  # MemorySizeInMB of a serverless variant
+
+    @property
+    def is_serverless(self) -> bool:
+        """Whether it has as many containers as requests."""
+        return self.serverless_memory_mb > 0
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Of a request and of its response."""
+        return SERVERLESS_MAX_BODY_BYTES if self.is_serverless else MAX_BODY_BYTES
 
     @property
     def is_multi_container(self) -> bool:
@@ -119,6 +136,11 @@ class FleetLayout:
     capture: CaptureConfig | None = None  # DataCaptureConfig
 
     @property
+    def is_serverless(self) -> bool:
+        """Whether its one variant is."""
+        return any(variant.is_serverless for variant in self.variants)
+
+    @property
     def all_variants(self) -> tuple[VariantLayout, ...]:
         """The shadow variant too."""
         return (*self.variants, self.shadow) if self.shadow else self.variants
@@ -133,7 +155,8 @@ class FleetLayout:
         digest = hashlib.sha256(f"{self.folder}/{variant.name}/{number}".encode()).hexdigest()
         identity = f"i-{digest[:17]}"
         stream = f"{variant.name}/{identity}{self.log_suffix}"
-        alone = InstanceLayout(identity, self.folder / identity, (), stream, variant.health_timeout_s)
+        max_restarts = 0 if variant.is_serverless else MAX_RESTARTS
+        alone = InstanceLayout(identity, self.folder / identity, (), stream, variant.health_timeout_s, max_restarts)
         containers = [self._container(variant, each, alone, pinned.get(each.name, "")) for each in variant.containers]
         return replace(alone, containers=tuple(containers))
 
@@ -157,6 +180,8 @@ class FleetLayout:
             instance=instance.id if variant.is_multi_container else "",
             isolated=variant.isolated,
             instance_type=variant.instance_type,
+            memory_mb=variant.serverless_memory_mb,
+            cpus=variant.serverless_memory_mb // MB_PER_CPU,
             pinned=pinned,
         )
         return InstanceContainer(container.name, base_dir, spec, stream)
@@ -217,18 +242,24 @@ def lay_out_fleet(
 
 
 def _lay_out_variant(variant: Mapping[str, Any], model: Record) -> VariantLayout:
+    if is_serverless(variant):
+        max_model_bytes, health_timeout_s = DISK_BYTES, SERVERLESS_HEALTH_TIMEOUT_S
+    else:
+        max_model_bytes = variant.get("VolumeSizeInGB", VOLUME_GB) << 30
+        health_timeout_s = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_TIMEOUT_S)
     containers = zip(container_names(model), containers_of(model), strict=True)
     return VariantLayout(
         name=variant["VariantName"],
         containers=tuple(_lay_out_container(name, container) for name, container in containers),
         is_direct=is_direct(model),
-        instance_type=variant["InstanceType"],
+        instance_type=variant.get("InstanceType", ""),
         role_arn=model["ExecutionRoleArn"],
         isolated=model["EnableNetworkIsolation"],
-        max_model_bytes=variant.get("VolumeSizeInGB", VOLUME_GB) << 30,
-        health_timeout_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTH_TIMEOUT_S),
+        max_model_bytes=max_model_bytes,
+        health_timeout_s=health_timeout_s,
         download_timeout_s=variant.get("ModelDataDownloadTimeoutInSeconds", DOWNLOAD_TIMEOUT_S),
         least_outstanding=variant.get("RoutingConfig", {}).get("RoutingStrategy") == "LEAST_OUTSTANDING_REQUESTS",
+        serverless_memory_mb=variant[MEMBER]["MemorySizeInMB"] if is_serverless(variant) else 0,
     )
 
 

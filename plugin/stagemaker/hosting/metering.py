@@ -5,7 +5,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG
 from stagemaker.core.refs import Ref, Scope
@@ -15,6 +15,7 @@ from stagemaker.core.telemetry import Telemetry
 from stagemaker.hosting.dispatch import Routers
 from stagemaker.hosting.endpoint_metrics import NAMESPACE
 from stagemaker.hosting.fleet import Fleet
+from stagemaker.hosting.serverless_metrics import Values
 
 LOG = logging.getLogger(__name__)
 SAMPLE_S = 1.0  # (ours) how often the calls that an endpoint has are counted
@@ -24,11 +25,14 @@ CONCURRENCY = "ConcurrentRequestsPerModel"  # AWS's, of high resolution: calls t
 
 @dataclass(frozen=True)
 class Variant:
-    """A production variant of an endpoint in service, and its calls at this moment for each of its instances."""
+    """A production variant of an endpoint in service, and its calls at this moment for each of its instances; of a
+    serverless one, which has none, AWS's metrics of concurrency."""
 
     ref: Ref
     name: str
     concurrency: float
+    is_serverless: bool = False
+    serverless: Values = field(default_factory=dict)
 
     @property
     def dimensions(self) -> dict[str, str]:
@@ -88,10 +92,11 @@ class Meter:
         minute, ten = self._minute, self._ten
         self._minute, self._ten = self._periods(self._clock())
         variants = list(self._variants())
-        for variant in variants:
+        of_instances = [variant for variant in variants if not variant.is_serverless]
+        for variant in of_instances:
             self._samples[_key(variant)].append(variant.concurrency)
         if ten != self._ten:
-            self._tell_concurrency(variants, ten * self._ten_s)
+            self._tell_concurrency(of_instances, ten * self._ten_s)
         if minute != self._minute:
             self._tell_idle(variants, minute * self._minute_s)
 
@@ -116,13 +121,16 @@ class Meter:
         """Of the period that began at `period_s` and is over."""
         for variant in variants:
             if self._called.get(_key(variant), 0.0) < period_s:
-                for name in COUNTS:
+                for name in COUNTS[:1] if variant.is_serverless else COUNTS:
                     self._put(variant, name, 0.0, period_s)
+                for unit, values in variant.serverless.items():
+                    for name, value in values.items():
+                        self._put(variant, name, value, period_s, unit)
         for gone in set(self._called) - {_key(variant) for variant in variants}:
             self._called.pop(gone)
 
-    def _put(self, variant: Variant, name: str, value: float, period_s: int) -> None:
-        self._telemetry.metric(variant.ref.scope, NAMESPACE, name, value, "None", variant.dimensions, period_s)
+    def _put(self, variant: Variant, name: str, value: float, period_s: int, unit: str = "None") -> None:
+        self._telemetry.metric(variant.ref.scope, NAMESPACE, name, value, unit, variant.dimensions, period_s)
 
     def _variants(self) -> Iterator[Variant]:
         """Those of all real-time endpoints that serve: asynchronous ones have metrics of their own."""
@@ -133,7 +141,10 @@ class Meter:
             router = self._routers.router(ref)
             fleets = list(router.shares) if router else []
             for name in sorted({variant.name for fleet in fleets for variant in fleet.layout.variants}):
-                yield Variant(ref, name, _concurrency(fleets, name))
+                latest = fleets[-1]
+                yield Variant(
+                    ref, name, _concurrency(fleets, name), latest.layout.is_serverless, latest.serverless_metrics
+                )
 
 
 def _concurrency(fleets: list[Fleet], variant: str) -> float:

@@ -84,10 +84,9 @@ def test_variants_that_are_wrong(hosting: HostingEnvironment, variants: list[dic
 @pytest.mark.parametrize(
     ("members", "variant", "named"),
     [
-        ({"ShadowProductionVariants": [{**VARIANT, "ServerlessConfig": {"a": 1}}]}, {}, "ServerlessConfig"),
+        ({"ShadowProductionVariants": [{**VARIANT, "CoreDumpConfig": {"a": 1}}]}, {}, "CoreDumpConfig"),
         ({"EnableNetworkIsolation": True}, {}, "EnableNetworkIsolation"),
         ({"MetricsConfig": {"EnableEnhancedMetrics": True}}, {}, "MetricsConfig"),
-        ({}, {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}, "ServerlessConfig"),
         ({}, {"ManagedInstanceScaling": {"Status": "ENABLED"}}, "ManagedInstanceScaling"),
     ],
 )

@@ -230,8 +230,8 @@ def test_what_is_refused(tmp_path: Path) -> None:
             assert (error.code, error.status) == (code, 400)
             assert sentence in error.message
         serverless = refuse(hosting, {"VariantName": "a", "ServerlessUpdateConfig": {"MaxConcurrency": 1}})
-        assert serverless.status == 501
-        assert "ServerlessUpdateConfig" in serverless.message
+        assert (serverless.code, serverless.status) == ("ValidationException", 400)
+        assert "which is not serverless" in serverless.message
         assert hosting.statuses == ["Creating", "InService"]
         hosting.model("sick", IMAGE.replace("serve", "mute"))
         hosting.config("slow", {"ModelName": "sick"})
