@@ -105,19 +105,19 @@ class App:
         jobs = _jobs(Training(read_schedule(settings.interruptions)), context)
         self.interruptions = Interruptions(store, context.kinds[TRAINING_JOB])
         self.tags = Tags(store, other_tags)
+        compression = Compression(settings.time_compression)
         endpoints = Endpoints(
             store,
             self.runtime,
-        compression = Compression(settings.time_compression)
             account,
             logs,
             clock,
             settings.work_dir / "endpoints",
             self.supervisor,
+            keep_warm_s=compression.real_s(KEEP_WARM_S),
             is_scalable=partial(is_registered, store),
         )
         scalables: dict[str, Scalable] = {
-            keep_warm_s=compression.real_s(KEEP_WARM_S),
             VARIANT: Variants(endpoints),
             FUNCTION: Functions(ProvisionedConcurrency(clients)),
         }
