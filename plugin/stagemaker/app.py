@@ -41,6 +41,7 @@ from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.kind import JobKind
 from stagemaker.processing.processing import Processing
 from stagemaker.registry.ecr import Ecr
+from stagemaker.registry.rights import ALL_RIGHTS, Rights
 from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.scaling.compression import Compression
 from stagemaker.scaling.resources import FUNCTION, VARIANT, is_registered, target_of
@@ -59,8 +60,8 @@ class App:
     """Everything that one LocalStack process runs. Thread-safe; `close` once.
 
     `make_runtime` gets the registry that image names may point into, and the supervisor. `address` is where the
-    registry's front listens. `other_tags` are the tags of what others keep for us. OSError, with a sentence, when that
-    port is taken; then nothing is left running."""
+    registry's front listens, and `rights` what its callers may do. `other_tags` are the tags of what others keep for
+    us. OSError, with a sentence, when that port is taken; then nothing is left running."""
 
     def __init__(
         self,
@@ -69,11 +70,12 @@ class App:
         *,
         address: str = "127.0.0.1",
         other_tags: Iterable[TagHolder] = (),
+        rights: Rights = ALL_RIGHTS,
     ) -> None:
         self.settings, self.store, self.supervisor = settings, MemoryStore(), Supervisor()
         self.secret = secrets.token_urlsafe(32)  # our own clients sign with it; no program that we start is told
         try:
-            self._compose(make_runtime, address, other_tags)
+            self._compose(make_runtime, address, other_tags, rights)
         except BaseException:
             self.close()
             raise
@@ -87,10 +89,11 @@ class App:
         make_runtime: Callable[[Registry | None, Supervisor], Runtime],
         address: str,
         other_tags: Iterable[TagHolder],
+        rights: Rights,
     ) -> None:
         settings, store, clock = self.settings, self.store, time.time
         self.supervisor.own(lambda: shutil.rmtree(settings.work_dir, ignore_errors=True))
-        ecr = Ecr(settings.docker, store, self.supervisor, address, clock, secrets.token_bytes(32))
+        ecr = self.ecr = Ecr(settings.docker, store, self.supervisor, address, clock, secrets.token_bytes(32), rights)
         self.runtime = make_runtime(ecr.registry, self.supervisor)
         self.supervisor.own(self.runtime.close)
         self.runtime.sweep()

@@ -93,7 +93,7 @@ DIRECTIONS = {
     "transform": ("core", "api", "runtime", "jobs", "hosting"),
     "scaling": ("core", "api"),
     "functions": ("core", "access", "api", "runtime", "settings"),
-    "registry": ("core", "api", "runtime", "settings"),
+    "registry": ("core", "access", "api", "runtime", "settings"),
     "app": (
         "core",
         "api",
@@ -144,7 +144,8 @@ PURE = [
     "access/least_policy.py", "access/policy_report.py",
     "access/bodies.py", "access/callers.py", "access/faults.py", "access/keys.py", "access/post_form.py",
     "access/signature.py",
-    "access/denial.py", "access/enforce.py", "access/questions.py",
+    "access/call.py", "access/condition_keys.py", "access/denial.py", "access/dependents.py", "access/enforce.py",
+    "access/questions.py", "access/resources.py",
     "access/conditions.py", "access/evaluate.py", "access/match.py", "access/policy.py", "access/positions.py",
     "access/request.py", "access/simulate.py", "api/body_limits.py", "api/callers.py", "api/event_stream.py",
     "api/events.py", "api/http_head.py", "api/listing.py", "api/moto.py", "api/search_expression.py",

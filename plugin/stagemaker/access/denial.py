@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from stagemaker.access.evaluate import Decision, Outcome, Source
 from stagemaker.access.questions import Question
 from stagemaker.access.request import Principal
-from stagemaker.core.errors import ApiError
+from stagemaker.core.errors import ApiError, hinted
 
 _EXCEPTION = "AccessDeniedException"
 # Code and status by the service's prefix in IAM; AccessDeniedException and 400 for the others, whose protocol is JSON.
@@ -35,7 +35,7 @@ _NAMES: Mapping[Source, tuple[str, str]] = {  # with its article in "explicit de
     Source.TRUST: ("a resource-based policy", "resource-based policy"),  # (a trust policy is one)
 }
 # Which of several missing policies AWS names (ours: AWS documents no order).
-_ORDER = (Source.IDENTITY, Source.RESOURCE, Source.BOUNDARY, Source.SESSION, Source.TRUST)
+_ORDER = (Source.IDENTITY, Source.RESOURCE, Source.BOUNDARY, Source.SESSION)
 
 
 def access_denied(principal: Principal, question: Question, decision: Decision) -> ApiError:
@@ -44,18 +44,29 @@ def access_denied(principal: Principal, question: Question, decision: Decision) 
     return ApiError(code, sentence(principal, question, decision), status)
 
 
+def unknown_action(principal: Principal, action: str, because: str) -> ApiError:
+    """The refusal of an operation that AWS's list of actions does not have (ours)."""
+    code, status = _error(because)
+    message = f"User: {principal.arn} is not authorized to perform: {action} on resource: *"
+    advice = "AWS's list of actions does not have this one, so only the root user of an account may do it."
+    return ApiError(code, hinted(message, advice), status)
+
+
 def sentence(principal: Principal, question: Question, decision: Decision) -> str:
     """Who may not do what, and which policy is the reason."""
     action, arn = question.action, question.resource_arn
-    what = f"User: {principal.arn} is not authorized to perform: {action}"
-    return f"{what} on resource: {arn}{_reason(action, decision)}"
+    if question.because.startswith("s3:"):
+        if principal.account != question.resource_account:
+            return "Access Denied"  # S3 tells other accounts and anonymous callers no more
+        arn = f'"{arn}"'
+    return f"User: {principal.arn} is not authorized to perform: {action} on resource: {arn}{_reason(action, decision)}"
 
 
 def _reason(action: str, decision: Decision) -> str:
     if decision.outcome is Outcome.EXPLICIT_DENY:
         return f" with an explicit deny in {_NAMES[decision.matches[0].source][0]}"
     source = next((one for one in _ORDER if one in decision.lacking), None)
-    if source is None or source is Source.TRUST:  # AssumeRole gives no reason
+    if source is None or Source.TRUST in decision.lacking:  # AssumeRole gives no reason
         return ""
     return f" because no {_NAMES[source][1]} allows the {action} action"
 

@@ -10,6 +10,7 @@ from stagemaker.access.denial import access_denied
 from stagemaker.access.evaluate import Decision, Outcome, Policies, decide
 from stagemaker.access.questions import Question
 from stagemaker.access.request import AccessRequest
+from stagemaker.core.errors import ApiError
 
 
 class Mode(Enum):
@@ -38,6 +39,15 @@ class Seen:
     time_s: float
 
 
+class RefusedQuestion(ApiError):
+    """The refusal of one question."""
+
+    def __init__(self, caller: Caller, question: Question, decision: Decision) -> None:
+        error = access_denied(caller.principal, question, decision)
+        super().__init__(error.code, error.message, error.status)
+        self.question = question
+
+
 class Enforcer:
     """Thread-safe. `observer` is called for every question, in the thread of the request; it must not raise."""
 
@@ -52,7 +62,7 @@ class Enforcer:
         self._policies, self._observer, self._clock = policies, observer, clock
 
     def authorize(self, caller: Caller, questions: Sequence[Question]) -> None:
-        """Raise ApiError, with AWS's code and sentence, for the first question that is refused, in the mode strict.
+        """Raise RefusedQuestion, with AWS's code and sentence, for the first one that is refused, in the mode strict.
 
         The stage's own calls are never refused and never seen."""
         if caller.is_stage:
@@ -61,7 +71,11 @@ class Enforcer:
             decision = self.decide(caller, question)
             self._observer(Seen(caller, question, decision, self._clock()))
             if self.mode is Mode.STRICT and decision.outcome is not Outcome.ALLOWED:
-                raise access_denied(caller.principal, question, decision)
+                raise RefusedQuestion(caller, question, decision)
+
+    def now_s(self) -> float:
+        """The moment of a request, in epoch seconds."""
+        return self._clock()
 
     def decide(self, caller: Caller, question: Question) -> Decision:
         """Whether IAM allows it, whatever the mode is."""

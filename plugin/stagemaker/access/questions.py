@@ -1,8 +1,18 @@
-"""What is asked about a request: one question for each action and resource that IAM decides on."""
+"""What is asked about a request: one question for each action and resource that IAM decides on. Pure, but for look-ups.
+
+Not known: service control policies, VPC endpoints (aws:SourceVpce and its like are absent), multi-factor authentication
+(aws:MultiFactorAuthPresent is absent), and services that call for a caller (aws:CalledVia is absent).
+"""
 
 from dataclasses import dataclass
 
+from stagemaker.access.call import Asked, Call, Lookup
+from stagemaker.access.callers import Caller
+from stagemaker.access.catalog import find_action
+from stagemaker.access.condition_keys import caller_keys, keys_of, unlisted_keys
+from stagemaker.access.dependents import dependents_of
 from stagemaker.access.request import Context
+from stagemaker.access.resources import asked_of
 
 
 @dataclass(frozen=True)
@@ -15,3 +25,32 @@ class Question:
     resource_account: str
     context: Context  # the condition keys of the request and of the caller
     because: str
+
+
+class UnknownAction(Exception):
+    """AWS's list has no such action: nobody can be allowed to do it but the root user."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__(action)
+        self.action = action
+
+
+def questions_of(call: Call, caller: Caller, lookup: Lookup) -> list[Question]:
+    """All that the caller must be allowed for the call. Raises UnknownAction."""
+    asked = asked_of(call, lookup, caller.user_name)
+    common = caller_keys(call, caller, lookup)
+    found = [question_of(call, one, common, lookup) for one in asked]
+    for dependent in dependents_of(call, asked, lookup):
+        question = question_of(call, dependent.asked, common, lookup)
+        found.append(Question(**{**question.__dict__, "context": {**question.context, **dependent.keys}}))
+    return found
+
+
+def question_of(call: Call, asked: Asked, common: Context, lookup: Lookup) -> Question:
+    """One question. `common` are the keys of the call and its caller. Raises UnknownAction."""
+    prefix, _, name = asked.action.partition(":")
+    action = find_action(prefix, name)
+    if action is None:
+        raise UnknownAction(asked.action)
+    context = {**keys_of(call, asked, action, common, lookup), **dict(unlisted_keys(call))}
+    return Question(action.name, asked.arn, asked.account, context, call.name)

@@ -23,20 +23,23 @@ from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.services.plugins import Service as LocalStackService
 from localstack.utils.bootstrap import get_enabled_apis
 
-from stagemaker.access.enforce import Mode
+from stagemaker.access.enforce import Enforcer, Mode
 from stagemaker.access.recorder import Recorder
 from stagemaker.adapters import (
     collector,
     identity,
     interruptions,
+    own_addresses,
     patches,
     recorded_policy,
     requests,
     running,
     service_models,
 )
+from stagemaker.adapters.enforcement import Enforcement
 from stagemaker.adapters.errors import beyond_the_model, exception
 from stagemaker.adapters.event_streams import streamed
+from stagemaker.adapters.iam_store import IamStore
 from stagemaker.adapters.identity_sts import Sts
 from stagemaker.adapters.lambda_urls import serve_function_urls
 from stagemaker.adapters.moto_tags import MotoTags
@@ -68,23 +71,30 @@ def start() -> None:
     settings = read_settings(os.environ, Path(config.dirs.data), gateway)
     hosts = [address.host for address in config.GATEWAY_LISTEN]  # in an order of LocalStack's
     address = _LOOPBACK if _LOOPBACK in hosts else hosts[0]
-    app = App(settings, _make_runtime(settings), address=address, other_tags=[MotoTags()])
+    recorder, store = Recorder(Mode(settings.iam)), IamStore(running.current)
+    enforcement = Enforcement(
+        running.current, Enforcer(Mode(settings.iam), store, recorder.saw, time.time), store, identity.find_caller
+    )
+    make_runtime, tags = _make_runtime(settings), [MotoTags()]
+    app = App(settings, make_runtime, address=address, other_tags=tags, rights=enforcement)
     running.begin(app)
     patches.apply(app)
     requests.install()
     handlers.preprocess_request.append(serve_function_urls)
     interruptions.install()
-    recorder = Recorder(Mode(settings.iam))
-    recorded_policy.install(recorder, lambda _: False)
+    recorded_policy.install(recorder, own_addresses.is_root)
+    if settings.iam == "strict":
+        own_addresses.install()
     service_models.install()
     # All are announced before the first is added. LocalStack remembers which services there are from the first time
     # that anybody asks: perhaps a hook that came before this one.
     SERVICE_PLUGINS.api_provider_specs.update({name: ["default"] for name in app.services})
     get_enabled_apis.cache_clear()
     for service in app.services.values():
-        _provide(service)
+        _provide(service, enforcement)
     identity.install(app)
-    handlers.serve_custom_service_request_handlers.append(_shared(app, _sts()))
+    enforcement.install()
+    handlers.serve_custom_service_request_handlers.append(_shared(app, enforcement, _sts()))
     collector.install()
 
 
@@ -113,11 +123,11 @@ class _Provider:
         self.service = service
 
 
-def _provide(service: Service) -> None:
+def _provide(service: Service, enforcement: Enforcement) -> None:
     """Have LocalStack ask us for every operation of the service: a row of the table needs no entry point of its own."""
 
     def handle(context: RequestContext, request: Any) -> Any:
-        return _answer(service, context, request)
+        return _answer(service, context, request, enforcement)
 
     table = dict.fromkeys(load_service(service.name).operation_names, handle)
     SERVICE_PLUGINS.add_service(
@@ -131,7 +141,7 @@ def _sts() -> Service:
     return sts.service()
 
 
-def _shared(app: App, *more: Service) -> Any:
+def _shared(app: App, enforcement: Enforcement, *more: Service) -> Any:
     """A handler that answers the operations of ours of a service whose others LocalStack answers: the App's, and
     `more`."""
     services = {**app.shared_services, **{each.name: each for each in more}}
@@ -140,7 +150,7 @@ def _shared(app: App, *more: Service) -> Any:
         service = services.get(context.service.service_name) if context.service else None
         if service is None or context.operation is None or context.operation.name not in service.operations:
             return
-        context.service_response = _answer(service, context, context.service_request or {})
+        context.service_response = _answer(service, context, context.service_request or {}, enforcement)
         serializer = create_serializer(context.service, context.protocol)
         made = serializer.serialize_to_response(
             context.service_response, context.operation, context.request.headers, context.request_id
@@ -151,7 +161,7 @@ def _shared(app: App, *more: Service) -> Any:
     return handle
 
 
-def _answer(service: Service, context: RequestContext, request: Mapping[str, Any]) -> Any:
+def _answer(service: Service, context: RequestContext, request: Mapping[str, Any], enforcement: Enforcement) -> Any:
     model = context.operation
     if model is None:
         raise NotImplementedError("the request names no operation")
@@ -159,8 +169,10 @@ def _answer(service: Service, context: RequestContext, request: Mapping[str, Any
     try:
         sent = plain(request)
         if operation is None:
+            enforcement.authorize_ours(context, sent)
             return _moto(context, service.name, model.name, sent)
         validate(model.input_shape, sent, service.invalid)
+        enforcement.authorize_ours(context, sent, operation.resource)
         answer = operation.call(Scope(context.account_id, context.region), sent)
         return streamed(context, model, answer) if model.has_event_stream_output else answer
     except ApiError as error:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from localstack.aws.api import RequestContext
+from localstack.services.s3.provider import S3Provider
 from localstack.services.s3.storage.core import should_copy_in_place
 from localstack.services.s3.storage.ephemeral import (
     EphemeralS3ObjectStore,
@@ -16,6 +18,7 @@ from localstack.services.s3.storage.ephemeral import (
     LockedSpooledTemporaryFile,
 )
 
+from stagemaker.access.s3_actions import REFUSED_KEYS
 from stagemaker.adapters.patches import Patch
 from stagemaker.app import App
 
@@ -75,7 +78,42 @@ def _copy(_app: App, original: Any) -> Any:
     return copy
 
 
+def _delete_objects(_app: App, original: Any) -> Any:
+    def delete_objects(self: S3Provider, context: RequestContext, bucket: str, delete: Any, **named: Any) -> Any:
+        refused: dict[int, str] = getattr(context, REFUSED_KEYS, {})
+        if not refused:
+            return original(self, context, bucket, delete, **named)
+        objects = list(enumerate(delete["Objects"]))
+        allowed = [entry for place, entry in objects if place not in refused]
+        answer = original(self, context, bucket, {**delete, "Objects": allowed}, **named) if allowed else {}
+        errors = [
+            {**entry, "Code": "AccessDenied", "Message": refused[place]} for place, entry in objects if place in refused
+        ]
+        return {**answer, "Errors": [*answer.get("Errors", []), *errors]}
+
+    return delete_objects
+
+
 PATCHES = (
+    Patch(
+        S3Provider,
+        "delete_objects",
+        (
+            "self",
+            "context",
+            "bucket",
+            "delete",
+            "mfa",
+            "request_payer",
+            "bypass_governance_retention",
+            "expected_bucket_owner",
+            "checksum_algorithm",
+            "kwargs",
+        ),
+        _delete_objects,
+        why="A caller may delete some of the keys only: S3 deletes these, and names the others in its answer.",
+        without="Keys that the caller may not delete are deleted.",
+    ),
     Patch(
         EphemeralS3StoredObject,
         "write",

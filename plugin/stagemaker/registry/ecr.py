@@ -13,6 +13,7 @@ from stagemaker.registry.images import RepositoryImages
 from stagemaker.registry.lifecycle import Lifecycle
 from stagemaker.registry.lookup import RegistryLookup
 from stagemaker.registry.repositories import Repositories
+from stagemaker.registry.rights import ALL_RIGHTS, Rights
 from stagemaker.registry.tokens import Tokens
 from stagemaker.runtime.contract import Registry
 from stagemaker.settings import DockerSettings
@@ -20,8 +21,9 @@ from stagemaker.settings import DockerSettings
 
 class Ecr:
     """`settings` None, or without a registry: repositories are kept, but images are refused. `address` is where the
-    front listens from now on, until `supervisor` closes it; `secret` signs the tokens. `registry` and `front` are None
-    where there is no registry. Raises OSError, with a sentence, when the front's port is taken."""
+    front listens from now on, until `supervisor` closes it; `secret` signs the tokens, which have the `rights` of their
+    holders. `registry` and `front` are None where there is no registry. Raises OSError, with a sentence, when the
+    front's port is taken."""
 
     def __init__(
         self,
@@ -31,6 +33,7 @@ class Ecr:
         address: str,
         clock: Callable[[], float],
         secret: bytes,
+        rights: Rights = ALL_RIGHTS,
     ) -> None:
         url = settings.registry_url if settings else ""
         port = settings.registry_port if settings else 0
@@ -39,14 +42,16 @@ class Ecr:
         self.repositories = Repositories(self.catalog, host, clock)
         self.images = RepositoryImages(self.catalog)
         self.lifecycle = Lifecycle(self.catalog, clock)
-        self.authorization = Authorization(self.catalog, self.tokens, host)
+        self.authorization = Authorization(self.catalog, self.tokens, host, rights)
         self.registry: Registry | None = RegistryLookup(self.catalog, self.tokens, host) if host else None
-        self.front = _front((address, port), self.catalog, self.tokens, supervisor) if host else None
+        self.front = _front((address, port), self.catalog, self.tokens, supervisor, rights) if host else None
 
 
-def _front(address: tuple[str, int], catalog: Catalog, tokens: Tokens, supervisor: Supervisor) -> RegistryFront:
+def _front(
+    address: tuple[str, int], catalog: Catalog, tokens: Tokens, supervisor: Supervisor, rights: Rights
+) -> RegistryFront:
     try:
-        return RegistryFront(address, catalog, tokens, supervisor)
+        return RegistryFront(address, catalog, tokens, supervisor, rights)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

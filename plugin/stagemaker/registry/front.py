@@ -6,6 +6,7 @@ the registry service, which it alone reaches. Manifests pass through the catalog
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 from stagemaker.api.callers import callers
@@ -21,6 +22,7 @@ from stagemaker.registry.front_body import ClientGone, StreamedBody
 from stagemaker.registry.front_relay import pass_on
 from stagemaker.registry.front_route import RequestRefused, Route, route, tags_page
 from stagemaker.registry.manifest_plan import DIGEST, MAX_MANIFEST_BYTES
+from stagemaker.registry.rights import MOUNT, Rights, actions_of
 from stagemaker.registry.tokens import USER, TokenRefused, Tokens
 
 _CALLERS = callers((), ())  # by the names of loopback, and no web page
@@ -45,10 +47,11 @@ class RegistryFront:
         catalog: Catalog,
         tokens: Tokens,
         supervisor: Supervisor,
+        rights: Rights,
         limits: Limits | None = None,
     ) -> None:
         self._server = _FrontServer(address, _FrontHandler, limits)
-        self._server.catalog, self._server.tokens = catalog, tokens
+        self._server.catalog, self._server.tokens, self._server.rights = catalog, tokens, rights
         self._server.start(supervisor, "registry front")
         supervisor.own(self._server.close)
 
@@ -61,6 +64,7 @@ class RegistryFront:
 class _FrontServer(RequestServer):
     catalog: Catalog
     tokens: Tokens
+    rights: Rights
 
 
 class _FrontHandler(RequestHandler):
@@ -73,7 +77,8 @@ class _FrontHandler(RequestHandler):
         try:
             self._body = body = StreamedBody(self.rfile, self.headers, self._continue)
             self._refuse_web_pages()
-            self._answer(self._caller(), route(self.command, self.path), body)
+            scope, holder = self._caller()
+            self._answer(scope, self._allowed(scope, holder, route(self.command, self.path)), body)
             if not body.is_read:
                 self.linger()
         except RequestRefused as refused:
@@ -125,13 +130,14 @@ class _FrontHandler(RequestHandler):
         if refusal := _CALLERS.refusal(make_head(self.command, self.path, self.headers.items(), address)):
             raise RequestRefused(refusal.status, "DENIED", refusal.message)
 
-    def _caller(self) -> Scope:
+    def _caller(self) -> tuple[Scope, str]:
+        """Whose registry the password opens, and the holder of it."""
         scheme, _, value = self.headers.get("Authorization", "").partition(" ")
         try:
             user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
             if scheme.lower() != "basic" or user != USER:
                 raise TokenRefused(expired=False)
-            return self.server.tokens.scope(password)
+            return self.server.tokens.read(password)
         except TokenRefused as refused:
             if refused.expired:
                 message = "Your authorization token has expired. Reauthenticate and try again."
@@ -139,6 +145,24 @@ class _FrontHandler(RequestHandler):
         except ValueError:
             pass
         raise RequestRefused(401, "UNAUTHORIZED", "Log in with the user AWS and the password of GetAuthorizationToken.")
+
+    def _allowed(self, scope: Scope, holder: str, asked: Route) -> Route:
+        """The request, without a mount of what its holder may not read. RequestRefused where it may not do it at all,
+        in the words of AWS."""
+        if asked.kind == "base":
+            return asked
+        rights = self.server.rights
+        try:
+            rights.check(holder, actions_of(asked.kind, self.command), repository_ref(scope, asked.repository))
+        except ApiError as error:
+            raise RequestRefused(403, "DENIED", error.message) from error
+        try:
+            if "from" in asked.query:
+                rights.check(holder, MOUNT, repository_ref(scope, asked.query["from"]))
+        except ApiError:
+            query = {key: value for key, value in asked.query.items() if key not in ("from", "mount")}
+            return replace(asked, query=query)
+        return asked
 
     def _answer(self, scope: Scope, asked: Route, body: StreamedBody) -> None:
         catalog = self.server.catalog

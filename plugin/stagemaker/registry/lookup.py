@@ -4,10 +4,11 @@ import re
 
 from stagemaker.core.errors import hinted
 from stagemaker.core.kinds import REPOSITORY
-from stagemaker.core.refs import Scope
+from stagemaker.core.refs import Ref, Scope
 from stagemaker.registry.catalog import Catalog, repository_ref
 from stagemaker.registry.front_route import NAME
 from stagemaker.registry.image_ids import Failure, find_image
+from stagemaker.registry.rights import THE_STAGE
 from stagemaker.registry.tokens import USER, Tokens
 from stagemaker.runtime.contract import ImageRefused, Pull
 
@@ -48,7 +49,7 @@ class RegistryLookup:
         if isinstance(found, Failure):
             why = "" if found.code == "ImageNotFound" else f" ({found.reason})"
             raise ImageRefused(hinted(f"Requested image {image} not found{why}.", f"{push} first."))
-        password, _ = self._tokens.issue(scope)
+        password, _ = self._tokens.issue(scope, THE_STAGE)
         return Pull(f"{self._host}/{name}@{found.digest}", USER, password)
 
     def _accounts(self) -> set[str]:
@@ -57,6 +58,15 @@ class RegistryLookup:
     def _scope_of(self, name: str) -> Scope:
         scopes = [ref.scope for ref, _ in self._catalog.store.everywhere(REPOSITORY) if ref.name == name]
         return DEFAULT_SCOPE if DEFAULT_SCOPE in scopes or not scopes else scopes[0]
+
+
+def repository_of(image: str, host: str | None, scope: Scope) -> Ref | None:
+    """The address of the repository that an image's name means, whether or not it exists; None for a name of another
+    registry. `host` is that of the registry here, whose names say no account: they mean `scope`."""
+    named, _, rest = image.partition("/")
+    found = _aws_scope(named) or (scope if named == host else None)
+    name = rest.partition("@")[0].partition(":")[0]
+    return repository_ref(found, name) if found is not None and NAME.fullmatch(name) else None
 
 
 def _aws_scope(host: str) -> Scope | None:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from stagemaker.access.policy import read_policy
 from stagemaker.api.operation import OWN, described
 from stagemaker.api.tags import MAX_TAGS, RESERVED, has_reserved
 from stagemaker.core.errors import ApiError
@@ -19,6 +20,13 @@ from stagemaker.registry.errors import (
     repository_not_empty,
 )
 from stagemaker.registry.paging import page, refuse_foreign
+
+LAMBDA_STATEMENT = {  # as Lambda adds it, https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+    "Sid": "LambdaECRImageRetrievalPolicy",
+    "Effect": "Allow",
+    "Principal": {"Service": "lambda.amazonaws.com"},
+    "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+}
 
 
 class Repositories:
@@ -90,11 +98,19 @@ class Repositories:
         return {**named(ref), **rule}
 
     def set_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
-        """Recorded; nothing asks it yet, since one account's repositories are closed to all others."""
+        """Who may do what with the repository's images, beside their own policies."""
         ref, _ = self._catalog.asked_for(scope, request)
         _check_policy(request["policyText"])
         self._catalog.keep(ref, Policy=request["policyText"])
         return {**named(ref), "policyText": request["policyText"]}
+
+    def let_lambda_pull(self, scope: Scope, name: str) -> None:
+        """Add the statement that Lambda adds for a function of the same account; nothing for a missing repository."""
+        ref = repository_ref(scope, name)
+        with self._catalog.store.lock:
+            record = self._catalog.store.get(ref)
+            if record is not None:
+                self._catalog.keep(ref, Policy=with_lambda(record[OWN].get("Policy")))
 
     def get_repository_policy(self, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
         """As it was set."""
@@ -170,12 +186,22 @@ def _merged(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[s
     return [{"Key": key, "Value": value} for key, value in values.items()]
 
 
+def with_lambda(policy: str | None) -> str:
+    """A repository's policy, with the statement that lets Lambda pull; it replaces an earlier one of its name."""
+    document: dict[str, Any] = json.loads(policy) if policy else {"Version": "2008-10-17"}
+    found = document.get("Statement", [])
+    statements = found if isinstance(found, list) else [found]
+    others = [statement for statement in statements if statement.get("Sid") != LAMBDA_STATEMENT["Sid"]]
+    return json.dumps({**document, "Statement": [*others, LAMBDA_STATEMENT]})
+
+
 def _check_policy(text: str) -> None:
     try:
         policy = json.loads(text)
         statements = policy["Statement"]
         listed = statements if isinstance(statements, list) else [statements]
         good = bool(listed) and all({"Effect", "Principal"} <= item.keys() for item in listed)
+        read_policy(text)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         good = False
     if not good:

@@ -1,4 +1,4 @@
-"""The passwords that GetAuthorizationToken hands out: each says whose registry it opens, and until when.
+"""The passwords that GetAuthorizationToken hands out: each says whose registry it opens, for whom, and until when.
 
 They are signed, not stored: a restart of LocalStack makes all of them invalid.
 """
@@ -29,14 +29,14 @@ class Tokens:
     def __init__(self, secret: bytes, clock: Callable[[], float]) -> None:
         self._secret, self._clock = secret, clock
 
-    def issue(self, scope: Scope) -> tuple[str, float]:
-        """A password and the moment at which it expires."""
+    def issue(self, scope: Scope, holder: str) -> tuple[str, float]:
+        """A password and the moment at which it expires. `holder` is the access key whose rights it has."""
         expires = self._clock() + LIFETIME_S
-        payload = json.dumps([scope.account, scope.region, expires]).encode()
+        payload = json.dumps([scope.account, scope.region, expires, holder]).encode()
         return base64.urlsafe_b64encode(self._sign(payload) + payload).decode(), expires
 
-    def scope(self, password: str) -> Scope:
-        """Whose registry it opens. Raises TokenRefused."""
+    def read(self, password: str) -> tuple[Scope, str]:
+        """Whose registry it opens, and its holder. Raises TokenRefused."""
         try:
             content = base64.b64decode(password.encode(), altchars=b"-_", validate=True)
         except ValueError:
@@ -44,10 +44,10 @@ class Tokens:
         signature, payload = content[:32], content[32:]
         if not hmac.compare_digest(signature, self._sign(payload)):
             raise TokenRefused(expired=False)
-        account, region, expires = json.loads(payload)
+        account, region, expires, holder = json.loads(payload)
         if expires <= self._clock():
             raise TokenRefused(expired=True)
-        return Scope(account, region)
+        return Scope(account, region), holder
 
     def _sign(self, payload: bytes) -> bytes:
         return hmac.digest(self._secret, payload, hashlib.sha256)

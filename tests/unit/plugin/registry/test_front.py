@@ -13,6 +13,7 @@ import pytest
 
 from stagemaker.core.request_server import Limits
 from stagemaker.registry.front import RegistryFront
+from stagemaker.registry.rights import ALL_RIGHTS, THE_STAGE
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.registry.ecr_environment import OCI, EcrEnvironment, manifest
 
@@ -41,7 +42,7 @@ class Front:
 @pytest.fixture
 def front(environment: EcrEnvironment) -> Iterator[Front]:
     assert environment.ecr.front
-    made = Front(environment.ecr.front.port, environment.ecr.tokens.issue(SCOPE)[0])
+    made = Front(environment.ecr.front.port, environment.ecr.tokens.issue(SCOPE, THE_STAGE)[0])
     yield made
     made.connection.close()
 
@@ -184,8 +185,8 @@ def test_idle_connections_do_not_close_the_door(environment: EcrEnvironment, fro
 @pytest.mark.parametrize("path", ["manifests/v1", "blobs/uploads/upload-1"])
 def test_a_body_that_drips_is_refused(environment: EcrEnvironment, path: str) -> None:
     ecr, limits = environment.ecr, Limits(pace_s=0.3, linger_s=0.1)
-    slow = RegistryFront(("127.0.0.1", 0), ecr.catalog, ecr.tokens, environment.supervisor, limits)
-    basic = base64.b64encode(f"AWS:{ecr.tokens.issue(SCOPE)[0]}".encode()).decode()
+    slow = RegistryFront(("127.0.0.1", 0), ecr.catalog, ecr.tokens, environment.supervisor, ALL_RIGHTS, limits)
+    basic = base64.b64encode(f"AWS:{ecr.tokens.issue(SCOPE, THE_STAGE)[0]}".encode()).decode()
     with socket.create_connection(("127.0.0.1", slow.port), 10) as raw:
         head = f"PUT /v2/dogs/{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n"
         raw.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode())
