@@ -36,6 +36,7 @@ from stagemaker.hosting.metering import Meter
 from stagemaker.hosting.models import Models
 from stagemaker.hosting.response_stream import ResponseStreams
 from stagemaker.hosting.serverless import KEEP_WARM_S
+from stagemaker.hosting.utilization import Utilization
 from stagemaker.jobs.job import JobContext
 from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.kind import JobKind
@@ -126,6 +127,7 @@ class App:
         }
         meter = Meter(store, endpoints, logs, clock, compression.real_s(60), compression.real_s(10))
         meter.start(self.supervisor)
+        Utilization(store, endpoints, logs, clock, compression.real_s).start(self.supervisor)
         asynchronous = AsyncInference(
             store,
             endpoints,
@@ -151,7 +153,7 @@ class App:
                     self.tags,
                 ),
                 _sagemaker_runtime(
-                    Dispatcher(store, endpoints, clock), EndpointMetrics(meter, clock), asynchronous, clock
+                    Dispatcher(store, endpoints, clock), EndpointMetrics(logs, clock, meter.called), asynchronous, clock
                 ),
                 _ecr(ecr),
                 _application_autoscaling(scaling),

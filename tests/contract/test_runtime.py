@@ -6,6 +6,7 @@ Each program is written twice, as a Python script for a process or a container a
 import http.server
 import sys
 import threading
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -257,6 +258,17 @@ def test_an_address_that_serves(environment: RuntimeEnvironment) -> None:
     container.stop(LONG_S)
     with pytest.raises(OSError, match=environment.case.gone):
         urllib.request.urlopen(f"http://{host}:{port}/", timeout=LONG_S)
+
+
+def test_what_it_uses_is_told_until_its_end(environment: RuntimeEnvironment) -> None:
+    container = environment.start_ready("waits")
+    deadline_s = time.monotonic() + LONG_S
+    while (usage := container.usage()) is None or not (usage.cpu_s > 0 and usage.memory_bytes > 0):
+        assert time.monotonic() < deadline_s, usage
+        time.sleep(0.05)
+    assert usage.memory_bytes < usage.memory_limit_bytes
+    container.stop(0)
+    assert container.usage() is None
 
 
 def test_addresses_differ(environment: RuntimeEnvironment) -> None:

@@ -195,6 +195,25 @@ def test_an_alarm_of_the_caller_scales_by_steps_and_a_schedule_sets_the_range(fa
     assert "maximum capacity was set to 1" in causes
 
 
+def test_what_the_instances_use_is_told_to_cloudwatch(fast: Gateway) -> None:
+    def told(name: str) -> list[float]:
+        now = datetime.now(UTC)
+        found = fast.client("cloudwatch").get_metric_statistics(
+            Namespace="/aws/sagemaker/Endpoints",
+            MetricName=name,
+            Dimensions=[{"Name": "EndpointName", "Value": "scaled"}, {"Name": "VariantName", "Value": "all"}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(minutes=1),
+            Period=60,
+            Statistics=["Maximum"],
+            Unit="Percent",
+        )
+        return [point["Maximum"] for point in found["Datapoints"]]
+
+    for name in ("CPUUtilization", "MemoryUtilization", "DiskUtilization"):
+        until(partial(told, name), lambda values: any(value > 0 for value in values))
+
+
 def test_a_scalable_variant_keeps_its_instance_type(fast: Gateway) -> None:
     sagemaker, scaling = fast.client("sagemaker"), fast.client("application-autoscaling")
     until(lambda: _status(sagemaker), lambda status: status == "InService")

@@ -15,6 +15,7 @@ from stagemaker.core.store import Store
 from stagemaker.hosting import multi_container
 from stagemaker.hosting.async_config import check_async_config
 from stagemaker.hosting.capture import capture_config
+from stagemaker.hosting.metrics_config import metrics_config
 from stagemaker.hosting.multi_model import check_combination, is_multi_model
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.hosting.serverless import check_serverless_config, check_serverless_model, is_serverless
@@ -45,14 +46,15 @@ class EndpointConfigs:
 
     def create_endpoint_config(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """ValidationException for a name that is taken, a model that is not there, variants that contradict each
-        other or are serverless together with what AWS excludes, or a destination of captured data that is not in S3;
-        501 for kinds of endpoints that we cannot host."""
+        other or are serverless together with what AWS excludes, a destination of captured data that is not in S3, or a
+        frequency of metrics that AWS does not take; 501 for kinds of endpoints that we cannot host."""
         ref = Ref(scope, ENDPOINT_CONFIG, request["EndpointConfigName"])
         _refuse_unsupported(request)
         check_async_config(request)
         check_serverless_config(request)
         _check_variants(request["ProductionVariants"], request.get(SHADOWS, []))
         capture_config(request)  # which checks it
+        metrics_config(request)
         variants = {
             kind: [{"InitialVariantWeight": DEFAULT_WEIGHT, **variant} for variant in request[kind]]
             for kind in ("ProductionVariants", SHADOWS)
@@ -96,8 +98,6 @@ class EndpointConfigs:
 
 def _refuse_unsupported(request: Mapping[str, Any]) -> None:
     refuse(request, NOT_YET)
-    if request.get("MetricsConfig", {}).get("EnableEnhancedMetrics"):
-        raise not_supported("enhanced metrics (MetricsConfig)")
     for variant in (*request["ProductionVariants"], *request.get(SHADOWS, ())):
         refuse(variant, VARIANT_NOT_YET)
         if (strategy := variant.get("RoutingConfig", {}).get("RoutingStrategy", STRATEGIES[0])) not in STRATEGIES:

@@ -129,6 +129,13 @@ class Fleet:
         common = {"EndpointName": self.layout.endpoint, "VariantName": variant}
         return (common, {**common, "EndpointConfigName": self.layout.config}) if self.beside else (common,)
 
+    def instance_dimensions(self, variant: str, instance: str) -> tuple[Mapping[str, str], ...]:
+        """Of the metrics of one instance: those of its variant, with enhanced metrics also with its own id."""
+        common = self.dimensions(variant)
+        if not self.layout.metrics.enhanced or self.layout.is_serverless:
+            return common
+        return *common, {**common[0], "InstanceId": instance}
+
     def instances(self, variant: str) -> Sequence[Instance]:
         """Those of a variant, whatever their state; without those that the targets have no place for any more."""
         return self._instances[variant]

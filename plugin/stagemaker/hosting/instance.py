@@ -17,7 +17,7 @@ from stagemaker.hosting.http_client import HttpClient, Refused
 from stagemaker.hosting.layout import InstanceLayout
 from stagemaker.hosting.model_cache import ModelCache
 from stagemaker.hosting.passage import ContainerClient
-from stagemaker.runtime.contract import Container, ContainerSpec, Exit
+from stagemaker.runtime.contract import Container, ContainerSpec, Exit, Usage
 from stagemaker.runtime.hardware import HardwareLog
 
 LOG = logging.getLogger(__name__)
@@ -137,6 +137,12 @@ class Instance:
         """How long it has had no request; None while it has one, or takes none."""
         with self._lock:
             return None if self._leases or not self.in_service else self._elapsed() - self._left_s
+
+    def usage(self) -> dict[str, Usage]:
+        """What each of its containers uses now; nothing while it is not in service, or where that cannot be told."""
+        used = {name: container.usage() for name, container in self._containers.items()} if self.in_service else {}
+        told = {name: each for name, each in used.items() if each}
+        return told if len(told) == len(used) else {}
 
     def holds(self, target_model: str) -> bool:
         """Whether it has loaded the model, or a request that it has is for it."""

@@ -35,7 +35,9 @@ class Invoke:
                 exchange.fleet.capture.offer(exchange.variant.name, call, reply, exchange.sent_s)
         model_s, own_s = self._clock() - exchange.sent_s, exchange.sent_s - began_s
         fleet, variant = exchange.fleet, exchange.variant
-        self._metrics.invocation(scope, fleet, variant, reply.status, model_s=model_s, own_s=own_s)
+        self._metrics.invocation(
+            scope, fleet, variant, reply.status, instance=exchange.lease.id, model_s=model_s, own_s=own_s
+        )
         container_invocation(self._metrics, scope, exchange, reply.status, own_s)
         if is_error(reply.status):
             raise model_error(scope, fleet.layout.log_group, reply.status, reply.body, exchange.container)

@@ -5,7 +5,7 @@ How many instances a variant has and which share of the requests it gets are no 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from stagemaker.core.store import Record
 from stagemaker.hosting.async_config import AsyncConfig, async_config
 from stagemaker.hosting.calls import MAX_BODY_BYTES
 from stagemaker.hosting.capture import CaptureConfig, capture_config
+from stagemaker.hosting.metrics_config import MetricsConfig, metrics_config
 from stagemaker.hosting.multi_container import container_names, containers_of, is_direct
 from stagemaker.hosting.multi_model import ENVIRONMENT, FOLDER, ModelsSource, is_multi_model, models_source
 from stagemaker.hosting.serverless import DISK_BYTES, MB_PER_CPU, MEMBER, is_serverless
@@ -134,6 +135,7 @@ class FleetLayout:
     shadow: VariantLayout | None = None  # it gets copies of requests
     async_config: AsyncConfig | None = None  # of an asynchronous endpoint
     capture: CaptureConfig | None = None  # DataCaptureConfig
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
     @property
     def is_serverless(self) -> bool:
@@ -238,6 +240,7 @@ def lay_out_fleet(
         shadow=shadows[0] if shadows else None,
         async_config=async_config(config),
         capture=capture_config(config),
+        metrics=metrics_config(config),
     )
 
 

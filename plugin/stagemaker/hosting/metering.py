@@ -4,7 +4,7 @@ at once. Scaling needs both: an idle endpoint would have no data, and keep its i
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG
@@ -41,7 +41,7 @@ class Variant:
 
 
 class Meter:
-    """Passes on what it is told, as `Telemetry`, and adds what nobody tells. `minute_s` and `ten_s` are the lengths of
+    """Tells what no invocation tells. `minute_s` and `ten_s` are the lengths of
     AWS's periods here; `clock` is epoch seconds. Thread-safe, but for `sample`."""
 
     def __init__(
@@ -61,31 +61,12 @@ class Meter:
         self._ended = threading.Event()
 
     def start(self, supervisor: Supervisor) -> None:
-        """Begin to add."""
+        """Begin to tell."""
         supervisor.start("metering", self._run, cancel=self._ended.set)
 
-    def stream(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]:
-        """As Telemetry's."""
-        return self._telemetry.stream(scope, group, stream)
-
-    def flush(self) -> None:
-        """As Telemetry's."""
-        self._telemetry.flush()
-
-    def metric(
-        self,
-        scope: Scope,
-        namespace: str,
-        name: str,
-        value: float,
-        unit: str,
-        dimensions: Mapping[str, str],
-        timestamp: float,
-    ) -> None:
-        """As Telemetry's."""
-        if name == "Invocations":
-            self._called[scope, dimensions["EndpointName"], dimensions["VariantName"]] = timestamp
-        self._telemetry.metric(scope, namespace, name, value, unit, dimensions, timestamp)
+    def called(self, scope: Scope, endpoint: str, variant: str) -> None:
+        """A call of the variant has ended, of which CloudWatch is told by others."""
+        self._called[scope, endpoint, variant] = self._clock()
 
     def sample(self) -> None:
         """Count the calls of every variant once, and tell of each period that has ended since the last time."""

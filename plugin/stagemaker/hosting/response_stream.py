@@ -92,7 +92,9 @@ class ResponseStreams:
 
         def measure() -> None:
             model_s = self._clock() - exchange.sent_s
-            self._metrics.invocation(scope, fleet, variant, reply.status, model_s=model_s, own_s=own_s)
+            self._metrics.invocation(
+                scope, fleet, variant, reply.status, instance=exchange.lease.id, model_s=model_s, own_s=own_s
+            )
             container_invocation(self._metrics, scope, exchange, reply.status, own_s)
 
         if is_error(reply.status):

@@ -99,7 +99,9 @@ class ShadowCopies:
             if self._fleet.capture and not is_error(status):
                 self._fleet.capture.offer(self._shadow.name, call, reply, sent_s)
         model_s = self._context.clock() - sent_s
-        self._metrics.invocation(self._scope, self._fleet, self._shadow, status, model_s=model_s, own_s=0.0)
+        self._metrics.invocation(
+            self._scope, self._fleet, self._shadow, status, instance=lease.id, model_s=model_s, own_s=0.0
+        )
 
     def _lease(self) -> Lease | None:
         """On the instance that has the fewest requests."""

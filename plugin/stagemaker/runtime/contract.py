@@ -100,6 +100,16 @@ class Exit:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What a container uses: processor time since its start, and memory now, of what it may have or, without a limit,
+    of what the machine has."""
+
+    cpu_s: float
+    memory_bytes: int
+    memory_limit_bytes: int
+
+
+@dataclass(frozen=True)
 class Pull:
     """How the engine gets an image out of a registry: `reference` names it by its digest."""
 
@@ -148,6 +158,9 @@ class Container(Protocol):
 
     def wait(self, timeout_s: float) -> Exit | None:
         """As `poll`, after waiting for the end for at most `timeout_s`."""
+
+    def usage(self) -> Usage | None:
+        """What it and all that it started use now; None when it has ended, or where that cannot be told now."""
 
     def stop(self, grace_s: float) -> Exit:
         """SIGTERM to the container's own process, SIGKILL to everything it started after `grace_s`; returns when

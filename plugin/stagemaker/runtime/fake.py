@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stagemaker.core.errors import ApiError, shutting_down
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import BIND_LABEL, ContainerSpec, Exit, ImageRefused
+from stagemaker.runtime.contract import BIND_LABEL, ContainerSpec, Exit, ImageRefused, Usage
 from stagemaker.runtime.images import by_digest, image_name, lacks_label, needs_docker
 from stagemaker.runtime.lines import LineSplitter, give
 from stagemaker.runtime.ports import reserve_port
@@ -94,6 +94,7 @@ class FakeContainer:
     def __init__(self, program: FakeProgram, behaviour: Behaviour, cleanup: ExitStack, supervisor: Supervisor) -> None:
         self.spec, self.address, self.notes = program.spec, program.address, program.spec.notes
         self.base = str(program.base)
+        self.uses = Usage(cpu_s=0.1, memory_bytes=1 << 20, memory_limit_bytes=1 << 30)
         self._program, self._behaviour, self._cleanup = program, behaviour, cleanup
         self._end: Future[Exit] = Future()
         supervisor.follow(f"fake {self.spec.name}", self._run)
@@ -113,6 +114,10 @@ class FakeContainer:
             return self._end.result(timeout_s)
         except TimeoutError:
             return None
+
+    def usage(self) -> Usage | None:
+        """What the test says."""
+        return self.uses if self.running else None
 
     def stop(self, grace_s: float) -> Exit:
         """Signal the program, and wait for it: one that does not return to FakeProgram's methods cannot be stopped."""

@@ -7,10 +7,11 @@ from concurrent.futures import Future
 
 from stagemaker.core.errors import hinted
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import BASE, ContainerSpec, Exit
+from stagemaker.runtime.contract import BASE, ContainerSpec, Exit, Usage
 from stagemaker.runtime.docker.engine import Engine, EngineError, EngineGone
 from stagemaker.runtime.docker.frames import Frames
 from stagemaker.runtime.docker.function import peak_memory_bytes
+from stagemaker.runtime.docker.stats import usage
 from stagemaker.runtime.docker.terminal import Terminal
 from stagemaker.runtime.lines import LineSplitter, give
 
@@ -90,6 +91,13 @@ class DockerContainer:
             return peak_memory_bytes(self._engine.stats(self._id))
         except EngineError:
             return 0
+
+    def usage(self) -> Usage | None:
+        """What it uses now; None when it has ended or the engine does not say."""
+        try:
+            return usage(self._engine.stats(self._id)) if self.running else None
+        except EngineError:
+            return None
 
     def _signal(self, signal: str) -> None:
         if self._end.done():

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, cast
 
 from stagemaker.core.supervisor import Supervisor
-from stagemaker.runtime.contract import Exit
+from stagemaker.runtime.contract import Exit, Usage
 from stagemaker.runtime.lines import LineSplitter, give
 from stagemaker.runtime.process import keeper
-from stagemaker.runtime.process.labels import LABEL, kill_labelled
+from stagemaker.runtime.process.labels import LABEL, kill_labelled, usage_of
 
 LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 1024
@@ -68,6 +68,10 @@ class Child:
     def keeper_pid(self) -> int:
         """The process that keeps the command; its session holds the keeper alone."""
         return self._keeper.pid
+
+    def usage(self) -> Usage:
+        """Of all of its processes. Their number is small, that of the machine's, which are looked through, is not."""
+        return usage_of(self.label)
 
     def peak_memory_bytes(self) -> int:
         """Of the command itself, without its children; 0 when it has ended or the kernel does not say."""

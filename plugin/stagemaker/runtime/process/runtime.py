@@ -19,6 +19,7 @@ from stagemaker.runtime.contract import (
     IsolationRefused,
     Mount,
     MountRefused,
+    Usage,
 )
 from stagemaker.runtime.credentials import LoopbackCredentials
 from stagemaker.runtime.images import image_name, needs_docker
@@ -59,6 +60,10 @@ class ProcessContainer:
     def wait(self, timeout_s: float) -> Exit | None:
         """As `poll`, after at most `timeout_s`."""
         return self.child.wait(timeout_s)
+
+    def usage(self) -> Usage | None:
+        """What its processes use now; None when it has ended."""
+        return self.child.usage() if self.running else None
 
     def stop(self, grace_s: float) -> Exit:
         """SIGTERM to the process, SIGKILL to all of it after `grace_s`. Not from inside `on_line`."""

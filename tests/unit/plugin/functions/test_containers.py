@@ -18,7 +18,7 @@ from stagemaker.functions.environment import Environment
 from stagemaker.functions.exchange import Exchange, Invocation
 from stagemaker.functions.program import Function, FunctionImage
 from stagemaker.functions.runtime_api import RuntimeApi
-from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused, Mount
+from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused, Mount, Usage
 from stagemaker.runtime.fake import FakeContainer, FakeProgram, FakeRuntime
 from stagemaker.runtime.ports import LOOPBACK
 
@@ -55,6 +55,9 @@ class FakeFunctionContainer:
     def drain(self, timeout_s: float) -> bool:
         self.drained += 1
         return True
+
+    def usage(self) -> Usage | None:
+        return None
 
     def peak_memory_bytes(self) -> int:
         return 20 * MIB

@@ -86,7 +86,6 @@ def test_variants_that_are_wrong(hosting: HostingEnvironment, variants: list[dic
     [
         ({"ShadowProductionVariants": [{**VARIANT, "CoreDumpConfig": {"a": 1}}]}, {}, "CoreDumpConfig"),
         ({"EnableNetworkIsolation": True}, {}, "EnableNetworkIsolation"),
-        ({"MetricsConfig": {"EnableEnhancedMetrics": True}}, {}, "MetricsConfig"),
         ({}, {"ManagedInstanceScaling": {"Status": "ENABLED"}}, "ManagedInstanceScaling"),
     ],
 )

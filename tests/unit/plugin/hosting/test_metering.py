@@ -47,11 +47,11 @@ def test_a_minute_without_a_call_is_a_zero(hosting: HostingEnvironment, clock: F
 def test_a_minute_with_a_call_has_no_zero(hosting: HostingEnvironment, clock: FakeClock) -> None:
     one = meter(hosting, clock)
     clock.now += 30
-    metrics = EndpointMetrics(one, clock)
+    metrics = EndpointMetrics(hosting.logs, clock, one.called)
     router = hosting.endpoints.router(Ref(SCOPE, ENDPOINT, "end"))
     assert router
     fleet = next(iter(router.shares))
-    metrics.invocation(SCOPE, fleet, fleet.layout.variants[0], 200, model_s=0.1, own_s=0.1)
+    metrics.invocation(SCOPE, fleet, fleet.layout.variants[0], 200, instance="i-1", model_s=0.1, own_s=0.1)
     clock.now += 30
     one.sample()
     assert hosting.logs.values["Invocations"] == [1.0]
