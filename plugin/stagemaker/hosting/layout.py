@@ -31,6 +31,8 @@ VOLUME_GB = 30  # (ours) what a model may take unpacked, unless VolumeSizeInGB i
 NOT_YET = {
     "ManifestS3Uri": "model data manifests",
     "HubAccessConfig": "model hubs",
+    "ETag": "model data of one version",
+    "ManifestEtag": "model data manifests",
 }
 
 

@@ -348,6 +348,18 @@ class Hosting:
             },
         )
 
+    def containers(self, name: str, *containers: Mapping[str, Any], mode: str = "Serial", image: str = IMAGE) -> None:
+        """A model of several containers."""
+        self.models.create_model(
+            SCOPE,
+            {
+                "ModelName": name,
+                "Containers": [{"Image": image, **container} for container in containers],
+                "InferenceExecutionConfig": {"Mode": mode},
+                "ExecutionRoleArn": ROLE,
+            },
+        )
+
     def config(
         self,
         name: str,

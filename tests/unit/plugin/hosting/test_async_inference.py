@@ -74,6 +74,10 @@ class Environment:
     def deploy(self, concurrent: int = 4, count: int = 1, **container: Any) -> None:
         """An asynchronous endpoint "end" in service."""
         self.hosting.model("model", **container)
+        self.host(concurrent, count)
+
+    def host(self, concurrent: int = 4, count: int = 1) -> None:
+        """The endpoint of a model "model"."""
         client = {"MaxConcurrentInvocationsPerInstance": concurrent}
         self.hosting.configs.create_endpoint_config(
             SCOPE,
@@ -331,3 +335,31 @@ def test_the_description_shows_the_configuration(environment: Environment) -> No
     environment.deploy(concurrent=3)
     shown = environment.hosting.describe()["AsyncInferenceConfig"]
     assert shown == {"ClientConfig": {"MaxConcurrentInvocationsPerInstance": 3}, "OutputConfig": OUTPUT}
+
+
+def test_a_request_goes_through_all_containers_of_a_pipeline(environment: Environment) -> None:
+    environment.hosting.containers("model", {}, {})
+    environment.host()
+    answer = environment.ask(InputLocation=IN, ContentType="text/csv", Accept="image/png")
+    until(lambda: answer["OutputLocation"] in environment.aws.objects, "the answer")
+    last = json.loads(environment.aws.objects[answer["OutputLocation"]])
+    first = json.loads(last["body"])
+    assert (first["body"], first["headers"]["Content-Type"]) == ("from S3", "text/csv")
+    assert (last["headers"]["Content-Type"], last["headers"]["Accept"]) == ("application/json", "image/png")
+    until(lambda: len(environment.values["ContainerLatency"]) == 2, "the latency of each")
+
+
+def test_one_container_may_say_more_to_the_next_than_a_real_time_answer_has(environment: Environment) -> None:
+    environment.hosting.containers("model", {}, {"Environment": {"STATUS": "200"}})
+    environment.host()
+    answer = environment.ask(Body=b"large")
+    until(lambda: answer["OutputLocation"] in environment.aws.objects, "the answer")
+    assert environment.aws.objects[answer["OutputLocation"]] == b"as it always does"
+
+
+def test_an_error_of_a_container_of_a_pipeline_names_it(environment: Environment) -> None:
+    environment.hosting.containers("model", {}, {"Environment": {"STATUS": "500"}})
+    environment.host()
+    failure = environment.ask(InputLocation=IN)["FailureLocation"]
+    until(lambda: failure in environment.aws.objects, "the failure")
+    environment.hosting.wait_for_line('Received server error (500) from container-2 with message "as it always')

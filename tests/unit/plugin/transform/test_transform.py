@@ -322,3 +322,38 @@ def test_a_multi_model_container_is_refused_by_name(environment: Environment) ->
     with pytest.raises(ApiError, match="multi-model") as error:
         environment.create()
     assert error.value.status == 501
+
+
+def test_a_request_goes_through_all_containers_of_a_pipeline(environment: Environment) -> None:
+    containers = [{"Image": "stagemaker/program:1", "Environment": {"OF": name}} for name in ("one", "two")]
+    pipeline = {"ModelName": "pipeline", "Containers": containers, "ExecutionRoleArn": ROLE}
+    Models(environment.store, environment.runtime, environment.account, environment.clock).create_model(SCOPE, pipeline)
+    assert environment.ran(ModelName="pipeline", Environment={"MORE": "1"})["TransformJobStatus"] == "Completed"
+    assert environment.answers() == {"a.csv.out": b"ONE\nTWO\n", "deep/b.csv.out": b"THREE\n"}
+    assert environment.bodies() == [b"one\ntwo\n", b"ONE\nTWO\n", b"three\n", b"THREE\n"]
+    names = [name.rpartition("-container-")[2] for name, _, _ in environment.model.seen]
+    assert names == ["1", "2", "1", "2"]
+    specs = environment.runtime.started
+    assert [(spec.environment["OF"], spec.environment["MORE"]) for spec in specs] == [("one", "1"), ("two", "1")]
+    streams = {stream.rpartition("/")[2] for group, stream in environment.logs.lines if group == LOG_GROUP}
+    assert {"container-1", "container-2", "data-log"} <= streams
+
+
+def test_an_error_of_any_container_of_a_pipeline_is_the_object_s(environment: Environment) -> None:
+    containers = [{"Image": "stagemaker/program:1"}] * 2
+    pipeline = {"ModelName": "pipeline", "Containers": containers, "ExecutionRoleArn": ROLE}
+    Models(environment.store, environment.runtime, environment.account, environment.clock).create_model(SCOPE, pipeline)
+    environment.account.objects["s3://bucket/in/a.csv"] = b"bad"
+    environment.ran(ModelName="pipeline")
+    assert environment.data_log()[-1].endswith("bucket/in/a.csv: Bad HTTP status received from algorithm: 400")
+    assert environment.bodies() == [b"bad", b"three\n", b"THREE\n"]
+
+
+def test_a_model_for_direct_invocation_is_refused_by_name(environment: Environment) -> None:
+    containers = [{"Image": "stagemaker/program:1", "ContainerHostname": name} for name in ("a", "b")]
+    direct = {"ModelName": "direct", "Containers": containers, "InferenceExecutionConfig": {"Mode": "Direct"}}
+    models = Models(environment.store, environment.runtime, environment.account, environment.clock)
+    models.create_model(SCOPE, {**direct, "ExecutionRoleArn": ROLE})
+    with pytest.raises(ApiError, match="direct invocation") as error:
+        environment.create(ModelName="direct")
+    assert error.value.status == 501
