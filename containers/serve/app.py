@@ -8,7 +8,7 @@ The workers do everything that takes CPU time; the event loop only moves bytes.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
 from fastapi import FastAPI, Request, Response
@@ -16,7 +16,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from containers.serve.engines import Logits
+from containers.serve import metrics
+from containers.serve.connections import Queue
+from containers.serve.engines import EngineChoice, Logits
 from containers.serve.fetch import fetch
 from containers.serve.inputs import InlineImages, S3Object, Url, media_type, parse
 from containers.serve.lines import LinesResponse
@@ -36,37 +38,47 @@ _LOG = logging.getLogger("serve")
 class Service:
     """Answers requests with the model that the caller gives. All calls come from one event loop."""
 
-    def __init__(self, workers: Workers, settings: ServeSettings) -> None:
+    def __init__(self, workers: Workers, settings: ServeSettings, queue: Queue) -> None:
         self._workers = workers
+        self._queue = queue
         self._settings = settings
         self._remote = 0
 
     async def ping(self, _request: Request) -> Response:
-        """Answers 200 always: a server of one model listens only after it is loaded and warm."""
-        return PlainTextResponse("ok")
+        """Answers 200 as long as the models answer, else 503. It waits for nothing: not for the queue, nor for a model.
+        A server of one model listens only after it is loaded and warm."""
+        if self._workers.is_answering():
+            return PlainTextResponse("ok")
+        return PlainTextResponse("The model does not answer.", 503)
+
+    def metrics(self, choice: EngineChoice | None) -> Response:
+        """The server's figures for Prometheus. `choice` is what its one model runs on."""
+        text = metrics.render(self._workers.stages, self._queue, choice)
+        return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def answer(self, model: Model, request: Request) -> Response:
         """The model's answer for the images in the request. Raises Refused."""
         headers = request.headers
         media = media_type(headers.get("content-type", ""), headers.get("content-encoding", ""))
         form = negotiate(headers.get("accept", ""), headers.get(CUSTOM_ATTRIBUTES, ""))
-        items = await self._items(media, await read_body(request))
+        items = await self._items(request, media, await read_body(request))
         takes_chunks = request.scope["http_version"] != "1.0"
         if len(items) > 1 and form.media == JSON_LINES and takes_chunks:
             lines = self._lines(model, items, form)
             return LinesResponse(await anext(lines), lines, form.media)
-        logits = await self._workers.logits(model, items)
+        logits = await until_gone(request, self._workers.logits(model, items))
         # Starlette would add a charset to text/csv, which SageMaker's SDK does not take for CSV then.
         return Response(await self._text(model, logits, form), headers={"content-type": form.media})
 
-    async def _items(self, media: str, body: bytes) -> list[Item]:
+    async def _items(self, request: Request, media: str, body: bytes) -> list[Item]:
         large = len(body) > _SMALL_BODY_BYTES and not media.startswith("image/")
         match await self._workers.in_side_thread(parse, media, body) if large else parse(media, body):
             case InlineImages(items):
                 return items
             case Url(url):
                 with self._remote_slot():
-                    return [await fetch(url, allowed_origins=self._settings.allowed_origins)]
+                    fetching = fetch(url, allowed_origins=self._settings.allowed_origins)
+                    return [await until_gone(request, fetching)]
             case S3Object(uri):
                 with self._remote_slot():
                     return [await asyncio.to_thread(read_object, uri)]
@@ -102,7 +114,11 @@ def create_app(model: Model, service: Service) -> FastAPI:
     async def invocations(request: Request) -> Response:
         return await service.answer(model, request)
 
+    async def figures(_request: Request) -> Response:
+        return service.metrics(model.engine.choice)
+
     app.add_route("/ping", service.ping, methods=["GET"])
+    app.add_route("/metrics", figures, methods=["GET"])
     app.add_route("/invocations", invocations, methods=["POST"])
     return app
 
@@ -127,7 +143,25 @@ async def read_body(request: Request) -> bytes:
     try:
         return await request.body()
     except ClientDisconnect:
-        raise Refused(400, "The client went away.") from None
+        raise _gone() from None
+
+
+async def until_gone[T](request: Request, work: Coroutine[None, None, T]) -> T:
+    """The result of the work, which is cancelled when the client goes away: its place is free for another then. The
+    body must have been read. Raises Refused."""
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise _gone()
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+def _gone() -> Refused:
+    return Refused(400, "The client went away.")
 
 
 async def _answer_refused(_request: Request, error: Refused) -> Response:

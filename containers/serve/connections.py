@@ -58,31 +58,32 @@ class Queue:
     """The requests that the server has accepted and not yet answered, at most `places`."""
 
     def __init__(self, places: int) -> None:
-        self._places = places
-        self._held = 0
+        self.places = places
+        self.held = 0
+        self.refused = 0  # requests, because it was full
 
     def is_full(self) -> bool:
         """Whether one more request must be refused."""
-        return self._held >= self._places
+        return self.held >= self.places
 
     def hold(self, app: ASGI3Application) -> ASGI3Application:
         """Takes a place for one request. Gives the application that answers it. It has no place while it sends, which
         waits for the client: one that does not read its answer holds none. A stream that goes on takes a place again,
         also when there is none, because it has been accepted."""
-        self._held += 1
+        self.held += 1
 
         async def in_place(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             async def send_without_place(event: ASGISendEvent) -> None:
-                self._held -= 1
+                self.held -= 1
                 try:
                     await send(event)
                 finally:
-                    self._held += 1
+                    self.held += 1
 
             try:
                 await app(scope, receive, send_without_place)
             finally:
-                self._held -= 1
+                self.held -= 1
 
         return in_place
 

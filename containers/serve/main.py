@@ -62,7 +62,8 @@ def _serve(model: Model | None, settings: ServeSettings, limits: Limits) -> None
     with ExitStack() as stack:
         workers = stack.enter_context(closing(Workers(settings.threads)))
         models = stack.enter_context(closing(_models(settings)))
-        service = Service(workers, settings)
+        connections = Connections(settings.queue, limits)
+        service = Service(workers, settings, connections.queue)
         if model:
             name = f"{model.card.backbone}, {len(model.card.classes)} classes,"
             app = create_app(model, service)
@@ -72,7 +73,7 @@ def _serve(model: Model | None, settings: ServeSettings, limits: Limits) -> None
         _LOG.info("serving %s with %d threads on port %d", name, settings.threads, settings.port)
         if model and settings.engine == "auto":
             stack.enter_context(closing(Improver(model, settings, workers.idle_s)))
-        _run(app, settings, limits)
+        _run(app, settings, connections)
 
 
 def _models(settings: ServeSettings) -> Models:
@@ -86,13 +87,14 @@ def _models(settings: ServeSettings) -> Models:
     return Models(settings.models_dir, settings.models_memory_bytes, loader)
 
 
-def _run(app: FastAPI, settings: ServeSettings, limits: Limits) -> None:
+def _run(app: FastAPI, settings: ServeSettings, connections: Connections) -> None:
+    limits = connections.limits
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=protocol_class(Connections(settings.queue, limits)),
+        http=protocol_class(connections),
         ws="none",
         lifespan="off",
         access_log=False,

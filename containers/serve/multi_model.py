@@ -80,7 +80,12 @@ class Invoke:
 def create_multi_model_app(models: Models, service: Service) -> FastAPI:
     """The application of a multi-model container, whose names of models may contain slashes."""
     app, routes = bare_app("GET /ping, or /models"), ModelRoutes(models)
+
+    async def figures(_request: Request) -> Response:
+        return service.metrics(None)
+
     app.add_route("/ping", service.ping, methods=["GET"])
+    app.add_route("/metrics", figures, methods=["GET"])
     app.add_route("/models", routes.load, methods=["POST"])
     app.add_route("/models", routes.list, methods=["GET"])
     app.add_route("/models/{name:path}/invoke", Invoke(models, service), methods=["POST"])  # type: ignore[arg-type]

@@ -193,7 +193,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answers a request that the application has not seen. With `close` the connection ends; else the rest of the
         body is read and dropped, because most clients read the answer only after they have sent it."""
         self._unstarted = None
-        if refused is not BUSY:  # a full server refuses many requests: a line for each would cost time
+        if refused is BUSY:  # a full server refuses many requests: a line for each would cost time
+            self.shared.queue.refused += 1
+        else:
             _LOG.info("refused %d: %s", refused.status, refused.message)
         cycle.keep_alive = cycle.keep_alive and not close
         cycle.response_started = cycle.response_complete = True

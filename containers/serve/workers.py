@@ -6,6 +6,8 @@ interpreter's lock while they work.
 """
 
 import asyncio
+import math
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -14,11 +16,15 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from containers.serve.engines import Logits
+from containers.serve.engines import Batch, Logits
+from containers.serve.metrics import StageTimes
 from containers.serve.model import Item, Model
 from containers.serve.refused import Refused
 from containers.serve.settings import CHUNK
 from ml.photos import BadImage
+
+STUCK_S = 60.0  # (ours) SageMaker itself waits 60 s for an answer
+MAX_FAILURES = 5  # (ours) batches
 
 
 class Workers:
@@ -28,6 +34,9 @@ class Workers:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self._side = ThreadPoolExecutor(2, thread_name_prefix="side")
+        self.stages = StageTimes()
+        self._began_s: dict[int, float] = {}  # by thread, of the batches that are in work
+        self._failures = 0  # of the model, one after the other
         self._requests = 0  # whose images are computed, or wait for that
         self._last_s = time.monotonic()
 
@@ -35,16 +44,23 @@ class Workers:
         """For how many seconds there has been no image to compute. May be called from any thread."""
         return 0.0 if self._requests else time.monotonic() - self._last_s
 
+    def is_answering(self) -> bool:
+        """Whether the model works: no batch has been in work for STUCK_S, and not all of the last ones have failed."""
+        oldest_s = min(list(self._began_s.values()), default=math.inf)
+        return time.monotonic() - oldest_s < STUCK_S and self._failures < MAX_FAILURES
+
     async def in_side_thread[*Ts, T](self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """The result of the function, called in a thread that never waits for the model: to parse and to write text."""
         return await asyncio.get_running_loop().run_in_executor(self._side, function, *args)
 
     async def logits(self, model: Model, items: Sequence[Item]) -> Logits:
         """The logits of the images, float32 (N, classes). Raises Refused 400, which names an unusable image."""
-        loop, several = asyncio.get_running_loop(), len(items) > 1
+        loop, several, now_s = asyncio.get_running_loop(), len(items) > 1, time.monotonic()
         with self._counted():
             tasks = [
-                loop.run_in_executor(self._pool, _chunk, model, items[first : first + CHUNK], first, several)
+                loop.run_in_executor(
+                    self._pool, self._chunk, model, items[first : first + CHUNK], first, several, now_s
+                )
                 for first in range(0, len(items), CHUNK)
             ]
             try:
@@ -63,8 +79,8 @@ class Workers:
         with self._counted():
             try:
                 for first in range(0, len(items), CHUNK):
-                    chunk = items[first : first + CHUNK]
-                    tasks.append(loop.run_in_executor(self._pool, _chunk, model, chunk, first, True))
+                    chunk, now_s = items[first : first + CHUNK], time.monotonic()
+                    tasks.append(loop.run_in_executor(self._pool, self._chunk, model, chunk, first, True, now_s))
                     if len(tasks) > self._threads:
                         yield await tasks.popleft()
                 while tasks:
@@ -79,6 +95,33 @@ class Workers:
         self._pool.shutdown(cancel_futures=True)
         self._side.shutdown(cancel_futures=True)
 
+    def _chunk(self, model: Model, items: Sequence[Item], first: int, several: bool, submitted_s: float) -> Logits:
+        """Called in a thread of the pool: the logits of a part of a request's images, from number `first` on."""
+        began_s = self._began_s[threading.get_ident()] = time.monotonic()
+        try:
+            inputs = _inputs(model, items, first, several)
+            decoded_s = time.monotonic()
+            logits = self._run(model, inputs)
+        finally:
+            del self._began_s[threading.get_ident()]
+        seconds = {"wait": began_s - submitted_s, "decode": decoded_s - began_s, "model": time.monotonic() - decoded_s}
+        self.stages.add(len(items), seconds)
+        for index, (item, row) in enumerate(zip(items, logits, strict=True), start=first):
+            if _is_model_input(item) and not np.isfinite(row).all():
+                raise _refused(index, several, "The array's values are too large: the model's answer is not finite.")
+        return logits
+
+    def _run(self, model: Model, inputs: Sequence[Batch]) -> Logits:
+        try:
+            logits = model.run(np.stack(inputs))
+        except MemoryError:  # of a GPU, whose memory other models fill
+            raise
+        except Exception:
+            self._failures += 1
+            raise
+        self._failures = 0
+        return logits
+
     @contextmanager
     def _counted(self) -> Iterator[None]:
         self._requests += 1
@@ -89,18 +132,14 @@ class Workers:
             self._requests -= 1
 
 
-def _chunk(model: Model, items: Sequence[Item], first: int, several: bool) -> Logits:
+def _inputs(model: Model, items: Sequence[Item], first: int, several: bool) -> list[Batch]:
     inputs = []
     for index, item in enumerate(items, start=first):
         try:
             inputs.append(model.to_input(item))
         except BadImage as error:
             raise _refused(index, several, str(error)) from error
-    logits = model.run(np.stack(inputs))
-    for index, (item, row) in enumerate(zip(items, logits, strict=True), start=first):
-        if _is_model_input(item) and not np.isfinite(row).all():
-            raise _refused(index, several, "The array's values are too large: the model's answer is not finite.")
-    return logits
+    return inputs
 
 
 def _refused(index: int, several: bool, sentence: str) -> Refused:

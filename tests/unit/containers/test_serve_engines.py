@@ -15,7 +15,7 @@ from containers.serve.improver import Improver
 from containers.serve.model import Model
 from containers.serve.settings import ServeSettings
 from ml.artifact import ONNX_FILE, BadArtifact, read_card
-from tests.unit.containers.serve_process import serving, wait_until, write_model
+from tests.unit.containers.serve_process import invoke, npy, serving, wait_until, write_model
 
 OPENVINO = EngineChoice("openvino")
 IMAGES = np.random.default_rng(0).normal(size=(5, 3, 16, 16)).astype(np.float32)
@@ -145,10 +145,9 @@ def test_the_end_of_the_server_ends_the_measuring(folder: Path, tmp_path: Path, 
 def test_a_server_with_a_kept_choice_answers_and_says_what_it_runs_on(folder: Path, tmp_path: Path) -> None:
     choice_cache.write(tmp_path, key(folder, 2), replace(OPENVINO, streams=2))
     environment = {"STAGEMAKER_SERVE_CACHE": str(tmp_path), "STAGEMAKER_SERVE_THREADS": "2"}
-    with serving(folder.parent, STAGEMAKER_SERVE_ENGINE="auto", **environment) as (client, process):
-        assert process.stdout
-        while "the model runs on" not in (line := process.stdout.readline()):
-            assert line, "the server ended"
-        assert "openvino f32 with 2 streams" in line
-        headers = {"content-type": "application/x-npy"}
-        assert client.post("/invocations", content=b"x", headers=headers).status_code == 400
+    with serving(folder.parent, STAGEMAKER_SERVE_ENGINE="auto", **environment) as (client, _process):
+        expected = invoke(client, npy(IMAGES), "application/x-npy").json()
+        running = 'engine_info{engine="openvino",precision="f32",streams="2"} 1'
+        wait_until(lambda: running in client.get("/metrics").text)
+        np.testing.assert_allclose(invoke(client, npy(IMAGES), "application/x-npy").json(), expected, atol=1e-4)
+        np.testing.assert_allclose(expected, EXPECTED, atol=1e-4)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from containers.serve.app import Service
+from containers.serve.connections import Queue
 from containers.serve.engines import SAFE_CHOICE, Engine, Logits
 from containers.serve.model import Model
 from containers.serve.models import Loader, Models
@@ -247,7 +248,7 @@ def test_a_model_that_runs_out_of_memory_answers_507() -> None:
     model = Model(ModelCard(CLASSES, "", PREPROCESSING, {}, {}, "", {}, {}), Engine(SAFE_CHOICE, run))
     workers = Workers(1)
     models = Models(Path("/"), 1, Loader(lambda _: model, lambda _: 1))
-    app = create_multi_model_app(models, Service(workers, ServeSettings.from_environment({})))
+    app = create_multi_model_app(models, Service(workers, ServeSettings.from_environment({}), Queue(1)))
 
     async def answers() -> tuple[httpx.Response, httpx.Response]:
         transport = httpx.ASGITransport(app)
