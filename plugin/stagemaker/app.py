@@ -45,8 +45,8 @@ from stagemaker.registry.ecr import Ecr
 from stagemaker.registry.rights import ALL_RIGHTS, Rights
 from stagemaker.runtime.contract import Registry, Runtime
 from stagemaker.scaling.compression import Compression
-from stagemaker.scaling.resources import FUNCTION, VARIANT, is_registered, target_of
-from stagemaker.scaling.scalables import Functions, Scalable, Variants
+from stagemaker.scaling.resources import FUNCTION, PROVISIONED, VARIANT, is_registered, target_of
+from stagemaker.scaling.scalables import Functions, Scalable, ServerlessVariants, Variants
 from stagemaker.scaling.scaling import Scaling
 from stagemaker.settings import Settings
 from stagemaker.training.interruption import Interruptions
@@ -123,6 +123,7 @@ class App:
         )
         scalables: dict[str, Scalable] = {
             VARIANT: Variants(endpoints),
+            PROVISIONED: ServerlessVariants(endpoints),
             FUNCTION: Functions(ProvisionedConcurrency(clients)),
         }
         meter = Meter(store, endpoints, logs, clock, compression.real_s(60), compression.real_s(10))

@@ -12,7 +12,7 @@ from stagemaker.api.unsupported import not_supported
 from stagemaker.core.errors import ApiError, hinted, validation_error
 from stagemaker.scaling.alarm_rules import Alarm, Comparison, MissingData
 from stagemaker.scaling.compression import Compression
-from stagemaker.scaling.resources import VARIANT, ScalableResource, uuid_of
+from stagemaker.scaling.resources import OF_VARIANTS, PROVISIONED, ScalableResource, uuid_of
 from stagemaker.scaling.tracking import HIGH_RESOLUTION_S, MINUTE_S, TargetTracking, high_alarm, low_alarm
 
 STATISTICS = ("Average", "Sum", "Minimum", "Maximum", "SampleCount")  # those of LocalStack's CloudWatch
@@ -137,10 +137,12 @@ def _predefined(resource: ScalableResource, specification: Mapping[str, Any]) ->
     if "ResourceLabel" in specification:
         raise validation_error("A resource label is only taken with ALBRequestCountPerTarget.")
     first, second = resource.parts
-    if resource.dimension != VARIANT:
+    if resource.dimension not in OF_VARIANTS:
         dimensions = (("FunctionName", first), ("Resource", f"{first}:{second}"))
         return Metric("AWS/Lambda", "ProvisionedConcurrencyUtilization", dimensions, "Average")
     dimensions = (("EndpointName", first), ("VariantName", second))
+    if resource.dimension == PROVISIONED:
+        return Metric("AWS/SageMaker", "ServerlessProvisionedConcurrencyUtilization", dimensions, "Average")
     if kind == "SageMakerVariantInvocationsPerInstance":
         return Metric("AWS/SageMaker", "InvocationsPerInstance", dimensions, "Sum")
     return Metric("AWS/SageMaker", "ConcurrentRequestsPerModel", dimensions, "Average")

@@ -14,7 +14,9 @@ from stagemaker.core.refs import Ref, Scope, partition_of
 from stagemaker.core.store import Store
 
 VARIANT = "sagemaker:variant:DesiredInstanceCount"
+PROVISIONED = "sagemaker:variant:DesiredProvisionedConcurrency"  # of a serverless variant
 FUNCTION = "lambda:function:ProvisionedConcurrency"
+OF_VARIANTS = (VARIANT, PROVISIONED)
 LATEST = "$LATEST"  # the qualifier that has no provisioned concurrency
 
 
@@ -41,6 +43,15 @@ DIMENSIONS: Mapping[str, Dimension] = {
         "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
         ("SageMakerVariantInvocationsPerInstance", "SageMakerVariantConcurrentRequestsPerModelHighResolution"),
         300,
+        True,
+    ),
+    PROVISIONED: Dimension(
+        "sagemaker",
+        re.compile(r"endpoint/([^/]+)/variant/([^/]+)"),
+        "desired provisioned concurrency",
+        "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
+        ("SageMakerVariantProvisionedConcurrencyUtilization",),
+        300,  # (ours) as of other variants: AWS names none for this dimension
         True,
     ),
     FUNCTION: Dimension(
@@ -156,6 +167,7 @@ def _digest(*parts: str) -> str:
 
 
 def is_registered(store: Store, endpoint: Ref, variant: str) -> bool:
-    """Whether a variant of an endpoint has a scalable target."""
-    resource = ScalableResource("sagemaker", f"endpoint/{endpoint.name}/variant/{variant}", VARIANT)
-    return store.get(resource.target(endpoint.scope)) is not None
+    """Whether a variant of an endpoint has a scalable target, for its instances or its provisioned concurrency."""
+    name = f"endpoint/{endpoint.name}/variant/{variant}"
+    resources = [ScalableResource("sagemaker", name, dimension) for dimension in OF_VARIANTS]
+    return any(store.get(resource.target(endpoint.scope)) is not None for resource in resources)

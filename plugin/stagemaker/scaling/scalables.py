@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from stagemaker.core.errors import ApiError
+from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
 from stagemaker.scaling.resources import ScalableResource
 
 GONE = ("Deleting",)
 SETTLED = ("InService",)
+KEPT = "ProvisionedConcurrency"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Variants:
         self._endpoints = endpoints
 
     def capacity(self, scope: Scope, resource: ScalableResource) -> Capacity | None:
-        """As DescribeEndpoint has it; an endpoint that is being deleted is gone."""
+        """As DescribeEndpoint has it; an endpoint that is being deleted is gone, and a variant without instances is
+        none."""
         endpoint, name = resource.parts
         try:
             described = self._endpoints.describe_endpoint(scope, {"EndpointName": endpoint})
@@ -54,21 +56,43 @@ class Variants:
             return None
         status = described["EndpointStatus"]
         variant = next((v for v in described.get("ProductionVariants", []) if v["VariantName"] == name), None)
-        if variant is None or status in GONE:
+        counts = self._counts(variant) if variant is not None and status not in GONE else None
+        if counts is None:
             return None
-        return Capacity(
-            variant["DesiredInstanceCount"],
-            variant["CurrentInstanceCount"],
-            status not in SETTLED,
-            described.get("FailureReason", ""),
-        )
+        desired, current = counts
+        return Capacity(desired, current, status not in SETTLED, described.get("FailureReason", ""))
 
     def set_desired(self, scope: Scope, resource: ScalableResource, count: int) -> None:
         """By UpdateEndpointWeightsAndCapacities."""
         endpoint, name = resource.parts
-        change = {"VariantName": name, "DesiredInstanceCount": count}
+        change = {"VariantName": name, **self._change(count)}
         request = {"EndpointName": endpoint, "DesiredWeightsAndCapacities": [change]}
         self._endpoints.update_endpoint_weights_and_capacities(scope, request)
+
+    def _counts(self, variant: dict[str, Any]) -> tuple[int, int] | None:
+        """Desired and current."""
+        if "DesiredInstanceCount" not in variant:
+            return None
+        return variant["DesiredInstanceCount"], variant["CurrentInstanceCount"]
+
+    def _change(self, count: int) -> dict[str, Any]:
+        return {"DesiredInstanceCount": count}
+
+
+class ServerlessVariants(Variants):
+    """The provisioned concurrency of serverless variants that have some."""
+
+    def _counts(self, variant: dict[str, Any]) -> tuple[int, int] | None:
+        current = variant.get("CurrentServerlessConfig", {})
+        desired = variant.get("DesiredServerlessConfig", current)
+        if KEPT not in desired:
+            return None
+        return desired[KEPT], current.get(KEPT, 0)
+
+    def _change(self, count: int) -> dict[str, Any]:
+        if count < 1:
+            raise validation_error(f"{KEPT} must be at least 1.")
+        return {"ServerlessUpdateConfig": {KEPT: count}}
 
 
 class ConcurrencyApi(Protocol):

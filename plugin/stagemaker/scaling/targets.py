@@ -10,7 +10,7 @@ from stagemaker.core.kinds import ENDPOINT, SCALABLE_TARGET, SCALING_POLICY, SCH
 from stagemaker.core.refs import Kind, Ref, Scope
 from stagemaker.core.store import Change, Record, Store
 from stagemaker.scaling.paging import Place, page, summary
-from stagemaker.scaling.resources import VARIANT, ScalableResource, check_service, resource_of
+from stagemaker.scaling.resources import OF_VARIANTS, ScalableResource, check_service, resource_of
 from stagemaker.scaling.scalables import Scalable
 
 MAX_TARGETS = 500  # AWS's quota for a service in a region
@@ -211,7 +211,7 @@ def forget_with_endpoints(store: Store, targets: ScalableTargets) -> None:
         endpoint = change.ref
         for record in store.all(endpoint.scope, SCALABLE_TARGET):
             resource = resource_of(record)
-            if resource.dimension == VARIANT and resource.parts[0] == endpoint.name:
+            if resource.dimension in OF_VARIANTS and resource.parts[0] == endpoint.name:
                 targets.forget(endpoint.scope, resource)
 
     store.watch(ENDPOINT, tell)

@@ -9,7 +9,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from stagemaker.core.store import MemoryStore
 from stagemaker.scaling.compression import Compression
-from stagemaker.scaling.resources import FUNCTION, VARIANT, ScalableResource
+from stagemaker.scaling.resources import FUNCTION, PROVISIONED, VARIANT, ScalableResource
 from stagemaker.scaling.scalables import Capacity
 from stagemaker.scaling.scaling import Scaling
 from stagemaker.scaling.series import LAG_S
@@ -112,7 +112,7 @@ class ScalingEnvironment:
         self.clock.now = 1_800_000_000.0
         self.scalable, self.cloudwatch, self.bus = FakeScalable(count), FakeCloudWatch(), FakeBus()
         self.compression = Compression(factor)
-        scalables = {VARIANT: self.scalable, FUNCTION: FakeScalable()}
+        scalables = {VARIANT: self.scalable, PROVISIONED: FakeScalable(), FUNCTION: FakeScalable()}
         self.scaling = Scaling(self.store, scalables, self.cloudwatch, self.bus, self.clock, self.compression)
         self.targets, self.policies, self.actions = self.scaling.targets, self.scaling.policies, self.scaling.actions
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from stagemaker.core.errors import ApiError
 from stagemaker.scaling.metrics import target_tracking
 from stagemaker.scaling.policies import MAX_POLICIES
-from stagemaker.scaling.resources import FUNCTION, resource_of
+from stagemaker.scaling.resources import FUNCTION, PROVISIONED, resource_of
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.scaling.scaling_environment import (
     ONE_MORE,
@@ -16,6 +17,7 @@ from tests.unit.plugin.scaling.scaling_environment import (
     refusal,
 )
 
+SERVERLESS = {**RESOURCE, "ScalableDimension": PROVISIONED}
 LIVE = {"ServiceNamespace": "lambda", "ResourceId": "function:f:live", "ScalableDimension": FUNCTION}
 CUSTOM = {"Namespace": "Mine", "MetricName": "Backlog", "Statistic": "Average"}
 QUERY = {"Id": "m1", "MetricStat": {"Metric": {"Namespace": "Mine", "MetricName": "Backlog"}, "Stat": "Sum"}}
@@ -163,7 +165,12 @@ def test_a_wrong_policy_is_refused(scaling: ScalingEnvironment, members: dict[st
 
 @pytest.mark.parametrize(
     ("resource", "given", "expected"),
-    [(RESOURCE, {}, (300, 300)), (LIVE, {}, (0, 0)), (LIVE, {"ScaleInCooldown": 7}, (7, 0))],
+    [
+        (RESOURCE, {}, (300, 300)),
+        (SERVERLESS, {}, (300, 300)),
+        (LIVE, {}, (0, 0)),
+        (LIVE, {"ScaleInCooldown": 7}, (7, 0)),
+    ],
 )
 def test_the_cooldown_of_target_tracking_depends_on_the_dimension(
     resource: dict[str, str], given: dict[str, int], expected: tuple[int, int]
@@ -171,6 +178,18 @@ def test_the_cooldown_of_target_tracking_depends_on_the_dimension(
     config = {"TargetValue": 0.7, "CustomizedMetricSpecification": CUSTOM, **given}
     found, _ = target_tracking(resource_of(resource), config)
     assert (found.scale_in_cooldown_s, found.scale_out_cooldown_s) == expected
+
+
+def test_a_serverless_variant_is_tracked_by_the_use_of_its_provisioned_concurrency() -> None:
+    predefined = {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
+    config = {"TargetValue": 0.5, "PredefinedMetricSpecification": predefined}
+    tracking, metric = target_tracking(resource_of(SERVERLESS), config)
+    assert (tracking.target_value, tracking.period_s) == (0.5, 60)
+    assert (metric.namespace, metric.name) == ("AWS/SageMaker", "ServerlessProvisionedConcurrencyUtilization")
+    assert metric.dimensions == (("EndpointName", "end"), ("VariantName", "all"))
+    for resource, specification in ((RESOURCE, predefined), (SERVERLESS, PREDEFINED["PredefinedMetricSpecification"])):
+        with pytest.raises(ApiError, match="only supports the following predefined metric types"):
+            target_tracking(resource_of(resource), {**config, "PredefinedMetricSpecification": specification})
 
 
 def test_provisioned_concurrency_takes_no_step_scaling(scaling: ScalingEnvironment) -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Scope
-from stagemaker.scaling.resources import FUNCTION, VARIANT, ScalableResource
-from stagemaker.scaling.scalables import Capacity, Functions, Variants
+from stagemaker.scaling.resources import FUNCTION, PROVISIONED, VARIANT, ScalableResource
+from stagemaker.scaling.scalables import Capacity, Functions, ServerlessVariants, Variants
 from tests.unit.plugin.fakes import SCOPE
 
 RESOURCE = ScalableResource("sagemaker", "endpoint/end/variant/all", VARIANT)
+SERVERLESS = ScalableResource("sagemaker", "endpoint/end/variant/all", PROVISIONED)
 ALIAS = ScalableResource("lambda", "function:classify:live", FUNCTION)
 
 
@@ -71,6 +72,47 @@ def test_a_variant_is_changed_by_its_count_alone() -> None:
     Variants(endpoints).set_desired(SCOPE, RESOURCE, 3)
     change = {"VariantName": "all", "DesiredInstanceCount": 3}
     assert endpoints.updates == [{"EndpointName": "end", "DesiredWeightsAndCapacities": [change]}]
+
+
+def serverless(current: int, desired: int | None = None, status: str = "InService") -> Endpoints:
+    """An endpoint of a serverless variant with so much provisioned concurrency."""
+
+    def config(kept: int) -> dict[str, Any]:
+        return {"MemorySizeInMB": 1024, "MaxConcurrency": 9, **({"ProvisionedConcurrency": kept} if kept else {})}
+
+    variant = {"VariantName": "all", "CurrentInstanceCount": 0, "CurrentServerlessConfig": config(current)}
+    wanted = {} if desired is None else {"DesiredServerlessConfig": config(desired)}
+    return Endpoints(EndpointStatus=status, ProductionVariants=[{**variant, **wanted}])
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "capacity"),
+    [
+        (serverless(2), Capacity(2, 2)),
+        (serverless(2, 4, "Updating"), Capacity(4, 2, changing=True)),
+        (serverless(0, 1, "Updating"), Capacity(1, 0, changing=True)),
+        (serverless(0), None),
+        (serverless(2, status="Deleting"), None),
+        (Endpoints(), None),
+    ],
+)
+def test_a_serverless_variant_has_provisioned_concurrency_and_no_instances(
+    endpoints: Endpoints, capacity: Capacity | None
+) -> None:
+    assert ServerlessVariants(endpoints).capacity(SCOPE, SERVERLESS) == capacity
+
+
+def test_a_serverless_variant_has_no_instances_to_scale() -> None:
+    assert Variants(serverless(2)).capacity(SCOPE, RESOURCE) is None
+
+
+def test_a_serverless_variant_is_changed_by_its_provisioned_concurrency_alone() -> None:
+    endpoints = serverless(2)
+    ServerlessVariants(endpoints).set_desired(SCOPE, SERVERLESS, 3)
+    change = {"VariantName": "all", "ServerlessUpdateConfig": {"ProvisionedConcurrency": 3}}
+    assert endpoints.updates == [{"EndpointName": "end", "DesiredWeightsAndCapacities": [change]}]
+    with pytest.raises(ApiError, match="at least 1"):
+        ServerlessVariants(endpoints).set_desired(SCOPE, SERVERLESS, 0)
 
 
 @pytest.mark.parametrize(

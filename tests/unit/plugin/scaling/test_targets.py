@@ -6,7 +6,7 @@ import pytest
 
 from stagemaker.core.kinds import ENDPOINT
 from stagemaker.core.refs import Ref
-from stagemaker.scaling.resources import FUNCTION, is_registered
+from stagemaker.scaling.resources import FUNCTION, PROVISIONED, VARIANT, is_registered
 from stagemaker.scaling.targets import MAX_TARGETS
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.scaling.scaling_environment import RESOURCE, ScalingEnvironment, refusal
@@ -106,8 +106,8 @@ def test_a_resource_that_is_not_there_is_refused(scaling: ScalingEnvironment) ->
     [
         ({"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}, "the service namespace ecs"),
         (
-            {"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"},
-            "sagemaker:variant:DesiredProvisionedConcurrency",
+            {"ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"},
+            "sagemaker:inference-component:DesiredCopyCount",
         ),
     ],
 )
@@ -171,11 +171,23 @@ def test_a_target_that_is_deregistered_takes_all_that_is_its_own_along(scaling: 
 
 
 @pytest.mark.parametrize("last", ["Deleting", None])
-def test_an_endpoint_that_is_deleted_takes_its_targets_along(scaling: ScalingEnvironment, last: str | None) -> None:
+@pytest.mark.parametrize(
+    ("dimension", "metric"),
+    [
+        (VARIANT, "SageMakerVariantInvocationsPerInstance"),
+        (PROVISIONED, "SageMakerVariantProvisionedConcurrencyUtilization"),
+    ],
+)
+def test_an_endpoint_that_is_deleted_takes_its_targets_along(
+    scaling: ScalingEnvironment, dimension: str, metric: str, last: str | None
+) -> None:
     end = Ref(SCOPE, ENDPOINT, "end")
     scaling.store.put(end, {"EndpointStatus": "InService"})
-    scaling.register()
-    scaling.track(100.0)
+    register(scaling, ScalableDimension=dimension, MinCapacity=1, MaxCapacity=2)
+    tracking = {"TargetValue": 0.5, "PredefinedMetricSpecification": {"PredefinedMetricType": metric}}
+    policy = {"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": tracking}
+    request = {**RESOURCE, "ScalableDimension": dimension, "PolicyName": "track", **policy}
+    scaling.policies.put_scaling_policy(SCOPE, request)
     scaling.store.put(Ref(SCOPE, ENDPOINT, "other"), {"EndpointStatus": "Deleting"})
     assert is_registered(scaling.store, end, "all")
     assert not is_registered(scaling.store, end, "another")
