@@ -14,6 +14,7 @@ from typing import Any
 
 from localstack.aws import handlers
 from localstack.aws.api import RequestContext
+from localstack.http import Request
 from localstack.utils.aws.request_context import extract_access_key_id_from_auth_header
 
 from stagemaker.access.bodies import Body, ChunkedBody
@@ -111,6 +112,25 @@ class Identity:
         key = self._keys.find(access_key_id)
         has_ended = key is not None and key.expires_s is not None and self._clock() >= key.expires_s
         return key.caller if key is not None and not has_ended else None
+
+    def url_caller(self, request: Request) -> Caller | None:
+        """Who signed the call of a function URL of AuthType AWS_IAM; None in the mode `off`, where any signature will do.
+        ApiError for one who is nobody; in the mode `soft` that is written to the log."""
+        found = request.environ.get(SENT)
+        if self._mode == "off" or found is None:
+            return None
+        sent, body = to_sent(*found), found[1]
+        try:
+            claim = read_claim(sent)
+            if claim is None:
+                raise CredentialsRefused(Fault.UNSIGNED)
+            caller = self.verify(claim, sent, body, "lambda")
+        except CredentialsRefused as refused:
+            if self.is_strict:
+                raise credentials_error(refused, "lambda", "rest-json") from refused
+            LOG.warning("AWS would refuse a call of a function URL: %s", refused)
+            return None
+        return replace(caller, source_ip=request.remote_addr or caller.source_ip)
 
     def _caller(self, context: RequestContext) -> tuple[Caller, Claim | None]:
         request = context.request

@@ -18,17 +18,19 @@ from localstack.services.lambda_.invocation.lambda_models import Function, Funct
 from localstack.services.lambda_.invocation.models import lambda_stores
 from localstack.services.lambda_.urlrouter import FunctionUrlRouter
 
+from stagemaker.adapters import identity
 from stagemaker.adapters.patches import Patch
 from stagemaker.app import App
-from stagemaker.core.errors import hinted
+from stagemaker.core.errors import ApiError, hinted
 from stagemaker.functions.concurrency import RETRY_AFTER_S
 from stagemaker.functions.cors import answer_headers, preflight_headers
 from stagemaker.functions.invoke_rules import text_body
 from stagemaker.functions.url_access import url_refusal
-from stagemaker.functions.url_event import cookies_of, joined_headers, set_cookies
+from stagemaker.functions.url_event import authorizer, cookies_of, joined_headers, set_cookies
 
 HOST = ".lambda-url."
 ROUTERS: list[FunctionUrlRouter] = []  # LocalStack's, once its Lambda service is there
+_CALLER = "stagemaker.url_caller"  # in the environment of a request: who signed it, and whose the function is
 _HOST = re.compile(r"(?P<url_id>[^.]+)\.lambda-url\.(?P<region>[a-z0-9-]+)\.", re.IGNORECASE)
 
 
@@ -81,10 +83,11 @@ def _handle(_app: App, original: Any) -> Any:
         origin, cors = request.headers.get("Origin", ""), dict(config.cors or {})
         if cors and request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return Response(status=200, headers=preflight_headers(cors, origin))
-        if refusal := _refusal(function, config, request):
-            response = _error(403, "AccessDeniedException", {"Message": hinted("Forbidden.", refusal)})
-        else:
+        try:
+            _check_caller(function, config, request)
             response = _invoke(original, self, request, api_id, region, url_params)
+        except ApiError as error:
+            response = _error(error.status, error.code, {"Message": error.message})
         for name, value in answer_headers(cors, origin).items():
             response.headers.add(name, value)
         return response
@@ -92,12 +95,17 @@ def _handle(_app: App, original: Any) -> Any:
     return handle_lambda_url_invocation
 
 
-def _refusal(function: Function, config: FunctionUrlConfig, request: Request) -> str | None:
+def _check_caller(function: Function, config: FunctionUrlConfig, request: Request) -> None:
+    """Keep who calls, for the event. ApiError for one who may not."""
     parts = config.function_arn.split(":")
+    if config.auth_type == "AWS_IAM" and (caller := identity.installed().url_caller(request)):
+        request.environ[_CALLER] = caller, parts[4]
     permissions = function.permissions.get(parts[7] if len(parts) == 8 else "$LATEST")
     statements = permissions.policy.Statement if permissions else []
     query = request.query_string.decode("latin-1")
-    return url_refusal(config.auth_type, config.function_arn, statements, dict(request.headers), query)
+    refusal = url_refusal(config.auth_type, config.function_arn, statements, dict(request.headers), query)
+    if refusal:
+        raise ApiError("AccessDeniedException", hinted("Forbidden.", refusal), 403)
 
 
 def _invoke(
@@ -127,6 +135,8 @@ def _event(_app: App, original: Any) -> Any:
         event["headers"] |= joined_headers(request.headers.items())
         context = event["requestContext"]
         context["http"]["sourceIp"] = event["headers"]["x-forwarded-for"] = request.remote_addr or ""
+        if known := request.environ.get(_CALLER):
+            context |= authorizer(*known)
         if cookies := cookies_of(request.headers.getlist("Cookie")):
             event["cookies"] = cookies
         if event["isBase64Encoded"]:

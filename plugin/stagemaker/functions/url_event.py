@@ -5,6 +5,9 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-p
 
 import json
 from collections.abc import Iterable
+from typing import Any
+
+from stagemaker.access.callers import Caller
 
 _OURS = ("connection", "x-localstack-tgt-api", "x-localstack-request-url", "remote-addr")  # of LocalStack's server
 
@@ -17,6 +20,20 @@ def joined_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         if key not in _OURS:
             found[key] = f"{found[key]},{value}" if key in found else value
     return found
+
+
+def authorizer(caller: Caller, owner: str) -> dict[str, Any]:
+    """What the request context has for AuthType AWS_IAM. `owner` is the account of the function."""
+    iam = {
+        "accessKey": caller.access_key_id,
+        "accountId": caller.principal.account,
+        "callerId": caller.user_id,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": caller.principal.arn,
+        "userId": caller.user_id,
+    }
+    return {"accountId": owner, "authorizer": {"iam": iam}}
 
 
 def cookies_of(headers: Iterable[str]) -> list[str]:

@@ -4,12 +4,24 @@ import json
 
 import pytest
 
-from stagemaker.functions.url_event import cookies_of, joined_headers, set_cookies
+from stagemaker.access.callers import Caller
+from stagemaker.access.request import Principal
+from stagemaker.functions.url_event import authorizer, cookies_of, joined_headers, set_cookies
 
 
 def test_headers_are_joined_by_their_names_in_lower_case() -> None:
     given = [("X-A", "1"), ("Connection", "close"), ("x-a", "2"), ("Remote-Addr", "10.0.0.1"), ("Host", "h")]
     assert joined_headers(given) == {"x-a": "1,2", "host": "h"}
+
+
+def test_a_signed_call_says_who_calls_and_whose_the_function_is() -> None:
+    arn = "arn:aws:iam::111122223333:user/example-user"
+    found = authorizer(Caller(Principal(arn), "AKIAEXAMPLE", "AIDAEXAMPLE", user_name="example-user"), "123456789012")
+    assert found["accountId"] == "123456789012"
+    assert found["authorizer"]["iam"] == {
+        "accessKey": "AKIAEXAMPLE", "accountId": "111122223333", "callerId": "AIDAEXAMPLE", "cognitoIdentity": None,
+        "principalOrgId": None, "userArn": arn, "userId": "AIDAEXAMPLE",
+    }  # fmt: skip
 
 
 def test_cookies_are_a_list() -> None:
