@@ -19,7 +19,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture(scope="session")
 def strict_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Like `gateway`, but it enforces IAM. Its own clients are the root user of their account."""
-    with running(tmp_path_factory.mktemp("strict"), STAGEMAKER_IAM="strict") as started:
+    root_keys = "AKIALAB:lab/secret+1:111122223333"
+    with running(tmp_path_factory.mktemp("strict"), STAGEMAKER_IAM="strict", STAGEMAKER_ROOT_KEYS=root_keys) as started:
         make_bucket(started, "data", {"train/cat/1.txt": b"cat", "train/dog/2.txt": b"dog"})
         yield started
 

@@ -27,7 +27,7 @@ def make_trusting_role(
     gateway: Gateway, name: str, principal: str, *, account: str = "000000000000", **settings: Any
 ) -> str:
     """A role with every right that the user, role or account of the ARN may assume; its ARN."""
-    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": ["sts:AssumeRole", "sts:TagSession"]}
     trust = json.dumps({"Version": "2012-10-17", "Statement": statement})
     iam = gateway.client("iam", account)
     arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **settings)["Role"]["Arn"]
@@ -36,7 +36,7 @@ def make_trusting_role(
 
 
 def client_of(gateway: Gateway, service: str, key: Mapping[str, Any], **config: Any) -> Any:
-    """A boto3 client that signs with the key, without retries."""
+    """A boto3 client that signs with the key, without retries and checks of its own."""
     return boto3.client(
         service,
         endpoint_url=gateway.url,
@@ -44,7 +44,7 @@ def client_of(gateway: Gateway, service: str, key: Mapping[str, Any], **config: 
         aws_access_key_id=key["AccessKeyId"],
         aws_secret_access_key=key["SecretAccessKey"],
         aws_session_token=key.get("SessionToken"),
-        config=Config(retries={"total_max_attempts": 1}, **config),
+        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, **config),
     )
 
 
