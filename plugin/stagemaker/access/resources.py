@@ -8,6 +8,7 @@ resources allows.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from stagemaker.access.call import NO_RESOURCE, Asked, Call, Lookup
@@ -59,6 +60,7 @@ def asked_of(call: Call, lookup: Lookup, user_name: str | None) -> list[Asked]:
     return list(_listed(call))
 
 
+@lru_cache(maxsize=1024)
 def account_of(arn: str) -> str | None:
     """The account that an ARN names; None for one that names none."""
     fields = arn.split(":", ARN_FIELDS - 1)
