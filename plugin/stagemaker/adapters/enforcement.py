@@ -38,6 +38,10 @@ _PREFIXES: Mapping[str, str] = {  # IAM's, where it is not the name that the ser
     "cloudwatch": "cloudwatch",
     "resourcegroupstaggingapi": "tag",
 }
+_URL_ACTIONS = (
+    ("lambda:InvokeFunctionUrl", {"lambda:functionurlauthtype": "AWS_IAM"}),
+    ("lambda:InvokeFunction", {"lambda:invokedviafunctionurl": "true"}),
+)
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _LAMBDA = "lambda.amazonaws.com"
 _REPOSITORY_POLICY = ("ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy")
@@ -46,7 +50,23 @@ _NO_TARGET = (
     "invoke DeleteEndpoint does not have application-autoscaling:DeregisterScalableTarget permission to deregister "
     "the scalable target."
 )
+_URL_ACTIONS = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")  # since October 2025 it takes both
+_URL_KEYS = {"lambda:functionurlauthtype": "AWS_IAM", "lambda:invokedviafunctionurl": "true"}
+_INSTALLED: "list[Enforcement]" = []
 _NO_IMAGE = "Lambda does not have permission to access the ECR image. Check the ECR permissions."
+
+
+def installed() -> "Enforcement":
+    """That of this process, after `Enforcement.install`."""
+    return _INSTALLED[0]
+
+
+_INSTALLED: "list[Enforcement]" = []
+
+
+def installed() -> "Enforcement":
+    """That of this process, after `install`."""
+    return _INSTALLED[0]
 
 
 class Enforcement:
@@ -65,6 +85,7 @@ class Enforcement:
 
     def install(self) -> None:
         """Have all calls of LocalStack's own services asked about, right after their callers are known."""
+        _INSTALLED[:] = [self]
 
         def handle(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
             if context.service is None or context.operation is None:
@@ -80,6 +101,7 @@ class Enforcement:
                 raise exception(error) from error
 
         handlers.serve_custom_service_request_handlers.handlers.insert(1, handle)
+        _INSTALLED[:] = [self]
 
     def authorize_ours(
         self, context: RequestContext, members: Mapping[str, Any], resource: Resource | None = None
@@ -89,6 +111,17 @@ class Enforcement:
         if service.service_name in self._app().services:
             arns = resource(Scope(context.account_id, context.region), members) if resource is not None else None
             self.authorize(context, members, arns)
+
+    def authorize_url(self, caller: Caller, function_arn: str, request: Any) -> None:
+        """Raise ApiError when the caller may not call a function by its URL of AuthType AWS_IAM. Both actions must be
+        allowed. `function_arn` has the alias of the URL."""
+        _, partition, _, region, account, _ = function_arn.split(":", 5)
+        how = circumstances(request, self.enforcer.now_s(), all_headers=False)
+        call = Call("lambda", "lambda", "InvokeFunctionUrl", {}, None, account, region, partition, how)
+        common = caller_keys(call, caller, self._lookup)
+        for action, keys in _URL_ACTIONS:
+            question = question_of(call, Asked(action, function_arn, account), common, self._lookup)
+            self.enforcer.authorize(caller, [replace(question, context={**question.context, **keys})])
 
     def holder(self) -> str:
         """The access key of the caller whom this thread answers; THE_STAGE of the stage itself."""
@@ -111,6 +144,17 @@ class Enforcement:
         asked = [Asked(action, repository.arn, scope.account) for action in actions]
         questions = [question_of(call, one, common, self._lookup) for one in asked]
         self.enforcer.authorize(caller, [replace(one, because=one.action) for one in questions])
+
+    def authorize_url(self, caller: Caller, arn: str, request: Any) -> None:
+        """Raise ApiError when the caller may not call the URL of AuthType AWS_IAM of the function with the ARN."""
+        if caller.is_stage:
+            return
+        _, partition, _, region, account, *_ = arn.split(":")
+        how = circumstances(request, self.enforcer.now_s(), all_headers=False)
+        call = Call("lambda", "lambda", "InvokeFunctionUrl", {}, None, account, region, partition, how)
+        common = caller_keys(call, caller, self._lookup)
+        asked = [question_of(call, Asked(action, arn, account), common, self._lookup) for action in _URL_ACTIONS]
+        self.enforcer.authorize(caller, [replace(each, context={**each.context, **_URL_KEYS}) for each in asked])
 
     def authorize(
         self, context: RequestContext, members: Mapping[str, Any], resources: Sequence[str] | None = None
