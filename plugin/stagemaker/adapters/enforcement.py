@@ -38,10 +38,6 @@ _PREFIXES: Mapping[str, str] = {  # IAM's, where it is not the name that the ser
     "cloudwatch": "cloudwatch",
     "resourcegroupstaggingapi": "tag",
 }
-_URL_ACTIONS = (
-    ("lambda:InvokeFunctionUrl", {"lambda:functionurlauthtype": "AWS_IAM"}),
-    ("lambda:InvokeFunction", {"lambda:invokedviafunctionurl": "true"}),
-)
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _LAMBDA = "lambda.amazonaws.com"
 _REPOSITORY_POLICY = ("ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy")
@@ -61,14 +57,6 @@ def installed() -> "Enforcement":
     return _INSTALLED[0]
 
 
-_INSTALLED: "list[Enforcement]" = []
-
-
-def installed() -> "Enforcement":
-    """That of this process, after `install`."""
-    return _INSTALLED[0]
-
-
 class Enforcement:
     """Asks an Enforcer the questions of each request. Thread-safe. It is the `Rights` of the registry's front, too.
 
@@ -85,7 +73,6 @@ class Enforcement:
 
     def install(self) -> None:
         """Have all calls of LocalStack's own services asked about, right after their callers are known."""
-        _INSTALLED[:] = [self]
 
         def handle(chain: Any, context: RequestContext, response: Any) -> None:  # noqa: ARG001 - as LocalStack calls it
             if context.service is None or context.operation is None:
@@ -111,17 +98,6 @@ class Enforcement:
         if service.service_name in self._app().services:
             arns = resource(Scope(context.account_id, context.region), members) if resource is not None else None
             self.authorize(context, members, arns)
-
-    def authorize_url(self, caller: Caller, function_arn: str, request: Any) -> None:
-        """Raise ApiError when the caller may not call a function by its URL of AuthType AWS_IAM. Both actions must be
-        allowed. `function_arn` has the alias of the URL."""
-        _, partition, _, region, account, _ = function_arn.split(":", 5)
-        how = circumstances(request, self.enforcer.now_s(), all_headers=False)
-        call = Call("lambda", "lambda", "InvokeFunctionUrl", {}, None, account, region, partition, how)
-        common = caller_keys(call, caller, self._lookup)
-        for action, keys in _URL_ACTIONS:
-            question = question_of(call, Asked(action, function_arn, account), common, self._lookup)
-            self.enforcer.authorize(caller, [replace(question, context={**question.context, **keys})])
 
     def holder(self) -> str:
         """The access key of the caller whom this thread answers; THE_STAGE of the stage itself."""
