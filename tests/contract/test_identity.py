@@ -381,9 +381,9 @@ def test_a_function_url_of_aws_iam_knows_who_calls(strict_gateway: Gateway, user
         return ask(strict_gateway.url, "POST", "/", headers, sent or body)
 
     context = json.loads(call(user, b"hej").body)
-    iam = context["authorizer"]["iam"]
-    assert (context["accountId"], iam["userArn"]) == (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/identified")
-    assert (iam["accessKey"], iam["accountId"]) == (user["AccessKeyId"], ACCOUNT)
+    signer = context["authorizer"]["iam"]
+    assert (context["accountId"], signer["userArn"]) == (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/identified")
+    assert (signer["accessKey"], signer["accountId"]) == (user["AccessKeyId"], ACCOUNT)
     refused = {
         "InvalidSignatureException": (call({**user, "SecretAccessKey": "no"}), call(user, b"hej", b"hoj")),
         "UnrecognizedClientException": (call({"AccessKeyId": "AKIANOBODY", "SecretAccessKey": "no"}),),
@@ -391,6 +391,16 @@ def test_a_function_url_of_aws_iam_knows_who_calls(strict_gateway: Gateway, user
     for code, answers in refused.items():
         assert [(each.status, each.headers["x-amzn-errortype"]) for each in answers] == [(403, code)] * len(answers)
     assert call(user, service="sagemaker").status == 403
+    nobody = make_user(strict_gateway, "without-rights", None)
+    answer = call(nobody)
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
+    assert b"lambda:InvokeFunctionUrl" in answer.body
+    iam = strict_gateway.client("iam")
+    for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
+        assert call(nobody).status == 403
+        rights = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}}
+        iam.put_user_policy(UserName="without-rights", PolicyName=action[7:], PolicyDocument=json.dumps(rights))
+    assert call(nobody).status == 200
     unsigned = ask(strict_gateway.url, "POST", "/", {"Host": urlsplit(url).netloc})
     assert (unsigned.status, unsigned.headers["x-amzn-errortype"]) == (403, "MissingAuthenticationTokenException")
 

@@ -18,7 +18,7 @@ from localstack.services.lambda_.invocation.lambda_models import Function, Funct
 from localstack.services.lambda_.invocation.models import lambda_stores
 from localstack.services.lambda_.urlrouter import FunctionUrlRouter
 
-from stagemaker.adapters import identity
+from stagemaker.adapters import enforcement, identity
 from stagemaker.adapters.patches import Patch
 from stagemaker.app import App
 from stagemaker.core.errors import ApiError, hinted
@@ -99,6 +99,7 @@ def _check_caller(function: Function, config: FunctionUrlConfig, request: Reques
     """Keep who calls, for the event. ApiError for one who may not."""
     parts = config.function_arn.split(":")
     if config.auth_type == "AWS_IAM" and (caller := identity.installed().url_caller(request)):
+        enforcement.installed().authorize_url(caller, config.function_arn, request)
         request.environ[_CALLER] = caller, parts[4]
     permissions = function.permissions.get(parts[7] if len(parts) == 8 else "$LATEST")
     statements = permissions.policy.Statement if permissions else []
