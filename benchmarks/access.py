@@ -74,8 +74,21 @@ class _Serving:
 
     def target(self) -> Target:
         """The request, signed now: a signature is good for 15 minutes."""
+        return self._target(self.secret)
+
+    def check(self, *, is_strict: bool) -> None:
+        """ValueError unless a wrong signature is refused by the stack that is strict, and only by it."""
+        try:
+            burst(self._target("wrong"), 1, 0.0001)
+            is_refused = False
+        except ValueError:
+            is_refused = True
+        if is_refused != is_strict:
+            raise ValueError(f"a wrong signature is refused: {is_refused}")
+
+    def _target(self, secret: str) -> Target:
         address = urlsplit(self.url)
-        request = post(f"/endpoints/{NAME}/invocations", BODY, self.key_id, self.secret)
+        request = post(f"/endpoints/{NAME}/invocations", BODY, self.key_id, secret)
         return Target((str(address.hostname), int(address.port or 80)), request)
 
 
@@ -95,4 +108,6 @@ def _serving(mode: str) -> Iterator[_Serving]:
             arn = iam.create_policy(PolicyName=service, PolicyDocument=text)["Policy"]["Arn"]
             iam.attach_user_policy(UserName=NAME, PolicyArn=arn)
         key = iam.create_access_key(UserName=NAME)["AccessKey"]
-        yield _Serving(sagemaker.meta.endpoint_url, key["AccessKeyId"], key["SecretAccessKey"])
+        serving = _Serving(sagemaker.meta.endpoint_url, key["AccessKeyId"], key["SecretAccessKey"])
+        serving.check(is_strict=mode == "strict")
+        yield serving

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 STATEMENTS = 20
-SERVICES = ("sagemaker", "s3", "lambda", "logs", "cloudwatch", "ecr", "iam", "sts", "sqs", "dynamodb")
+SERVICES = ("sagemaker", "lambda", "logs", "cloudwatch", "ecr", "sqs", "sns", "dynamodb", "kinesis", "glue")
 ACCOUNT, NAME = "000000000000", "bench"
 
 
