@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,38 +14,13 @@ from stagemaker.core.errors import ApiError
 from stagemaker.hosting import invoke
 from stagemaker.hosting.health import HealthTimes
 from stagemaker.hosting.multi_model import model_name
-from tests.contract.docker_environment import DockerEnvironment, Proxy, client, unreachable
-from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
-from tests.unit.plugin.hosting_environment import Hosting, archive, until
+from tests.contract.docker_environment import client, unreachable
+from tests.contract.docker_hosting import SERVER, DockerHosting, docker_hosting
+from tests.unit.plugin.fakes import ROLE, SCOPE
+from tests.unit.plugin.hosting_environment import archive, until
 
 CALLERS = 8
 BROKEN_OFF = "ModelError: The container broke off the connection"
-# PING is run at each GET /ping; a body steers POST /invocations.
-SERVER = """
-import http.server
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    pings = 0
-    def log_message(self, *_): pass
-    def do_GET(self):
-        Handler.pings += 1
-        print("asked")
-        exec(os.environ["PING"])
-        self.answer(b"")
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if body == b"late": time.sleep(600)
-        if body == b"die": os._exit(7)
-        if body == b"work": time.sleep(0.02)
-        self.answer(os.uname().nodename.encode())
-    def answer(self, body):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
-"""
 # Of several models: an invocation answers where its model lies, and what is in it.
 MODELS = """
 import http.server, json
@@ -98,38 +72,6 @@ DEAF = "import socket; server = socket.create_server(('', 8080)); server.accept(
 NOBODY = "print('asked'); time.sleep(600)"
 
 
-class DockerHosting(Hosting):
-    """Endpoints on a Docker runtime of their own, under a clock that the test moves."""
-
-    def __init__(self, image: str, folder: Path, times: HealthTimes) -> None:
-        self.clock, self.engine = FakeClock(), DockerEnvironment(image, folder)
-        self.proxy = Proxy(folder / "engine.sock")
-        runtime = self.engine.new_runtime(url=self.proxy.url)
-        super().__init__(folder, self.clock, runtime, self.engine.supervisor, times=times)
-
-    def serve(self, source: str = SERVER, ping: str = "", image: str = "", **variant: int) -> None:
-        """Create the endpoint "end"."""
-        self.model("model", image or self.engine.image, Environment={"SOURCE": source, "PING": ping})
-        self.config("config", {"ContainerStartupHealthCheckTimeoutInSeconds": 60, **variant})
-        self.create()
-
-    def container_of(self, body: bytes = b"hello", **members: Any) -> str:
-        """The id of the container that answers."""
-        answer: bytes = self.ask(body, **members)["Body"]
-        return answer.decode()
-
-    def outcome(self, body: bytes) -> str:
-        """Who answered, or the code and the reason of the error."""
-        try:
-            return self.container_of(body)
-        except ApiError as error:
-            return f"{error.code}: {error.members.get('OriginalMessage', error.message)}"
-
-    def close(self) -> None:
-        self.engine.close()
-        self.proxy.cut()
-
-
 @pytest.fixture
 def times() -> HealthTimes:
     return HealthTimes()
@@ -139,10 +81,8 @@ def times() -> HealthTimes:
 def hosting(
     docker_image: str, tmp_path: Path, times: HealthTimes, caplog: pytest.LogCaptureFixture
 ) -> Iterator[DockerHosting]:
-    made = DockerHosting(docker_image, tmp_path, times)
-    yield made
-    made.close()
-    assert (made.engine.left(), made.left()) == ([], [])
+    with docker_hosting(docker_image, tmp_path, times) as made:
+        yield made
     caplog.get_records("call").clear()  # they hold errors, and so the sockets that could not connect
     gc.collect()
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.unit.plugin.fakes import FakeClock
-from tests.unit.plugin.hosting_environment import HostingEnvironment, until
+from tests.unit.plugin.hosting_environment import Hosting, HostingEnvironment, until
 
 
 def running(hosting: HostingEnvironment) -> int:
@@ -16,7 +16,7 @@ def names_running(hosting: HostingEnvironment) -> set[str]:
     return {each.spec.name for each in hosting.runtime.containers if each.running}
 
 
-def pending(hosting: HostingEnvironment) -> dict[str, Any]:
+def pending(hosting: Hosting) -> dict[str, Any]:
     """The first variant of the fleet that comes; empty when there is none."""
     summary = hosting.describe().get("PendingDeploymentSummary", {"ProductionVariants": [{}]})
     return dict(summary["ProductionVariants"][0])
@@ -27,19 +27,19 @@ def message(variant: dict[str, Any]) -> str:
     return str(variant.get("VariantStatus", [{"StatusMessage": ""}])[0]["StatusMessage"])
 
 
-def is_baking(hosting: HostingEnvironment) -> bool:
+def is_baking(hosting: Hosting) -> bool:
     """Whether a bake has begun since the clock was last moved."""
     told = [(status["Status"], status.get("StartTime")) for status in pending(hosting).get("VariantStatus", ())]
     return told == [("Baking", hosting.now_s())]
 
 
-def wait_for_bake(hosting: HostingEnvironment) -> str:
+def wait_for_bake(hosting: Hosting) -> str:
     """Until a bake has begun since the clock was last moved; what is said of it."""
     until(lambda: is_baking(hosting), "a bake")
     return message(pending(hosting))
 
 
-def bake_to_the_end(hosting: HostingEnvironment, clock: FakeClock) -> None:
+def bake_to_the_end(hosting: Hosting, clock: FakeClock) -> None:
     """Move the clock on in each bake until the endpoint is in service."""
     while hosting.status() != "InService":
         clock.now += 60
