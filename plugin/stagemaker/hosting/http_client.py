@@ -68,9 +68,10 @@ class Answer:
     """An answer that has begun, whose body is read as it comes. One thread reads, to the end, and closes it;
     `cancel` may be called from any. Leave it as a context manager."""
 
-    def __init__(self, connection: _Connection, sock: _Socket, keep: Callable[[_Connection], None]) -> None:
+    def __init__(self, connection: _Connection, sock: _Socket, give_back: Callable[[_Connection, bool], None]) -> None:
+        """`give_back` is called once, at the end, with whether the connection can be used again."""
         self._connection: _Connection | None = connection
-        self._socket, self._keep = sock, keep
+        self._socket, self._give_back = sock, give_back
         self._response = connection.getresponse()
         self._whole = False
         self.status, self.headers = self._response.status, _headers(self._response)  # names in lower case
@@ -87,19 +88,14 @@ class Answer:
 
     def cancel(self) -> None:
         """Break off: whoever reads does not wait any longer."""
-        with suppress(OSError):
-            self._socket.shutdown(SHUT_RDWR)
+        _break_off(self._socket)
 
     def close(self) -> None:
         """Give the connection back, or drop it when the answer was not read to its end. A second call does nothing."""
         self._response.close()
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._whole:
-            self._keep(connection)
-        else:
-            connection.close()
+        if connection is not None:
+            self._give_back(connection, self._whole)
 
     def __enter__(self) -> "Answer":
         return self
@@ -115,6 +111,7 @@ class HttpClient:
         self._address = address
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
+        self._busy: dict[_Connection, _Socket] = {}
         self._closed = False
 
     def request(
@@ -155,14 +152,18 @@ class HttpClient:
         """
         deadline = time.monotonic() + timeout_s
         connection = self._reuse() or self._connect(deadline, connect_s)
-        on_sending()
+        sock = connection.sock
+        with self._lock:
+            self._busy[connection] = sock
         try:
-            sock = connection.sock
+            if self._closed:
+                raise NotReached("it is closed")
+            on_sending()
             sock.deadline = deadline
             connection.request(method, path, body, dict(headers or {}))
-            return Answer(connection, sock, self._keep)
+            return Answer(connection, sock, self._give_back)
         except BaseException:
-            connection.close()
+            self._give_back(connection, False)
             raise
 
     def reach(self, timeout_s: float, connect_s: float | None = None) -> None:
@@ -176,6 +177,13 @@ class HttpClient:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+    def break_off(self) -> None:
+        """Once it is closed: nobody answers any more. Whoever waits for an answer does so no longer."""
+        with self._lock:
+            busy = list(self._busy.values())
+        for sock in busy:
+            _break_off(sock)
 
     def _connect(self, deadline: float, connect_s: float | None) -> _Connection:
         give_up = deadline if connect_s is None else time.monotonic() + connect_s
@@ -203,6 +211,14 @@ class HttpClient:
                 return connection
             connection.close()
 
+    def _give_back(self, connection: _Connection, usable: bool) -> None:
+        with self._lock:
+            self._busy.pop(connection, None)
+        if usable:
+            self._keep(connection)
+        else:
+            connection.close()
+
     def _keep(self, connection: _Connection) -> None:
         connection.idle_since_s = time.monotonic()
         with self._lock:
@@ -220,6 +236,11 @@ def read_whole(answer: Answer, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise TooLarge(f"more than {max_bytes} bytes")
     return bytes(body)
+
+
+def _break_off(sock: socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(SHUT_RDWR)
 
 
 def _headers(response: HTTPResponse) -> dict[str, str]:

@@ -382,7 +382,8 @@ class Instance:
                 return
 
     def _stop(self, grace_s: float) -> None:
-        """End the containers side by side: SIGTERM, after `grace_s` SIGKILL."""
+        """End the containers side by side: SIGTERM, after `grace_s` SIGKILL. Whoever waits for an answer gets none: a
+        container whose network went first cannot say so."""
         self._leave_service()
         containers = list(self._containers.values())
         if len(containers) == 1:
@@ -391,3 +392,7 @@ class Instance:
             with ThreadPoolExecutor(len(containers)) as pool:
                 list(pool.map(lambda container: container.stop(grace_s), containers))
         self._containers = {}
+        with self._lock:
+            asked = [each.client for lease in self._leases for each in lease.containers]
+        for client in asked:
+            client.break_off()

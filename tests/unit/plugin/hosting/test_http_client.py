@@ -5,6 +5,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any
@@ -294,3 +295,42 @@ def test_the_deadline_is_for_the_whole_answer(begun: bytes) -> None:
         get(HttpClient(there.address), timeout_s=0.3)
     assert time.monotonic() < end
     enough.set()
+
+
+def test_breaking_off_ends_every_wait_for_an_answer() -> None:
+    asked, over = threading.Barrier(3), threading.Event()
+
+    def behave(connection: socket.socket, _: int) -> None:
+        read_request(connection)
+        asked.wait(60)
+        over.wait(60)
+
+    with server(behave) as made:
+        client = HttpClient(made.address)
+        with ThreadPoolExecutor(2) as pool:
+            answers = [pool.submit(client.request, "GET", "/", timeout_s=600, max_bytes=10) for _ in range(2)]
+            asked.wait(60)
+            client.close()
+            client.break_off()
+            for answer in answers:
+                with pytest.raises((OSError, HTTPException)):
+                    answer.result(60)
+        over.set()
+        with pytest.raises(NotReached):
+            client.request("GET", "/", timeout_s=60, max_bytes=10)
+
+
+def test_to_reach_is_to_have_a_connection_that_the_next_request_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "MAX_IDLE_S", 600.0)
+    with server(polite) as made:
+        client = HttpClient(made.address)
+        client.reach(60)
+        client.reach(60)
+        assert get(client, timeout_s=60) == (200, b"ok")
+        assert made.connections == 1
+        client.close()
+        with pytest.raises(NotReached):
+            client.reach(60)
+    made.server_close()
+    with pytest.raises(Refused):
+        HttpClient(made.address).reach(60)
