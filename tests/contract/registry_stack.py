@@ -99,23 +99,23 @@ class RegistryStack:
         """Without retries; ECR's answers are noted."""
         made = boto3.client(
             service, endpoint_url=self.localstack.endpoint, region_name=REGION, aws_access_key_id=account,
-            aws_secret_access_key="secret", config=Config(retries={"total_max_attempts": 1}),
+            aws_secret_access_key="test", config=Config(retries={"total_max_attempts": 1}),
         )  # fmt: skip
         made.meta.events.register("after-call.ecr", self._note)
         return made
 
-    def password(self, account: str = "000000000000") -> str:
-        """As `aws ecr get-login-password` prints it."""
-        data = self.client("ecr", account).get_authorization_token()["authorizationData"][0]
+    def password(self, ecr: Any = None) -> str:
+        """As `aws ecr get-login-password` prints it, for the client or else for the root user."""
+        data = (ecr or self.client("ecr")).get_authorization_token()["authorizationData"][0]
         assert data["proxyEndpoint"] == f"http://localhost:{self.port}"
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         assert user == "AWS"
         return password
 
-    def log_in(self, account: str = "000000000000") -> Path:
-        """`docker login` with the account's token; the folder of its settings."""
-        config = self.folder / f"docker-{account}"
-        host, password = f"localhost:{self.port}", self.password(account)
+    def log_in(self, account: str = "000000000000", ecr: Any = None) -> Path:
+        """`docker login` with the account's token, or that of a client of ECR; the folder of its settings."""
+        config = self.folder / f"docker-{account if ecr is None else uuid4().hex}"
+        host, password = f"localhost:{self.port}", self.password(ecr or self.client("ecr", account))
         done = run("login", "--username", "AWS", "--password-stdin", host, config=config, text=password)
         assert done.returncode == 0, done.stderr
         return config
@@ -163,7 +163,7 @@ class RegistryStack:
 
 @contextmanager
 def registry_stack(folder: Path) -> Iterator[RegistryStack]:
-    """LocalStack with the Docker runtime on this machine, the service, and nothing left of them."""
+    """LocalStack with the Docker runtime on this machine, which enforces IAM, the service, and nothing left of them."""
     with running_service() as service:
         port = free_port()
         settings = {
@@ -171,6 +171,7 @@ def registry_stack(folder: Path) -> Iterator[RegistryStack]:
             "STAGEMAKER_NETWORK": service.container,
             "STAGEMAKER_REGISTRY_URL": service.url,
             "STAGEMAKER_REGISTRY_PORT": str(port),
+            "STAGEMAKER_IAM": "strict",
         }
         with running_localstack(folder / "localstack", **settings) as localstack:
             stack = RegistryStack(localstack, service, port, folder)

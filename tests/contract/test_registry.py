@@ -18,6 +18,7 @@ from tests.contract.docker_image import docker_url
 from tests.contract.gateway import REGION, Gateway, ended, make_bucket, make_role, training_request
 from tests.contract.own_operations import own_operations
 from tests.contract.registry_stack import RegistryStack, docker, registry_stack, run
+from tests.contract.users import allow, make_user
 
 OTHER = "111111111111"
 
@@ -118,6 +119,59 @@ def test_without_the_password_nothing_is_pushed_or_pulled(stack: RegistryStack, 
         assert done.returncode == 1
         assert "no basic auth credentials" in done.stderr
     assert ecr.list_images(repositoryName="dogs/closed")["imageIds"] == []
+
+
+def test_docker_may_do_what_the_user_of_the_token_may_do_now(stack: RegistryStack, ecr: Any) -> None:
+    ecr.create_repository(repositoryName="dogs/rights")
+    repository = f"arn:aws:ecr:{REGION}:000000000000:repository/dogs/rights"
+    token = allow("ecr:GetAuthorizationToken")
+    user = make_user(Gateway(stack.localstack), token)
+    login, name = stack.log_in(ecr=user.client("ecr")), stack.image("dogs/rights", "one", b"mine")
+    done = run("push", name, config=login)
+    sentence = f"User: {user.arn} is not authorized to perform: ecr:{{}} on resource: {repository}"
+    assert done.returncode != 0
+    assert sentence.split("{}", maxsplit=1)[0] in done.stdout + done.stderr
+    pushes = [
+        "InitiateLayerUpload",
+        "UploadLayerPart",
+        "CompleteLayerUpload",
+        "BatchCheckLayerAvailability",
+        "PutImage",
+    ]
+    user.allow(token, allow([f"ecr:{action}" for action in pushes], repository))
+    docker("push", name, config=login)
+    pulled = run("pull", name, config=login)
+    assert pulled.returncode != 0
+    assert sentence.format("BatchGetImage") in pulled.stdout + pulled.stderr
+    user.allow(token, allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], repository))
+    docker("pull", name, config=login)
+    stack.client("iam").delete_access_key(UserName=user.name, AccessKeyId=user.access_key_id)
+    assert "security token" in run("pull", name, config=login).stderr
+
+
+def test_lambda_pulls_only_what_the_repository_lets_it(stack: RegistryStack, ecr: Any, login: Path) -> None:
+    ecr.create_repository(repositoryName="dogs/function")
+    name = stack.image("dogs/function", "one", b"mine")
+    docker("push", name, config=login)
+    repository = f"arn:aws:ecr:{REGION}:000000000000:repository/dogs/function"
+    role = make_role(Gateway(stack.localstack), "function", "lambda.amazonaws.com")
+    creates = [allow("lambda:*"), allow("iam:PassRole", role)]
+    user = make_user(Gateway(stack.localstack), *creates)
+    code = {"ImageUri": name.replace(f"localhost:{stack.port}", f"000000000000.dkr.ecr.{REGION}.amazonaws.com")}
+    request = {"FunctionName": "dogs", "Role": role, "PackageType": "Image", "Code": code}
+    create = user.client("lambda").create_function
+    assert "ecr:BatchGetImage" in refused(create, **request)[1]
+    pulls = allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], repository)
+    user.allow(*creates, pulls)
+    assert refused(create, **request) == (
+        "AccessDeniedException",
+        "Lambda does not have permission to access the ECR image. Check the ECR permissions.",
+    )
+    user.allow(*creates, pulls, allow(["ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy"], repository))
+    create(**request)
+    (statement,) = json.loads(ecr.get_repository_policy(repositoryName="dogs/function")["policyText"])["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    stack.client("lambda").delete_function(FunctionName="dogs")
 
 
 def test_a_repository_must_be_there_before_the_push(stack: RegistryStack, login: Path) -> None:
