@@ -5,6 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,11 +14,18 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from stagemaker.access.bodies import WholeBody
+from stagemaker.access.callers import root_of
+from stagemaker.access.faults import CredentialsRefused, Fault
+from stagemaker.access.sessions import Session, Sessions
 from stagemaker.access.signature import CHUNKS, EMPTY_SHA256, Sent, read_claim, sign
+from stagemaker.adapters.identity import Identity
+from stagemaker.settings import Settings
 from tests.contract.function_stack import zipped
 from tests.contract.gateway import REGION, Gateway, make_role, until
 from tests.contract.identities import client_of, error_of, identity, make_trusting_role, make_user
 from tests.contract.raw_http import RawAnswer, ask
+from tests.unit.plugin.access.sent import KEY, SECRET, signed
 
 ACCOUNT, OTHER = "000000000000", "444455556666"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -203,6 +211,22 @@ def test_session_and_federation_tokens(strict_gateway: Gateway, user: dict[str, 
     for key in (token, made["Credentials"]):
         session = client_of(strict_gateway, "sts", key)
         assert error_of(session.get_session_token)[0] == "AccessDenied"
+
+
+def test_credentials_that_have_ended_are_refused() -> None:
+    """By a clock of the test's own: STS gives none for less than 15 minutes."""
+    now_s = time.time()
+    sessions, times_s = Sessions(), iter((now_s + 9, now_s + 11))
+    sessions.add(Session(KEY, SECRET, "token", now_s + 10, root_of(OTHER, KEY), ""), now_s)
+    settings = Settings(None, None, Path(), "", iam="strict")
+    known = Identity(settings, "of-the-stage", sessions, lambda: next(times_s))
+    request = signed("sagemaker", "POST", "http://127.0.0.1/", b"{}", token="token")
+    claim, body = read_claim(request), WholeBody()
+    assert claim is not None
+    assert known.verify(claim, request, body, "sagemaker").principal.account == OTHER
+    with pytest.raises(CredentialsRefused) as refused:
+        known.verify(claim, request, body, "sagemaker")
+    assert refused.value.fault is Fault.EXPIRED_TOKEN
 
 
 def test_a_presigned_url_carries_its_signer_for_as_long_as_it_lives(

@@ -13,8 +13,9 @@ from twisted.internet import reactor
 from twisted.internet.threads import blockingCallFromThread
 from twisted.web.server import NOT_DONE_YET
 
+from stagemaker.adapters.contents import SENT
+
 NAME = "stagemaker.caller"  # in the environment of a WSGI request
-SENT = "stagemaker.sent"  # there: the head of the request as it came, and what has read its body
 SLOW_S = 60.0  # (ours) a caller who takes nothing for so long is cut off
 
 

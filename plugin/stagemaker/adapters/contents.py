@@ -10,6 +10,8 @@ from stagemaker.adapters.errors import exception
 from stagemaker.api.body_limits import DOCUMENT_BYTES, TOO_LARGE
 from stagemaker.core.errors import ApiError
 
+SENT = "stagemaker.sent"  # in the environment of a WSGI request: its head as it came, and what has read its body
+
 
 def read_whole(read: Callable[[int], bytes], limit_bytes: int) -> bytes:
     """All that is left. RequestEntityTooLargeException (413) when that is more than `limit_bytes`."""

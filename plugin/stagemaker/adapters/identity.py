@@ -38,7 +38,7 @@ from stagemaker.access.signature import (
     sign,
     string_to_sign,
 )
-from stagemaker.adapters.caller import SENT
+from stagemaker.adapters.contents import SENT
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.identity_keys import Keys
 from stagemaker.adapters.requests import regions
@@ -114,7 +114,7 @@ class Identity:
         return key.caller if key is not None and not has_ended else None
 
     def url_caller(self, request: Request) -> Caller | None:
-        """Who signed the call of a function URL of AuthType AWS_IAM; None in the mode `off`, where any signature will do.
+        """Who signed the call of a function URL of AuthType AWS_IAM; None in the mode `off`, which takes any.
         ApiError for one who is nobody; in the mode `soft` that is written to the log."""
         found = request.environ.get(SENT)
         if self._mode == "off" or found is None:
