@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.contract.endpoints import in_service
 from tests.contract.function_stack import FunctionStack
 from tests.contract.gateway import SERVER, Gateway, endpoint_gone, make_bucket, make_role, running, until
 from tests.contract.held_functions import BUCKET, create
-from tests.contract.localstack_process import ROOT
 
 RESOURCE = {
     "ServiceNamespace": "sagemaker",
@@ -32,7 +32,6 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A LocalStack of our own, with an endpoint `scaled` of one instance in service."""
     folder = tmp_path_factory.mktemp("fast")
     with running(folder, STAGEMAKER_TIME_COMPRESSION=str(FACTOR)) as started:
-        (folder / "environments" / "lambda").symlink_to(ROOT / ".stagemaker" / "env" / "lambda")
         make_bucket(started, "data", {"model.tar.gz": _model()})
         role = make_role(started, "stage")
         sagemaker = started.client("sagemaker")
@@ -394,4 +393,75 @@ def test_localstack_still_evaluates_the_alarms_that_scale_nothing(fast: Gateway)
     until(
         lambda: cloudwatch.describe_alarms(AlarmNames=["plain"])["MetricAlarms"][0]["StateValue"],
         lambda state: state == "ALARM",
+    )
+
+
+def serverless(fast: Gateway, name: str, **config: int) -> dict[str, Any]:
+    """A serverless endpoint in service; its scalable resource."""
+    sagemaker = fast.client("sagemaker")
+    variant = {"VariantName": "all", "ModelName": "scaled", "ServerlessConfig": {"MemorySizeInMB": 1024, **config}}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    in_service(sagemaker, name)
+    resource = {**RESOURCE, "ResourceId": f"endpoint/{name}/variant/all"}
+    return {**resource, "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
+
+
+def test_an_idle_serverless_endpoint_has_no_process_and_the_next_call_starts_one(fast: Gateway) -> None:
+    resource = serverless(fast, "idle", MaxConcurrency=1)
+    runtime = fast.client("sagemaker-runtime")
+
+    def ask() -> int:
+        body = b'python import os; self.answer(200, b"%d" % os.getpid())'
+        return int(runtime.invoke_endpoint(EndpointName="idle", Body=body)["Body"].read())
+
+    pid = ask()
+    until(lambda: Path(f"/proc/{pid}").exists(), lambda is_there: not is_there)
+    assert ask() != pid
+    with pytest.raises(ClientError, match="The resource is not there"):
+        fast.client("application-autoscaling").register_scalable_target(**resource, MinCapacity=1, MaxCapacity=2)
+    fast.client("sagemaker").delete_endpoint(EndpointName="idle")
+    endpoint_gone(fast.client("sagemaker"), "idle")
+
+
+def test_provisioned_concurrency_grows_with_its_use(fast: Gateway) -> None:
+    resource = serverless(fast, "provisioned", MaxConcurrency=4, ProvisionedConcurrency=1)
+    scaling, sagemaker = fast.client("application-autoscaling"), fast.client("sagemaker")
+    over = threading.Event()
+
+    def kept() -> int:
+        [variant] = sagemaker.describe_endpoint(EndpointName="provisioned")["ProductionVariants"]
+        return int(variant["CurrentServerlessConfig"].get("ProvisionedConcurrency", 0))
+
+    def call() -> None:
+        runtime = fast.client("sagemaker-runtime")
+        while not over.is_set():
+            body = b"python import time; time.sleep(0.1); self.answer(200, b'')"
+            runtime.invoke_endpoint(EndpointName="provisioned", Body=body)["Body"].read()
+
+    scaling.register_scalable_target(**resource, MinCapacity=1, MaxCapacity=2)
+    metric = {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
+    tracking = {"TargetValue": 0.5, "PredefinedMetricSpecification": metric}
+    scaling.put_scaling_policy(
+        **resource,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=tracking,
+    )
+    caller = threading.Thread(target=call)
+    caller.start()
+    try:
+        until(kept, lambda count: count == 2)
+    finally:
+        over.set()
+        caller.join()
+    activities = scaling.describe_scaling_activities(**resource)["ScalingActivities"]
+    assert "Setting desired provisioned concurrency to 2." in [each["Description"] for each in activities]
+    sagemaker.delete_endpoint(EndpointName="provisioned")
+    endpoint_gone(sagemaker, "provisioned")
+    assert (
+        scaling.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[resource["ResourceId"]])[
+            "ScalableTargets"
+        ]
+        == []
     )
