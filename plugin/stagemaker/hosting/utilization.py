@@ -79,8 +79,6 @@ class Utilization:
         for ref, _ in self._store.everywhere(ENDPOINT):
             router = self._routers.router(ref)
             for fleet in list(router.shares) if router else []:
-                if fleet.layout.is_serverless:  # it has no instances, and other metrics
-                    continue
                 for variant in fleet.layout.all_variants:
                     for instance in fleet.instances(variant.name):
                         yield ref, fleet, variant, instance
@@ -91,7 +89,10 @@ class Utilization:
         """Of the instance, and with direct invocation of each of its containers."""
         elapsed_s = now.at_s - before.at_s
         used = _percents(_total(before.usage), _total(now.usage), elapsed_s)
-        used["DiskUtilization"] = 100 * _size_bytes(instance.layout.base_dir) / variant.max_model_bytes
+        if variant.is_serverless:
+            used = {"MemoryUtilization": used["MemoryUtilization"]}  # which is all that AWS lists for it
+        else:
+            used["DiskUtilization"] = 100 * _size_bytes(instance.layout.base_dir) / variant.max_model_bytes
         told = [(dimensions, used) for dimensions in fleet.instance_dimensions(variant.name, instance.id)]
         for name in now.usage.keys() & before.usage.keys() if variant.is_direct else ():
             percents = _percents(before.usage[name], now.usage[name], elapsed_s)

@@ -13,6 +13,7 @@ from stagemaker.core.refs import Ref
 from stagemaker.hosting.endpoint_metrics import EndpointMetrics
 from stagemaker.hosting.metering import Meter
 from tests.unit.plugin.fakes import SCOPE, FakeClock
+from tests.unit.plugin.hosting.serverless_variants import deploy, held
 from tests.unit.plugin.hosting_environment import HostingEnvironment, hosting_environment, until
 
 DIMENSIONS = {"EndpointName": "end", "VariantName": "AllTraffic"}
@@ -103,3 +104,32 @@ def test_it_is_a_task_that_ends_with_its_supervisor(hosting: HostingEnvironment,
     one.start(hosting.supervisor)
     clock.now += 60
     until(lambda: hosting.logs.values["Invocations"] == [0.0], "a zero")
+
+
+def test_a_serverless_variant_that_nobody_calls_uses_none_of_its_concurrency(tmp_path: Path, clock: FakeClock) -> None:
+    with hosting_environment(tmp_path, clock) as hosting:
+        deploy(hosting, kept=2)
+        hosting.logs.values.clear()
+        one = meter(hosting, clock)
+        clock.now += 60
+        one.sample()
+        assert {name: values for name, values in hosting.logs.values.items() if values} == {
+            "Invocations": [0.0],
+            "ServerlessConcurrentExecutionsUtilization": [0.0],
+            "ServerlessProvisionedConcurrencyExecutions": [0.0],
+            "ServerlessProvisionedConcurrencyUtilization": [0.0],
+        }
+
+
+def test_calls_of_a_serverless_variant_that_last_longer_than_a_minute_count_in_each(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    with hosting_environment(tmp_path, clock) as hosting:
+        deploy(hosting, most=4, kept=2)
+        one = meter(hosting, clock)
+        with held(hosting, 2):
+            hosting.logs.values.clear()
+            clock.now += 60
+            one.sample()
+            assert hosting.logs.values["ServerlessConcurrentExecutionsUtilization"] == [0.5]
+            assert hosting.logs.values["ServerlessProvisionedConcurrencyUtilization"] == [1.0]

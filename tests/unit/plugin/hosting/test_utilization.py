@@ -11,6 +11,7 @@ from stagemaker.hosting.metrics_config import EVERY_S, MetricsConfig, metrics_co
 from stagemaker.hosting.utilization import Utilization
 from stagemaker.runtime.contract import Usage
 from tests.unit.plugin.fakes import SCOPE, FakeClock
+from tests.unit.plugin.hosting.serverless_variants import configure
 from tests.unit.plugin.hosting_environment import HostingEnvironment, hosting_environment, until
 
 OF_THE_VARIANT = {"EndpointName": "end", "VariantName": "AllTraffic"}
@@ -101,6 +102,21 @@ def test_a_period_of_aws_is_shorter_where_time_is_compressed(hosting: HostingEnv
     clock.now += 1
     utilization.sample()
     assert len(hosting.logs.values["CPUUtilization"]) == 1
+
+
+def test_of_a_serverless_variant_the_memory_is_told_as_aws_lists_it(
+    hosting: HostingEnvironment, clock: FakeClock
+) -> None:
+    configure(hosting)
+    hosting.create()
+    hosting.wait_for("InService")
+    utilization = Utilization(hosting.store, hosting.endpoints, hosting.logs, hosting.now_s)
+    utilization.sample()
+    hosting.runtime.containers[0].uses = Usage(cpu_s=9.0, memory_bytes=GB // 2, memory_limit_bytes=2 * GB)
+    clock.now += 60
+    utilization.sample()
+    assert hosting.logs.points["MemoryUtilization"] == [(25.0, OF_THE_VARIANT)]
+    assert hosting.logs.values["CPUUtilization"] == hosting.logs.values["DiskUtilization"] == []
 
 
 def test_only_the_frequencies_of_aws_are_taken() -> None:
