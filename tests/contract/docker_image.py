@@ -14,6 +14,7 @@ from stagemaker.runtime.docker.engine import DEFAULT_URL, Engine, EngineGone
 DOCKERFILE = """
 FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
 WORKDIR /opt/ml
 COPY train bare serve text foreign /usr/local/bin/
 """

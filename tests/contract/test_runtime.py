@@ -112,6 +112,7 @@ class RuntimeCase:
     )  # fmt: skip
     refusal: str = r"needs Docker: the process runtime runs only .*stagemaker/trainer"
     gone: str = "refused"  # what connecting to the address of an ended server says
+    shares: bool = True  # containers of one instance share its network address
     one_stream: bool = True  # stdout and stderr come in the order in which they were written; else each by itself
 
 
@@ -131,7 +132,7 @@ def process_case(folder: Path, request: pytest.FixtureRequest) -> RuntimeCase:
         (folder / "containers" / image / command).write_text(script)
     supervisor = Supervisor()
     runtime = ProcessRuntime(folder / "containers", folder / "env", folder / "state", supervisor)
-    return RuntimeCase(runtime, supervisor)
+    return RuntimeCase(runtime, supervisor, shares=False)
 
 
 def docker_case(folder: Path, request: pytest.FixtureRequest) -> RuntimeCase:
@@ -247,6 +248,30 @@ def test_stop_from_many_threads(environment: RuntimeEnvironment) -> None:
     for thread in threads:
         thread.join(LONG_S)
     assert ends == [Exit(137)] * 8
+
+
+def test_containers_of_one_instance_serve_side_by_side_and_again(environment: RuntimeEnvironment) -> None:
+    environment.folder.mkdir()
+    if not environment.case.shares:
+        with pytest.raises(ImageRefused, match=r"several containers \(Containers\) needs Docker"):
+            environment.runtime.check_shared_instance([environment.case.image] * 2)
+        return
+    environment.runtime.check_shared_instance([environment.case.image] * 2)
+    for _ in range(2):
+        spec = replace(environment.spec("serves", serves=True), instance="i-1", group="end")
+        containers = []
+        for _ in range(3):
+            environment.ready.clear()
+            containers.append(environment.runtime.start(spec, environment.hear))
+            assert environment.ready.wait(LONG_S)
+        addresses = {container.address for container in containers if container.address}
+        assert len(addresses) == 3
+        assert len({host for host, _ in addresses}) == 1
+        for host, port in addresses:
+            with urllib.request.urlopen(f"http://{host}:{port}/", timeout=LONG_S) as answer:
+                assert answer.status == 200
+        for container in containers:
+            container.stop(0)
 
 
 def test_an_address_that_serves(environment: RuntimeEnvironment) -> None:
