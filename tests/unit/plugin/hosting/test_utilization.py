@@ -76,6 +76,25 @@ def test_each_instance_is_told_of_by_its_id_with_enhanced_metrics(
     assert points[1]["InstanceId"] in ids
 
 
+def test_each_container_is_told_of_with_direct_invocation(tmp_path: Path, clock: FakeClock) -> None:
+    with hosting_environment(tmp_path, clock) as hosting:
+        hosting.containers("model", {"ContainerHostname": "a"}, {"ContainerHostname": "b"}, mode="Direct")
+        hosting.config("config")
+        hosting.create()
+        hosting.wait_for("InService")
+        utilization = Utilization(hosting.store, hosting.endpoints, hosting.logs, clock)
+        utilization.sample()
+        for container in hosting.runtime.containers:
+            busy_s = 30 if container.spec.name.endswith("-b") else 0
+            container.uses = Usage(cpu_s=0.1 + busy_s, memory_bytes=GB // 4, memory_limit_bytes=GB)
+        clock.now += 60
+        utilization.sample()
+        told = {point.get("ContainerName"): value for value, point in hosting.logs.points["CPUUtilization"]}
+        assert told == {None: pytest.approx(50.0), "a": pytest.approx(0.0), "b": pytest.approx(50.0)}
+        assert hosting.logs.values["MemoryUtilization"] == [50.0, 25.0, 25.0]
+        assert len(hosting.logs.values["DiskUtilization"]) == 1
+
+
 def test_a_container_that_was_started_anew_begins_a_new_period(hosting: HostingEnvironment, clock: FakeClock) -> None:
     utilization = serve(hosting)
     (container,) = hosting.runtime.containers
