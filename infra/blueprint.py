@@ -8,6 +8,7 @@ what they are made from: the same settings and data give the same names, and a s
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -217,18 +218,18 @@ class Blueprint:
         bucket = f"arn:aws:s3:::{self.bucket}"
         groups = [self.arn("logs", f"log-group:{group}:*") for group in (TRAINING_LOGS, self.endpoint_logs)]
         statements = [
-            _allow("ListOwnBucket", ["s3:ListBucket", "s3:GetBucketLocation"], bucket),
+            _allow("ListOwnBucket", ["s3:ListBucket"], bucket),
             _allow(
                 "ReadDataAndModels", ["s3:GetObject"], *(f"{bucket}/{p}/*" for p in ("data", "models", "pretrained"))
             ),
             _allow("WriteModels", ["s3:PutObject", "s3:AbortMultipartUpload"], f"{bucket}/models/*"),
-            _allow("WriteLogs", _WRITE_LOGS, *groups),
+            _allow("WriteLogs", [*_WRITE_LOGS, "logs:DescribeLogStreams"], *groups),
             _allow("WriteMetrics", ["cloudwatch:PutMetricData"], "*"),
             _allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], "*"),
             _allow("PullImages", _PULL_IMAGES, self.arn("ecr", "repository/stagemaker/*")),
         ]
         # PutMetricData and GetAuthorizationToken know no resources; the metrics' namespaces are what can be narrowed.
-        namespaces = ["/aws/sagemaker/TrainingJobs", "/aws/sagemaker/Endpoints", "AWS/SageMaker"]
+        namespaces = ["/aws/sagemaker/TrainingJobs", "/aws/sagemaker/Endpoints"]
         statements[4]["Condition"] = {"StringEquals": {"cloudwatch:namespace": namespaces}}
         return self._role("sagemaker", "Trains and hosts the model", statements)
 
@@ -248,8 +249,21 @@ class Blueprint:
         return Role(name, description, f"{service}.amazonaws.com", "least-privilege", policy)
 
 
-_WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+_WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 _PULL_IMAGES = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+
+
+_FROM_ECR = "images come from ECR where they were pushed, and from this machine where they were built"
+# What the roles grant and not every run uses: the action, the end of the resource or of the condition's value, and the
+# reason. tests/e2e/rights.py compares it with a run.
+NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
+    ("s3:GetObject", "/pretrained/*"): "only a training with --pretrained has the channel",
+    ("s3:AbortMultipartUpload", "/models/*"): "a large model is sent in parts, which are given up when one fails",
+    ("logs:DescribeLogStreams", ":*"): "in SageMaker's own list of what a role needs; the stage does not ask for it",
+    ("cloudwatch:PutMetricData", "Endpoints"): "an endpoint's instances tell theirs once a minute",
+    ("ecr:GetAuthorizationToken", "*"): _FROM_ECR,
+    **{(action, "/stagemaker/*"): _FROM_ECR for action in _PULL_IMAGES},
+}
 
 
 def _parameter_ranges(ranges: Ranges) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infra.clients import Clients, connect
 from infra.paths import CHECKOUT
-from tests.e2e import loads
+from tests.e2e import loads, rights
 from tests.e2e.environment import EPOCHS, TITLES, Environment, accuracy, leftovers
 
 
@@ -122,6 +122,8 @@ def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Envi
     check_the_address(environment, clients)
     check_a_folder_of_photos_becomes_predictions(clients)
     loads.check_every_load_of_the_document(environment, clients)
+    rights.check_the_roles_have_what_a_run_needs(clients)
+    rights.check_every_command_of_the_document(environment, clients, tmp_path)
 
     assert environment.run("stop") == (0, "Stopped.\n")
     assert leftovers(tmp_path) == []
