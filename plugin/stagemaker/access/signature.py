@@ -31,6 +31,7 @@ _EXPIRES, _TOKEN = "X-Amz-Expires", "X-Amz-Security-Token"
 _CREDENTIAL = re.compile(r"([^/\s,=]+)/([0-9]{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(;[!#$%&'*+.^_`|~0-9a-z-]+)*")
+_SPACES = re.compile("[ \t]+")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PLAIN = re.compile(r"[A-Za-z0-9/_.~-]*")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -73,7 +74,7 @@ class Claim:
     @property
     def time_s(self) -> float:
         """In epoch seconds."""
-        return datetime.strptime(self.time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        return _epoch_s(self.time)
 
     @property
     def scope(self) -> str:
@@ -310,12 +311,20 @@ def _claim(
 
 def _iso_time(text: str) -> str:
     """A time as it is signed. A Date header may have it as HTTP writes it."""
-    form = "%Y%m%dT%H%M%SZ" if _TIME.fullmatch(text) else "%a, %d %b %Y %H:%M:%S GMT"
     try:
-        return datetime.strptime(text, form).replace(tzinfo=UTC).strftime("%Y%m%dT%H%M%SZ")
+        if _TIME.fullmatch(text):
+            _epoch_s(text)
+            return text
+        return datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").strftime("%Y%m%dT%H%M%SZ")
     except ValueError:
         message = "Date must be in ISO-8601 'basic format'. Got '{}'. See http://en.wikipedia.org/wiki/ISO_8601"
         raise CredentialsRefused(Fault.INCOMPLETE, message.format(text[:64])) from None
+
+
+@lru_cache(maxsize=1024)
+def _epoch_s(time: str) -> float:
+    """Of a time as it is signed, of which the requests of one second have the same. ValueError for none."""
+    return datetime.strptime(time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
 def _too_old(claim: Claim, now_s: float, limit_s: int) -> str:
@@ -357,8 +366,8 @@ def _decoded(text: str) -> bytes:
 
 
 def _joined(values: Sequence[str]) -> str:
-    """Of one header, with single spaces."""
-    return ",".join(" ".join(value.split()) for value in values)
+    """Of one header, with single spaces. What a server reads has none around it; no other byte counts as a space."""
+    return ",".join(_SPACES.sub(" ", value) if "  " in value or "\t" in value else value for value in values)
 
 
 def _path(path: str, is_s3: bool) -> str:

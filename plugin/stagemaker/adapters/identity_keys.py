@@ -82,8 +82,8 @@ def _user_key(access_key_id: str) -> Key | None:
         key = backend.access_keys.get(access_key_id)
         if key is None or key.status != "Active":
             continue
-        for user in list(backend.users.values()):
-            if key in user.access_keys:
+        for user in (backend.users.get(key.user_name), *list(backend.users.values())):  # it may have another name now
+            if user is not None and key in user.access_keys:
                 caller = Caller(Principal(user.arn), access_key_id, user.id, user_name=user.name)
                 return Key(key.secret_access_key, caller)
     return None

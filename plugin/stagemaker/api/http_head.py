@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 _REST_JSON = re.compile("/endpoints/|/20[0-9]{2}-[0-9]{2}-[0-9]{2}/")  # SageMaker Runtime and Lambda
+_BLANKS = " \t"  # around a header's value; other bytes are parts of characters
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1")
 _PHRASES = {400: "Bad Request", 403: "Forbidden", 413: "Content Too Large", 501: "Not Implemented"}
 
@@ -50,7 +51,7 @@ def make_head(method: str, target: str, headers: Iterable[tuple[str, str]], addr
     path, _, query = target.partition("?")
     found: dict[str, tuple[str, ...]] = {}
     for name, value in headers:
-        found[name.lower()] = (*found.get(name.lower(), ()), value.strip())
+        found[name.lower()] = (*found.get(name.lower(), ()), value.strip(_BLANKS))
     return Head(method, path, query, found, address)
 
 

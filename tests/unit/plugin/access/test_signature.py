@@ -227,7 +227,7 @@ def test_an_endless_line_is_not_kept() -> None:
 
 
 # Characters that clients, servers and the two sides of a signature treat differently.
-TEXT = st.text(st.sampled_from("aZ0-_.~ /%+=&?#:;@$,!*'()[]{}|\\^`\"<>é€😀\t"), max_size=12)
+TEXT = st.text(st.sampled_from("aZ0-_.~ /%+=&?#:;@$,!*'()[]{}|\\^`\"<>éàÅ€😀\t"), max_size=12)
 NAMES = st.text(st.sampled_from("aZ-_."), min_size=1, max_size=6)
 
 
@@ -253,7 +253,7 @@ def urls(draw: st.DrawFn) -> str:
 def test_what_botocore_signs_is_accepted(
     service: str, method: str, url: str, body: bytes, value: str, token: str | None, in_query: bool
 ) -> None:
-    headers = {"X-Amz-Meta-Note": value.replace("\t", " "), "Content-Type": "text/plain"}
+    headers = {"X-Amz-Meta-Note": value.replace("\t", " ").strip(), "Content-Type": "text/plain"}
     if in_query:
         headers, body = {}, b""
     request = signed(service, method, url, body, headers, in_query=in_query, token=token)

@@ -24,6 +24,7 @@ def test_a_head_has_every_value_of_a_header() -> None:
 
 def test_a_whole_address_is_its_path() -> None:
     assert make_head("GET", "http://localhost:4566/a?b=c", [], "").path == "/a"
+    assert make_head("GET", "/", [("x", " \xc3\xa0 ")], "").value("x").encode("latin-1").decode() == "à"
     assert make_head("OPTIONS", "*", [], "").path == "/"
 
 
