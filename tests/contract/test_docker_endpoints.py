@@ -157,6 +157,30 @@ def test_one_of_two_that_dies_under_load_costs_only_the_calls_that_it_had(hostin
     assert len({hosting.outcome(b"hello") for _ in range(4)}) == 2
 
 
+def test_a_serverless_container_has_its_memory_and_goes_when_nobody_calls(hosting: DockerHosting) -> None:
+    source = SERVER.replace('if body == b"die"', 'if body == b"fill": b"x" * (2 << 30)\n        if body == b"die"')
+    hosting.model("model", hosting.engine.image, Environment={"SOURCE": source, "PING": ""})
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 2}
+    variant = {"VariantName": "AllTraffic", "ModelName": "model", "ServerlessConfig": serverless}
+    request = {"EndpointConfigName": "config", "ProductionVariants": [variant]}
+    hosting.configs.create_endpoint_config(SCOPE, request)
+    hosting.create()
+    hosting.wait_for("InService")
+    first = hosting.container_of()
+    with closing(client()) as engine:
+        limits = engine.inspect_container(first)["HostConfig"]
+    assert limits["Memory"] == limits["MemorySwap"] == 1 << 30
+    assert hosting.outcome(b"fill").startswith(BROKEN_OFF)
+    assert hosting.container_of() != first
+    with hosting.load(2, b"work") as load:
+        until(lambda: len(set(load.answered)) == 2, "two containers")
+    assert load.failed == []
+    hosting.clock.now += 300
+    until(lambda: hosting.engine.left() == [], "the end of both")
+    assert hosting.status() == "InService"
+    assert hosting.container_of() not in {first, *load.answered}
+
+
 def test_the_only_one_dies_again_and_again(hosting: DockerHosting) -> None:
     hosting.serve()
     hosting.wait_for("InService")
