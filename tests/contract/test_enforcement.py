@@ -1,8 +1,10 @@
 """IAM is asked about each call of each service, and its refusals are AWS's."""
 
+import http.client
 import urllib.error
 import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -20,6 +22,17 @@ def refused(call: Any, **request: Any) -> tuple[str, str, int]:
         call(**request)
     error = caught.value.response
     return error["Error"]["Code"], error["Error"]["Message"], error["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def page(gateway: Gateway, host: str) -> tuple[int, bytes]:
+    """The status and the body of the first page of a host."""
+    connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=60)
+    try:
+        connection.request("GET", "/", headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
 
 
 def test_a_user_without_a_policy_is_refused_by_each_service_in_its_own_way(strict_gateway: Gateway) -> None:
@@ -255,6 +268,20 @@ def test_a_presigned_address_has_the_signers_rights_when_it_is_used(strict_gatew
         urllib.request.urlopen(address, timeout=30)
     assert caught.value.code == 403
     caught.value.close()
+
+
+def test_a_website_shows_what_everybody_may_read(strict_gateway: Gateway) -> None:
+    root, bucket = strict_gateway.client("s3"), unique("site")
+    root.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    root.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+    root.put_object(Bucket=bucket, Key="index.html", Body=b"hello")
+    host = f"{bucket}.s3-website.localhost"
+    status, body = page(strict_gateway, host)
+    assert (status, b"403 Forbidden" in body) == (403, True)
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    root.delete_public_access_block(Bucket=bucket)
+    root.put_bucket_policy(Bucket=bucket, Policy=policy(statement))
+    assert page(strict_gateway, host) == (200, b"hello")
 
 
 def test_a_training_job_needs_pass_role_and_its_condition_keys(strict_gateway: Gateway) -> None:

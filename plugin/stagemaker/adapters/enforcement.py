@@ -15,7 +15,7 @@ from localstack.aws import handlers
 from localstack.aws.api import RequestContext
 
 from stagemaker.access.call import Asked, Call, Circumstances, Lookup
-from stagemaker.access.callers import Caller, root_of
+from stagemaker.access.callers import Caller, anonymous, root_of
 from stagemaker.access.condition_keys import caller_keys
 from stagemaker.access.denial import unknown_action
 from stagemaker.access.dependents import DEREGISTER, image_asked
@@ -131,6 +131,20 @@ class Enforcement:
         common = caller_keys(call, caller, self._lookup)
         asked = [question_of(call, Asked(action, arn, account), common, self._lookup) for action in _URL_ACTIONS]
         self.enforcer.authorize(caller, [replace(each, context={**each.context, **_URL_KEYS}) for each in asked])
+
+    def may_everybody_read(self, bucket: str, key: str) -> bool:
+        """Whether an object is shown to callers without a signature, as on a website."""
+        caller, scope = anonymous(), Scope(self._lookup.bucket_owner(bucket) or "", "us-east-1")
+        how = Circumstances(self.enforcer.now_s())
+        call = Call("s3", "s3", "GetObject", {}, None, scope.account, scope.region, "aws", how)
+        asked = Asked("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", scope.account)
+        try:
+            self.enforcer.authorize(
+                caller, [question_of(call, asked, caller_keys(call, caller, self._lookup), self._lookup)]
+            )
+        except RefusedQuestion:
+            return False
+        return True
 
     def authorize(
         self, context: RequestContext, members: Mapping[str, Any], resources: Sequence[str] | None = None

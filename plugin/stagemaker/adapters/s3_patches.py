@@ -4,11 +4,14 @@ An object is a temporary file without a name. LocalStack overwrites it in place:
 the disk gets full, the former object is lost, and what is left of a new one holds disk that nobody can give back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
+from botocore.exceptions import ClientError
 from localstack.aws.api import RequestContext
+from localstack.http import Request, Response
 from localstack.services.s3.provider import S3Provider
 from localstack.services.s3.storage.core import should_copy_in_place
 from localstack.services.s3.storage.ephemeral import (
@@ -17,10 +20,14 @@ from localstack.services.s3.storage.ephemeral import (
     EphemeralS3StoredObject,
     LockedSpooledTemporaryFile,
 )
+from localstack.services.s3.website_hosting import S3WebsiteHostingHandler
 
 from stagemaker.access.s3_actions import REFUSED_KEYS
+from stagemaker.adapters import enforcement
 from stagemaker.adapters.patches import Patch
 from stagemaker.app import App
+
+_FORBIDDEN = "<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>"
 
 
 @contextmanager
@@ -94,7 +101,48 @@ def _delete_objects(_app: App, original: Any) -> Any:
     return delete_objects
 
 
+class _PublicReads:
+    """A client of S3 that reads only the objects that everybody may read."""
+
+    def __init__(self, client: Any, may_read: Callable[[str, str], bool]) -> None:
+        self._client, self._may_read = client, may_read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def get_object(self, **request: Any) -> Any:
+        """As the client's. ClientError with the code AccessDenied."""
+        if not self._may_read(request["Bucket"], request["Key"]):
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "GetObject")
+        return self._client.get_object(**request)
+
+
+def _website(_app: App, original: Any) -> Any:
+    def __call__(
+        self: S3WebsiteHostingHandler, request: Request, bucket_name: str, domain: Any = None, path: Any = None
+    ) -> Response:
+        reader = copy(self)
+        reader.s3_client = _PublicReads(self.s3_client, enforcement.installed().may_everybody_read)
+        try:
+            response: Response = original(reader, request, bucket_name, domain, path)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDenied":
+                raise
+            return Response(_FORBIDDEN, status=403, mimetype="text/html")
+        return response
+
+    return __call__
+
+
 PATCHES = (
+    Patch(
+        S3WebsiteHostingHandler,
+        "__call__",
+        ("self", "request", "bucket_name", "domain", "path"),
+        _website,
+        why="A website shows every object of its bucket.",
+        without="Whoever reaches the stage reads what the policy of a bucket with a website lets nobody read.",
+    ),
     Patch(
         S3Provider,
         "delete_objects",
