@@ -110,6 +110,7 @@ class Lab:
     admin_session: Keys
     gone_session: Keys  # of a role that was deleted
     function_url: str
+    upload_id: str  # of an upload in parts to where they may write
 
     def sign(
         self, keys: Keys, service: str, method: str, target: str, headers: Mapping[str, str] | None = None,
@@ -177,7 +178,7 @@ def make_lab(gateway: Gateway) -> Lab:
         Bucket=OTHER_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
     )
     gateway.client("s3", OTHER_ACCOUNT).put_object(Bucket=OTHER_BUCKET, Key="flag", Body=FLAG)
-    assert s3.get_object(Bucket=BUCKET, Key=SECRET_KEY)["Body"].read() == FLAG
+    s3.put_bucket_website(Bucket=BUCKET, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
     role = make_role(gateway, "evasion-secret", "lambda.amazonaws.com")
     service_role = make_role(gateway, "evasion-service")
     gateway.client("sagemaker").create_model(
@@ -225,6 +226,7 @@ def make_lab(gateway: Gateway) -> Lab:
         admin_session=_session(gateway, most, "evasion-admin", everything),
         gone_session=_gone(gateway, most, everything),
         function_url=url,
+        upload_id=s3.create_multipart_upload(Bucket=BUCKET, Key="public/parts")["UploadId"],
     )
 
 

@@ -437,6 +437,28 @@ ATTEMPTS: Mapping[str, Attempt] = {
     "a role without the right to assume it": lambda lab: lab.query_call(
         lab.few, "sts", "2011-06-15", "AssumeRole", RoleArn=ADMIN_ROLE, RoleSessionName="one"
     ),
+    "a user with all rights by CloudFormation": lambda lab: lab.query_call(
+        lab.most,
+        "cloudformation",
+        "2010-05-15",
+        "CreateStack",
+        StackName="evasion",
+        TemplateBody=json.dumps(
+            {"Resources": {"User": {"Type": "AWS::IAM::User", "Properties": {"UserName": "evasion-made"}}}}
+        ),
+        **{"Capabilities.member.1": "CAPABILITY_NAMED_IAM"},
+    ),
+    "a part's copy": lambda lab: lab.sign(
+        lab.most,
+        "s3",
+        "PUT",
+        f"/{BUCKET}/public/parts?partNumber=1&uploadId={lab.upload_id}",
+        {"x-amz-copy-source": f"{BUCKET}/{SECRET_KEY}"},
+    ),
+    "a presigned address of a session of a deleted role": lambda lab: lab.presign(lab.gone_session, "GET", SECRET),
+    "a website": lambda lab: Signed(
+        "GET", f"/{SECRET_KEY}", {"Host": f"{BUCKET}.s3-website.localhost:{urlsplit(lab.gateway.url).port}"}
+    ),
     "metrics by the query protocol": lambda lab: metric_data(lab, "query"),
     "metrics by JSON": lambda lab: metric_data(lab, "json"),
     "metrics by CBOR": lambda lab: metric_data(lab, "cbor"),

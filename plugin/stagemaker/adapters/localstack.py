@@ -35,6 +35,7 @@ from stagemaker.adapters import (
     requests,
     running,
     service_models,
+    stack_callers,
 )
 from stagemaker.adapters.enforcement import Enforcement
 from stagemaker.adapters.errors import beyond_the_model, exception
@@ -85,6 +86,7 @@ def start() -> None:
     recorded_policy.install(recorder, own_addresses.is_root)
     if settings.iam == "strict":
         own_addresses.install()
+        stack_callers.install()
     service_models.install()
     # All are announced before the first is added. LocalStack remembers which services there are from the first time
     # that anybody asks: perhaps a hook that came before this one.
