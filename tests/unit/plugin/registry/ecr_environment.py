@@ -10,6 +10,7 @@ from stagemaker.core.errors import ApiError
 from stagemaker.core.store import MemoryStore
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.registry.ecr import Ecr
+from stagemaker.registry.rights import ALL_RIGHTS, Rights
 from stagemaker.settings import DockerSettings
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.registry.small_registry import SmallRegistry
@@ -38,12 +39,12 @@ def index(*digests: str) -> str:
 class EcrEnvironment:
     """`call` an operation by its name; `now` is the time."""
 
-    def __init__(self, service: SmallRegistry | None) -> None:
+    def __init__(self, service: SmallRegistry | None, rights: Rights = ALL_RIGHTS) -> None:
         self.now = 1_000_000.0
         self.service = service
         settings = DockerSettings("x", "off", "none", "x", service.url, 0) if service else None
         self.supervisor = Supervisor()
-        self.ecr = Ecr(settings, MemoryStore(), self.supervisor, "127.0.0.1", lambda: self.now, b"secret")
+        self.ecr = Ecr(settings, MemoryStore(), self.supervisor, "127.0.0.1", lambda: self.now, b"secret", rights)
 
     def call(self, operation: str, **request: Any) -> Any:
         own: Callable[..., Any] = next(
