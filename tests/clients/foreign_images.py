@@ -88,6 +88,32 @@ def invocations():
 """,
 }
 
+# A container for pipelines: it answers the numbers that it gets, each multiplied with FACTOR.
+FACTOR = {
+    "Dockerfile": """
+FROM python:3.13-slim
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
+COPY --chmod=755 serve /usr/local/bin/serve
+""",
+    "serve": """#!/usr/local/bin/python3
+import http.server, json, os, signal
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self): self.answer("")
+    def do_POST(self):
+        numbers = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(json.dumps([number * int(os.environ["FACTOR"]) for number in numbers]))
+    def answer(self, text):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+http.server.ThreadingHTTPServer(("", int(os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080))), Handler).serve_forever()
+""",
+}
+
 
 @contextmanager
 def built(folder: Path, files: Mapping[str, str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.foreign_images import DECISION_TREE, SCRIPT_MODE, built
+from tests.clients.foreign_images import DECISION_TREE, FACTOR, SCRIPT_MODE, built
 from tests.clients.page import ENVIRONMENTS, Reader, python
 from tests.contract.docker_image import docker_url
 from tests.contract.function_stack import stack_in_containers
@@ -186,6 +186,53 @@ predictor.delete_model()
 predictor.delete_endpoint()
 """
 
+SDK_2_PIPELINE = """
+import sys, sagemaker
+from sagemaker.deserializers import JSONDeserializer
+from sagemaker.model import Model
+from sagemaker.pipeline import PipelineModel
+from sagemaker.predictor import Predictor
+from sagemaker.serializers import JSONSerializer
+session, role = sagemaker.Session(default_bucket="clients"), "arn:aws:iam::000000000000:role/clients"
+models = [Model(sys.argv[1], role=role, env={"FACTOR": str(factor)}, sagemaker_session=session) for factor in (2, 3, 7)]
+pipeline = PipelineModel(models, role, name="sdk2-pipeline", sagemaker_session=session, predictor_cls=Predictor)
+predictor = pipeline.deploy(
+    1, "ml.m5.large", endpoint_name="sdk2-pipeline", serializer=JSONSerializer(), deserializer=JSONDeserializer(),
+    wait=False)
+session.wait_for_endpoint("sdk2-pipeline", poll=1)
+print("answered:", predictor.predict([1, 10]))
+[variant] = session.describe_endpoint("sdk2-pipeline")["ProductionVariants"]
+print("images:", len(variant["DeployedImages"]))
+transformer = pipeline.transformer(1, "ml.m5.large", output_path="s3://clients/products")
+transformer.transform("s3://clients/numbers/", content_type="application/json", wait=False)
+session.wait_for_transform_job(transformer.latest_transform_job.name, poll=1)
+print("transformed:", session.read_s3_file("clients", "products/numbers.json.out"))
+predictor.delete_endpoint()
+pipeline.delete_model()
+"""
+
+SDK_3_DIRECT = """
+import sys
+from sagemaker.core import shapes
+from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+containers = [
+    shapes.ContainerDefinition(
+        image=sys.argv[1], container_hostname=f"times-{factor}", environment={"FACTOR": str(factor)})
+    for factor in (2, 3)]
+model = Model.create(
+    "sdk3-direct", execution_role_arn="arn:aws:iam::000000000000:role/clients", containers=containers,
+    inference_execution_config=shapes.InferenceExecutionConfig(mode="Direct"))
+variant = shapes.ProductionVariant(
+    variant_name="one", model_name="sdk3-direct", instance_type="ml.m5.large", initial_instance_count=1)
+EndpointConfig.create("sdk3-direct", production_variants=[variant])
+endpoint = Endpoint.create("sdk3-direct", endpoint_config_name="sdk3-direct")
+endpoint.wait_for_status("InService", poll=1)
+for name in ("times-3", "times-2"):
+    answer = endpoint.invoke(body=b"[1, 10]", content_type="application/json", target_container_hostname=name)
+    print(f"{name}:", answer.body.read())
+endpoint.delete()
+"""
+
 TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 IRIS = """setosa,5.1,3.5,1.4,0.2
@@ -198,6 +245,7 @@ OBJECTS = {
     "data/a.txt": "a\n",
     "data/b.txt": "b\n",
     "iris/iris.csv": IRIS,
+    "numbers/numbers.json": "[4, 5]",
     "new/flowers.csv": "5.0,3.4,1.5,0.2\n6.5,3.0,5.8,2.2\n4.7,3.2,1.3,0.2\n",
 }
 
@@ -270,3 +318,14 @@ def test_a_decision_tree_in_the_form_of_awss_example_trains_transforms_and_serve
     assert "Training complete." in printed
     assert "transformed: ['setosa', 'virginica', 'setosa']" in printed
     assert "predicted: ['setosa', 'virginica']" in printed
+
+
+def test_models_of_several_containers_are_pipelines_or_called_one_by_one(reader: Reader) -> None:
+    with built(reader.folder / "factor", FACTOR) as image:
+        by_sdk_2 = reader.run(python("clients-sdk2"), "-c", SDK_2_PIPELINE, image)
+        by_sdk_3 = reader.run(python("clients-sdk3"), "-c", SDK_3_DIRECT, image)
+    assert "answered: [42, 420]" in by_sdk_2
+    assert "images: 3" in by_sdk_2
+    assert "transformed: [168, 210]" in by_sdk_2
+    assert "times-3: b'[3, 30]'" in by_sdk_3
+    assert "times-2: b'[2, 20]'" in by_sdk_3
