@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.data.layout import SPLITS
-from infra.settings import DeploymentSettings, Ranges
+from infra.settings import METRICS, DeploymentSettings, ModelSettings, Ranges, ScalingSettings
 
 VARIANT = "AllTraffic"
 ALIAS = "live"
+POLICY = "invocations"  # of the endpoint's scaling
+INVOCATIONS_METRIC = "SageMakerVariantInvocationsPerInstance"
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+PROJECT_TAG = "stagemaker:project"
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,21 @@ class Blueprint:
     def bucket(self) -> str:
         return f"{self.settings.project}-{self.account}-{self.settings.region}"
 
+    def endpoint(self, model: ModelSettings) -> str:
+        return "-".join(part for part in (self.settings.project, model.name) if part)
+
     @property
-    def endpoint(self) -> str:
-        return self.settings.project
+    def called_endpoint(self) -> str:
+        """The endpoint that the function calls."""
+        return self.endpoint(self.settings.called_model)
 
     @property
     def function(self) -> str:
         return f"{self.settings.project}-proxy"
 
     @property
-    def endpoint_logs(self) -> str:
-        return f"/aws/sagemaker/Endpoints/{self.endpoint}"
+    def endpoints(self) -> list[str]:
+        return [self.endpoint(model) for model in self.settings.models]
 
     @property
     def function_logs(self) -> str:
@@ -71,7 +78,8 @@ class Blueprint:
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        return [{"Key": "stagemaker:project", "Value": self.settings.project}]
+        tags = {PROJECT_TAG: self.settings.project, **self.settings.tags}
+        return [{"Key": key, "Value": value} for key, value in tags.items()]
 
     def arn(self, service: str, resource: str) -> str:
         """`arn:aws:<service>:<region>:<account>:<resource>`."""
@@ -86,28 +94,33 @@ class Blueprint:
             return f"stagemaker/{name}:latest"
         return f"{self.account}.dkr.ecr.{self.settings.region}.amazonaws.com/stagemaker/{name}:latest"
 
-    def training_request(self, attempt: int = 1) -> dict[str, Any]:
-        """CreateTrainingJob. A name is used up by a job that failed, so the next attempt gets the next name."""
-        request = self._training()
+    def training_request(self, model: ModelSettings, attempt: int = 1) -> dict[str, Any]:
+        """CreateTrainingJob. A name is used up by a job that failed, so the next attempt gets the next name. Models
+        that are trained alike have one job."""
+        request = self._training(model)
         fingerprint = _fingerprint({**request, "data": self.data_digest})
         suffix = f"-{attempt}" if attempt > 1 else ""
         return {"TrainingJobName": f"{self.settings.project}-{fingerprint}{suffix}", **request}
 
     def tuning_request(self, attempt: int = 1) -> dict[str, Any]:
         """CreateHyperParameterTuningJob: training jobs as `training_request` has them, but for the hyperparameters that
-        are searched. The job's name has at most 32 characters, and is another for each attempt."""
-        training, s = self._training(), self.settings
-        tuned = {*s.ranges.continuous, *s.ranges.categorical}
+        are searched, for the first model. The job's name has at most 32 characters, and is another for each attempt."""
+        s = self.settings
+        training, ranges, objective = self._training(s.models[0]), s.tuning.ranges, s.tuning.objective
+        tuned = {*ranges.continuous, *ranges.categorical}
         algorithm = training["AlgorithmSpecification"]
         request = {
             "HyperParameterTuningJobConfig": {
                 "Strategy": s.tuning.strategy,
-                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": s.objective},
+                "HyperParameterTuningJobObjective": {
+                    "Type": "Minimize" if objective.endswith("loss") else "Maximize",
+                    "MetricName": objective,
+                },
                 "ResourceLimits": {
                     "MaxNumberOfTrainingJobs": s.tuning.jobs,
                     "MaxParallelTrainingJobs": s.tuning.parallel,
                 },
-                "ParameterRanges": _parameter_ranges(s.ranges),
+                "ParameterRanges": _parameter_ranges(ranges),
                 "TrainingJobEarlyStoppingType": s.tuning.early_stopping,
             },
             "TrainingJobDefinition": {
@@ -124,25 +137,25 @@ class Blueprint:
         fingerprint = _fingerprint({**request, "data": self.data_digest, "attempt": attempt})
         return {"HyperParameterTuningJobName": f"{s.project}-{fingerprint}", **request}
 
-    def _training(self) -> dict[str, Any]:
-        s = self.settings
+    def _training(self, model: ModelSettings) -> dict[str, Any]:
+        training = model.training
         channels = ("train", "valid", *(("pretrained",) if self.pretrained else ()))
         return {
             "AlgorithmSpecification": {
                 "TrainingImage": self.image("trainer"),
                 "TrainingInputMode": "File",
-                "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in s.metrics.items()],
+                "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()],
             },
             "RoleArn": self.role_arn(self.sagemaker_role()),
-            "HyperParameters": dict(s.hyperparameters),
+            "HyperParameters": dict(self.settings.hyperparameters),
             "InputDataConfig": [self._channel(name) for name in channels],
             "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/models"},
             "ResourceConfig": {
-                "InstanceType": s.training_instance_type,
-                "InstanceCount": 1,
-                "VolumeSizeInGB": s.training_volume_gb,
+                "InstanceType": training.instance_type,
+                "InstanceCount": training.instances,
+                "VolumeSizeInGB": training.volume_gb,
             },
-            "StoppingCondition": {"MaxRuntimeInSeconds": s.training_limit_s},
+            "StoppingCondition": {"MaxRuntimeInSeconds": training.limit_s},
             "Tags": self.tags,
         }
 
@@ -166,13 +179,13 @@ class Blueprint:
             "Tags": self.tags,
         }
 
-    def endpoint_config_request(self, model: str) -> dict[str, Any]:
+    def endpoint_config_request(self, model: ModelSettings, model_name: str) -> dict[str, Any]:
         """CreateEndpointConfig: one variant that takes all traffic."""
         variant = {
             "VariantName": VARIANT,
-            "ModelName": model,
-            "InitialInstanceCount": self.settings.endpoint_instances,
-            "InstanceType": self.settings.endpoint_instance_type,
+            "ModelName": model_name,
+            "InitialInstanceCount": model.endpoint.instances,
+            "InstanceType": model.endpoint.instance_type,
             "InitialVariantWeight": 1.0,
         }
         name = f"{self.settings.project}-{_fingerprint(variant)}"
@@ -180,16 +193,16 @@ class Blueprint:
 
     def function_request(self) -> dict[str, Any]:
         """CreateFunction without its code."""
-        s = self.settings
+        function = self.settings.function
         return {
             "FunctionName": self.function,
             "Description": "Passes an event to the endpoint and gives back its answer",
-            "Runtime": s.function_runtime,
+            "Runtime": function.runtime,
             "Handler": "handler.lambda_handler",
             "Role": self.role_arn(self.lambda_role()),
-            "Timeout": s.function_timeout_s,
-            "MemorySize": s.function_memory_mb,
-            "Environment": {"Variables": {"ENDPOINT_NAME": self.endpoint, "SYSTEM": s.system}},
+            "Timeout": function.timeout_s,
+            "MemorySize": function.memory_mb,
+            "Environment": {"Variables": {"ENDPOINT_NAME": self.called_endpoint, "SYSTEM": function.system}},
         }
 
     def function_url_request(self) -> dict[str, Any]:
@@ -216,7 +229,8 @@ class Blueprint:
     def sagemaker_role(self) -> Role:
         """For training and hosting: its own bucket's data and models, its own logs and metrics, our images."""
         bucket = f"arn:aws:s3:::{self.bucket}"
-        groups = [self.arn("logs", f"log-group:{group}:*") for group in (TRAINING_LOGS, self.endpoint_logs)]
+        names = (TRAINING_LOGS, *(endpoint_logs(name) for name in self.endpoints))
+        groups = [self.arn("logs", f"log-group:{name}:*") for name in names]
         statements = [
             _allow("ListOwnBucket", ["s3:ListBucket"], bucket),
             _allow(
@@ -237,7 +251,9 @@ class Blueprint:
         """For the function: this one endpoint and its own log group, nothing else."""
         statements = [
             _allow(
-                "InvokeOneEndpoint", ["sagemaker:InvokeEndpoint"], self.arn("sagemaker", f"endpoint/{self.endpoint}")
+                "InvokeOneEndpoint",
+                ["sagemaker:InvokeEndpoint"],
+                self.arn("sagemaker", f"endpoint/{self.called_endpoint}"),
             ),
             _allow("WriteLogs", _WRITE_LOGS, self.arn("logs", f"log-group:{self.function_logs}:*")),
         ]
@@ -251,8 +267,6 @@ class Blueprint:
 
 _WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 _PULL_IMAGES = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-
-
 _FROM_ECR = "images come from ECR where they were pushed, and from this machine where they were built"
 # What the roles grant and not every run uses: the action, the end of the resource or of the condition's value, and the
 # reason. tests/e2e/rights.py compares it with a run.
@@ -264,6 +278,40 @@ NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
     ("ecr:GetAuthorizationToken", "*"): _FROM_ECR,
     **{(action, "/stagemaker/*"): _FROM_ECR for action in _PULL_IMAGES},
 }
+
+
+def endpoint_logs(endpoint: str) -> str:
+    """The log group of an endpoint."""
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
+
+
+def scaling_requests(endpoint: str, scaling: ScalingSettings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """RegisterScalableTarget and PutScalingPolicy of an endpoint: target tracking of its invocations."""
+    target = scalable(endpoint)
+    configuration = {
+        "TargetValue": scaling.target,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": INVOCATIONS_METRIC},
+        "ScaleInCooldown": scaling.scale_in_cooldown_s,
+        "ScaleOutCooldown": scaling.scale_out_cooldown_s,
+    }
+    return (
+        {**target, "MinCapacity": scaling.min_instances, "MaxCapacity": scaling.max_instances},
+        {
+            **target,
+            "PolicyName": POLICY,
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": configuration,
+        },
+    )
+
+
+def scalable(endpoint: str) -> dict[str, str]:
+    """How Application Auto Scaling names the endpoint's variant."""
+    return {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{endpoint}/variant/{VARIANT}",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
 
 
 def _parameter_ranges(ranges: Ranges) -> dict[str, Any]:

@@ -77,8 +77,13 @@ def _add_region(parser: ArgumentParser) -> None:
 
 
 def _add_project(parser: ArgumentParser) -> None:
-    parser.add_argument("--project", default=_DEFAULTS.project, help="begins every name (default: %(default)s)")
-    _add_region(parser)
+    parser.add_argument(
+        "--preset", default=os.environ.get("PRESET") or None, metavar="NAME|FILE",
+        help="what is deployed: one of presets/ by its name (a to e), or a file of that form; other options win over "
+        "it (default: $PRESET, else presets/default.toml)",
+    )  # fmt: skip
+    parser.add_argument("--project", help=f"begins every name (default: the preset's, {_DEFAULTS.project})")
+    parser.add_argument("--region", help=f"default: the preset's, {_DEFAULTS.region}")
 
 
 def _add_data_folder(parser: ArgumentParser) -> None:
@@ -92,7 +97,7 @@ def _add_content(parser: ArgumentParser) -> None:
     _add_project(parser)
     _add_data_folder(parser)
     parser.add_argument(
-        "--system", choices=SYSTEMS, default=_DEFAULTS.system, help="the function's form (default: %(default)s)"
+        "--system", choices=SYSTEMS, help=f"the function's form (default: the preset's, {_DEFAULTS.function.system})"
     )
     parser.add_argument("--pretrained", type=Path, help="starting weights, sent as the channel `pretrained`")
     parser.add_argument(
@@ -107,14 +112,15 @@ def _add_content(parser: ArgumentParser) -> None:
 
 
 def _add_function(parser: ArgumentParser) -> None:
-    environ, defaults = os.environ, _DEFAULTS.function
+    environ = os.environ
     parser.add_argument(
         "--reserved", type=int, default=environ.get("RESERVED") or None, metavar="NUMBER",
-        help="invocations of the function at once (default: $RESERVED, else what the account has left)",
+        help="invocations of the function at once (default: $RESERVED, else the preset's, else what the account has "
+        "left)",
     )  # fmt: skip
     parser.add_argument(
-        "--provisioned", type=int, default=environ.get("PROVISIONED") or defaults.provisioned, metavar="NUMBER",
-        help="environments of the function that wait warm (default: $PROVISIONED, else none)",
+        "--provisioned", type=int, default=environ.get("PROVISIONED") or None, metavar="NUMBER",
+        help="environments of the function that wait warm (default: $PROVISIONED, else the preset's, else none)",
     )  # fmt: skip
     parser.add_argument(
         "--url", action="store_true", default=_is_set("FUNCTION_URL"),
@@ -149,16 +155,17 @@ def _add_tune(parser: ArgumentParser) -> None:
     _add_deploy(parser)
     tuning = _DEFAULTS.tuning
     parser.add_argument(
-        "--jobs", type=int, default=os.environ.get("JOBS") or tuning.jobs, help="in all (default: $JOBS, else 10)"
-    )
-    parser.add_argument(
-        "--parallel", type=int, default=os.environ.get("PARALLEL") or tuning.parallel,
-        help="at once (default: $PARALLEL, else 3)",
+        "--jobs", type=int, default=os.environ.get("JOBS") or None,
+        help=f"in all (default: $JOBS, else the preset's, {tuning.jobs})",
     )  # fmt: skip
-    parser.add_argument("--strategy", choices=STRATEGIES, default=tuning.strategy, help="default: %(default)s")
     parser.add_argument(
-        "--early-stopping", choices=EARLY_STOPPING, default=tuning.early_stopping,
-        help="stop jobs that are worse than the median (default: %(default)s)",
+        "--parallel", type=int, default=os.environ.get("PARALLEL") or None,
+        help=f"at once (default: $PARALLEL, else the preset's, {tuning.parallel})",
+    )  # fmt: skip
+    parser.add_argument("--strategy", choices=STRATEGIES, help=f"default: the preset's, {tuning.strategy}")
+    parser.add_argument(
+        "--early-stopping", choices=EARLY_STOPPING,
+        help=f"stop jobs that are worse than the median (default: the preset's, {tuning.early_stopping})",
     )  # fmt: skip
 
 

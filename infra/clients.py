@@ -39,6 +39,7 @@ class Clients:
     runtime: Any
     lambda_: Any
     ecr: Any
+    autoscaling: Any
 
 
 def connect(target: Target, region: str, environ: Mapping[str, str] = os.environ) -> Clients:
@@ -56,7 +57,7 @@ def connect(target: Target, region: str, environ: Mapping[str, str] = os.environ
         target, region, endpoint, account, 0.25 if target == "local" else 5.0,
         s3=client("s3"), iam=client("iam"), logs=client("logs"),
         sagemaker=client("sagemaker"), runtime=client("sagemaker-runtime"), lambda_=client("lambda"),
-        ecr=client("ecr"),
+        ecr=client("ecr"), autoscaling=client("application-autoscaling"),
     )  # fmt: skip
 
 

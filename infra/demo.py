@@ -19,7 +19,7 @@ from infra.terminal import Terminal
 
 def run(options: Namespace, host: Host, interrupts: Interrupts, terminal: Terminal) -> None:
     """The story from start to end. Raises StepFailed; then the stack is stopped, as on every other exception."""
-    settings_of(options.project, options.region, options.system)
+    settings = settings_of(options)
     port = chosen_port(os.environ)
     with terminal.step("Data") as done:
         data = load_data(options, terminal)
@@ -33,7 +33,7 @@ def run(options: Namespace, host: Host, interrupts: Interrupts, terminal: Termin
         with terminal.step("LocalStack") as done:
             running = host.start(port, stays=options.keep, held=interrupts.held)
             done.result = f"up on {running.endpoint}"
-        clients = connect("local", options.region, {"AWS_ENDPOINT_URL": running.endpoint})
+        clients = connect("local", settings.region, {"AWS_ENDPOINT_URL": running.endpoint})
         deployment = deployment_of(options, clients, data)
         engine.apply(deployment.resources(terminal), terminal)
         _prove(deployment, host, terminal)
@@ -53,8 +53,9 @@ def run(options: Namespace, host: Host, interrupts: Interrupts, terminal: Termin
 
 
 def _prove(deployment: Deployment, host: Host, terminal: Terminal) -> None:
-    with terminal.step("Accuracy through the endpoint") as done:
-        done.result = str(proof.measure(deployment, terminal))
+    for endpoint in deployment.blueprint.endpoints:
+        with terminal.step("Accuracy through the endpoint") as done:
+            done.result = f"{endpoint}: {proof.measure(deployment, endpoint, terminal)}"
     with terminal.step("Photos through the function") as done:
         done.result = proof.show_three(deployment, terminal)
     with terminal.step("Only this machine can reach it") as done:
@@ -75,8 +76,8 @@ def _say_how(deployment: Deployment, running: RunningStack, host: Host, terminal
     terminal.say("The stack stays up. In another shell:")
     for line in (
         *running.how_to_talk(blueprint.settings.region).splitlines(),
-        f"aws sagemaker describe-endpoint --endpoint-name {blueprint.endpoint}",
-        f"aws sagemaker-runtime invoke-endpoint --endpoint-name {blueprint.endpoint} --content-type "
+        f"aws sagemaker describe-endpoint --endpoint-name {blueprint.called_endpoint}",
+        f"aws sagemaker-runtime invoke-endpoint --endpoint-name {blueprint.called_endpoint} --content-type "
         f"{photo.content_type} --accept 'application/json;top-k=5' --body 'fileb://{photo.path}' /dev/stdout",
         f"echo '{event}' | aws lambda invoke --function-name {blueprint.function} --qualifier {ALIAS} "
         "--payload fileb:///dev/stdin /dev/stdout",

@@ -6,14 +6,16 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from infra.blueprint import Blueprint
+from infra import presets
+from infra.blueprint import PROJECT_TAG, Blueprint, endpoint_logs
 from infra.clients import Clients, Target, connect
 from infra.data import digits
 from infra.data.dataset import Dataset, load
 from infra.errors import StepFailed
+from infra.hyperparameters import suited_to
 from infra.paths import CHECKOUT, paths
-from infra.presets import settings_for
 from infra.resources import titles
 from infra.resources.bucket import Bucket
 from infra.resources.endpoint import Endpoint, EndpointConfiguration
@@ -25,10 +27,11 @@ from infra.resources.model import Model
 from infra.resources.objects import File, StoredFiles
 from infra.resources.resource import Resource
 from infra.resources.role import IamRole
+from infra.resources.scaling import EndpointScaling
 from infra.resources.training import TrainingJob, next_request
 from infra.resources.tuning import Show, TuningJob, best_of
 from infra.resources.tuning import next_request as next_tuning_request
-from infra.settings import DeploymentSettings, FunctionSettings, TuningSettings
+from infra.settings import DeploymentSettings, ModelSettings
 from infra.terminal import Terminal
 from infra.typed import make
 from ml.photos import MAX_UNUSABLE_SHARE
@@ -46,23 +49,39 @@ class Deployment:
     pretrained: File | None = None
 
     def resources(self, terminal: Terminal) -> list[Resource]:
-        """Everything that a deployment makes. `terminal` shows what takes long. Asks AWS which training job there is,
-        since what comes after it has its name."""
+        """Everything that a deployment makes. `terminal` shows what takes long. Asks AWS which training jobs there are,
+        since what comes after them has their names."""
         clients, blueprint = self.clients, self.blueprint
-        job = next_request(clients.sagemaker, blueprint)
-        model = blueprint.model_request(job["TrainingJobName"])
-        configuration = blueprint.endpoint_config_request(model["ModelName"])
         url = FunctionUrl(clients, blueprint)
         return [
             *self._for_training(terminal),
-            TrainingJob(clients, job, terminal.line),
-            Model(clients.sagemaker, model),
-            EndpointConfiguration(clients.sagemaker, configuration),
-            Endpoint(clients, blueprint, configuration["EndpointConfigName"]),
+            *(resource for model in blueprint.settings.models for resource in self._model(model, terminal)),
             IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
             Function(clients, blueprint, HANDLER),
             FunctionAlias(clients, blueprint, HANDLER),
-            *([url] if blueprint.settings.function.has_url or url.read() else []),
+            *([url] if blueprint.settings.function.url or url.read() else []),
+        ]
+
+    def _model(self, model: ModelSettings, terminal: Terminal) -> list[Resource]:
+        """A training job, its model and its endpoint."""
+        clients, blueprint, endpoint = self.clients, self.blueprint, self.blueprint.endpoint(model)
+        job = next_request(clients.sagemaker, blueprint, model)
+        made = blueprint.model_request(job["TrainingJobName"])
+        configuration = blueprint.endpoint_config_request(model, made["ModelName"])
+        scaling = EndpointScaling(clients.autoscaling, endpoint, model.endpoint.scaling, model.name)
+        return [
+            TrainingJob(clients, job, terminal.line, model.name),
+            Model(clients.sagemaker, made, model.name),
+            EndpointConfiguration(clients.sagemaker, configuration, model.name),
+            Endpoint(
+                clients,
+                endpoint,
+                configuration["EndpointConfigName"],
+                model.name,
+                tags=blueprint.tags,
+                keeps_capacity=model.endpoint.scaling is not None,
+            ),
+            *([scaling] if model.endpoint.scaling or scaling.read() else []),
         ]
 
     def tuning(self, terminal: Terminal, show: Show) -> list[Resource]:
@@ -108,13 +127,23 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
             EndpointConfiguration(sagemaker, {"EndpointConfigName": name})
             for name in _names(clients, blueprint, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName")
         ),
-        LogGroup(clients.logs, blueprint.endpoint_logs, titles.ENDPOINT_LOG),
-        Endpoint(clients, blueprint, configuration=""),
+        *(resource for name in _endpoints(clients, blueprint) for resource in _hosting(clients, blueprint, name)),
         IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
         LogGroup(clients.logs, blueprint.function_logs, titles.FUNCTION_LOG),
         Function(clients, blueprint, HANDLER),
         FunctionAlias(clients, blueprint, HANDLER),
         FunctionUrl(clients, blueprint),
+    ]
+
+
+def _hosting(clients: Clients, blueprint: Blueprint, endpoint: str) -> list[Resource]:
+    """What an endpoint is and has, to delete."""
+    model = endpoint.removeprefix(blueprint.settings.project).removeprefix("-")
+    log = LogGroup(clients.logs, endpoint_logs(endpoint), titles.of_model(titles.ENDPOINT_LOG, model))
+    return [
+        log,
+        Endpoint(clients, endpoint, "", model),
+        EndpointScaling(clients.autoscaling, endpoint, None, model),
     ]
 
 
@@ -125,7 +154,7 @@ def best_hyperparameters(clients: Clients, blueprint: Blueprint, terminal: Termi
         raise StepFailed("No tuning job of this project has found anything.", f"Search first: {make('tune')}")
     name, trial = found
     values = ", ".join(f"{key}={value}" for key, value in trial.values.items())
-    terminal.say(f"The best of tuning job {name} ({blueprint.settings.objective} {trial.value:.3f}): {values}")
+    terminal.say(f"The best of tuning job {name} ({blueprint.settings.tuning.objective} {trial.value:.3f}): {values}")
     return trial.values
 
 
@@ -134,10 +163,21 @@ def _tuning_jobs(clients: Clients, blueprint: Blueprint) -> Iterator[str]:
     return _names(clients, blueprint, operation, "HyperParameterTuningJobSummaries", name)
 
 
-def settings_of(project: str, region: str, system: str = DeploymentSettings.system) -> DeploymentSettings:
-    """Settings without hyperparameters. Raises StepFailed for what AWS would not take."""
+def settings_of(options: Namespace) -> DeploymentSettings:
+    """Those of the preset that the options name, or the defaults, with what else the options say. Raises StepFailed for
+    what AWS would not take, and for a preset that cannot be read."""
+    preset = getattr(options, "preset", None)
+    chosen = presets.read(presets.find(preset)) if preset else DeploymentSettings()
     try:
-        return DeploymentSettings(project=project, region=region, system=system)
+        return replace(
+            chosen,
+            **_given(options, "project", "region"),
+            hyperparameters={**chosen.hyperparameters, **_pairs(getattr(options, "hyperparameters", []))},
+            tuning=replace(chosen.tuning, **_given(options, "jobs", "parallel", "strategy", "early_stopping")),
+            function=replace(
+                chosen.function, **_given(options, "system", "reserved", "provisioned", "origins"), **_url(options)
+            ),
+        )
     except ValueError as error:
         raise StepFailed(str(error), "Mend the option.") from None
 
@@ -165,11 +205,9 @@ def deployment_of(
 ) -> Deployment:
     """What the options ask for, with the hyperparameters that suit the data, then the `best` of a tuning job. Raises
     StepFailed."""
-    chosen = settings_for(dataset, settings_of(options.project, options.region, options.system))
-    hyperparameters = {**chosen.hyperparameters, **(best or {}), **_pairs(options.hyperparameters)}
-    settings = replace(
-        chosen, hyperparameters=hyperparameters, tuning=_tuning_of(options), function=_function_of(options)
-    )
+    settings = suited_to(dataset, settings_of(options))
+    hyperparameters = {**settings.hyperparameters, **(best or {}), **_pairs(options.hyperparameters)}
+    settings = replace(settings, hyperparameters=hyperparameters)
     weights = _weights(options.pretrained)
     digest = hashlib.sha256(f"{dataset.digest}{weights.sha256 if weights else ''}".encode()).hexdigest()
     built = clients.target == "local" and options.images == "built"
@@ -177,27 +215,17 @@ def deployment_of(
     return Deployment(clients, blueprint, dataset, weights)
 
 
-def _tuning_of(options: Namespace) -> TuningSettings:
-    try:
-        return TuningSettings(
-            **{
-                name: getattr(options, name)
-                for name in ("jobs", "parallel", "strategy", "early_stopping")
-                if hasattr(options, name)
-            }
-        )
-    except ValueError as error:
-        raise StepFailed(str(error), "Mend the option.") from None
+def _given(options: Namespace, *names: str) -> dict[str, Any]:
+    """Those of the options that have a value."""
+    found = {name: getattr(options, name, None) for name in names}
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in found.items() if value is not None
+    }
 
 
-def _function_of(options: Namespace) -> FunctionSettings:
-    origins = tuple(getattr(options, "origins", None) or ())
-    has_url = bool(getattr(options, "url", False) or origins)
-    reserved, provisioned = getattr(options, "reserved", None), getattr(options, "provisioned", 0)
-    try:
-        return FunctionSettings(reserved, provisioned, has_url, origins)
-    except ValueError as error:
-        raise StepFailed(str(error), "Mend the option.") from None
+def _url(options: Namespace) -> dict[str, Any]:
+    wanted = getattr(options, "url", False) or getattr(options, "origins", None)
+    return {"url": True} if wanted else {}
 
 
 def _stored(
@@ -208,6 +236,18 @@ def _stored(
         StoredFiles(s3, bucket, "data", photos, titles.DATA, "photos", terminal.bar),
         StoredFiles(s3, bucket, "pretrained", weights, titles.WEIGHTS, "files", terminal.bar),
     )
+
+
+def _endpoints(clients: Clients, blueprint: Blueprint) -> list[str]:
+    """The names of those that carry the project's tag, and of those of its settings, whose logs may be left."""
+    project = blueprint.settings.project
+    found = set(blueprint.endpoints)
+    for page in clients.sagemaker.get_paginator("list_endpoints").paginate(NameContains=project):
+        for endpoint in page["Endpoints"]:
+            tags = clients.sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"]
+            if {"Key": PROJECT_TAG, "Value": project} in tags:
+                found.add(endpoint["EndpointName"])
+    return sorted(found)
 
 
 def _names(clients: Clients, blueprint: Blueprint, operation: str, items: str, key: str) -> Iterator[str]:

@@ -38,10 +38,10 @@ class Accuracy:
         )
 
 
-def guess(deployment: Deployment, photo: Photo) -> list[Guess]:
+def guess(deployment: Deployment, endpoint: str, photo: Photo) -> list[Guess]:
     """The endpoint's five best labels for a photo, best first."""
     answer = deployment.clients.runtime.invoke_endpoint(
-        EndpointName=deployment.blueprint.endpoint,
+        EndpointName=endpoint,
         ContentType=photo.content_type,
         Accept=_LABELS,
         Body=photo.path.read_bytes(),
@@ -49,13 +49,13 @@ def guess(deployment: Deployment, photo: Photo) -> list[Guess]:
     return [Guess(best["label"], best["probability"]) for best in json.loads(answer["Body"].read())[0]]
 
 
-def measure(deployment: Deployment, terminal: Terminal) -> Accuracy:
+def measure(deployment: Deployment, endpoint: str, terminal: Terminal) -> Accuracy:
     """Every photo of the test split through the endpoint, a few at a time."""
     photos, found = deployment.dataset.split("test"), Counter[str]()
     pool = ThreadPoolExecutor(_CALLERS)
     try:
         with terminal.bar("asking the endpoint", len(photos)) as advance:
-            asked = {pool.submit(guess, deployment, photo): photo for photo in photos}
+            asked = {pool.submit(guess, deployment, endpoint, photo): photo for photo in photos}
             for future in as_completed(asked):
                 labels = [best.label for best in future.result()]
                 found["top1"] += labels[0] == asked[future].label
@@ -72,7 +72,7 @@ def show_three(deployment: Deployment, terminal: Terminal) -> str:
     photos = deployment.dataset.split("test")
     rows: list[tuple[str, ...]] = []
     for photo in (photos[0], photos[len(photos) // 2], photos[-1]):
-        best = guess(deployment, photo)
+        best = guess(deployment, deployment.blueprint.called_endpoint, photo)
         answer = through_function(deployment, photo)
         if answer != best[0].label:
             raise StepFailed(
@@ -87,11 +87,11 @@ def show_three(deployment: Deployment, terminal: Terminal) -> str:
 def through_function(deployment: Deployment, photo: Photo) -> str:
     """The label that the Lambda function answers for a photo in S3, in the form of the blueprint's system."""
     system, request = (
-        deployment.blueprint.settings.system,
+        deployment.blueprint.settings.function.system,
         {"s3": f"s3://{deployment.blueprint.bucket}/data/{photo.key}"},
     )
     event = (
-        {"endpoint_name": deployment.blueprint.endpoint, "request_dict": json.dumps(request)}
+        {"endpoint_name": deployment.blueprint.called_endpoint, "request_dict": json.dumps(request)}
         if system == "C"
         else request
     )

@@ -8,6 +8,9 @@ from types import MappingProxyType
 _PROJECT = re.compile(r"[a-z](?:-?[a-z0-9]){1,19}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 _ORIGIN = re.compile(r"https?://[^/?#*\s]+")
+_MODEL = re.compile("[a-z][a-z0-9]{0,19}")
+_TYPE = re.compile(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9]+")
+MAX_TRAINING_S = 28 * 24 * 3600  # AWS's
 MAX_RESERVED = 900  # of 1,000; Lambda keeps 100 for functions without a reservation
 SYSTEMS = ("A", "B", "C", "E")
 STRATEGIES = ("Bayesian", "Random")
@@ -23,6 +26,85 @@ METRICS = MappingProxyType(
 )
 
 
+def _check_type(name: str) -> None:
+    if not _TYPE.fullmatch(name):
+        raise ValueError(f"{name!r} is not an instance type of SageMaker, such as ml.m5.xlarge.")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What a training job runs on, and how long it may take. With several instances it trains one model in all of them.
+    Raises ValueError for what AWS would not take."""
+
+    instance_type: str = "ml.m5.xlarge"
+    instances: int = 1
+    volume_gb: int = 30
+    limit_s: int = 3600
+
+    def __post_init__(self) -> None:
+        _check_type(self.instance_type)
+        if self.instances < 1 or self.volume_gb < 1 or not 1 <= self.limit_s <= MAX_TRAINING_S:
+            raise ValueError(
+                f"{self.instances} instances of {self.volume_gb} GB for {self.limit_s} s: AWS takes 1 instance or "
+                f"more, 1 GB or more, and 1 to {MAX_TRAINING_S} s."
+            )
+
+
+@dataclass(frozen=True)
+class ScalingSettings:
+    """A scalable target and its target tracking policy. `target` is in invocations a minute for each instance. Raises
+    ValueError for what AWS would not take."""
+
+    min_instances: int
+    max_instances: int
+    target: float
+    scale_in_cooldown_s: int = 300  # AWS's defaults
+    scale_out_cooldown_s: int = 300
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_instances <= self.max_instances or self.target <= 0:
+            raise ValueError(f"{self}: the least must be 1 or more, the most not below it, and the target above 0.")
+        if min(self.scale_in_cooldown_s, self.scale_out_cooldown_s) < 0:
+            raise ValueError(f"{self}: a cooldown must be 0 s or more.")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.min_instances} to {self.max_instances} instances, target {self.target:g} invocations a minute for "
+            f"each, cooldowns {self.scale_in_cooldown_s} s in and {self.scale_out_cooldown_s} s out"
+        )
+
+
+@dataclass(frozen=True)
+class EndpointSettings:
+    """What an endpoint runs on. With `scaling`, `instances` is how many it begins with. Raises ValueError for what AWS
+    would not take."""
+
+    instance_type: str = "ml.m5.large"
+    instances: int = 1
+    scaling: ScalingSettings | None = None
+
+    def __post_init__(self) -> None:
+        _check_type(self.instance_type)
+        if self.instances < 1:
+            raise ValueError(f"{self.instances} instances: AWS takes 1 or more.")
+        if (of := self.scaling) and not of.min_instances <= self.instances <= of.max_instances:
+            raise ValueError(f"{self.instances} instances to begin with, and scaling has {of}.")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """A training job, the model that comes of it and its endpoint. `name` is part of the endpoint's name; the only
+    model of a deployment needs none. Raises ValueError for a name that cannot be part of one."""
+
+    name: str = ""
+    training: TrainingSettings = TrainingSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+
+    def __post_init__(self) -> None:
+        if self.name and not _MODEL.fullmatch(self.name):
+            raise ValueError(f"The name of a model, {self.name!r}, must have 1 to 20 small letters and digits.")
+
+
 @dataclass(frozen=True)
 class Ranges:
     """What a tuning job searches, as AWS takes it: every bound and value is a string. `continuous` are searched on a
@@ -34,13 +116,15 @@ class Ranges:
 
 @dataclass(frozen=True)
 class TuningSettings:
-    """One search for hyperparameters: so many training jobs in all and at once. Raises ValueError for what AWS would
-    not take."""
+    """One search for hyperparameters: so many training jobs in all and at once, each as the first model's. `objective`
+    is one of METRICS: a loss is made small, an accuracy large. Raises ValueError for what AWS would not take."""
 
     jobs: int = 10
     parallel: int = 3
     strategy: str = "Bayesian"
     early_stopping: str = "Auto"
+    objective: str = "validation:accuracy"
+    ranges: Ranges = Ranges()
 
     def __post_init__(self) -> None:
         if not 1 <= self.parallel <= self.jobs <= 750 or self.parallel > 10:
@@ -50,20 +134,35 @@ class TuningSettings:
         if self.strategy not in STRATEGIES or self.early_stopping not in EARLY_STOPPING:
             known = f"{', '.join(STRATEGIES)}, and early stopping {' or '.join(EARLY_STOPPING)}"
             raise ValueError(f"The strategy must be one of {known}.")
+        if self.objective not in METRICS:
+            raise ValueError(f"The objective {self.objective!r} must be one of {', '.join(METRICS)}.")
 
 
 @dataclass(frozen=True)
 class FunctionSettings:
-    """How the function may be called. `reserved` is how many of its invocations run at once, None for whatever the
-    account has left, and `provisioned` how many environments of its alias wait warm. `has_url`: it has an address that
-    anybody may call; `origins` are the web pages that may. Raises ValueError for what AWS would not take."""
+    """The function before an endpoint, and how it may be called. `system` is the form of its events and answers (seed
+    systems A, B, C, E); `model` names the model whose endpoint it calls, the first one where it names none. `reserved`
+    is how many of its invocations run at once, None for whatever the account has left, and `provisioned` how many
+    environments of its alias wait warm. `url`: it has an address that anybody may call; `origins` are the web pages
+    that may. Raises ValueError for what AWS would not take."""
 
+    system: str = "E"
+    model: str = ""
+    runtime: str = "python3.13"
+    memory_mb: int = 256
+    timeout_s: int = 60
     reserved: int | None = None
     provisioned: int = 0
-    has_url: bool = False
+    url: bool = False
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.system not in SYSTEMS:
+            raise ValueError(f"The system {self.system!r} must be one of {', '.join(SYSTEMS)}.")
+        if not 128 <= self.memory_mb <= 10_240 or not 1 <= self.timeout_s <= 900:
+            raise ValueError(
+                f"{self.memory_mb} MB and {self.timeout_s} s: Lambda takes 128 to 10,240 MB, and 1 to 900 s."
+            )
         if self.reserved is not None and not 0 <= self.reserved <= MAX_RESERVED:
             raise ValueError(f"{self.reserved} reserved: AWS takes 0 to {MAX_RESERVED} of an account's usual 1,000.")
         if not 0 <= self.provisioned <= (MAX_RESERVED if self.reserved is None else self.reserved):
@@ -77,26 +176,16 @@ class FunctionSettings:
 
 @dataclass(frozen=True)
 class DeploymentSettings:
-    """One deployment. `project` begins every name; `system` is the form of the Lambda's events and answers
-    (seed systems A, B, C, E). Raises ValueError for what AWS would not take."""
+    """One deployment. `project` begins every name; `tags` are those that its resources have besides the project's.
+    `hyperparameters` are of all training jobs. Raises ValueError for what AWS would not take."""
 
     project: str = "stagemaker-demo"
     region: str = "us-east-1"
+    tags: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, str] = METRICS
-    training_instance_type: str = "ml.m5.xlarge"
-    training_volume_gb: int = 30
-    training_limit_s: int = 3600
-    endpoint_instance_type: str = "ml.m5.large"
-    endpoint_instances: int = 1
-    function_runtime: str = "python3.13"
-    function_memory_mb: int = 256
-    function_timeout_s: int = 60
-    system: str = "E"
-    function: FunctionSettings = FunctionSettings()
-    objective: str = "validation:accuracy"  # one of `metrics`, the more the better
-    ranges: Ranges = Ranges()
+    models: tuple[ModelSettings, ...] = (ModelSettings(),)
     tuning: TuningSettings = TuningSettings()
+    function: FunctionSettings = FunctionSettings()
 
     def __post_init__(self) -> None:
         if not _PROJECT.fullmatch(self.project):
@@ -106,5 +195,16 @@ class DeploymentSettings:
             )
         if not _REGION.fullmatch(self.region):
             raise ValueError(f"{self.region!r} is not the name of an AWS region, such as us-east-1.")
-        if self.system not in SYSTEMS:
-            raise ValueError(f"The system {self.system!r} must be one of {', '.join(SYSTEMS)}.")
+        if ours := [key for key in self.tags if key.startswith(("aws:", "stagemaker:"))]:
+            raise ValueError(f"The tag {ours[0]!r} cannot be given: AWS and Stagemaker have tags that begin so.")
+        names = [model.name for model in self.models]
+        if not names or len(set(names)) < len(names) or (len(names) > 1 and "" in names):
+            raise ValueError("There must be a model, and several must each have a name of their own.")
+        if self.function.model and self.function.model not in names:
+            raise ValueError(f"The function calls the model {self.function.model!r}, and there is none of that name.")
+
+    @property
+    def called_model(self) -> ModelSettings:
+        """The model whose endpoint the function calls."""
+        wanted = self.function.model or self.models[0].name
+        return next(model for model in self.models if model.name == wanted)

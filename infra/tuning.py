@@ -15,7 +15,7 @@ MIN_DRAWN = 2  # trials with an objective, before a picture says anything
 
 def run(deployment: Deployment, terminal: Terminal) -> None:
     """Bring the tuning job to its end. Raises StepFailed."""
-    settings = deployment.blueprint.settings
+    settings = deployment.blueprint.settings.tuning
     names = (*settings.ranges.continuous, *settings.ranges.categorical)
     header = ("Job", *names, settings.objective, "State", "Time")
     with terminal.live_table(header) as show:

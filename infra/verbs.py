@@ -120,8 +120,8 @@ def _wanted(call: Call) -> list[Resource]:
 def _deployment(call: Call) -> Deployment:
     """What the options ask for; what is wrong with them is said before AWS is asked."""
     options = call.options
-    settings = settings_of(options.project, options.region, options.system)
-    clients = connect_to(options.target, options.region)
+    settings = settings_of(options)
+    clients = connect_to(options.target, settings.region)
     data = load_data(options, call.terminal)
     best = None
     if getattr(options, "best", False):
@@ -131,7 +131,7 @@ def _deployment(call: Call) -> Deployment:
 
 def _existing(call: Call) -> list[Resource]:
     """What there may be of the project that the options name."""
-    settings = settings_of(call.options.project, call.options.region)
+    settings = settings_of(call.options)
     clients = connect_to(call.options.target, settings.region)
     return existing(clients, Blueprint(settings, clients.account, data_digest=""), call.terminal)
 

@@ -1,10 +1,10 @@
 """The endpoint and its configuration. A configuration cannot change on AWS; the endpoint moves from one to the next."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.blueprint import Blueprint
+from infra.blueprint import endpoint_logs, scalable
 from infra.clients import Clients
 from infra.errors import StepFailed
 from infra.resources import titles
@@ -19,11 +19,10 @@ class EndpointConfiguration(FixedResource):
     """An endpoint configuration, whose name carries a fingerprint of its variant. To read and delete one, a request
     that holds only EndpointConfigName is enough."""
 
-    title = titles.ENDPOINT_CONFIGURATION
-    depends_on = (titles.MODEL,)
-
-    def __init__(self, sagemaker: Any, request: Mapping[str, Any]) -> None:
+    def __init__(self, sagemaker: Any, request: Mapping[str, Any], model: str = "") -> None:
         self._sagemaker, self._request = sagemaker, request
+        self.title = titles.of_model(titles.ENDPOINT_CONFIGURATION, model)
+        self.depends_on = (titles.of_model(titles.MODEL, model),)
         self.name = request["EndpointConfigName"]
 
     def read(self) -> State | None:
@@ -41,14 +40,23 @@ class EndpointConfiguration(FixedResource):
 
 
 class Endpoint(Resource):
-    """The blueprint's endpoint, InService with a configuration, which may be empty to read and delete one."""
+    """An endpoint, InService with a configuration, which may be empty to read and delete one. Its `tags` are given to a
+    new one. With `keeps_capacity` it has as many instances after a move as it had before: it is scaled."""
 
-    title = titles.ENDPOINT
-    depends_on = (titles.ENDPOINT_CONFIGURATION, titles.ENDPOINT_LOG)
-
-    def __init__(self, clients: Clients, blueprint: Blueprint, configuration: str) -> None:
-        self._clients, self._blueprint, self._configuration = clients, blueprint, configuration
-        self.name = blueprint.endpoint
+    def __init__(
+        self,
+        clients: Clients,
+        name: str,
+        configuration: str,
+        model: str = "",
+        *,
+        tags: Sequence[Mapping[str, str]] = (),
+        keeps_capacity: bool = False,
+    ) -> None:
+        self._clients, self.name, self._configuration = clients, name, configuration
+        self._tags, self._keeps_capacity = tags, keeps_capacity
+        self.title = titles.of_model(titles.ENDPOINT, model)
+        self.depends_on = titles.of_models((titles.ENDPOINT_CONFIGURATION, titles.ENDPOINT_LOG), model)
 
     def read(self) -> State | None:
         """DescribeEndpoint's answer."""
@@ -62,7 +70,7 @@ class Endpoint(Resource):
 
     def create(self) -> str:
         """Make it, and wait until it is InService. Raises StepFailed with its FailureReason and the end of its log."""
-        self._clients.sagemaker.create_endpoint(**self._names(), Tags=self._blueprint.tags)
+        self._clients.sagemaker.create_endpoint(**self._names(), Tags=self._tags)
         return self._in_service()
 
     def update(self, state: State, changes: list[Change]) -> str:
@@ -72,7 +80,8 @@ class Endpoint(Resource):
             self.delete()
             return self.create()
         if found["EndpointConfigName"] != self._configuration:
-            self._clients.sagemaker.update_endpoint(**self._names())
+            self._let_go_of_type(found["EndpointConfigName"])
+            self._clients.sagemaker.update_endpoint(**self._names(), RetainAllVariantProperties=self._keeps_capacity)
         return self._in_service()
 
     def delete(self) -> None:
@@ -87,6 +96,17 @@ class Endpoint(Resource):
         """Its configuration."""
         return f"configuration {state['EndpointConfigName']}"
 
+    def _let_go_of_type(self, former: str) -> None:
+        """AWS refuses another instance type for a variant that is scaled. Its scaling is made anew after the move."""
+        types = [
+            self._clients.sagemaker.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"][0][
+                "InstanceType"
+            ]
+            for name in (former, self._configuration)
+        ]
+        if types[0] != types[1]:
+            find(self._clients.autoscaling.deregister_scalable_target, **scalable(self.name))
+
     def _names(self) -> dict[str, str]:
         return {"EndpointName": self.name, "EndpointConfigName": self._configuration}
 
@@ -97,7 +117,7 @@ class Endpoint(Resource):
             raise StepFailed(
                 f"The endpoint {self.name} is {found['EndpointStatus']}: {reason}",
                 "Mend what the reason and the log above say, and run it again.",
-                tail(self._clients.logs, self._blueprint.endpoint_logs),
+                tail(self._clients.logs, endpoint_logs(self.name)),
             )
         return self.remark(found)
 

@@ -16,7 +16,7 @@ class FunctionUrl(Resource):
     depends_on = (titles.FUNCTION_ALIAS,)
 
     def __init__(self, clients: Clients, blueprint: Blueprint) -> None:
-        self._lambda, self._is_wanted = clients.lambda_, blueprint.settings.function.has_url
+        self._lambda, self._is_wanted = clients.lambda_, blueprint.settings.function.url
         self._request, self._permissions = blueprint.function_url_request(), blueprint.function_url_permissions()
         self._place = {name: self._request[name] for name in ("FunctionName", "Qualifier")}
         self.name = f"{self._place['FunctionName']}:{self._place['Qualifier']}"

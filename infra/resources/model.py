@@ -11,11 +11,10 @@ class Model(FixedResource):
     """A model, named like the training job that it comes from. To read and delete one, a request that holds only
     ModelName is enough."""
 
-    title = titles.MODEL
-    depends_on = (titles.SAGEMAKER_ROLE, titles.TRAINING_JOB)
-
-    def __init__(self, sagemaker: Any, request: Mapping[str, Any]) -> None:
+    def __init__(self, sagemaker: Any, request: Mapping[str, Any], model: str = "") -> None:
         self._sagemaker, self._request = sagemaker, request
+        self.title = titles.of_model(titles.MODEL, model)
+        self.depends_on = (titles.SAGEMAKER_ROLE, titles.of_model(titles.TRAINING_JOB, model))
         self.name = request["ModelName"]
 
     def read(self) -> State | None:

@@ -16,6 +16,7 @@ _MISSING = {
     "NoSuchKey",
     "NoSuchEntity",
     "NoSuchPublicAccessBlockConfiguration",
+    "ObjectNotFoundException",
     "ProvisionedConcurrencyConfigNotFoundException",
     "RepositoryNotFoundException",
     "ResourceNotFound",

@@ -1,5 +1,7 @@
 """What the resources of a deployment are called for a reader. Dependencies are named by these titles."""
 
+from collections.abc import Iterable
+
 BUCKET = "Bucket"
 DATA = "Data in S3"
 WEIGHTS = "Starting weights in S3"
@@ -10,8 +12,19 @@ MODEL = "Model"
 ENDPOINT_CONFIGURATION = "Endpoint configuration"
 ENDPOINT_LOG = "Log of the endpoint"
 ENDPOINT = "Endpoint"
+SCALING = "Scaling of the endpoint"
 LAMBDA_ROLE = "Role of the function"
 FUNCTION_LOG = "Log of the function"
 FUNCTION = "Function"
 FUNCTION_ALIAS = "Alias of the function"
 FUNCTION_URL = "Address of the function"
+
+
+def of_model(title: str, model: str) -> str:
+    """The title of what a deployment has for each of several models."""
+    return f"{title} ({model})" if model else title
+
+
+def of_models(titles: Iterable[str], model: str) -> tuple[str, ...]:
+    """Each of the titles for the model."""
+    return tuple(of_model(title, model) for title in titles)

@@ -11,17 +11,18 @@ from infra.errors import StepFailed
 from infra.resources import titles
 from infra.resources.logs import Follower, delete_streams, tail
 from infra.resources.resource import Change, Resource, State, find
+from infra.settings import ModelSettings
 
 STOP_LIMIT_S = 180.0  # SageMaker gives a job 120 s from SIGTERM to SIGKILL
 _ATTEMPTS = 20
 FINAL = ("Completed", "Failed", "Stopped")
 
 
-def next_request(sagemaker: Any, blueprint: Blueprint) -> dict[str, Any]:
-    """The request of the job that is completed or runs for this blueprint, else of the one to create: a job that failed
+def next_request(sagemaker: Any, blueprint: Blueprint, model: ModelSettings) -> dict[str, Any]:
+    """The request of the job that is completed or runs for this model, else of the one to create: a job that failed
     has used up its name. Raises StepFailed after too many failures."""
     for attempt in range(1, _ATTEMPTS + 1):
-        request = blueprint.training_request(attempt)
+        request = blueprint.training_request(model, attempt)
         found = find(sagemaker.describe_training_job, TrainingJobName=request["TrainingJobName"])
         if found is None or found["TrainingJobStatus"] in ("Completed", "InProgress"):
             return request
@@ -50,11 +51,13 @@ class TrainingJob(Resource):
     """A completed training job. `show_line` gets the lines of its log while it runs. To read and delete one, a request
     that holds only TrainingJobName is enough."""
 
-    title = titles.TRAINING_JOB
     depends_on = (titles.DATA, titles.WEIGHTS, titles.SAGEMAKER_ROLE)
 
-    def __init__(self, clients: Clients, request: Mapping[str, Any], show_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, clients: Clients, request: Mapping[str, Any], show_line: Callable[[str], None], model: str = ""
+    ) -> None:
         self._clients, self._request, self._show_line = clients, request, show_line
+        self.title = titles.of_model(titles.TRAINING_JOB, model)
         self.name = request["TrainingJobName"]
 
     def read(self) -> State | None:

@@ -217,7 +217,7 @@ def test_our_own_deployment_is_made_changed_and_deleted(stack: FunctionStack, tm
     def actions(wanted: list[Resource]) -> list[str]:
         return [engine.apply_one(each)[0] for each in wanted]
 
-    first = resources(reserved=3, provisioned=1, has_url=True, origins=(PAGE,))
+    first = resources(reserved=3, provisioned=1, url=True, origins=(PAGE,))
     assert actions(first) == ["create"] * 4
     assert engine.plan(first).lines()[-1] == "Nothing would change."
     url = engine.apply_one(first[-1])[1]

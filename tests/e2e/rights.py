@@ -7,8 +7,8 @@ from typing import Any
 from infra import policy
 from infra.blueprint import NOT_IN_EVERY_RUN, Blueprint
 from infra.clients import Clients
-from infra.deployment import settings_of
 from infra.paths import CHECKOUT
+from infra.settings import DeploymentSettings
 from stagemaker.access.match import read_wildcards, runs_fit
 from tests.e2e import readme
 from tests.e2e.environment import Environment
@@ -16,7 +16,7 @@ from tests.e2e.environment import Environment
 
 def check_the_roles_have_what_a_run_needs(clients: Clients) -> None:
     """Nothing is granted that the run did not use, but for what the blueprint gives a reason for."""
-    blueprint = Blueprint(settings_of("stagemaker-demo", clients.region), clients.account, data_digest="")
+    blueprint = Blueprint(DeploymentSettings(region=clients.region), clients.account, data_digest="")
     granted: set[tuple[str, str]] = set()
     for role in (blueprint.sagemaker_role(), blueprint.lambda_role()):
         used = set(_pairs(policy.ask(clients, Principal=blueprint.role_arn(role))["Policy"]))

@@ -28,8 +28,14 @@ from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
 from tests.unit.infra.photos import quiet, text_of, write_set
 
 BLUEPRINT = Blueprint(DeploymentSettings(), ACCOUNT, "ab" * 32)
-JOB = BLUEPRINT.training_request()["TrainingJobName"]
+JOB = BLUEPRINT.training_request(BLUEPRINT.settings.models[0])["TrainingJobName"]
 SEARCH = BLUEPRINT.tuning_request()["HyperParameterTuningJobName"]
+# Their tags: of another model of the project's, of a project that is named alike, and one without.
+ENDPOINTS = {
+    "stagemaker-demo-single": [{"Key": "stagemaker:project", "Value": "stagemaker-demo"}],
+    "stagemaker-demo-two": [{"Key": "stagemaker:project", "Value": "stagemaker-demo-two"}],
+    "by-stagemaker-demo": [],
+}
 LOGS = (titles.ENDPOINT_LOG, titles.FUNCTION_LOG)
 
 
@@ -71,6 +77,10 @@ def sagemaker(searches: Sequence[str] = (), **statuses: str) -> FakeClient:
             "describe_hyper_parameter_tuning_job": describe_search,
             "list_models": {"Models": [{"ModelName": JOB}, {"ModelName": "stagemaker-demo-two-0123456789"}]},
             "list_endpoint_configs": {"EndpointConfigs": [{"EndpointConfigName": "by-hand"}]},
+            "list_endpoints": {
+                "Endpoints": [{"EndpointName": name, "EndpointArn": name} for name in ENDPOINTS],
+            },
+            "list_tags": lambda ResourceArn: {"Tags": ENDPOINTS[ResourceArn]},
         }
     )
 
@@ -111,7 +121,7 @@ def test_the_options_of_the_function(tmp_path: Path) -> None:
     )  # fmt: skip
     dataset = load(write_set(tmp_path / "set"))
     made = deployment_of(options, fake_clients(), dataset).blueprint.settings.function
-    assert (made.reserved, made.provisioned, made.has_url, made.origins) == (3, 2, True, ("http://localhost:3000",))
+    assert (made.reserved, made.provisioned, made.url, made.origins) == (3, 2, True, ("http://localhost:3000",))
     options.provisioned = 4
     with pytest.raises(StepFailed, match="not more than what is reserved"):
         deployment_of(options, fake_clients(), dataset)
@@ -196,8 +206,11 @@ def test_destroy_takes_the_resources_in_the_reverse_of_deploys_order(tmp_path: P
     weights = File(tmp_path / "weights.pt", "00" * 32)
     made = deployment(tmp_path, sagemaker(first="Completed"), weights, FakeClient())
     deployed = [one.title for one in engine.order(made.resources(quiet()))]
-    to_delete = [one.title for one in engine.order(existing(made.clients, BLUEPRINT, quiet())) if one.title not in LOGS]
-    assert to_delete == [title for title in deployed if title != titles.ENDPOINT_CONFIGURATION]  # none of ours exists
+    ended = engine.order(existing(made.clients, BLUEPRINT, quiet()))
+    to_delete = [one.title for one in ended if one.title not in LOGS and "(single)" not in one.title]
+    deployed.remove(titles.ENDPOINT_CONFIGURATION)  # none of ours exists
+    deployed.insert(deployed.index(titles.ENDPOINT) + 1, titles.SCALING)
+    assert to_delete == deployed
 
 
 def test_what_earlier_settings_made_is_found_and_nothing_of_a_project_named_alike() -> None:
@@ -213,7 +226,33 @@ def test_every_dependency_is_a_title(tmp_path: Path) -> None:
     known = {value for name, value in vars(titles).items() if name.isupper()}
     found = existing(fake_clients(sagemaker=sagemaker(first="Completed")), BLUEPRINT, quiet())
     for resource in (*found, *deployment(tmp_path, sagemaker()).resources(quiet())):
-        assert {resource.title, *resource.depends_on} <= known
+        assert {title.removesuffix(" (single)") for title in (resource.title, *resource.depends_on)} <= known
+
+
+def test_endpoints_are_found_by_their_tag() -> None:
+    found = existing(fake_clients(sagemaker=sagemaker()), BLUEPRINT, quiet())
+    endpoints = [one.name for one in found if one.title.startswith(titles.ENDPOINT) and one.name in ENDPOINTS]
+    assert endpoints == ["stagemaker-demo-single"]
+
+
+def test_two_models_of_a_preset(tmp_path: Path) -> None:
+    options = Namespace(
+        preset="a", project="dogs", hyperparameters=["epochs=1"], pretrained=None, images="built", reserved=3
+    )
+    made = deployment_of(options, fake_clients(sagemaker=sagemaker()), load(write_set(tmp_path / "set")))
+    settings = made.blueprint.settings
+    assert (settings.project, settings.hyperparameters["epochs"], settings.function.system) == ("dogs", "1", "A")
+    assert (settings.function.reserved, settings.function.provisioned) == (3, 2)
+    resources = [one.title for one in engine.order(made.resources(quiet()))]
+    assert [title for title in resources if title.endswith(("(single)", "(multi)"))] == [
+        "Training job (single)", "Model (single)", "Endpoint configuration (single)", "Endpoint (single)",
+        "Scaling of the endpoint (single)", "Training job (multi)", "Model (multi)", "Endpoint configuration (multi)",
+        "Endpoint (multi)",
+    ]  # fmt: skip
+    trained = [
+        one.title for one in engine.needed_for(titles.of_model(titles.TRAINING_JOB, "multi"), made.resources(quiet()))
+    ]
+    assert "Training job (single)" not in trained
 
 
 def test_aws_is_refused_until_it_is_implemented() -> None:
@@ -223,7 +262,7 @@ def test_aws_is_refused_until_it_is_implemented() -> None:
 
 def test_settings_that_aws_would_not_take() -> None:
     with pytest.raises(StepFailed, match="The project name"):
-        settings_of("A", "us-east-1")
+        settings_of(Namespace(project="A"))
 
 
 def test_the_hyperparameter_says_how_many_photos_may_be_left_out(tmp_path: Path) -> None:

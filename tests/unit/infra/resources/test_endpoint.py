@@ -2,14 +2,10 @@ from typing import Any
 
 import pytest
 
-from infra.blueprint import Blueprint
 from infra.errors import StepFailed
 from infra.resources.endpoint import Endpoint, EndpointConfiguration
 from infra.resources.model import Model
-from infra.settings import DeploymentSettings
-from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
-
-BLUEPRINT = Blueprint(DeploymentSettings(), ACCOUNT, "ab" * 32)
+from tests.unit.infra.fakes import FakeClient, fake_clients, missing
 
 
 def described(status: str, configuration: str = "new", **more: str) -> dict[str, str]:
@@ -18,9 +14,10 @@ def described(status: str, configuration: str = "new", **more: str) -> dict[str,
 
 
 def endpoint(*answers: Any) -> tuple[FakeClient, Endpoint]:
-    client = FakeClient({"describe_endpoint": list(answers)})
+    configuration = {"ProductionVariants": [{"InstanceType": "ml.m5.large"}]}
+    client = FakeClient({"describe_endpoint": list(answers), "describe_endpoint_config": configuration})
     logs = FakeClient({"describe_log_streams": missing("ResourceNotFoundException")})
-    return client, Endpoint(fake_clients(sagemaker=client, logs=logs), BLUEPRINT, "new")
+    return client, Endpoint(fake_clients(sagemaker=client, logs=logs), "dogs", "new")
 
 
 def calls(client: FakeClient) -> list[str]:

@@ -104,7 +104,7 @@ def test_a_failure_says_its_reason(handler: Path) -> None:
     ],
 )
 def test_reserved_concurrency(handler: Path, wanted: int | None, found: int | None, call: Any) -> None:
-    settings = DeploymentSettings(function=FunctionSettings(wanted))
+    settings = DeploymentSettings(function=FunctionSettings(reserved=wanted))
     client, one = function(handler, described(handler), blueprint=Blueprint(settings, ACCOUNT, "ab" * 32))
     client.answers["get_function_concurrency"] = {} if found is None else {"ReservedConcurrentExecutions": found}
     state = one.read()
@@ -117,7 +117,7 @@ def test_reserved_concurrency(handler: Path, wanted: int | None, found: int | No
 
 
 def test_reserved_concurrency_of_a_new_function(handler: Path) -> None:
-    settings = DeploymentSettings(function=FunctionSettings(0))
+    settings = DeploymentSettings(function=FunctionSettings(reserved=0))
     client, one = function(handler, described(handler), blueprint=Blueprint(settings, ACCOUNT, "ab" * 32))
     one.create()
     assert client.names()[-1] == "put_function_concurrency"

@@ -23,7 +23,7 @@ def handler(tmp_path: Path) -> Path:
 
 
 def alias(handler: Path, provisioned: int = 0, **answers: Any) -> tuple[FakeClient, FunctionAlias]:
-    blueprint = Blueprint(DeploymentSettings(function=FunctionSettings(None, provisioned)), ACCOUNT, "ab" * 32)
+    blueprint = Blueprint(DeploymentSettings(function=FunctionSettings(provisioned=provisioned)), ACCOUNT, "ab" * 32)
     version = {**blueprint.function_request(), "CodeSha256": digest_of(pack(handler)), "State": "Active"}
     client = FakeClient(
         {

@@ -16,7 +16,7 @@ THERE = {"FunctionUrl": ADDRESS, "AuthType": "NONE"}
 
 
 def url(*origins: str, wanted: bool = True, config: Any = THERE, policy: Any = OPEN) -> tuple[FakeClient, FunctionUrl]:
-    settings = DeploymentSettings(function=FunctionSettings(has_url=wanted, origins=origins))
+    settings = DeploymentSettings(function=FunctionSettings(url=wanted, origins=origins))
     client = FakeClient(
         {
             "get_function_url_config": config,

@@ -1,0 +1,39 @@
+"""Hyperparameters, and ranges to search, that suit the data: small drawings and photos want different ones. Data, no
+decisions elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from infra.data.dataset import Dataset
+from infra.settings import DeploymentSettings, Ranges
+from ml.photos import decode
+
+SMALL_SIDE = 96  # pixels: below it the pictures are drawings or icons, which a photo model's large input only slows
+
+PHOTOS: Mapping[str, str] = MappingProxyType({})  # the trainer's own defaults
+DRAWINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "fine-tune": "full",
+        "image-size": "48",
+        "crop": "1.0",
+        "min-crop": "0.7",
+        "flip": "false",  # a mirrored 2 is no 2
+        "epochs": "3",
+        "batch-size": "32",
+        "learning-rate": "0.001",
+    }
+)
+PHOTO_RANGES = Ranges({"learning-rate": ("0.0003", "0.03")}, {"batch-size": ("32", "64", "128")})
+DRAWING_RANGES = Ranges({"learning-rate": ("0.0002", "0.01")}, {"batch-size": ("16", "32", "64")})
+
+
+def suited_to(dataset: Dataset, settings: DeploymentSettings) -> DeploymentSettings:
+    """The settings, and where they leave it open, hyperparameters and ranges for this data set, judged by its first
+    photo."""
+    small = min(decode(dataset.split("train")[0].path.read_bytes()).size) <= SMALL_SIDE
+    suited = DRAWINGS if small else PHOTOS
+    tuning = settings.tuning
+    if tuning.ranges == Ranges():
+        tuning = replace(tuning, ranges=DRAWING_RANGES if small else PHOTO_RANGES)
+    return replace(settings, hyperparameters={**suited, **settings.hyperparameters}, tuning=tuning)
