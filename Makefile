@@ -10,7 +10,7 @@ export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP IMAGE JOBS KEEP MI
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH
 
 .PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load \
-	policy push test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench lint \
+	policy push test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench bench-serve lint \
 	format lock setup clean
 
 help: ## This list
@@ -131,6 +131,10 @@ chaos: ## Break the stack part by part under load, and write a page (SEED=1, ONL
 bench: ## Measure against `docker run` and sagemaker's local mode, into benchmarks/results (SCENARIO=<name>, needs Docker)
 	@scripts/setup bench
 	@scripts/build && $(env)/bench/bin/python -m benchmarks $(SCENARIO)
+
+bench-serve: ## Measure the serving container beside FastAPI with PyTorch and the limits (ONLY=resnet50, ROUNDS=3; no Docker)
+	@scripts/setup client serve trainer dev
+	@$(env)/client/bin/python -m benchmarks serve_speed --rounds $(or $(ROUNDS),3)
 
 lint: ## ruff and mypy --strict
 	@scripts/setup dev plugin-dev

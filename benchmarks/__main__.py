@@ -12,6 +12,7 @@ SCENARIOS = (
     "invoke_endpoint",
     "update_under_load",
     "serve_overload",
+    "serve_speed",
     "compose_up",
     "image_builds",
     "search",
