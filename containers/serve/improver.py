@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,6 +27,7 @@ from containers.serve.settings import ServeSettings
 from ml.artifact import ONNX_FILE
 
 IDLE_S = 5.0  # (ours)
+MAX_STOP_S = 60.0  # (ours) then the measuring ends, which frees its memory, and begins anew another time
 _POLL_S = 0.1
 _MEASURING_BYTES, _MEASURING_FACTOR = 128 << 20, 6  # (ours) of the file's size: two engines while they are loaded
 _ROOT = Path(__file__).resolve().parents[2]
@@ -63,15 +65,15 @@ class Improver:
         key = choice_cache.key(folder, threads, choice_cache.cpu_text())
         if kept := choice_cache.read(self._settings.cache_dir, key, allowed):
             return kept
-        if not self._wait_until_idle():
-            return None
-        needed = _MEASURING_BYTES + _MEASURING_FACTOR * (folder / ONNX_FILE).stat().st_size
-        if free_memory_bytes() < needed:
-            _LOG.info("engines are not compared: that takes %s bytes of memory", f"{needed:,}")
-            return None
-        measured = self._measure()
-        if measured is None:
-            return None
+        measured = None
+        while measured is None:
+            if not self._wait_until_idle():
+                return None
+            needed = _MEASURING_BYTES + _MEASURING_FACTOR * (folder / ONNX_FILE).stat().st_size
+            if free_memory_bytes() < needed:
+                _LOG.info("engines are not compared: that takes %s bytes of memory", f"{needed:,}")
+                return None
+            measured = self._measure()
         choice = best(measured)
         try:
             choice_cache.write(self._settings.cache_dir, key, choice)
@@ -87,7 +89,8 @@ class Improver:
         return False
 
     def _measure(self) -> dict[EngineChoice, Speed] | None:
-        """What the measuring process found, which is stopped while there are requests; None when it failed."""
+        """What the measuring process found, which is stopped while there are requests; None when it was ended before.
+        Raises RuntimeError when it failed, ValueError or TypeError for another output."""
         command = [sys.executable, "-m", "containers.serve.measure"]
         arguments = [str(self._settings.model_dir.resolve()), str(self._settings.threads)]
         with subprocess.Popen(
@@ -99,30 +102,34 @@ class Improver:
             text=True,
         ) as process:
             try:
-                self._follow(process)
+                if not self._follow(process):
+                    return None
             finally:
                 process.kill()
             output = process.stdout.read() if process.stdout else ""
-        if self._closing.is_set():
-            return None
         if process.returncode:
-            _LOG.warning("the comparison of engines ended with %d", process.returncode)
+            raise RuntimeError(f"the comparison of engines ended with {process.returncode}")
         measured = parse(output.splitlines())
         for choice, speed in measured.items():
             _LOG.info("%s: %.2f times the images a second, %.2f times as fast for one", choice, speed.busy, speed.lone)
-        return None if process.returncode else measured
+        return measured
 
-    def _follow(self, process: "subprocess.Popen[str]") -> None:
-        """Returns when the process has ended, or the server is closed."""
-        is_stopped = False
-        while process.poll() is None and not self._closing.wait(_POLL_S):
+    def _follow(self, process: "subprocess.Popen[str]") -> bool:
+        """Whether the process ends by itself. Else the server is closed, or had requests for MAX_STOP_S."""
+        stopped_at_s = None
+        while process.poll() is None:
+            if self._closing.wait(_POLL_S):
+                return False
             idle_s = self._idle_s()
-            if not is_stopped and idle_s < _POLL_S:
+            if stopped_at_s is None and idle_s < _POLL_S:
                 process.send_signal(signal.SIGSTOP)
-                is_stopped = True
-            elif is_stopped and idle_s >= IDLE_S:
+                stopped_at_s = time.monotonic()
+            elif stopped_at_s is not None and idle_s >= IDLE_S:
                 process.send_signal(signal.SIGCONT)
-                is_stopped = False
+                stopped_at_s = None
+            elif stopped_at_s is not None and time.monotonic() - stopped_at_s > MAX_STOP_S:
+                return False
+        return True
 
     def _use(self, choice: EngineChoice) -> None:
         """Loads the chosen engine, lets the model use it from the next batch on, and frees the former one."""

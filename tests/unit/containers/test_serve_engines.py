@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from containers.serve import choice_cache
-from containers.serve.choice import candidates
+from containers.serve import improver as improver_module
+from containers.serve.choice import Speed, candidates
 from containers.serve.engines import SAFE_CHOICE, EngineChoice, load_engine
 from containers.serve.improver import Improver
 from containers.serve.model import Model
@@ -139,6 +140,32 @@ def test_the_end_of_the_server_ends_the_measuring(folder: Path, tmp_path: Path, 
     improver = Improver(Model.load(folder, 1, SAFE_CHOICE), settings(folder, tmp_path / "cache"), idle_s)
     wait_until(lambda: len(asked) > 3)  # the first time before it measures, then while it does
     improver.close()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_measuring_that_is_stopped_for_long_ends_and_begins_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests come again and again, and each time longer than a process may be stopped."""
+    monkeypatch.setattr(improver_module, "MAX_STOP_S", 0.0)
+    started: list[None] = []
+    asked: list[None] = []
+
+    class CountingImprover(Improver):
+        def _measure(self) -> dict[EngineChoice, Speed] | None:
+            started.append(None)
+            asked.clear()
+            return super()._measure()
+
+    def idle_s() -> float:
+        asked.append(None)
+        return 0.0 if started and len(asked) < 3 else 1e9
+
+    improver = CountingImprover(Model.load(folder, 1, SAFE_CHOICE), settings(folder, tmp_path / "cache"), idle_s)
+    try:
+        wait_until(lambda: len(started) > 2)
+    finally:
+        improver.close()
     assert not (tmp_path / "cache").exists()
 
 
