@@ -5,22 +5,18 @@ are filled with the members of the request; a resource that the members do not n
 resources allows.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from stagemaker.access.addresses import function_parts, queue_parts
 from stagemaker.access.call import NO_RESOURCE, Asked, Call, Lookup
 from stagemaker.access.catalog import Action, ResourceType, fill, find_action
 from stagemaker.access.match import ARN_FIELDS
 from stagemaker.access.s3_actions import s3_asked
 
 MAX_ARN_CHARACTERS = 2048
-_FUNCTION = re.compile(
-    r"(?:arn:[^:]+:lambda:(?P<region>[^:]*):)?(?:(?P<account>[0-9]{12}):)?(?:function:)?"
-    r"(?P<name>[^:]+)(?::(?P<qualifier>[^:]+))?"
-)
 # Operations of Lambda with the qualifier in the ARN that IAM is asked about.
 _QUALIFIED = (
     "Invoke", "InvokeWithResponseStream", "GetFunction", "GetFunctionConfiguration", "DeleteFunction",
@@ -69,12 +65,9 @@ def account_of(arn: str) -> str | None:
 
 def function_arn(call: Call, name: str, qualifier: str | None) -> tuple[str, str | None]:
     """The ARN of a function, without a qualifier, and the qualifier, from a name, a partial or a whole ARN."""
-    found = _FUNCTION.fullmatch(name)
-    if found is None:
-        return call.arn("lambda", f"function:{name}"), qualifier
-    region, account = found["region"] or call.region, found["account"] or call.account
-    arn = f"arn:{call.partition}:lambda:{region}:{account}:function:{found['name']}"
-    return arn, found["qualifier"] or qualifier
+    region, account, short, own = function_parts(name)
+    arn = f"arn:{call.partition}:lambda:{region or call.region}:{account or call.account}:function:{short}"
+    return arn, own or qualifier
 
 
 def _lambda(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
@@ -97,7 +90,8 @@ def _logs(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
     if not kinds & {"log-group", "log-stream"} or call.operation in ("TagResource", "UntagResource"):
         yield from _listed(call)
         return
-    names = _texts(call.members, "logGroupName", "logGroupIdentifier", "logGroupNames", "logGroupIdentifiers")
+    members = ("logGroupName", "logGroupIdentifier", "logGroupNames", "logGroupIdentifiers")
+    names = [name for member in members for name in _list(call.members.get(member))]
     if call.operation == "ListTagsForResource" or not names:
         yield from _listed(call)
         return
@@ -184,6 +178,19 @@ def _ecr(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
         yield from _listed(call)
 
 
+def _sqs(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+    """The queue of the request's QueueUrl, in the account and the region that it says."""
+    url = call.members.get("QueueUrl")
+    found = queue_parts(url) if isinstance(url, str) else None
+    if found is None:
+        yield from _listed(call)
+        return
+    region, account, name = found
+    arn = f"arn:{call.partition}:sqs:{region or call.region}:{account}:{name}"
+    for action in _ACTIONS.get(call.name, (call.operation,)):
+        yield Asked(f"sqs:{action}", arn, account_of(arn) or call.account)
+
+
 def _dynamodb(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
     """Batches and transactions name their tables inside."""
     found = list(_dynamodb_items(call))
@@ -217,6 +224,7 @@ OWN: Mapping[str, Callable[[Call, Lookup, str | None], Iterator[Asked]]] = {
     "iam": _iam,
     "sts": _sts,
     "ecr": _ecr,
+    "sqs": _sqs,
     "dynamodb": _dynamodb,
     "apigateway": _apigateway,
 }
@@ -238,10 +246,8 @@ def _arns(call: Call, action: Action, more: Sequence[str]) -> Iterator[str]:
         if text.startswith("arn:") and len(text) <= MAX_ARN_CHARACTERS
     ]  # fmt: skip
     for kind in action.resources:
-        fitting = [arn for arn in given if kind.pattern.fullmatch(arn)]
-        yield from fitting
-        if not fitting:
-            yield from _filled(call, kind, more)
+        yield from (arn for arn in given if kind.pattern.fullmatch(arn))
+        yield from _filled(call, kind, more)
 
 
 def _filled(call: Call, kind: ResourceType, more: Sequence[str]) -> Iterator[str]:
@@ -259,11 +265,9 @@ def _filled(call: Call, kind: ResourceType, more: Sequence[str]) -> Iterator[str
 
 
 def _named(call: Call, variable: str, more: Sequence[str]) -> list[str]:
-    """The values of the member that has the name of an ARN's variable; of a queue, the end of its URL."""
+    """The values of the member that has the name of an ARN's variable."""
     members = {member.lower(): value for member, value in call.members.items()}
     name = variable.removesuffix("WithPath").lower()
-    if name == "queuename" and isinstance(members.get("queueurl"), str):
-        return [members["queueurl"].rpartition("/")[2]]
     noun = name.removesuffix("name").removesuffix("id")
     short = ["name"] if noun and noun in call.operation.lower() else []
     for candidate in (name, f"{name}s", noun, *(word.lower() for word in more), *short):

@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actio
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
+from stagemaker.access.addresses import copy_source
 from stagemaker.access.call import NO_RESOURCE, Asked, Call, Lookup
 
 REFUSED_KEYS = "stagemaker_refused_keys"  # of a RequestContext: those of DeleteObjects by place, with the sentences
@@ -125,15 +125,6 @@ def s3_delete(call: Call, lookup: Lookup, bucket: str, entry: Mapping[str, Any])
     """What one key of DeleteObjects needs."""
     action = "DeleteObjectVersion" if entry.get("VersionId") else "DeleteObject"
     return _asked(call, lookup, action, bucket, entry.get("Key") or "")
-
-
-def copy_source(source: Any) -> tuple[str, str, str | None] | None:
-    """The bucket, the key and the version of x-amz-copy-source, or None for what is no such text."""
-    if not isinstance(source, str):
-        return None
-    path, _, query = source.partition("?versionId=")
-    bucket, slash, key = unquote(path).removeprefix("/").partition("/")
-    return (bucket, key, query or None) if slash else None
 
 
 def object_of(arn: str) -> tuple[str, str] | None:

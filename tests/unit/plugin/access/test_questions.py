@@ -56,6 +56,10 @@ def asked(about: Call) -> list[tuple[str, str]]:
             [("s3:PutObject", "arn:aws:s3:::mine/k"), ("s3:GetObjectVersion", "arn:aws:s3:::theirs/a b")],
         ),
         (
+            call("s3", "CopyObject", Bucket="mine", Key="k", CopySource="/theirs/secret#.txt"),
+            [("s3:PutObject", "arn:aws:s3:::mine/k"), ("s3:GetObject", "arn:aws:s3:::theirs/secret")],
+        ),
+        (
             call("s3", "PutObject", Bucket="mine", Key="k", ACL="private", GrantRead="x", Tagging="a=b"),
             [
                 ("s3:PutObject", "arn:aws:s3:::mine/k"),
@@ -76,6 +80,11 @@ def asked(about: Call) -> list[tuple[str, str]]:
             call("lambda", "Invoke", FunctionName=f"arn:aws:lambda:us-east-1:{OTHER}:function:f"),
             [("lambda:InvokeFunction", f"arn:aws:lambda:us-east-1:{OTHER}:function:f")],
         ),
+        (
+            call("lambda", "Invoke", FunctionName=f"us-east-1:{OTHER}:function:f"),
+            [("lambda:InvokeFunction", f"arn:aws:lambda:us-east-1:{OTHER}:function:f")],
+        ),
+        (call("lambda", "Invoke", FunctionName="f#x"), [("lambda:InvokeFunction", f"{LAMBDA}:f")]),
         (call("lambda", "ListFunctions"), [("lambda:ListFunctions", "*")]),
         (
             call("lambda", "TagResource", Resource=f"{LAMBDA}:f", Tags={"a": "b"}),
@@ -141,6 +150,18 @@ def asked(about: Call) -> list[tuple[str, str]]:
         (
             call("sqs", "SendMessage", QueueUrl=f"http://localhost:4566/{ACCOUNT}/q"),
             [("sqs:SendMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:q")],
+        ),
+        (
+            call("sqs", "DeleteMessageBatch", QueueUrl=f"http://localhost:4566/queue/us-east-1/{OTHER}/q/"),
+            [("sqs:DeleteMessage", f"arn:aws:sqs:us-east-1:{OTHER}:q")],
+        ),
+        (
+            call("sqs", "ReceiveMessage", QueueUrl=f"http://sqs.us-east-1.localhost:4566/{OTHER}/q"),
+            [("sqs:ReceiveMessage", f"arn:aws:sqs:us-east-1:{OTHER}:q")],
+        ),
+        (
+            call("kinesis", "DescribeStream", StreamName="a", StreamARN=f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/b"),
+            [("kinesis:DescribeStream", f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{name}") for name in "ba"],
         ),
         (
             call("dynamodb", "TransactWriteItems", TransactItems=[{"Put": {"TableName": "t"}}]),
