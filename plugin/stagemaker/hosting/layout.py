@@ -169,9 +169,8 @@ class FleetLayout:
     ) -> InstanceContainer:
         base_dir, name, stream = instance.base_dir, f"{self.endpoint}-{instance.id}", instance.log_stream
         if variant.is_multi_container:
-            base_dir, name, stream = (
-                base_dir / container.name, f"{name}-{container.name}", f"{stream}/{container.name}",
-            )  # fmt: skip
+            base_dir, name = base_dir / container.name, f"{name}-{container.name}"
+            stream = f"{stream}/{container.name}"
         spec = ContainerSpec(
             name=name,
             image=container.image,

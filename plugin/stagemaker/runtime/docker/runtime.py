@@ -100,7 +100,8 @@ class DockerRuntime:
         """Refuse images without the label. One that the engine does not have is pulled, since its labels are in it."""
         for image in images:
             with self._engine_errors(f"look up the labels of {image!r}"):
-                labels = self._engine.inspect_image(self._images.obtain(image))["Config"]["Labels"] or {}
+                config = self._engine.inspect_image(self._images.obtain(image))["Config"] or {}
+            labels = config.get("Labels") or {}
             if labels.get(BIND_LABEL) != "true":
                 raise ImageRefused(lacks_label(image, BIND_LABEL))
 
