@@ -11,11 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 from tests.chaos.calls import BROKEN_OFF, NO_ANSWER, REFUSED, WRONG_ANSWER, Call
 
 LIMIT_S = 75.0  # for one call: InvokeEndpoint may take 60 s
 THREADS = 256
-_SIGNED = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+_ROOT, _REGION = Credentials("test", "test"), "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -109,12 +113,14 @@ class Load:
 def post(
     host: str, port: int, service: str, path: str, body: bytes, limit_s: float = LIMIT_S
 ) -> tuple[int, dict[str, str], bytes]:
-    """POST over a new connection: status, headers with names in lower case, and body. OSError or HTTPException."""
+    """A POST that root signs, over a new connection: status, headers with names in lower case, and body. OSError or
+    HTTPException."""
     connection = http.client.HTTPConnection(host, port, timeout=limit_s)
     try:
-        headers = {"Authorization": _SIGNED.format(service), "Content-Type": "application/json"}
+        request = AWSRequest("POST", f"http://{host}:{port}{path}", {"Content-Type": "application/json"}, body)
+        SigV4Auth(_ROOT, service, _REGION).add_auth(request)
         with suppress(BrokenPipeError, ConnectionResetError):  # an answer may have come before the body was sent
-            connection.request("POST", path, body, headers)
+            connection.request("POST", path, body, dict(request.headers.items()))
         response = connection.getresponse()
         return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
     finally:
