@@ -194,7 +194,7 @@ def make_lab(gateway: Gateway) -> Lab:
         archive.writestr("main.py", f"def handler(event, context):\n    return {FLAG.decode()!r}\n")
     functions.create_function(
         FunctionName=FUNCTION, Role=role, Runtime="python3.13", Handler="main.handler",
-        Code={"ZipFile": code.getvalue()}, Environment={"Variables": {"FLAG": FLAG.decode()}},
+        Timeout=60, Code={"ZipFile": code.getvalue()}, Environment={"Variables": {"FLAG": FLAG.decode()}},
     )  # fmt: skip
     functions.get_waiter("function_active_v2").wait(FunctionName=FUNCTION, WaiterConfig={"Delay": 1})
     url = functions.create_function_url_config(FunctionName=FUNCTION, AuthType="AWS_IAM")["FunctionUrl"]
