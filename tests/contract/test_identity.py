@@ -20,7 +20,8 @@ from stagemaker.access.faults import CredentialsRefused, Fault
 from stagemaker.access.sessions import Session, Sessions
 from stagemaker.access.signature import CHUNKS, EMPTY_SHA256, Sent, read_claim, sign
 from stagemaker.adapters.identity import Identity
-from stagemaker.settings import Settings
+from stagemaker.adapters.identity_keys import Keys
+from stagemaker.settings import RootKey, Settings
 from tests.contract.function_stack import zipped
 from tests.contract.gateway import REGION, Gateway, make_role, until
 from tests.contract.identities import client_of, error_of, identity, make_trusting_role, make_user
@@ -229,6 +230,14 @@ def test_credentials_that_have_ended_are_refused() -> None:
     assert refused.value.fault is Fault.EXPIRED_TOKEN
 
 
+def test_a_secret_of_one_s_own_takes_the_place_of_test() -> None:
+    keys = Keys((RootKey("test", "hidden", OTHER),), Sessions(), "internal")
+    found = {name: keys.find(name) for name in ("test", ACCOUNT, "nobody")}
+    assert [key and (key.secret, key.caller.principal.account) for key in found.values()] == [
+        ("hidden", OTHER), ("hidden", ACCOUNT), None,
+    ]  # fmt: skip
+
+
 def test_a_presigned_url_carries_its_signer_for_as_long_as_it_lives(
     strict_gateway: Gateway, user: dict[str, str], bucket: str
 ) -> None:
@@ -262,7 +271,7 @@ def test_signature_version_2_is_refused_by_name(strict_gateway: Gateway, user: d
     s3 = client_of(strict_gateway, "s3", user, s3={"addressing_style": "path"}, signature_version="s3")
     code, status, message = error_of(s3.list_objects_v2, Bucket=bucket)
     assert (code, status) == ("InvalidRequest", 400)
-    assert message.endswith("Please use AWS4-HMAC-SHA256.")
+    assert "Please use AWS4-HMAC-SHA256. Stagemaker: boto3 signs addresses by version 2" in message
     url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "any"})
     assert "Signature=" in url
     answer = ask(strict_gateway.url, "GET", url.removeprefix(strict_gateway.url), {})
@@ -427,6 +436,16 @@ def test_a_function_url_of_aws_iam_knows_who_calls(strict_gateway: Gateway, user
     assert call(nobody).status == 200
     unsigned = ask(strict_gateway.url, "POST", "/", {"Host": urlsplit(url).netloc})
     assert (unsigned.status, unsigned.headers["x-amzn-errortype"]) == (403, "MissingAuthenticationTokenException")
+
+
+def test_the_address_of_a_function_s_code_is_signed_by_localstack(strict_gateway: Gateway, url: str) -> None:
+    assert url
+    code = strict_gateway.client("lambda").get_function(FunctionName="of-a-url")["Code"]["Location"]
+    parts = urlsplit(code)
+    place = f"{parts.path}?{parts.query}"
+    assert ask(strict_gateway.url, "GET", place, {"Host": parts.netloc}).body.startswith(b"PK")
+    changed = ask(strict_gateway.url, "GET", place.replace("Expires=3600", "Expires=3601"), {"Host": parts.netloc})
+    assert changed.status == 403
 
 
 def test_localstack_s_own_calls_go_on(strict_gateway: Gateway, bucket: str) -> None:

@@ -93,7 +93,7 @@ class Identity:
     def __init__(self, settings: Settings, secret: str, sessions: Sessions, clock: Callable[[], float]) -> None:
         self.sessions, self.is_strict = sessions, settings.iam == "strict"
         self._secret, self._mode, self._clock = secret, settings.iam, clock
-        self._keys = Keys(settings.root_keys, sessions)
+        self._keys = Keys(settings.root_keys, sessions, secret)
 
     def caller(self, context: RequestContext) -> Caller:
         """The sender of a request, whose account and region are the request's from now on. In the mode `strict` an
@@ -167,7 +167,7 @@ class Identity:
             if key is None:
                 return root_of(account, claim.access_key_id), claim
             is_stage = self._may_be_stage(key, claim) and self._is_stage(claim, sent)
-            return replace(key.caller, is_stage=is_stage), claim
+            return (replace(key.caller, is_stage=True) if is_stage else key.caller), claim
         except CredentialsRefused:
             return root_of(account, ""), None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from localstack.constants import DEFAULT_AWS_ACCOUNT_ID
+from localstack.constants import DEFAULT_AWS_ACCOUNT_ID, INTERNAL_AWS_ACCESS_KEY_ID
 
 from stagemaker.access.callers import Caller, root_of
 from stagemaker.access.keys import Key
@@ -17,16 +17,18 @@ from stagemaker.access.request import Principal
 from stagemaker.access.sessions import Session, Sessions
 from stagemaker.settings import RootKey
 
-ROOT_ID, ROOT_SECRET = "test", "test"  # of the default account, and the secret of every account's number
+ROOT_ID, ROOT_SECRET = "test", "test"  # of the default account; its secret is that of every account's number
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 
 
 class Keys:
-    """All that may sign. Thread-safe."""
+    """All that may sign. Thread-safe. LocalStack signs with `internal_secret` what it gives to others."""
 
-    def __init__(self, root_keys: tuple[RootKey, ...], sessions: Sessions) -> None:
+    def __init__(self, root_keys: tuple[RootKey, ...], sessions: Sessions, internal_secret: str) -> None:
         self._root_keys = {key.access_key_id: key for key in root_keys}
-        self._sessions = sessions
+        self._sessions, self._internal_secret = sessions, internal_secret
+        named = self._root_keys.get(ROOT_ID)
+        self._root_secret = named.secret if named else ROOT_SECRET
 
     def find(self, access_key_id: str) -> Key | None:
         """None for a key that there is not, or not any more, or that is inactive."""
@@ -34,7 +36,9 @@ class Keys:
             return Key(root.secret, root_of(root.account, access_key_id))
         if access_key_id == ROOT_ID or _ACCOUNT.fullmatch(access_key_id):
             account = DEFAULT_AWS_ACCOUNT_ID if access_key_id == ROOT_ID else access_key_id
-            return Key(ROOT_SECRET, root_of(account, access_key_id))
+            return Key(self._root_secret, root_of(account, access_key_id))
+        if access_key_id == INTERNAL_AWS_ACCESS_KEY_ID:
+            return Key(self._internal_secret, root_of(DEFAULT_AWS_ACCOUNT_ID, access_key_id, is_stage=True))
         if session := self._sessions.find(access_key_id):
             return _session_key(session)
         return _user_key(access_key_id)

@@ -144,6 +144,22 @@ def _parse(app: App, original: Any) -> Any:
 PATCHES: tuple[Patch, ...] = (
     Patch(
         connect,
+        "INTERNAL_AWS_SECRET_ACCESS_KEY",
+        None,
+        internal_calls.secret,
+        why="Everybody knows the secret that LocalStack signs with, also the addresses that it gives to others.",
+        without="In the mode strict nobody can use them.",
+    ),
+    Patch(
+        S3Code,
+        "generate_presigned_url",
+        ("self", "endpoint_url"),
+        internal_calls.code_address,
+        why="The address of a function's code is signed by version 2, with a secret that everybody knows.",
+        without="In the mode strict nobody can download the code of a function.",
+    ),
+    Patch(
+        connect,
         "dump_dto",
         ("data",),
         internal_calls.dump,
