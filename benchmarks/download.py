@@ -21,7 +21,7 @@ from typing import Any
 
 import boto3
 
-from benchmarks.environment import training_request
+from benchmarks.environment import make_role, training_request
 from benchmarks.ports import free_port
 from benchmarks.timing import in_turn, summary, write
 from infra.hosts.process import ProcessHost
@@ -69,9 +69,7 @@ def _localstack(folder: Path) -> Iterator[tuple[str, int]]:
     running = host.start(free_port(), stays=False)
     try:
         _client("s3", running.endpoint).create_bucket(Bucket="bench")
-        trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        _client("iam", running.endpoint).create_role(RoleName="bench", AssumeRolePolicyDocument=document)
+        make_role(_client("iam", running.endpoint))
         yield running.endpoint, json.loads(there.record.read_text())["pid"]
     finally:
         host.stop()

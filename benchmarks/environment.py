@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -106,13 +106,23 @@ def _running(host: Host) -> Iterator[boto3.Session]:
         os.environ["AWS_ENDPOINT_URL"] = running.endpoint
         session = boto3.Session("test", "test", region_name="us-east-1")
         session.client("s3").create_bucket(Bucket="bench")
-        trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        session.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=document)
+        make_role(session.client("iam"))
         yield session
     finally:
         os.environ.pop("AWS_ENDPOINT_URL", None)
         host.stop()
+
+
+def make_role(iam: Any) -> None:
+    """The role `bench`, which SageMaker may take and which may do everything."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam.create_role(RoleName="bench", AssumeRolePolicyDocument=_document(trust))
+    iam.put_role_policy(RoleName="bench", PolicyName="everything", PolicyDocument=_document(everything))
+
+
+def _document(statement: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def docker(*arguments: str) -> str:
