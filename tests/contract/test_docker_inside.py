@@ -252,3 +252,72 @@ def test_credentials_come_from_the_stage_and_only_to_their_own_job(engine: APICl
     assert told["left"] == []
     assert told["issued"] == 4  # one for each container that asked
     assert found.containers == found.networks == []
+
+
+# Two servers of one instance answer whose credentials they have, and whether they reach each other.
+INSTANCE = """
+import json, sys, time, urllib.request
+from pathlib import Path
+from stagemaker.core.credentials import Credentials
+from stagemaker.core.supervisor import Supervisor
+from stagemaker.runtime.contract import ContainerSpec, Mount
+from stagemaker.runtime.docker.runtime import DockerRuntime
+from stagemaker.settings import DockerSettings
+
+network, image = sys.argv[1:]
+supervisor = Supervisor()
+settings = DockerSettings(network, "auto", "none", "", "", 5000)
+runtime = DockerRuntime(settings, Path("/var/lib/stagemaker/data"), None, supervisor)
+supervisor.own(runtime.close)
+SERVER = '''
+import boto3, http.server as h, os, socket
+class Handler(h.BaseHTTPRequestHandler):
+    def do_GET(self):
+        with socket.create_connection(("127.0.0.1", 16161 - port), 5): pass
+        found = boto3.Session().get_credentials()
+        body = (found.access_key if found else "none").encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+h.ThreadingHTTPServer(("", port), Handler).serve_forever()
+'''
+def start(name, isolated):
+    mounts = (Mount("/packages", Path("/packages"), writable=False),)
+    issue = lambda: Credentials("arn:aws:iam::1:role/r", name, "secret", "token", time.time() + 3600)
+    environment = {"SOURCE": SERVER, "PYTHONPATH": "/packages"}
+    return runtime.start(ContainerSpec(
+        name, image, ("serve",), None, environment, serves=True, isolated=isolated, instance="i-1", mounts=mounts,
+        credentials=issue), lambda line: None)
+
+def call(server):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen("http://%s:%s/" % server.address, timeout=30) as answer:
+                return answer.read().decode()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+told = []
+for isolated in (False, True):
+    servers = [start(name, isolated) for name in ("one", "two")]
+    told.append([call(server) for server in servers])
+    told.append(len({server.address[0] for server in servers}))
+    for server in servers:
+        server.stop(0)
+supervisor.close()
+print(json.dumps(told))
+"""
+
+
+def test_containers_of_one_instance_have_one_address_and_each_its_credentials(
+    engine: APIClient, docker_image: str
+) -> None:
+    found = run_inside(engine, docker_image, INSTANCE)
+    assert found.said.startswith("["), found.said
+    called, addresses, called_isolated, relays = json.loads(found.said)
+    assert (called, addresses) == (["one", "two"], 1)
+    assert (called_isolated, relays) == (["none", "none"], 2)
+    assert found.containers == found.networks == []

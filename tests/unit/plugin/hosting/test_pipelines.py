@@ -1,7 +1,7 @@
 """Endpoints of several containers over the fake runtime: pipelines and direct invocation, through real servers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting import invoke
 from stagemaker.runtime.contract import ContainerSpec, Mount
+from stagemaker.runtime.fake import FakeContainer
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
 from tests.unit.plugin.hosting_environment import DATA, HostingEnvironment, archive, hosting_environment, until
 
@@ -239,6 +240,28 @@ def test_a_container_that_ends_before_it_serves_ends_the_others_and_is_named(hos
     assert "The container-2 for production variant" in reason
     assert "its container container-2 ended with exit code 3 before it was healthy" in reason
     assert all(container.poll() for container in hosting.runtime.containers)
+
+
+def test_a_container_that_cannot_be_started_leaves_none_of_its_instance(
+    hosting: HostingEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = hosting.runtime.start
+
+    def refuse_the_second(spec: ContainerSpec, on_line: Callable[[str], None]) -> FakeContainer:
+        if spec.name.endswith("container-2"):
+            raise ApiError("InternalFailure", "There is no room.", 500)
+        return start(spec, on_line)
+
+    monkeypatch.setattr(hosting.runtime, "start", refuse_the_second)
+    hosting.containers("model", {}, {})
+    hosting.config("config")
+    hosting.create()
+    hosting.wait_for("Failed")
+    reason = hosting.describe()["FailureReason"]
+    assert reason.startswith("The container-2 for production variant AllTraffic did not pass")
+    assert "it could not be started: There is no room." in reason
+    (first,) = hosting.runtime.containers
+    assert first.poll() is not None
 
 
 def test_containers_die_and_come_back_together_and_no_other_request_is_lost(
