@@ -311,6 +311,20 @@ def test_a_training_job_needs_pass_role_and_its_condition_keys(strict_gateway: G
     strict_gateway.client("sagemaker").stop_training_job(TrainingJobName=name)
 
 
+def test_lambda_reads_code_from_s3_with_the_rights_of_its_caller(strict_gateway: Gateway) -> None:
+    role = make_role(strict_gateway, unique("f"), "lambda.amazonaws.com")
+    user = make_user(strict_gateway, allow("lambda:CreateFunction"), allow("iam:PassRole", role))
+    request = {"FunctionName": unique("f"), "Role": role, "Runtime": "python3.13", "Handler": "a.b"}
+    code, message, status = refused(
+        user.client("lambda").create_function, **request, Code={"S3Bucket": "data", "S3Key": "train/cat/1.txt"}
+    )
+    assert (code, status) == ("AccessDeniedException", 403)
+    assert message.startswith(
+        "Your access has been denied by S3, please make sure your request credentials have permission to GetObject for "
+        "data/train/cat/1.txt."
+    )
+
+
 def test_tags_of_a_resource_and_of_a_caller_decide(strict_gateway: Gateway) -> None:
     root, iam = strict_gateway.client("sagemaker"), strict_gateway.client("iam")
     role = make_role(strict_gateway, unique("r"))

@@ -3,8 +3,8 @@ but for what it looks up.
 
 Sources: "Grant a user permissions to pass a role to an AWS service" of the IAM user guide; "Provide permissions for
 tagging SageMaker AI resources" and "Auto scaling: prerequisites" of SageMaker's guide; "Identity-based policies" of the
-guide of Application Auto Scaling; "Amazon ECR permissions" of Lambda's guide. Not asked: KMS, where a key is named, and
-EC2, where a VPC is.
+guide of Application Auto Scaling; "Amazon ECR permissions" and "Deploying .zip file archives" of Lambda's guide. Not
+asked: KMS, where a key is named, and EC2, where a VPC is.
 """
 
 import re
@@ -66,6 +66,8 @@ def dependents_of(call: Call, asked: Sequence[Asked], lookup: Lookup) -> Iterato
         yield from (Dependent(one, {}) for one in _scaling(call, lookup))
     if call.service == "lambda" and call.operation in ("CreateFunction", "UpdateFunctionCode"):
         yield from (Dependent(one, {}) for one in image_asked(call, lookup))
+    if call.service == "lambda" and (code := _code_asked(call, lookup)):
+        yield Dependent(code, {})
     if call.service == "sagemaker" and call.operation == "DeleteEndpoint":
         for arn in lookup.scalable_targets(about):
             yield Dependent(Asked(DEREGISTER, arn, call.account), {})
@@ -79,6 +81,17 @@ def image_asked(call: Call, lookup: Lookup) -> Iterator[Asked]:
     if arn is not None:
         for name in _IMAGE:
             yield Asked(f"ecr:{name}", arn, account_of(arn) or call.account)
+
+
+def _code_asked(call: Call, lookup: Lookup) -> Asked | None:
+    """Lambda reads the code of a function or a layer from S3 with the rights of its caller."""
+    inside = call.members.get("Code") or call.members.get("Content")
+    code = inside if isinstance(inside, Mapping) else call.members
+    bucket, key = code.get("S3Bucket"), code.get("S3Key")
+    if not isinstance(bucket, str) or not isinstance(key, str):
+        return None
+    action = "s3:GetObjectVersion" if code.get("S3ObjectVersion") else "s3:GetObject"
+    return Asked(action, f"arn:{call.partition}:s3:::{bucket}/{key}", lookup.bucket_owner(bucket) or call.account)
 
 
 def _roles(call: Call, about: str) -> Iterator[Dependent]:

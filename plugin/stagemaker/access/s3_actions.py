@@ -101,7 +101,7 @@ def s3_asked(call: Call, lookup: Lookup) -> Iterator[Asked]:
     bucket = call.members.get("Bucket")
     if not isinstance(bucket, str):
         for action in _ACTIONS.get(call.operation, (call.operation,)):
-            yield Asked(f"s3:{action}", NO_RESOURCE, call.account)
+            yield Asked(f"s3:{action.format('')}", NO_RESOURCE, call.account)
         return
     if call.operation == "DeleteObjects":
         for entry in (call.members.get("Delete") or {}).get("Objects") or ():

@@ -49,6 +49,10 @@ _NO_TARGET = (
 _URL_ACTIONS = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")  # since October 2025 it takes both
 _URL_KEYS = {"lambda:functionurlauthtype": "AWS_IAM", "lambda:invokedviafunctionurl": "true"}
 _INSTALLED: "list[Enforcement]" = []
+_NO_CODE = (
+    "Your access has been denied by S3, please make sure your request credentials have permission to GetObject for {}. "
+    "S3 Error Code: AccessDenied. S3 Error Message: Access Denied"
+)
 _NO_IMAGE = "Lambda does not have permission to access the ECR image. Check the ECR permissions."
 
 
@@ -175,6 +179,9 @@ class Enforcement:
         except RefusedQuestion as refused:
             if refused.question.action == DEREGISTER and call.operation == "DeleteEndpoint":
                 raise ApiError("AccessDeniedException", _NO_TARGET) from refused
+            if call.service == "lambda" and refused.question.action.startswith("s3:"):
+                object_name = refused.question.resource_arn.partition(":::")[2]
+                raise ApiError("AccessDeniedException", _NO_CODE.format(object_name), 403) from refused
             raise
         if call.service == "lambda" and self.enforcer.mode is not Mode.OFF:
             self._let_lambda_pull(call, caller)

@@ -220,6 +220,14 @@ def test_an_action_that_the_list_does_not_have_is_never_asked() -> None:
             call("lambda", "CreateFunction", FunctionName="f", Code={"ImageUri": "repo"}),
             [("ecr:BatchGetImage", "arn:repo"), ("ecr:GetDownloadUrlForLayer", "arn:repo")],
         ),
+        (
+            call("lambda", "CreateFunction", FunctionName="f", Code={"S3Bucket": "b", "S3Key": "k"}),
+            [("s3:GetObject", "arn:aws:s3:::b/k")],
+        ),
+        (
+            call("lambda", "UpdateFunctionCode", FunctionName="f", S3Bucket="b", S3Key="k", S3ObjectVersion="1"),
+            [("s3:GetObjectVersion", "arn:aws:s3:::b/k")],
+        ),
         (call("events", "PutTargets", Rule="r", Targets=[{"RoleArn": ROLE}]), [("iam:PassRole", ROLE)]),
         (
             call("logs", "CreateLogGroup", logGroupName="/g", tags={"a": "b"}),
