@@ -21,6 +21,7 @@ SESSION = Caller(
     "AROA1:s",
     issued_s=1_700_000_000.0,
 )
+_SESSION = Session()
 _PREFIXES = {"cloudwatch": "cloudwatch", "resourcegroupstaggingapi": "tag"}
 
 
@@ -79,14 +80,15 @@ class Known:
 
 
 @cache
-def _model(service: str) -> Any:
-    return Session().get_service_model(service)
+def model(service: str) -> Any:
+    """Botocore's, of a service."""
+    return _SESSION.get_service_model(service)
 
 
 def call(service: str, operation: str, resources: Sequence[str] | None = None, **members: Any) -> Call:
     """A call of the account in the region, at 2026-11-27T05:00:00Z."""
-    model = _model(service)
+    found = model(service)
     how = Circumstances(1_795_755_600.0, user_agent="Boto3")
-    prefix = _PREFIXES.get(service, model.signing_name)
-    shape = model.operation_model(operation).input_shape
+    prefix = _PREFIXES.get(service, found.signing_name)
+    shape = found.operation_model(operation).input_shape
     return Call(service, prefix, operation, members, shape, ACCOUNT, REGION, "aws", how, resources)

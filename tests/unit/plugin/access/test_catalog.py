@@ -1,11 +1,10 @@
 """AWS's list of actions, and that every operation of a service has one in it."""
 
 import pytest
-from botocore.session import Session
 
 from stagemaker.access.catalog import fill, find_action
 from stagemaker.access.questions import UnknownAction, questions_of
-from tests.unit.plugin.access.calls import USER, Known, call
+from tests.unit.plugin.access.calls import USER, Known, call, model
 
 # Operations that no policy can allow here, by service: those that AWS's list lacks, or that name nothing that is asked.
 UNKNOWN = {
@@ -51,7 +50,7 @@ UNKNOWN = {
 def test_every_operation_of_a_service_has_an_action(service: str) -> None:
     """Also of a request without members, which asks for everything."""
     unknown = set()
-    for operation in Session().get_service_model(service).operation_names:
+    for operation in model(service).operation_names:
         try:
             found = questions_of(call(service, operation), USER, Known())
         except UnknownAction:
