@@ -8,6 +8,7 @@ that the server would measure, never code or a compiled graph.
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Collection
 from dataclasses import asdict
@@ -47,8 +48,10 @@ def read(folder: Path, wanted: str, allowed: Collection[EngineChoice]) -> Engine
     wrote, or that names a choice which is not allowed."""
     path = _path(folder, wanted)
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_uid != os.geteuid():
+        # Neither a link is followed, nor a pipe waited for, that others have put there.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.geteuid() or not stat.S_ISREG(status.st_mode):
                 return None
             entry = json.loads(file.read(_MAX_BYTES))
         choice = EngineChoice(**entry["choice"])

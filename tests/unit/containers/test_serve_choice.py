@@ -1,6 +1,7 @@
 """Which engine is chosen for what was measured, and when a choice that was kept is used again."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_a_choice_that_is_not_allowed_any_more_is_ignored(tmp_path: Path) -> Non
 )
 def test_a_broken_entry_is_ignored(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "key.json").write_bytes(text)
+    assert choice_cache.read(tmp_path, "key", [SAFE_CHOICE]) is None
+
+
+def test_a_link_and_a_pipe_in_the_place_of_an_entry_are_ignored(tmp_path: Path) -> None:
+    choice_cache.write(tmp_path, "key", SAFE_CHOICE)
+    (tmp_path / "key.json").rename(tmp_path / "other.json")
+    (tmp_path / "key.json").symlink_to(tmp_path / "other.json")
+    assert choice_cache.read(tmp_path, "key", [SAFE_CHOICE]) is None
+    (tmp_path / "key.json").unlink()
+    os.mkfifo(tmp_path / "key.json")
     assert choice_cache.read(tmp_path, "key", [SAFE_CHOICE]) is None
 
 
