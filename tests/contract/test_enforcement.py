@@ -9,6 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
+from stagemaker.access.callers import Caller
+from stagemaker.access.enforce import Seen
+from stagemaker.access.evaluate import Decision, Outcome, Source
+from stagemaker.access.questions import Question
+from stagemaker.access.request import Principal
+from stagemaker.adapters.enforcement import logged
 from tests.contract.gateway import REGION, Gateway, make_role, training_request
 from tests.contract.users import allow, assumed, deny, make_user, policy, unique
 
@@ -389,3 +395,16 @@ def test_what_only_moto_keeps_is_asked_about_too(strict_gateway: Gateway) -> Non
     )
     user.allow(allow("sagemaker:CreateExperiment", f"{SAGEMAKER}:experiment/{name}"))
     assert user.client("sagemaker").create_experiment(ExperimentName=name)["ExperimentArn"].endswith(name)
+
+
+def test_the_mode_soft_tells_in_the_log_what_aws_would_refuse(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Seen] = []
+    arn, action = f"arn:aws:iam::{ACCOUNT}:user/ann", "sagemaker:ListModels"
+    caller, question = Caller(Principal(arn), "AKIA1", "AIDA1"), Question(action, "*", ACCOUNT, {}, action)
+    for outcome, lacking in ((Outcome.ALLOWED, ()), (Outcome.IMPLICIT_DENY, (Source.IDENTITY,))):
+        logged(seen.append)(Seen(caller, question, Decision(outcome, (), lacking), 1.0))
+    sentence = f"User: {arn} is not authorized to perform: {action} on resource: * because no identity-based policy"
+    assert [record.message for record in caplog.records] == [
+        f"AWS would refuse it: {sentence} allows the {action} action"
+    ]
+    assert len(seen) == 2

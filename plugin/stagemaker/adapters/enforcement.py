@@ -17,9 +17,9 @@ from localstack.aws.api import RequestContext
 from stagemaker.access.call import Asked, Call, Circumstances, Lookup
 from stagemaker.access.callers import Caller, anonymous, root_of
 from stagemaker.access.condition_keys import caller_keys
-from stagemaker.access.denial import unknown_action
+from stagemaker.access.denial import sentence, unknown_action
 from stagemaker.access.dependents import DEREGISTER, image_asked
-from stagemaker.access.enforce import Enforcer, Mode, RefusedQuestion
+from stagemaker.access.enforce import Enforcer, Mode, RefusedQuestion, Seen
 from stagemaker.access.evaluate import Outcome
 from stagemaker.access.questions import UnknownAction, question_of, questions_of
 from stagemaker.access.request import Principal
@@ -254,6 +254,17 @@ def _posted_object(request: Any) -> dict[str, Any]:
         key = key.replace("${filename}", file.filename or "")
     known = {"Key": key, "ACL": form.get("acl"), "Tagging": form.get("tagging")}
     return {name: value for name, value in known.items() if value}
+
+
+def logged(saw: Callable[[Seen], None]) -> Callable[[Seen], None]:
+    """An observer that also writes into the log what AWS would refuse: that of the mode soft."""
+
+    def observe(seen: Seen) -> None:
+        saw(seen)
+        if seen.decision.outcome is not Outcome.ALLOWED:
+            LOG.warning("AWS would refuse it: %s", sentence(seen.caller.principal, seen.question, seen.decision))
+
+    return observe
 
 
 def circumstances(request: Any, time_s: float, *, all_headers: bool) -> Circumstances:

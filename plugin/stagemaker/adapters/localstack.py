@@ -37,7 +37,7 @@ from stagemaker.adapters import (
     service_models,
     stack_callers,
 )
-from stagemaker.adapters.enforcement import Enforcement
+from stagemaker.adapters.enforcement import Enforcement, logged
 from stagemaker.adapters.errors import beyond_the_model, exception
 from stagemaker.adapters.event_streams import streamed
 from stagemaker.adapters.iam_store import IamStore
@@ -72,10 +72,11 @@ def start() -> None:
     settings = read_settings(os.environ, Path(config.dirs.data), gateway)
     hosts = [address.host for address in config.GATEWAY_LISTEN]  # in an order of LocalStack's
     address = _LOOPBACK if _LOOPBACK in hosts else hosts[0]
-    recorder, store = Recorder(Mode(settings.iam)), IamStore(running.current)
-    enforcement = Enforcement(
-        running.current, Enforcer(Mode(settings.iam), store, recorder.saw, time.time), store, identity.find_caller
-    )
+    mode, store = Mode(settings.iam), IamStore(running.current)
+    recorder = Recorder(mode)
+    observer = logged(recorder.saw) if mode is Mode.SOFT else recorder.saw
+    enforcer = Enforcer(mode, store, observer, time.time)
+    enforcement = Enforcement(running.current, enforcer, store, identity.find_caller)
     make_runtime, tags = _make_runtime(settings), [MotoTags()]
     app = App(settings, make_runtime, address=address, other_tags=tags, rights=enforcement)
     running.begin(app)

@@ -15,7 +15,7 @@ from rolo import Request, Response
 from stagemaker.access.faults import CredentialsRefused
 from stagemaker.access.signature import read_claim
 from stagemaker.adapters import identity
-from stagemaker.adapters.caller import SENT
+from stagemaker.adapters.contents import SENT
 from stagemaker.api.unsupported import not_supported
 from stagemaker.core.errors import ApiError
 
