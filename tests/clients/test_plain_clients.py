@@ -13,6 +13,39 @@ from tests.clients.page import ENVIRONMENTS, Reader, blocks
 PROVIDERS = Path(os.environ.get("TERRAFORM_PLUGINS", "/opt/tf-plugins"))
 
 
+NEEDS_TERRAFORM = pytest.mark.skipif(
+    not (shutil.which("terraform") and PROVIDERS.is_dir()), reason="needs Terraform and its providers"
+)
+# Instead of the page's configuration of instances, and of what scales them.
+SERVERLESS = """
+resource "aws_sagemaker_endpoint_configuration" "one" {
+  name = "serverless"
+  production_variants {
+    variant_name = "one"
+    model_name   = aws_sagemaker_model.one.name
+    serverless_config {
+      memory_size_in_mb       = 1024
+      max_concurrency         = 3
+      provisioned_concurrency = 1
+    }
+  }
+}
+
+resource "aws_sagemaker_endpoint" "one" {
+  name                 = "serverless"
+  endpoint_config_name = aws_sagemaker_endpoint_configuration.one.name
+}
+
+resource "aws_appautoscaling_target" "one" {
+  service_namespace  = "sagemaker"
+  resource_id        = "endpoint/${aws_sagemaker_endpoint.one.name}/variant/one"
+  scalable_dimension = "sagemaker:variant:DesiredProvisionedConcurrency"
+  min_capacity       = 1
+  max_capacity       = 2
+}
+"""
+
+
 def test_every_section_of_the_page_has_a_block() -> None:
     assert {heading.partition(" (")[0]: language for heading, (language, _) in blocks().items()} == {
         "AWS CLI": "bash",
@@ -43,7 +76,7 @@ def test_boto3_deploys_and_asks(reader: Reader) -> None:
     assert printed == "{'bytes': 67, 'model': ['weights.txt']}\n"
 
 
-@pytest.mark.skipif(not (shutil.which("terraform") and PROVIDERS.is_dir()), reason="needs Terraform and its providers")
+@NEEDS_TERRAFORM
 def test_terraform_deploys_and_then_finds_nothing_to_change(reader: Reader) -> None:
     folder = reader.folder / "terraform"
     folder.mkdir()
@@ -54,4 +87,20 @@ def test_terraform_deploys_and_then_finds_nothing_to_change(reader: Reader) -> N
     reader.run(*terraform, "plan", "-no-color", "-detailed-exitcode")  # exits with 2 when something would change
     shown = reader.run("aws", "sagemaker", "describe-endpoint", "--endpoint-name", "by-terraform")
     assert json.loads(shown)["EndpointStatus"] == "InService"
+    reader.run(*terraform, "destroy", "-no-color", "-auto-approve")
+
+
+@NEEDS_TERRAFORM
+def test_terraform_deploys_a_serverless_endpoint_and_then_finds_nothing_to_change(reader: Reader) -> None:
+    folder = reader.folder / "serverless"
+    folder.mkdir()
+    model, _, _ = reader.text("Terraform (AWS provider 5.100)").partition('resource "aws_sagemaker_endpoint_config')
+    (folder / "main.tf").write_text(model.replace("by-terraform", "serverless") + SERVERLESS)
+    terraform = ("terraform", f"-chdir={folder}")
+    reader.run(*terraform, "init", "-no-color", f"-plugin-dir={PROVIDERS}")
+    reader.run(*terraform, "apply", "-no-color", "-auto-approve")
+    reader.run(*terraform, "plan", "-no-color", "-detailed-exitcode")
+    shown = reader.run("aws", "sagemaker", "describe-endpoint", "--endpoint-name", "serverless")
+    (variant,) = json.loads(shown)["ProductionVariants"]
+    assert variant["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 1
     reader.run(*terraform, "destroy", "-no-color", "-auto-approve")

@@ -105,6 +105,21 @@ predictor.delete_model()
 predictor.delete_endpoint()
 """
 
+SERVERLESS = """
+from sagemaker.serverless import ServerlessInferenceConfig
+model = Model(
+    "stagemaker/serve", "s3://clients/models/by-cli/output/model.tar.gz", role, sagemaker_session=session,
+    predictor_cls=Predictor)
+predictor = model.deploy(
+    serverless_inference_config=ServerlessInferenceConfig(memory_size_in_mb=1024, max_concurrency=2),
+    endpoint_name="sdk2-serverless", **form)
+print("answer:", predictor.predict(b"photo"))
+[variant] = session.describe_endpoint("sdk2-serverless")["ProductionVariants"]
+print("config:", variant["CurrentServerlessConfig"])
+predictor.delete_model()
+predictor.delete_endpoint()
+"""
+
 SDK_3 = """
 from sagemaker.core import shapes
 from sagemaker.core.helper.session_helper import Session
@@ -157,6 +172,28 @@ endpoint.delete()
 model.delete()
 """
 
+# Its shapes cannot say MemorySizeInMB: they write MemorySizeInMb.
+SERVERLESS_BUILDER = """
+from sagemaker.core.inference_config import ServerlessInferenceConfig
+builder = ModelBuilder(
+    image_uri="stagemaker/serve", s3_model_data_url=data, role_arn=role,
+    sagemaker_session=Session(default_bucket="clients"))
+model = builder.build(model_name="sdk3-serverless")
+endpoint = builder.deploy(
+    endpoint_name="sdk3-serverless",
+    inference_config=ServerlessInferenceConfig(memory_size_in_mb=1024, max_concurrency=1))
+print("answer:", endpoint.invoke(body=b"photo", content_type="image/png").body.read())
+more = shapes.ProductionVariantServerlessUpdateConfig(max_concurrency=3, provisioned_concurrency=2)
+[name] = [variant.variant_name for variant in endpoint.refresh().production_variants]
+endpoint.update_weights_and_capacities(
+    [shapes.DesiredWeightAndCapacity(variant_name=name, serverless_update_config=more)])
+endpoint.wait_for_status("InService", poll=1)
+current = endpoint.refresh().production_variants[0].current_serverless_config
+print("config:", current.max_concurrency, current.provisioned_concurrency)
+endpoint.delete()
+model.delete()
+"""
+
 
 def test_sdk_2_deploys_updates_and_deletes(reader: Reader) -> None:
     printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + UPDATE)
@@ -191,6 +228,18 @@ def test_sdk_2_asks_for_answers_in_s3(reader: Reader) -> None:
     printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + ASYNCHRONOUS)
     assert "waited: {'bytes': 5, 'model': ['weights.txt']}" in printed
     assert "later: {'bytes': 7, 'model': ['weights.txt']} s3://clients/async/" in printed
+
+
+def test_sdk_2_deploys_a_serverless_endpoint(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk2"), "-c", SDK_2 + SERVERLESS)
+    assert "answer: {'bytes': 5, 'model': ['weights.txt']}" in printed
+    assert "config: {'MemorySizeInMB': 1024, 'MaxConcurrency': 2}" in printed
+
+
+def test_sdk_3_deploys_a_serverless_endpoint_and_updates_its_concurrency(reader: Reader) -> None:
+    printed = reader.run(python("clients-sdk3"), "-c", SDK_3 + SERVERLESS_BUILDER)
+    assert 'answer: b\'{"bytes": 5, "model": ["weights.txt"]}\'' in printed
+    assert "config: 3 2" in printed
 
 
 def test_sdk_3_has_endpoints_as_resources(reader: Reader) -> None:
