@@ -5,6 +5,7 @@ then waits until the endpoint serves again, and counts the calls.
 """
 
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -271,6 +272,37 @@ def flood_of_bodies(environment: ContainerEnvironment, trial: Trial) -> None:
     trial.check("bodies of 5 MiB are answered", answers == {"200": 20}, answers)
     trial.check("bodies of 300 MiB are refused", not any(status.startswith("2") for status in refused), refused)
     _check_memory(environment, trial)
+
+
+def starve_localstack(environment: ContainerEnvironment, trial: Trial) -> None:
+    """LocalStack, which routes every call, has a fifth of a processor for 20 s."""
+    localstack, instances = environment.service("localstack"), environment.instances()
+    trial.undo.callback(_ignoring_errors, environment, "update", "--cpus", str(os.cpu_count()), localstack)
+    trial.did("LocalStack has a fifth of a processor for 20 s (docker update --cpus)")
+    environment.engine.run("update", "--cpus", "0.2", localstack)
+    time.sleep(20)
+    environment.engine.run("update", "--cpus", str(os.cpu_count()), localstack)
+    trial.did("it has all processors again")
+    kept = environment.instances() == instances
+    trial.check("no instance is replaced", kept, f"{len(instances)} before, {len(environment.instances())} after")
+
+
+def flood_of_calls(environment: ContainerEnvironment, trial: Trial) -> None:
+    """A hundred callers ask one call after the other: as many as the machine answers, and a hundred that wait."""
+    since_s = trial.did("100 callers ask one call after the other for 10 s")
+    answers = floods.calls(environment.port, f"/endpoints/{NAME}/invocations", 100, 10)
+    until_s = trial.did(f"they are over: {answers}")
+    count, steady = sum(answers.values()), environment.load.sent("endpoint", since_s, until_s)
+    trial.check("the flood was one", count >= 3 * steady, f"{count} beside {steady}")
+    trial.check("each is answered or refused", set(answers) <= {"200", "503"} and answers["200"] > 0, answers)
+
+
+def delete_the_endpoint(environment: ContainerEnvironment, trial: Trial) -> None:
+    """DeleteEndpoint while calls are under way."""
+    since_s = trial.did("the endpoint is deleted and made again (DeleteEndpoint, CreateEndpoint)")
+    environment.workload.make_endpoint_again()
+    until_s = trial.did("it serves")
+    trial.allow("calls while there is no endpoint that serves", {NOT_FOUND}, since_s, until_s)
 
 
 def _ignoring_errors(environment: ContainerEnvironment, *arguments: str) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,24 @@ def slow_bodies(port: int, path: str, count: int) -> Iterator[Flood]:
         ended.set()
         thread.join()
         flood.close()
+
+
+def calls(port: int, path: str, callers: int, seconds: float) -> dict[str, int]:
+    """So many callers, each of which asks one call after the other; how often each status came, or `closed`. The steady
+    load does not count these calls: their bodies are shorter."""
+    end_s = time.monotonic() + seconds
+
+    def ask_on(_: int) -> Counter[str]:
+        found: Counter[str] = Counter()
+        while time.monotonic() < end_s:
+            try:
+                found[str(post("127.0.0.1", port, "sagemaker", path, b"more")[0])] += 1
+            except (OSError, HTTPException):
+                found["closed"] += 1
+        return found
+
+    with ThreadPoolExecutor(callers) as pool:
+        return dict(sorted(sum(pool.map(ask_on, range(callers)), Counter[str]()).items()))
 
 
 def large_bodies(port: int, path: str, size_bytes: int, count: int) -> dict[str, int]:

@@ -93,6 +93,18 @@ STACK: tuple[Experiment[ContainerEnvironment], ...] = (
         "bodies", e.flood_of_bodies,
         "Slow bodies and large ones take no call away from others; what is longer than any operation takes is refused.",
     ),
+    Experiment(
+        "cpu", e.starve_localstack,
+        "When LocalStack has hardly any processor time, calls are slower and are answered; no instance is replaced.",
+    ),
+    Experiment(
+        "calls", e.flood_of_calls,
+        "Of more calls than the machine answers each is answered or refused, and the steady load loses none.",
+    ),
+    Experiment(
+        "delete-endpoint", e.delete_the_endpoint,
+        "When an endpoint is deleted under load, the calls that it has are answered, and the others find no endpoint.",
+    ),
 )  # fmt: skip
 LAB: tuple[Experiment[LabEnvironment], ...] = (
     Experiment(
