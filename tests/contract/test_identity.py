@@ -24,14 +24,14 @@ from stagemaker.adapters.identity_keys import Keys
 from stagemaker.settings import RootKey, Settings
 from tests.contract.function_stack import zipped
 from tests.contract.gateway import REGION, Gateway, make_role, until
-from tests.contract.identities import client_of, error_of, identity, make_trusting_role, make_user
+from tests.contract.identities import EVERYTHING, client_of, error_of, identity, make_trusting_role, make_user
 from tests.contract.raw_http import RawAnswer, ask
 from tests.unit.plugin.access.sent import KEY, SECRET, signed
 
 ACCOUNT, OTHER = "000000000000", "444455556666"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 INVALID = "The security token included in the request is invalid."
-ECHO = "def handler(event, context):\n    return event['requestContext']\n"
+ECHO = "def handler(event, context):\n    return event.get('requestContext')\n"
 # A read of each protocol, and AWS's codes and statuses for an unknown key, a wrong secret and a wrong token.
 READS: dict[str, tuple[str, dict[str, str]]] = {
     "sagemaker": ("list_models", {}),
@@ -395,7 +395,7 @@ def test_a_call_without_a_signature_is_nobody_s(strict_gateway: Gateway) -> None
 @pytest.fixture(scope="module")
 def url(strict_gateway: Gateway) -> Iterator[str]:
     """Of a function that only signed calls reach."""
-    role = make_role(strict_gateway, "of-a-url", "lambda.amazonaws.com")
+    role = make_role(strict_gateway, "of-a-url", "lambda.amazonaws.com", policy=EVERYTHING)
     functions = strict_gateway.client("lambda")
     code = {"ZipFile": zipped(ECHO)}
     functions.create_function(
@@ -446,6 +446,21 @@ def test_the_address_of_a_function_s_code_is_signed_by_localstack(strict_gateway
     assert ask(strict_gateway.url, "GET", place, {"Host": parts.netloc}).body.startswith(b"PK")
     changed = ask(strict_gateway.url, "GET", place.replace("Expires=3600", "Expires=3601"), {"Host": parts.netloc})
     assert changed.status == 403
+
+
+def test_a_function_s_queue_is_read_with_the_rights_of_its_role(strict_gateway: Gateway, url: str) -> None:
+    assert url
+    sqs, functions = strict_gateway.client("sqs"), strict_gateway.client("lambda")
+    queue = sqs.create_queue(QueueName="of-a-function")["QueueUrl"]
+
+    def attribute(name: str) -> str:
+        return str(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"][name])
+
+    mapping = functions.create_event_source_mapping(EventSourceArn=attribute("QueueArn"), FunctionName="of-a-url")
+    sqs.send_message(QueueUrl=queue, MessageBody="hej")
+    waiting = "ApproximateNumberOfMessages"
+    until(lambda: (attribute(waiting), attribute(f"{waiting}NotVisible")), lambda counts: counts == ("0", "0"))
+    functions.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
 def test_localstack_s_own_calls_go_on(strict_gateway: Gateway, bucket: str) -> None:

@@ -8,7 +8,7 @@ as it was sent: LocalStack moves parts of a query to the headers, and normalises
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -193,7 +193,7 @@ def sign(claim: Claim, text: str, secret: str) -> str:
     return hmac.digest(key, text.encode("latin-1"), "sha256").hex()
 
 
-def check_chunks(claim: Claim, secret: str, chunks: Sequence[tuple[str, str]], trailer: tuple[str, str] | None) -> None:
+def check_chunks(claim: Claim, secret: str, chunks: Iterable[tuple[str, str]], trailer: tuple[str, str] | None) -> None:
     """CredentialsRefused unless each chunk of the body, and the trailer if there is one, has the right signature.
 
     `chunks` are the SHA-256 and the signature of each, in hex and in order, that of the last, empty chunk included."""

@@ -205,7 +205,7 @@ class Identity:
         if isinstance(body, ChunkedBody) and payload not in (UNSIGNED_PAYLOAD, UNSIGNED_CHUNKS):
             if sent.value("x-amz-decoded-content-length") != str(body.size_bytes):
                 raise CredentialsRefused(Fault.OTHER_CONTENT, "The body has another length than it says.")
-            check_chunks(claim, key.secret, list(body.chunks()), body.trailer)
+            check_chunks(claim, key.secret, body.chunks(), body.trailer)
         return key.caller
 
     def _posted(self, context: RequestContext) -> tuple[Caller, Claim | None]:

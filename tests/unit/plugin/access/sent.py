@@ -80,7 +80,7 @@ def verify(request: Sent, now_s: float, *, service: str, secret: str = SECRET, b
     if not is_signed_by(claim, string_to_sign(claim, request, payload, is_s3=is_s3), secret):
         return False
     if body is not None:
-        check_chunks(claim, secret, list(body.chunks()), body.trailer)
+        check_chunks(claim, secret, body.chunks(), body.trailer)
     return True
 
 
