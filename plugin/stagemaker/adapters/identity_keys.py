@@ -51,9 +51,8 @@ class Keys:
 def iam_backends() -> Iterator[Any]:
     """Moto's IAM of each account and partition that has been asked for."""
     module: Any = sys.modules.get("moto.iam.models")
-    if module is None:
-        return
-    for partitions in list(dict.values(module.iam_backends)):
+    backends = getattr(module, "iam_backends", None)  # a module that is being imported has none yet
+    for partitions in list(dict.values(backends or {})):
         yield from list(dict.values(partitions))
 
 
