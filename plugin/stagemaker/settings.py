@@ -11,6 +11,7 @@ RUNTIMES = ("process", "docker")
 GPU_POLICIES = ("auto", "require", "off")
 LIMITS = ("none", "instance")
 IAM_MODES = ("off", "soft", "strict")
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _ROOT_KEY = re.compile(r"(\w{1,128}):([^\s:,]+):(\d{12})", re.ASCII)
 NETWORK_POOL = IPv4Network("10.213.0.0/16")  # 1,024 networks
 
@@ -105,7 +106,10 @@ def _root_keys(environment: Mapping[str, str]) -> tuple[RootKey, ...]:
         found = _ROOT_KEY.fullmatch(word)
         if found is None:
             raise ValueError(f"STAGEMAKER_ROOT_KEYS must be a list of id:secret:account (entry {number} is not).")
-        keys.append(RootKey(*found.groups()))
+        key = RootKey(*found.groups())
+        if _ACCOUNT.fullmatch(key.access_key_id) and key.access_key_id != key.account:
+            raise ValueError(f"STAGEMAKER_ROOT_KEYS: an account number is a key of its own account (entry {number}).")
+        keys.append(key)
     return tuple(keys)
 
 

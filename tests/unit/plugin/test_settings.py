@@ -105,6 +105,14 @@ def test_root_keys_have_an_id_a_secret_and_an_account(tmp_path: Path) -> None:
     assert "mine" not in repr(settings)
 
 
+def test_an_account_number_is_a_key_of_its_own_account(tmp_path: Path) -> None:
+    environment = {"STAGEMAKER_RUNTIME": "docker", "STAGEMAKER_ROOT_KEYS": "111122223333:x:111122223333"}
+    assert read_settings(environment, tmp_path, "http://127.0.0.1:4566").root_keys[0].secret == "x"
+    environment["STAGEMAKER_ROOT_KEYS"] = "111122223333:x:444455556666"
+    with pytest.raises(ValueError, match=r"is a key of its own account \(entry 1\)"):
+        read_settings(environment, tmp_path, "http://127.0.0.1:4566")
+
+
 @pytest.mark.parametrize("entry", ["id:hidden", "id:hidden:12", "i d:hidden:000000000000", "id:hid:den:000000000000"])
 def test_a_wrong_root_key_is_refused_without_its_secret(tmp_path: Path, entry: str) -> None:
     environment = {"STAGEMAKER_RUNTIME": "docker", "STAGEMAKER_ROOT_KEYS": f"a:b:000000000000,{entry}"}
