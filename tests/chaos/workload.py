@@ -32,6 +32,11 @@ _TRUST = {
     ],
 }
 
+_RIGHTS = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["s3:*", "logs:*", "cloudwatch:*", "sagemaker:*"], "Resource": "*"}],
+}
+
 
 def streams(rate_per_s: float, *, function: bool) -> tuple[Stream, ...]:
     """The calls of the load."""
@@ -62,6 +67,7 @@ class Workload:
         clients = self._clients
         clients.s3.create_bucket(Bucket=BUCKET)
         clients.iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=json.dumps(_TRUST))
+        clients.iam.put_role_policy(RoleName=NAME, PolicyName="rights", PolicyDocument=json.dumps(_RIGHTS))
         clients.sagemaker.create_model(ModelName=NAME, PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
         clients.sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=self._make_config())
         if self._function:

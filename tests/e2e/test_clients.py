@@ -29,6 +29,22 @@ ROLE = {
     ],
 }
 
+RIGHTS = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:GetObject", "s3:PutObject"],
+            "Resource": ["arn:aws:s3:::by-hand", "arn:aws:s3:::by-hand/*"],
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["logs:*", "cloudwatch:PutMetricData", "sagemaker:InvokeEndpoint"],
+            "Resource": "*",
+        },
+    ],
+}
+
 
 def aws_cli() -> str | None:
     beside = paths({}).environments / "plugin" / "bin" / "aws"  # LocalStack depends on it
@@ -60,6 +76,7 @@ def test_every_step_with_boto3(session: boto3.Session, shared_environment: Envir
     for path in shared_environment.digits.rglob("*.png"):
         s3.upload_file(str(path), "by-hand", f"data/{path.relative_to(shared_environment.digits).as_posix()}")
     role = iam.create_role(RoleName="by-hand", AssumeRolePolicyDocument=json.dumps(ROLE))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="by-hand", PolicyName="rights", PolicyDocument=json.dumps(RIGHTS))
 
     def channel(name: str) -> dict[str, Any]:
         source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://by-hand/data/{name}/"}
