@@ -66,5 +66,5 @@ def running(folder: Path) -> Iterator[LocalStack]:
         (images / name / command).write_text(text)
         (environments / name).symlink_to(sys.prefix)
     settings = {"STAGEMAKER_IMAGES": str(images), "STAGEMAKER_ENVIRONMENTS": str(environments), "DEBUG": "0"}
-    with running_localstack(folder / "localstack", **settings) as started:
+    with running_localstack(folder / "localstack", **settings, STAGEMAKER_IAM="strict") as started:
         yield started
