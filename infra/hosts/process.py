@@ -30,6 +30,7 @@ from infra.typed import make
 
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 30.0
+IAM = "strict"  # the mode, where STAGEMAKER_IAM says no other
 _INHERITED = (
     "PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "EXTRA_CORS_ALLOWED_ORIGINS", "STAGEMAKER_HOSTS",
     "STAGEMAKER_IAM", "STAGEMAKER_ROOT_KEYS", "STAGEMAKER_SPOT_INTERRUPTIONS", "STAGEMAKER_TIME_COMPRESSION",
@@ -58,7 +59,7 @@ class _Record:
 def environment(paths: Paths, port: int, inherited: Mapping[str, str]) -> dict[str, str]:
     """LocalStack's whole environment: nothing of the user's, AWS credentials least of all, but what is named here."""
     kept = {name: inherited[name] for name in _INHERITED if inherited.get(name)}
-    return kept | {
+    return {"STAGEMAKER_IAM": IAM} | kept | {
         "HOME": str(paths.state),
         "XDG_CACHE_HOME": str(paths.state / "cache"),
         "TEMP": str(paths.state / "tmp"),  # as TMPDIR, which LocalStack takes for an old setting of its own

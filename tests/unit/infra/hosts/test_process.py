@@ -24,6 +24,13 @@ def test_localstack_gets_the_settings_of_who_may_call(tmp_path: Path) -> None:
     assert "DISABLE_CORS_CHECKS" not in environment(paths({}, tmp_path), 4600, {"DISABLE_CORS_CHECKS": "1"})
 
 
+@pytest.mark.parametrize(
+    ("given", "mode"), [({}, "strict"), ({"STAGEMAKER_IAM": ""}, "strict"), ({"STAGEMAKER_IAM": "off"}, "off")]
+)
+def test_it_enforces_iam_unless_it_is_told_not_to(tmp_path: Path, given: dict[str, str], mode: str) -> None:
+    assert environment(paths({}, tmp_path), 4600, given)["STAGEMAKER_IAM"] == mode
+
+
 def test_all_its_files_are_in_the_state_folder(tmp_path: Path) -> None:
     where = paths({}, tmp_path)
     found = environment(where, 4600, {})
