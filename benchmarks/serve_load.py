@@ -1,13 +1,22 @@
-"""Closed-loop load for an HTTP server: each client asks again as soon as it has its answer, also after a refusal."""
+"""Closed-loop load for an HTTP server: each client asks again as soon as it has its answer.
 
+After a refusal it waits for PAUSE_S, because our server reads nothing from that connection for 0.2 s: without the pause
+the time of the next refusal would be that of the connection's rest.
+"""
+
+import itertools
 import math
 import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from benchmarks.serve_overload import whole_answer
+
+PAUSE_S = 0.25
 
 
 @dataclass
@@ -41,37 +50,64 @@ def percentile(values: Sequence[float], share: int) -> float:
 def run(address: tuple[str, int], requests: Sequence[bytes], clients: int, seconds: float) -> Load:
     """Asks with so many clients, which send the requests by turns. It waits for the last answers, which do not count.
     Raises ConnectionError when the server closes a connection, and RuntimeError for another status than 200 and 503."""
-    load, received, sent_s = Load(seconds), dict[socket.socket, bytes](), dict[socket.socket, float]()
-    turn = 0
-    with selectors.DefaultSelector() as selector:
-        try:
-            for _ in range(clients):
-                connection = socket.create_connection(address)
-                received[connection] = b""
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                selector.register(connection, selectors.EVENT_READ, connection)
-            end_s = time.perf_counter() + seconds
-            for connection in received:
-                sent_s[connection] = time.perf_counter()
-                connection.sendall(requests[(turn := turn + 1) % len(requests)])
-            while selector.get_map():
-                for key, _ in selector.select():
-                    connection = key.data
-                    if not (data := connection.recv(65_536)):
-                        raise ConnectionError("the server closed the connection")
-                    received[connection] += data
-                    if (status := whole_answer(received[connection])) is None:
-                        continue
-                    if status not in (200, 503):
-                        raise RuntimeError(f"the server answered {received[connection][:200]!r}")
-                    received[connection], now_s = b"", time.perf_counter()
-                    if now_s >= end_s:
-                        selector.unregister(connection)
-                        continue
-                    load.took_s.setdefault(status, []).append(now_s - sent_s[connection])
-                    sent_s[connection] = now_s
-                    connection.sendall(requests[(turn := turn + 1) % len(requests)])
-        finally:
-            for connection in received:
-                connection.close()
+    load = Load(seconds)
+    with ExitStack() as stack:
+        group = _Clients(stack, address, requests, clients)
+        end_s = time.perf_counter() + seconds
+        for connection in list(group.received):
+            group.ask(connection)
+        while group.received:
+            for connection, status in group.answers():
+                now_s = time.perf_counter()
+                if now_s >= end_s:
+                    group.leave(connection)
+                    continue
+                load.took_s.setdefault(status, []).append(now_s - group.sent_s[connection])
+                if status == 200:
+                    group.ask(connection)
+                else:
+                    group.pausing.append((now_s + PAUSE_S, connection))
     return load
+
+
+class _Clients:
+    """The connections of a load, what each has received of its answer, and those that pause, the next first."""
+
+    def __init__(self, stack: ExitStack, address: tuple[str, int], requests: Sequence[bytes], clients: int) -> None:
+        self._selector = stack.enter_context(selectors.DefaultSelector())
+        self._requests = itertools.cycle(requests)
+        self.received: dict[socket.socket, bytes] = {}
+        self.sent_s: dict[socket.socket, float] = {}
+        self.pausing: deque[tuple[float, socket.socket]] = deque()
+        for _ in range(clients):
+            connection = stack.enter_context(socket.create_connection(address))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._selector.register(connection, selectors.EVENT_READ, connection)
+            self.received[connection] = b""
+
+    def ask(self, connection: socket.socket) -> None:
+        """Sends the next request."""
+        self.sent_s[connection] = time.perf_counter()
+        connection.sendall(next(self._requests))
+
+    def leave(self, connection: socket.socket) -> None:
+        """Takes the client out."""
+        self._selector.unregister(connection)
+        del self.received[connection]
+
+    def answers(self) -> Iterator[tuple[socket.socket, int]]:
+        """Lets those ask whose pause is over, waits for something, and gives the answers that are whole now."""
+        while self.pausing and self.pausing[0][0] <= time.perf_counter():
+            self.ask(self.pausing.popleft()[1])
+        wait_s = max(0.0, self.pausing[0][0] - time.perf_counter()) if self.pausing else None
+        for key, _ in self._selector.select(wait_s):
+            connection = key.data
+            if not (data := connection.recv(65_536)):
+                raise ConnectionError("the server closed the connection")
+            self.received[connection] += data
+            if (status := whole_answer(self.received[connection])) is None:
+                continue
+            if status not in (200, 503):
+                raise RuntimeError(f"the server answered {self.received[connection][:200]!r}")
+            self.received[connection] = b""
+            yield connection, status
