@@ -126,9 +126,10 @@ class Identity:
                 raise CredentialsRefused(Fault.UNSIGNED)
             caller = self.verify(claim, sent, body, "lambda")
         except CredentialsRefused as refused:
+            error = credentials_error(refused, "lambda", "rest-json")
             if self.is_strict:
-                raise credentials_error(refused, "lambda", "rest-json") from refused
-            LOG.warning("AWS would refuse a call of a function URL: %s", refused)
+                raise error from refused
+            LOG.warning("AWS would refuse a call of a function URL with %s", error)
             return None
         return replace(caller, source_ip=request.remote_addr or caller.source_ip)
 
@@ -144,10 +145,10 @@ class Identity:
             return self._verified(sent, body, context)
         except CredentialsRefused as refused:
             service: Any = context.service
+            error = credentials_error(refused, service.service_name, str(context.protocol))
             if self.is_strict:
-                error = credentials_error(refused, service.service_name, str(context.protocol))
                 raise exception(error) from refused
-            LOG.warning("AWS would refuse a call of %s: %s", service.service_name, refused)
+            LOG.warning("AWS would refuse a call of %s with %s", service.service_name, error)
             return self._believed(sent, context.account_id)
 
     def _internal(self, context: RequestContext) -> Caller:
