@@ -25,6 +25,7 @@ STARTING_POLL_S, SERVING_POLL_S, DRAIN_POLL_S = 0.1, 0.2, 0.05
 GRACE_S = 30.0  # AWS's: SIGKILL follows SIGTERM after it
 CLOSE_GRACE_S = 5.0  # (ours) at the end of LocalStack, which somebody waits for
 REPLACED_GRACE_S = 1.0  # (ours) for a container that does not answer any more
+MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after it has served for STEADY_S
 STEADY_S = 300.0  # (ours)
 START_AGAIN_S = 2  # (ours) after a start that the machine could not do
 MAX_PING_BYTES = 64 << 10
@@ -111,7 +112,8 @@ class Instance:
         self._resting = False  # it is late: no new requests
         self._late_answers = 0
         self._next_ping_s = 0.0  # by time.monotonic
-        self._restarts = layout.max_restarts  # so that the first start has none left
+        self._max_restarts = 0 if layout.one_request else MAX_RESTARTS
+        self._restarts = self._max_restarts  # so that the first start has none left
         self._due = 0.0  # while there is a container that is not healthy: when it must be; while there is none: restart
         self._healthy_since = 0.0
         self._left_s = 0.0  # when it came into service, or was left by its last request
@@ -238,8 +240,8 @@ class Instance:
             self._due = self._elapsed() + self.layout.health_timeout_s
         elif not self._clients:
             self._await_health()
-        elif time.monotonic() >= self._next_ping_s:
-            self._check_health()
+        elif time.monotonic() >= self._next_ping_s and not (self.layout.one_request and self._leases):
+            self._check_health()  # but not while it has its one request, which its time limit ends
 
     def _await_health(self) -> None:
         """Come into service when each /ping answers for the first time."""
@@ -338,14 +340,14 @@ class Instance:
 
     def _restart_later(self, why: str, *, refused: bool = False) -> None:
         """Unless it was `refused`, or no restart is left: then the instance is lost."""
-        if refused or self._restarts >= self.layout.max_restarts:
-            restarted = self.has_served and not refused and self.layout.max_restarts
-            self._lose(f"{why} and was restarted {self.layout.max_restarts} times before" if restarted else why)
+        if refused or self._restarts >= self._max_restarts:
+            restarted = self.has_served and not refused and self._max_restarts
+            self._lose(f"{why} and was restarted {self._max_restarts} times before" if restarted else why)
             return
         delay_s = 2**self._restarts
         self._restarts += 1
         self._due = self._elapsed() + delay_s
-        self._say(f"{why}; restart {self._restarts} of {self.layout.max_restarts} in {delay_s} s.")
+        self._say(f"{why}; restart {self._restarts} of {self._max_restarts} in {delay_s} s.")
 
     def _start_again_later(self, why: str) -> None:
         """The machine is at fault, which uses up no restart: the engine may be back soon. The instance is lost when it

@@ -26,7 +26,6 @@ from stagemaker.runtime.contract import ContainerSpec, mounts_below_base
 
 HEALTH_TIMEOUT_S = 240  # AWS's guide of 2023: 4 minutes, unless ContainerStartupHealthCheckTimeoutInSeconds is given
 DOWNLOAD_TIMEOUT_S = 3600  # (ours) unless ModelDataDownloadTimeoutInSeconds is given: the longest that AWS takes
-MAX_RESTARTS = 3  # (ours) of a container that was healthy once; more only after it has served for long
 VOLUME_GB = 30  # (ours) what a model may take unpacked, unless VolumeSizeInGB is given
 NOT_YET = {
     "ManifestS3Uri": "model data manifests",
@@ -63,7 +62,7 @@ class InstanceLayout:
     containers: tuple[InstanceContainer, ...]
     log_stream: str  # of the instance, and so of a container that is alone
     health_timeout_s: int
-    max_restarts: int = MAX_RESTARTS
+    one_request: bool = False  # at a time; its container is not started again
 
 
 @dataclass(frozen=True)
@@ -159,8 +158,9 @@ class FleetLayout:
         digest = hashlib.sha256(f"{self.folder}/{variant.name}/{number}".encode()).hexdigest()
         identity = f"i-{digest[:17]}"
         stream = f"{variant.name}/{identity}{self.log_suffix}"
-        max_restarts = 0 if variant.is_serverless else MAX_RESTARTS
-        alone = InstanceLayout(identity, self.folder / identity, (), stream, variant.health_timeout_s, max_restarts)
+        alone = InstanceLayout(
+            identity, self.folder / identity, (), stream, variant.health_timeout_s, variant.is_serverless
+        )
         containers = [self._container(variant, each, alone, pinned.get(each.name, "")) for each in variant.containers]
         return replace(alone, containers=tuple(containers))
 

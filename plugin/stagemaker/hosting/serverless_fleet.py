@@ -42,6 +42,10 @@ class ServerlessFleet(Fleet):
         """Whether the image works, and all containers are there that are to be there always."""
         return self._works and self.in_service(self._variant.name) >= self._count
 
+    def in_service(self, variant: str) -> int:
+        """How many containers are there, those included that have a request."""
+        return sum(each.has_served and each.lost is None for each in self._instances[variant])
+
     @property
     def grown(self) -> bool:
         """The same: there are no others to wait for."""

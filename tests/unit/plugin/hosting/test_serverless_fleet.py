@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.hosting.dispatch import Dispatcher
+from stagemaker.hosting.health import HealthTimes
 from stagemaker.runtime.fake import FakeProgram
 from tests.unit.plugin.fakes import SCOPE, FakeClock
 from tests.unit.plugin.hosting.serverless_variants import (
@@ -158,6 +160,16 @@ def test_a_container_has_three_minutes_for_its_first_ping(tmp_path: Path) -> Non
 
         until(has_failed, "a failure")
         assert "within 180 s" in hosting.describe()["FailureReason"]
+
+
+def test_a_container_is_not_asked_for_its_health_while_it_has_its_request(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path, times=HealthTimes(ping_every_s=0.01)) as hosting:
+        deploy(hosting)
+        hosting.wait_for_line("GET /ping")
+        with held(hosting, 1):
+            before = hosting.count_lines("GET /ping")
+            time.sleep(0.3)
+            assert hosting.count_lines("GET /ping") <= before + 1  # which had just begun
 
 
 def test_a_container_that_dies_with_a_request_fails_that_request_only(tmp_path: Path) -> None:
