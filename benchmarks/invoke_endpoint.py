@@ -87,9 +87,9 @@ def burst(target: Target, clients: int, duration_s: float) -> Burst:
     """Let the clients ask for `duration_s`. Raises OSError or ValueError for an answer that is not the one expected."""
     began, cpu = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(clients) as pool:
-        lists = list(pool.map(lambda _: list(_latencies(target, began + duration_s)), range(clients)))
-    latencies = [latency for found in lists for latency in found]
-    return Burst(latencies, time.perf_counter() - began, time.process_time() - cpu)
+        lists = list(pool.map(lambda _: list(latencies(target, began + duration_s)), range(clients)))
+    together = [latency for found in lists for latency in found]
+    return Burst(together, time.perf_counter() - began, time.process_time() - cpu)
 
 
 def summarize(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _some(receive: Callable[[int], bytes]) -> bytes:
     return received
 
 
-def _latencies(target: Target, end: float) -> Iterator[float]:
+def latencies(target: Target, end: float) -> Iterator[float]:
     """Seconds of each request over one keep-alive connection, until `end` of the performance counter."""
     expected = target.request.partition(b"\r\n\r\n")[2]
     with closing(socket.create_connection(target.address, _TIMEOUT_S)) as connection:
