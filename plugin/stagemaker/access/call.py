@@ -69,7 +69,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Need:
     """An action and the resource that it is about, with the account that owns it."""
 
     action: str

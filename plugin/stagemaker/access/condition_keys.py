@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from stagemaker.access.call import Asked, Call, Lookup
+from stagemaker.access.call import Call, Lookup, Need
 from stagemaker.access.callers import Caller
 from stagemaker.access.catalog import Action
 from stagemaker.access.request import Context
@@ -80,16 +80,16 @@ def caller_keys(call: Call, caller: Caller, lookup: Lookup) -> dict[str, str | t
 
 
 def keys_of(
-    call: Call, asked: Asked, action: Action, common: Mapping[str, str | tuple[str, ...]], lookup: Lookup
+    call: Call, need: Need, action: Action, common: Mapping[str, str | tuple[str, ...]], lookup: Lookup
 ) -> Context:
     """The context of one question. `common` is that of the call."""
     keys = dict(common)
-    keys["aws:resourceaccount"] = asked.account
+    keys["aws:resourceaccount"] = need.account
     listed: Iterable[tuple[str, Any]] = (
         *_request_tags(call, action),
-        *_resource_tags(asked, action, lookup),
+        *_resource_tags(need, action, lookup),
         *_from_members(call, action),
-        *SPECIAL.get(call.prefix, _nothing)(call, asked, action, lookup),
+        *SPECIAL.get(call.prefix, _nothing)(call, need, action, lookup),
     )
     for key, value in listed:
         if value not in (None, "", []) and action.knows(key):
@@ -125,10 +125,10 @@ def _request_tags(call: Call, action: Action) -> Iterator[tuple[str, Any]]:
         yield "s3:requestobjecttagkeys", names
 
 
-def _resource_tags(asked: Asked, action: Action, lookup: Lookup) -> Iterator[tuple[str, Any]]:
+def _resource_tags(need: Need, action: Action, lookup: Lookup) -> Iterator[tuple[str, Any]]:
     """Under AWS's name and under the service's own."""
-    if action.tag_families and asked.arn != "*":
-        for name, value in lookup.resource_tags(asked.arn, asked.account).items():
+    if action.tag_families and need.arn != "*":
+        for name, value in lookup.resource_tags(need.arn, need.account).items():
             for family in action.tag_families:
                 yield f"{family}{name.lower()}", value
 
@@ -140,7 +140,7 @@ def _from_members(call: Call, action: Action) -> Iterator[tuple[str, Any]]:
             yield key, found
 
 
-def _sagemaker(call: Call, _asked: Asked, action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
+def _sagemaker(call: Call, _need: Need, action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
     if not action.members:
         return
     for key in _SAGEMAKER.keys() & action.keys:
@@ -155,9 +155,9 @@ def _sagemaker(call: Call, _asked: Asked, action: Action, _lookup: Lookup) -> It
         yield "sagemaker:taggingaction", call.operation
 
 
-def _s3(call: Call, asked: Asked, _action: Action, lookup: Lookup) -> Iterator[tuple[str, Any]]:
+def _s3(call: Call, need: Need, _action: Action, lookup: Lookup) -> Iterator[tuple[str, Any]]:
     how = call.circumstances
-    yield "s3:resourceaccount", asked.account
+    yield "s3:resourceaccount", need.account
     yield from ((f"s3:{name}", value) for name, value in how.headers.items() if name.startswith(("x-amz-", "if-")))
     for name, value in how.headers.items():
         if name.startswith("x-amz-object-lock-"):
@@ -166,13 +166,13 @@ def _s3(call: Call, asked: Asked, _action: Action, lookup: Lookup) -> Iterator[t
         yield "s3:authtype", "REST-QUERY-STRING" if how.is_presigned else "REST-HEADER"
         yield "s3:signatureversion", "AWS4-HMAC-SHA256"
         yield "s3:signatureage", str(max(0, int((how.time_s - how.signed_s) * 1000)))
-    if found := object_of(asked.arn):
+    if found := object_of(need.arn):
         version = call.members.get("VersionId")
         for name, value in lookup.object_tags(found[0], found[1], version).items():
             yield f"s3:existingobjecttag/{name.lower()}", value
 
 
-def _lambda(call: Call, _asked: Asked, _action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
+def _lambda(call: Call, _need: Need, _action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
     name = call.members.get("FunctionName")
     if isinstance(name, str):
         yield "lambda:functionarn", function_arn(call, name, None)[0]
@@ -180,25 +180,25 @@ def _lambda(call: Call, _asked: Asked, _action: Action, _lookup: Lookup) -> Iter
     yield "lambda:layer", call.members.get("Layers")
 
 
-def _iam(call: Call, asked: Asked, _action: Action, lookup: Lookup) -> Iterator[tuple[str, Any]]:
+def _iam(call: Call, need: Need, _action: Action, lookup: Lookup) -> Iterator[tuple[str, Any]]:
     """The boundary is that of the request, or else the one that the role or the user has."""
     given = call.members.get("PermissionsBoundary")
-    kind, _, path = asked.arn.rpartition(":")[2].partition("/")
+    kind, _, path = need.arn.rpartition(":")[2].partition("/")
     if given is None and kind in _BOUNDED:
-        given = lookup.iam_boundary(asked.account, kind, path.rpartition("/")[2])
+        given = lookup.iam_boundary(need.account, kind, path.rpartition("/")[2])
     yield "iam:permissionsboundary", given
 
 
-def _cloudwatch(call: Call, _asked: Asked, _action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
+def _cloudwatch(call: Call, _need: Need, _action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
     members = ("AlarmActions", "OKActions", "InsufficientDataActions")
     yield "cloudwatch:alarmactions", [arn for member in members for arn in call.members.get(member) or ()]
 
 
-def _nothing(_call: Call, _asked: Asked, _action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
+def _nothing(_call: Call, _need: Need, _action: Action, _lookup: Lookup) -> Iterator[tuple[str, Any]]:
     return iter(())
 
 
-SPECIAL: Mapping[str, Callable[[Call, Asked, Action, Lookup], Iterator[tuple[str, Any]]]] = {
+SPECIAL: Mapping[str, Callable[[Call, Need, Action, Lookup], Iterator[tuple[str, Any]]]] = {
     "sagemaker": _sagemaker,
     "s3": _s3,
     "lambda": _lambda,

@@ -55,6 +55,8 @@ def unknown_action(principal: Principal, action: str, because: str) -> ApiError:
 def sentence(principal: Principal, question: Question, decision: Decision) -> str:
     """Who may not do what, and which policy is the reason."""
     action, arn = question.action, question.resource_arn
+    if principal.is_root and action == "sts:AssumeRole":
+        return "Roles may not be assumed by root accounts."
     if question.because.startswith("s3:"):
         if principal.account != question.resource_account:
             return "Access Denied"  # S3 tells other accounts and anonymous callers no more

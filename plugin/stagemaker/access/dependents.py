@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from stagemaker.access.call import Asked, Call, Lookup
+from stagemaker.access.call import Call, Lookup, Need
 from stagemaker.access.condition_keys import request_tags
 from stagemaker.access.resources import account_of, function_arn
 
@@ -52,38 +52,38 @@ _SCALED: Mapping[str, Sequence[str]] = {  # by service namespace: what Applicati
 class Dependent:
     """`keys` are the condition keys of this action alone."""
 
-    asked: Asked
+    need: Need
     keys: Mapping[str, str]
 
 
-def dependents_of(call: Call, asked: Sequence[Asked], lookup: Lookup) -> Iterator[Dependent]:
-    """What the call needs besides `asked`, its own actions."""
-    about = asked[0].arn if asked else "*"
+def dependents_of(call: Call, needs: Sequence[Need], lookup: Lookup) -> Iterator[Dependent]:
+    """What the call needs besides `needs`, its own actions."""
+    about = needs[0].arn if needs else "*"
     yield from _roles(call, about)
-    for one in _tagging(call, asked):
+    for one in _tagging(call, needs):
         yield Dependent(one, {})
     if call.service == "application-autoscaling":
         yield from (Dependent(one, {}) for one in _scaling(call, lookup))
     if call.service == "lambda" and call.operation in ("CreateFunction", "UpdateFunctionCode"):
-        yield from (Dependent(one, {}) for one in image_asked(call, lookup))
-    if call.service == "lambda" and (code := _code_asked(call, lookup)):
+        yield from (Dependent(one, {}) for one in image_needs(call, lookup))
+    if call.service == "lambda" and (code := _code_need(call, lookup)):
         yield Dependent(code, {})
     if call.service == "sagemaker" and call.operation == "DeleteEndpoint":
         for arn in lookup.scalable_targets(about):
-            yield Dependent(Asked(DEREGISTER, arn, call.account), {})
+            yield Dependent(Need(DEREGISTER, arn, call.account), {})
 
 
-def image_asked(call: Call, lookup: Lookup) -> Iterator[Asked]:
+def image_needs(call: Call, lookup: Lookup) -> Iterator[Need]:
     """What Lambda needs of the repository of a function's image: the caller and Lambda itself must be allowed."""
     code = call.members.get("Code")
     image = code.get("ImageUri") if isinstance(code, Mapping) else call.members.get("ImageUri")
     arn = lookup.repository_arn(image, call.account, call.region) if isinstance(image, str) else None
     if arn is not None:
         for name in _IMAGE:
-            yield Asked(f"ecr:{name}", arn, account_of(arn) or call.account)
+            yield Need(f"ecr:{name}", arn, account_of(arn) or call.account)
 
 
-def _code_asked(call: Call, lookup: Lookup) -> Asked | None:
+def _code_need(call: Call, lookup: Lookup) -> Need | None:
     """Lambda reads the code of a function or a layer from S3 with the rights of its caller."""
     inside = call.members.get("Code") or call.members.get("Content")
     code = inside if isinstance(inside, Mapping) else call.members
@@ -91,7 +91,7 @@ def _code_asked(call: Call, lookup: Lookup) -> Asked | None:
     if not isinstance(bucket, str) or not isinstance(key, str):
         return None
     action = "s3:GetObjectVersion" if code.get("S3ObjectVersion") else "s3:GetObject"
-    return Asked(action, f"arn:{call.partition}:s3:::{bucket}/{key}", lookup.bucket_owner(bucket) or call.account)
+    return Need(action, f"arn:{call.partition}:s3:::{bucket}/{key}", lookup.bucket_owner(bucket) or call.account)
 
 
 def _roles(call: Call, about: str) -> Iterator[Dependent]:
@@ -103,7 +103,7 @@ def _roles(call: Call, about: str) -> Iterator[Dependent]:
         if _is_service_linked(arn):
             continue
         keys = {"iam:passedtoservice": service, **({"iam:associatedresourcearn": about} if about != "*" else {})}
-        yield Dependent(Asked(PASS_ROLE, arn, account_of(arn) or call.account), keys)
+        yield Dependent(Need(PASS_ROLE, arn, account_of(arn) or call.account), keys)
 
 
 def _role_arns(call: Call) -> Iterator[str]:
@@ -117,17 +117,17 @@ def _is_service_linked(arn: str) -> bool:
     return ":role/aws-service-role/" in arn
 
 
-def _tagging(call: Call, asked: Sequence[Asked]) -> Iterator[Asked]:
+def _tagging(call: Call, needs: Sequence[Need]) -> Iterator[Need]:
     """The right to tag, for what a call makes with tags."""
     is_made = call.operation.startswith(("Create", "Register", "PutMetricAlarm", "PutCompositeAlarm"))
-    if not is_made or not asked or not request_tags(call):
+    if not is_made or not needs or not request_tags(call):
         return
     name = _IAM_TAGS.get(call.operation) if call.prefix == "iam" else _TAG_ACTIONS.get(call.prefix)
     if name is not None and (call.prefix != "s3" or call.operation == "CreateBucket"):
-        yield Asked(name, asked[0].arn.removesuffix(":log-stream:"), asked[0].account)
+        yield Need(name, needs[0].arn.removesuffix(":log-stream:"), needs[0].account)
 
 
-def _scaling(call: Call, lookup: Lookup) -> Iterator[Asked]:
+def _scaling(call: Call, lookup: Lookup) -> Iterator[Need]:
     """The rights on what is scaled and on its alarms."""
     namespace, resource = str(call.members.get("ServiceNamespace")), str(call.members.get("ResourceId"))
     if call.operation == "RegisterScalableTarget" and namespace in _SCALED:
@@ -137,12 +137,12 @@ def _scaling(call: Call, lookup: Lookup) -> Iterator[Asked]:
         else:
             arn = call.arn("sagemaker", "/".join(resource.split("/")[:2]).lower())
         for name in _SCALED[namespace]:
-            yield Asked(f"{namespace}:{name}", arn, call.account)
+            yield Need(f"{namespace}:{name}", arn, call.account)
         if namespace == "sagemaker" and (config := lookup.endpoint_config_arn(arn)):
-            yield Asked("sagemaker:DescribeEndpointConfig", config, call.account)
+            yield Need("sagemaker:DescribeEndpointConfig", config, call.account)
     alarm = call.arn("cloudwatch", f"alarm:TargetTracking-{resource}")
     if call.operation == "PutScalingPolicy" and call.members.get("PolicyType") == "TargetTrackingScaling":
         for name in ("PutMetricAlarm", "DescribeAlarms"):
-            yield Asked(f"cloudwatch:{name}", alarm, call.account)
+            yield Need(f"cloudwatch:{name}", alarm, call.account)
     if call.operation == "DeleteScalingPolicy":
-        yield Asked("cloudwatch:DeleteAlarms", alarm, call.account)
+        yield Need("cloudwatch:DeleteAlarms", alarm, call.account)

@@ -6,13 +6,13 @@ Not known: service control policies, VPC endpoints (aws:SourceVpce and its like 
 
 from dataclasses import dataclass, replace
 
-from stagemaker.access.call import Asked, Call, Lookup
+from stagemaker.access.call import Call, Lookup, Need
 from stagemaker.access.callers import Caller
 from stagemaker.access.catalog import find_action
 from stagemaker.access.condition_keys import caller_keys, keys_of
 from stagemaker.access.dependents import dependents_of
 from stagemaker.access.request import Context
-from stagemaker.access.resources import asked_of
+from stagemaker.access.resources import needs_of
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ class UnknownAction(Exception):
 
 def questions_of(call: Call, caller: Caller, lookup: Lookup) -> list[Question]:
     """All that the caller must be allowed for the call. Raises UnknownAction."""
-    asked = asked_of(call, lookup, caller.user_name)
+    needs = needs_of(call, lookup, caller.user_name)
     common = caller_keys(call, caller, lookup)
-    found = [question_of(call, one, common, lookup) for one in asked]
-    for dependent in dependents_of(call, asked, lookup):
-        question = question_of(call, dependent.asked, common, lookup)
+    found = [question_of(call, one, common, lookup) for one in needs]
+    for dependent in dependents_of(call, needs, lookup):
+        question = question_of(call, dependent.need, common, lookup)
         found.append(replace(question, context={**question.context, **dependent.keys}))
     return found
 
 
-def question_of(call: Call, asked: Asked, common: Context, lookup: Lookup) -> Question:
+def question_of(call: Call, need: Need, common: Context, lookup: Lookup) -> Question:
     """One question. `common` are the keys of the call and its caller. Raises UnknownAction."""
-    prefix, _, name = asked.action.partition(":")
+    prefix, _, name = need.action.partition(":")
     action = find_action(prefix, name)
     if action is None:
-        raise UnknownAction(asked.action)
-    return Question(action.name, asked.arn, asked.account, keys_of(call, asked, action, common, lookup), call.name)
+        raise UnknownAction(need.action)
+    return Question(action.name, need.arn, need.account, keys_of(call, need, action, common, lookup), call.name)

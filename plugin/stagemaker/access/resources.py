@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 from stagemaker.access.addresses import function_parts, queue_parts
-from stagemaker.access.call import NO_RESOURCE, Asked, Call, Lookup
+from stagemaker.access.call import NO_RESOURCE, Call, Lookup, Need
 from stagemaker.access.catalog import Action, ResourceType, fill, find_action
 from stagemaker.access.match import ARN_FIELDS
-from stagemaker.access.s3_actions import s3_asked
+from stagemaker.access.s3_actions import s3_needs
 
 MAX_ARN_CHARACTERS = 2048
 # Operations of Lambda with the qualifier in the ARN that IAM is asked about.
@@ -45,12 +45,12 @@ _IAM_MEMBERS = (  # which member names a resource of IAM, and how its ARN begins
 )  # fmt: skip
 
 
-def asked_of(call: Call, lookup: Lookup, user_name: str | None) -> list[Asked]:
+def needs_of(call: Call, lookup: Lookup, user_name: str | None) -> list[Need]:
     """The actions of a call, each with its resource. Those of an operation that needs no permission: nothing.
 
     `user_name` is the caller's, of whom some operations of IAM are about."""
     if call.resources:
-        return [Asked(call.name, arn, account_of(arn) or call.account) for arn in call.resources]
+        return [Need(call.name, arn, account_of(arn) or call.account) for arn in call.resources]
     if call.service in OWN:
         return list(OWN[call.service](call, lookup, user_name))
     return list(_listed(call))
@@ -70,7 +70,7 @@ def function_arn(call: Call, name: str, qualifier: str | None) -> tuple[str, str
     return arn, own or qualifier
 
 
-def _lambda(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+def _lambda(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """A function, with its qualifier where AWS asks for it; else what the members name."""
     name = call.members.get("FunctionName")
     if not isinstance(name, str) or call.operation in ("ListEventSourceMappings", "CreateEventSourceMapping"):
@@ -80,10 +80,10 @@ def _lambda(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
     if qualifier and call.operation in _QUALIFIED:
         arn = f"{arn}:{qualifier}"
     for action in _ACTIONS.get(call.name, (call.operation,)):
-        yield Asked(f"lambda:{action}", arn, account_of(arn) or call.account)
+        yield Need(f"lambda:{action}", arn, account_of(arn) or call.account)
 
 
-def _logs(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+def _logs(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """A log group's ARN ends with `:log-stream:` in all questions but those about tags, as AWS's refusals say it."""
     action = find_action("logs", call.operation)
     kinds = {kind.name for kind in action.resources} if action else set()
@@ -98,87 +98,87 @@ def _logs(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
     stream = call.members.get("logStreamName") or ""
     for name in names:
         group = name.removesuffix(":*") if name.startswith("arn:") else call.arn("logs", f"log-group:{name}")
-        yield Asked(call.name, f"{group}:log-stream:{stream}", account_of(group) or call.account)
+        yield Need(call.name, f"{group}:log-stream:{stream}", account_of(group) or call.account)
 
 
-def _cloudwatch(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+def _cloudwatch(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """Alarms, dashboards and streams by their names; an operation on all alarms asks about `alarm:*`."""
     action = find_action("cloudwatch", call.operation)
     if action is None or not any(kind.required for kind in action.resources):
-        yield Asked(call.name, NO_RESOURCE, call.account)
+        yield Need(call.name, NO_RESOURCE, call.account)
         return
     kind = next(kind for kind in action.resources if kind.required)
     if kind.name in ("alarm", "alarm-mute-rule") and call.operation.startswith(("Describe", "List")):
         for name in _texts(call.members, "AlarmNames", "AlarmName") or ["*"]:
-            yield Asked(call.name, call.arn("cloudwatch", f"alarm:{name}"), call.account)
+            yield Need(call.name, call.arn("cloudwatch", f"alarm:{name}"), call.account)
         return
     yield from _listed(call, ("Name", "Names"))
 
 
-def _iam(call: Call, lookup: Lookup, user_name: str | None) -> Iterator[Asked]:
+def _iam(call: Call, lookup: Lookup, user_name: str | None) -> Iterator[Need]:
     """Users, groups, roles and instance profiles by their names and paths; policies by their ARNs."""
     action = find_action("iam", call.operation)
     if action is None or not action.resources:
-        yield Asked(call.name, NO_RESOURCE, call.account)
+        yield Need(call.name, NO_RESOURCE, call.account)
         return
     kinds = {kind.name for kind in action.resources}
     if call.operation == "CreatePolicy":
         path = call.members.get("Path") or "/"
-        yield _iam_asked(call, "policy", path, str(call.members.get("PolicyName")))
+        yield _iam_need(call, "policy", path, str(call.members.get("PolicyName")))
         return
     for member, kind in _IAM_MEMBERS:
         name = call.members.get(member)
         if kind in kinds and isinstance(name, str):
             is_new = call.operation == f"Create{member.removesuffix('Name')}"
             found = call.members.get("Path") or "/" if is_new else lookup.iam_path(call.account, kind, name)
-            yield _iam_asked(call, kind, found, name)
+            yield _iam_need(call, kind, found, name)
             return
     if kinds == {"user"}:  # of the caller: GetUser, ListAccessKeys and their like
         name = user_name or ""
-        yield _iam_asked(call, "user", lookup.iam_path(call.account, "user", name) if name else "/", name)
+        yield _iam_need(call, "user", lookup.iam_path(call.account, "user", name) if name else "/", name)
         return
     yield from _listed(call)
 
 
-def _iam_asked(call: Call, kind: str, path: str, name: str) -> Asked:
-    return Asked(call.name, call.arn("iam", f"{kind}{path}{name}", region=""), call.account)
+def _iam_need(call: Call, kind: str, path: str, name: str) -> Need:
+    return Need(call.name, call.arn("iam", f"{kind}{path}{name}", region=""), call.account)
 
 
-def _sts(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+def _sts(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """GetCallerIdentity and GetSessionToken need no permission."""
     if call.operation in ("GetCallerIdentity", "GetSessionToken"):
         return
     role = call.members.get("RoleArn")
     if call.operation.startswith("AssumeRole") and isinstance(role, str):
-        yield Asked(call.name, role, account_of(role) or call.account)
+        yield Need(call.name, role, account_of(role) or call.account)
         if call.operation == "AssumeRole" and call.members.get("Tags"):
-            yield Asked("sts:TagSession", role, account_of(role) or call.account)
+            yield Need("sts:TagSession", role, account_of(role) or call.account)
         if call.operation == "AssumeRole" and call.members.get("SourceIdentity"):
-            yield Asked("sts:SetSourceIdentity", role, account_of(role) or call.account)
+            yield Need("sts:SetSourceIdentity", role, account_of(role) or call.account)
     elif call.operation == "GetFederationToken":
         arn = call.arn("sts", f"federated-user/{call.members.get('Name')}", region="")
-        yield Asked(call.name, arn, call.account)
+        yield Need(call.name, arn, call.account)
     else:
-        yield Asked(call.name, NO_RESOURCE, call.account)
+        yield Need(call.name, NO_RESOURCE, call.account)
 
 
-def _s3(call: Call, lookup: Lookup, _user: str | None) -> Iterator[Asked]:
-    return s3_asked(call, lookup)
+def _s3(call: Call, lookup: Lookup, _user: str | None) -> Iterator[Need]:
+    return s3_needs(call, lookup)
 
 
-def _ecr(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+def _ecr(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """Repositories of the registry that the request names; all of one for DescribeRepositories without names."""
     names = _texts(call.members, "repositoryName", "repositoryNames")
     if not names and call.operation == "DescribeRepositories":
         names = ["*"]
     registry = replace(call, account=call.members.get("registryId") or call.account)
     for name in names:
-        yield Asked(call.name, registry.arn("ecr", f"repository/{name}"), registry.account)
+        yield Need(call.name, registry.arn("ecr", f"repository/{name}"), registry.account)
     if not names:
         yield from _listed(call)
 
 
-def _sqs(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+def _sqs(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """The queue of the request's QueueUrl, in the account and the region that it says."""
     url = call.members.get("QueueUrl")
     found = queue_parts(url) if isinstance(url, str) else None
@@ -188,15 +188,15 @@ def _sqs(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
     region, account, name = found
     arn = f"arn:{call.partition}:sqs:{region or call.region}:{account}:{name}"
     for action in _ACTIONS.get(call.name, (call.operation,)):
-        yield Asked(f"sqs:{action}", arn, account_of(arn) or call.account)
+        yield Need(f"sqs:{action}", arn, account_of(arn) or call.account)
 
 
-def _dynamodb(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+def _dynamodb(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """Batches and transactions name their tables inside."""
     found = list(_dynamodb_items(call))
     for action, table in dict.fromkeys(found):
         arn = table if table.startswith("arn:") else call.arn("dynamodb", f"table/{table}")
-        yield Asked(f"dynamodb:{action}", arn, account_of(arn) or call.account)
+        yield Need(f"dynamodb:{action}", arn, account_of(arn) or call.account)
     if not found:
         yield from _listed(call)
 
@@ -209,14 +209,14 @@ def _dynamodb_items(call: Call) -> Iterator[tuple[str, str]]:
             yield from ((_ITEM_ACTIONS[key], str(part.get("TableName"))) for key, part in item.items() if part)
 
 
-def _apigateway(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Asked]:
+def _apigateway(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """API Gateway's actions are the methods of HTTP; the members do not tell the path."""
     names = {"Create": "POST", "Delete": "DELETE", "Get": "GET", "Update": "PATCH", "Put": "PUT", "Import": "POST"}
     method = next((method for word, method in names.items() if call.operation.startswith(word)), "POST")
-    yield Asked(f"apigateway:{method}", NO_RESOURCE, call.account)
+    yield Need(f"apigateway:{method}", NO_RESOURCE, call.account)
 
 
-OWN: Mapping[str, Callable[[Call, Lookup, str | None], Iterator[Asked]]] = {
+OWN: Mapping[str, Callable[[Call, Lookup, str | None], Iterator[Need]]] = {
     "s3": _s3,
     "lambda": _lambda,
     "logs": _logs,
@@ -230,13 +230,13 @@ OWN: Mapping[str, Callable[[Call, Lookup, str | None], Iterator[Asked]]] = {
 }
 
 
-def _listed(call: Call, more: Sequence[str] = ()) -> Iterator[Asked]:
+def _listed(call: Call, more: Sequence[str] = ()) -> Iterator[Need]:
     """From the list of AWS: a question for each resource that the members name."""
     for name in _ACTIONS.get(call.name, (call.operation,)):
         action = find_action(call.prefix, name)
         found = list(dict.fromkeys(_arns(call, action, more))) if action else []
         for arn in found or [NO_RESOURCE]:
-            yield Asked(f"{call.prefix}:{name}", arn, account_of(arn) or call.account)
+            yield Need(f"{call.prefix}:{name}", arn, account_of(arn) or call.account)
 
 
 def _arns(call: Call, action: Action, more: Sequence[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stagemaker.access.addresses import copy_source
-from stagemaker.access.call import NO_RESOURCE, Asked, Call, Lookup
+from stagemaker.access.call import NO_RESOURCE, Call, Lookup, Need
 
 REFUSED_KEYS = "stagemaker_refused_keys"  # of a RequestContext: those of DeleteObjects by place, with the sentences
 # Operations whose action has another name; all others are their own action. `{}` is where "Version" comes for a request
@@ -96,12 +96,12 @@ _WITH: Mapping[str, str] = {
 }
 
 
-def s3_asked(call: Call, lookup: Lookup) -> Iterator[Asked]:
+def s3_needs(call: Call, lookup: Lookup) -> Iterator[Need]:
     """The actions on buckets and objects that a call of S3 needs. DeleteObjects needs one for each key."""
     bucket = call.members.get("Bucket")
     if not isinstance(bucket, str):
         for action in _ACTIONS.get(call.operation, (call.operation,)):
-            yield Asked(f"s3:{action.format('')}", NO_RESOURCE, call.account)
+            yield Need(f"s3:{action.format('')}", NO_RESOURCE, call.account)
         return
     if call.operation == "DeleteObjects":
         for entry in (call.members.get("Delete") or {}).get("Objects") or ():
@@ -110,21 +110,21 @@ def s3_asked(call: Call, lookup: Lookup) -> Iterator[Asked]:
     key, version = call.members.get("Key"), call.members.get("VersionId")
     word = "Version" if version else ""
     for action in _ACTIONS.get(call.operation, (call.operation,)):
-        yield _asked(call, lookup, action.format(word), bucket, key)
+        yield _need(call, lookup, action.format(word), bucket, key)
     if call.operation in _COPIES and (source := copy_source(call.members.get("CopySource"))):
         of, source_key, source_version = source
-        yield _asked(call, lookup, "GetObjectVersion" if source_version else "GetObject", of, source_key)
+        yield _need(call, lookup, "GetObjectVersion" if source_version else "GetObject", of, source_key)
     if call.operation in _WRITES:
         for action in dict.fromkeys(action for member, action in _WITH.items() if call.members.get(member)):
-            yield _asked(call, lookup, action, bucket, key)
+            yield _need(call, lookup, action, bucket, key)
     if call.operation in _READS and key and not version and not _is_there(lookup, bucket, key):
-        yield _asked(call, lookup, "ListBucket", bucket, None)  # who may not list does not learn that it is missing
+        yield _need(call, lookup, "ListBucket", bucket, None)  # who may not list does not learn that it is missing
 
 
-def s3_delete(call: Call, lookup: Lookup, bucket: str, entry: Mapping[str, Any]) -> Asked:
+def s3_delete(call: Call, lookup: Lookup, bucket: str, entry: Mapping[str, Any]) -> Need:
     """What one key of DeleteObjects needs."""
     action = "DeleteObjectVersion" if entry.get("VersionId") else "DeleteObject"
-    return _asked(call, lookup, action, bucket, entry.get("Key") or "")
+    return _need(call, lookup, action, bucket, entry.get("Key") or "")
 
 
 def object_of(arn: str) -> tuple[str, str] | None:
@@ -133,10 +133,10 @@ def object_of(arn: str) -> tuple[str, str] | None:
     return (bucket, key) if slash else None
 
 
-def _asked(call: Call, lookup: Lookup, action: str, bucket: str, key: str | None) -> Asked:
+def _need(call: Call, lookup: Lookup, action: str, bucket: str, key: str | None) -> Need:
     owner = lookup.bucket_owner(bucket) or call.account
     name = bucket if key is None else f"{bucket}/{key}"
-    return Asked(f"s3:{action}", f"arn:{call.partition}:s3:::{name}", owner)
+    return Need(f"s3:{action}", f"arn:{call.partition}:s3:::{name}", owner)
 
 
 def _is_there(lookup: Lookup, bucket: str, key: str) -> bool:

@@ -14,11 +14,11 @@ from typing import Any
 from localstack.aws import handlers
 from localstack.aws.api import RequestContext
 
-from stagemaker.access.call import Asked, Call, Circumstances, Lookup
+from stagemaker.access.call import Call, Circumstances, Lookup, Need
 from stagemaker.access.callers import Caller, anonymous, root_of
 from stagemaker.access.condition_keys import caller_keys
 from stagemaker.access.denial import sentence, unknown_action
-from stagemaker.access.dependents import DEREGISTER, image_asked
+from stagemaker.access.dependents import DEREGISTER, image_needs
 from stagemaker.access.enforce import Enforcer, Mode, RefusedQuestion, Seen
 from stagemaker.access.evaluate import Outcome
 from stagemaker.access.questions import UnknownAction, question_of, questions_of
@@ -121,8 +121,8 @@ class Enforcement:
         how = Circumstances(self.enforcer.now_s())
         call = Call("ecr", "ecr", "", {}, None, scope.account, scope.region, partition, how)
         common = caller_keys(call, caller, self._lookup)
-        asked = [Asked(action, repository.arn, scope.account) for action in actions]
-        questions = [question_of(call, one, common, self._lookup) for one in asked]
+        needs = [Need(action, repository.arn, scope.account) for action in actions]
+        questions = [question_of(call, need, common, self._lookup) for need in needs]
         self.enforcer.authorize(caller, [replace(one, because=one.action) for one in questions])
 
     def authorize_url(self, caller: Caller, arn: str, request: Any) -> None:
@@ -133,19 +133,18 @@ class Enforcement:
         how = circumstances(request, self.enforcer.now_s(), all_headers=False)
         call = Call("lambda", "lambda", "InvokeFunctionUrl", {}, None, account, region, partition, how)
         common = caller_keys(call, caller, self._lookup)
-        asked = [question_of(call, Asked(action, arn, account), common, self._lookup) for action in _URL_ACTIONS]
-        self.enforcer.authorize(caller, [replace(each, context={**each.context, **_URL_KEYS}) for each in asked])
+        questions = [question_of(call, Need(action, arn, account), common, self._lookup) for action in _URL_ACTIONS]
+        self.enforcer.authorize(caller, [replace(each, context={**each.context, **_URL_KEYS}) for each in questions])
 
     def may_everybody_read(self, bucket: str, key: str) -> bool:
         """Whether an object is shown to callers without a signature, as on a website."""
         caller, scope = anonymous(), Scope(self._lookup.bucket_owner(bucket) or "", "us-east-1")
         how = Circumstances(self.enforcer.now_s())
         call = Call("s3", "s3", "GetObject", {}, None, scope.account, scope.region, "aws", how)
-        asked = Asked("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", scope.account)
+        need = Need("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", scope.account)
+        question = question_of(call, need, caller_keys(call, caller, self._lookup), self._lookup)
         try:
-            self.enforcer.authorize(
-                caller, [question_of(call, asked, caller_keys(call, caller, self._lookup), self._lookup)]
-            )
+            self.enforcer.authorize(caller, [question])
         except RefusedQuestion:
             return False
         return True
@@ -221,14 +220,12 @@ class Enforcement:
         AWS source: "Amazon ECR permissions", https://docs.aws.amazon.com/lambda/latest/dg/images-create.html."""
         if call.operation not in ("CreateFunction", "UpdateFunctionCode"):
             return
-        asked = list(image_asked(call, self._lookup))
-        if not asked or all(self._may_pull(call, one) for one in asked):
+        needs = list(image_needs(call, self._lookup))
+        if not needs or all(self._may_pull(call, need) for need in needs):
             return
-        arn, account = asked[0].arn, asked[0].account
+        arn, account = needs[0].arn, needs[0].account
         common = caller_keys(call, caller, self._lookup)
-        changes = [
-            question_of(call, Asked(action, arn, account), common, self._lookup) for action in _REPOSITORY_POLICY
-        ]
+        changes = [question_of(call, Need(action, arn, account), common, self._lookup) for action in _REPOSITORY_POLICY]
         outcomes = [self.enforcer.decide(caller, question).outcome for question in changes]
         if any(outcome is not Outcome.ALLOWED for outcome in outcomes):
             if self.enforcer.mode is Mode.STRICT:
@@ -237,12 +234,12 @@ class Enforcement:
         region, name = arn.split(":")[3], arn.partition("repository/")[2]
         self._app().ecr.repositories.let_lambda_pull(Scope(account, region), name)
 
-    def _may_pull(self, call: Call, asked: Asked) -> bool:
+    def _may_pull(self, call: Call, need: Need) -> bool:
         arn, _ = function_arn(call, str(call.members.get("FunctionName")), None)
         how = replace(call.circumstances, source_account=call.account, source_arn=arn)
         service = Caller(Principal(_LAMBDA), "", _LAMBDA)
         pulling = replace(call, circumstances=how)
-        question = question_of(pulling, asked, caller_keys(pulling, service, self._lookup), self._lookup)
+        question = question_of(pulling, need, caller_keys(pulling, service, self._lookup), self._lookup)
         return self.enforcer.decide(service, question).outcome is Outcome.ALLOWED
 
 

@@ -26,7 +26,7 @@ _PREFIXES = {"cloudwatch": "cloudwatch", "resourcegroupstaggingapi": "tag"}
 
 
 @dataclass
-class Known:
+class FixedLookup:
     """A Lookup that knows what a test says."""
 
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by ARN; of callers under "principal"

@@ -88,6 +88,12 @@ def test_a_role_that_does_not_trust_gives_no_reason() -> None:
     assert (caught.value.code, caught.value.status, caught.value.message) == ("AccessDenied", 403, sentence)
 
 
+def test_the_root_user_assumes_no_role() -> None:
+    root = root_of("111122223333", "test")
+    with pytest.raises(RefusedQuestion, match=r"Roles may not be assumed by root accounts\."):
+        ask(Policies(trust=SHARES), question("sts:AssumeRole", "arn:aws:iam::111122223333:role/r"), caller=root)
+
+
 @pytest.mark.parametrize(
     ("because", "code", "status"),
     [

@@ -9,7 +9,7 @@ import pytest
 from stagemaker.access.call import Call, Circumstances
 from stagemaker.access.callers import anonymous
 from stagemaker.access.questions import Question, UnknownAction, questions_of
-from tests.unit.plugin.access.calls import ACCOUNT, REGION, SESSION, USER, Known, call
+from tests.unit.plugin.access.calls import ACCOUNT, REGION, SESSION, USER, FixedLookup, call
 
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
 LAMBDA = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function"
@@ -19,7 +19,7 @@ IAM = f"arn:aws:iam::{ACCOUNT}"
 ROLE = f"{IAM}:role/job"
 REPOSITORY = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/r"
 OTHER = "444455556666"
-LOOKUP = Known(
+LOOKUP = FixedLookup(
     owners={"theirs": OTHER, "mine": ACCOUNT},
     objects={"mine/key": {"Kind": "open"}, "theirs/key": {}},
     paths={"role/job": "/team/", "user/bob": "/x/"},
@@ -274,7 +274,9 @@ def test_an_action_that_the_list_does_not_have_is_never_asked() -> None:
     ids=lambda value: value.name if isinstance(value, Call) else "",
 )
 def test_what_a_call_needs_besides(about: Call, expected: list[tuple[str, str]]) -> None:
-    lookup = Known(targets=["arn:target"], config=f"{SAGEMAKER}:endpoint-config/c", repositories={"repo": "arn:repo"})
+    lookup = FixedLookup(
+        targets=["arn:target"], config=f"{SAGEMAKER}:endpoint-config/c", repositories={"repo": "arn:repo"}
+    )
     own = {(about.name, arn) for arn in about.resources or ()}
     found = [(one.action, one.resource_arn) for one in questions_of(about, USER, lookup)]
     assert [one for one in found if one not in own and one[0] != about.name] == expected
@@ -288,14 +290,14 @@ def test_pass_role_knows_the_service_and_the_resource() -> None:
     assert passes.because == "sagemaker:CreateTrainingJob"
 
 
-def context(about: Call, lookup: Known = LOOKUP) -> Mapping[str, Any]:
+def context(about: Call, lookup: FixedLookup = LOOKUP) -> Mapping[str, Any]:
     """Of the first question."""
     first: Question = questions_of(about, USER, lookup)[0]
     return first.context
 
 
 def test_every_question_knows_who_asks_when_and_how() -> None:
-    found = context(call("sagemaker", "ListModels"), Known(tags={"principal": {"Team": "red"}}))
+    found = context(call("sagemaker", "ListModels"), FixedLookup(tags={"principal": {"Team": "red"}}))
     assert dict(found) == {
         "aws:currenttime": "2026-11-27T05:00:00Z",
         "aws:epochtime": "1795755600",
@@ -434,7 +436,7 @@ def test_the_keys_of_services(about: Call, expected: Mapping[str, Any]) -> None:
 
 def test_a_boundary_and_tags_of_what_is_there_already() -> None:
     arn = f"{IAM}:role/job"
-    lookup = Known(boundaries={"role/job": "arn:b"}, tags={arn: {"Team": "red"}})
+    lookup = FixedLookup(boundaries={"role/job": "arn:b"}, tags={arn: {"Team": "red"}})
     found = context(call("iam", "PutRolePolicy", RoleName="job"), lookup)
     assert found["iam:permissionsboundary"] == "arn:b"
     assert found["iam:resourcetag/team"] == found["aws:resourcetag/team"] == "red"
