@@ -63,13 +63,13 @@ def model_data(gateway: Gateway, name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def endpoint(gateway: Gateway, role: str) -> Iterator[str]:
+def endpoint(gateway: Gateway, role: str, **config: Any) -> Iterator[str]:
     """An endpoint in service; its name."""
     sagemaker, name = gateway.client("sagemaker"), unique("story")
     container = {"Image": SERVER, "ModelDataSource": model_data(gateway, name)}
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
     variant = {"VariantName": "a", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], **config)
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     try:
         found = until(
@@ -339,3 +339,30 @@ def test_the_conditions_of_a_trust_policy_say_for_what_a_role_is_assumed(strict_
         sagemaker.create_training_job(**training_request(unique("other"), role))
     sagemaker.create_training_job(**training_request(job, role))
     assert ended(sagemaker, job)["TrainingJobStatus"] == "Completed"
+
+
+def test_an_asynchronous_endpoint_answers_only_where_its_role_may_write(strict_gateway: Gateway) -> None:
+    s3, name = strict_gateway.client("s3"), unique("async")
+    allowed = [f"arn:aws:s3:::data/{name}/{folder}/*" for folder in ("in", "failed")]
+    rights = document(LOGS, allow("s3:ListBucket"), allow("s3:GetObject"), allow("s3:PutObject", allowed))
+    role = make_role(strict_gateway, unique("async"), policy=rights)
+    output = {"S3OutputPath": f"s3://data/{name}/out", "S3FailurePath": f"s3://data/{name}/failed"}
+    s3.put_object(Bucket="data", Key=f"{name}/in/1", Body=b"hello")
+
+    def answer(location: str) -> bytes | None:
+        try:
+            found: bytes = s3.get_object(Bucket="data", Key=location.removeprefix("s3://data/"))["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None
+        return found
+
+    with endpoint(strict_gateway, role, AsyncInferenceConfig={"OutputConfig": output}) as served:
+        runtime = strict_gateway.client("sagemaker-runtime")
+        asked = {"EndpointName": served, "InputLocation": f"s3://data/{name}/in/1"}
+        refused = runtime.invoke_endpoint_async(**asked)
+        failure = until(lambda: answer(refused["FailureLocation"]), bool)
+        assert b"is not authorized to perform: s3:PutObject on resource" in failure
+        assert answer(refused["OutputLocation"]) is None
+        let(strict_gateway, role, LOGS, allow("s3:*"))
+        done = runtime.invoke_endpoint_async(**asked)
+        assert until(lambda: answer(done["OutputLocation"]), bool) == b"weights of hello"
