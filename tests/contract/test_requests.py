@@ -26,7 +26,7 @@ def post(
     """Status, headers in lower case and body; without a region the request is not signed."""
     request = AWSRequest("POST", gateway.url + path, headers, body)
     if region:
-        SigV4Auth(Credentials("000000000000", "secret"), service, region).add_auth(request)
+        SigV4Auth(Credentials("000000000000", "test"), service, region).add_auth(request)
     connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=30)
     try:
         connection.request("POST", path, body, dict(request.headers))
@@ -151,7 +151,7 @@ def test_a_region_of_another_partition_is_one_of_its_own(
     gateway: Gateway, region: str, partition: str, host: str
 ) -> None:
     def client(service: str) -> Any:
-        keys = {"aws_access_key_id": "000000000000", "aws_secret_access_key": "secret"}
+        keys = {"aws_access_key_id": "000000000000", "aws_secret_access_key": "test"}
         return boto3.client(service, endpoint_url=gateway.url, region_name=region, **keys)
 
     bucket, sagemaker = f"data-{region}", client("sagemaker")
