@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from stagemaker.access.callers import Caller
 
 PURGE_S = 60.0  # (ours) after so long those that have expired are looked for again
+KEPT_S = 3600.0  # (ours) how long one is known after its end, and after LocalStack's last use of it
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,30 @@ class Sessions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
+        self._used_s: dict[str, float] = {}  # by LocalStack itself
         self._purged_s = 0.0
 
     def add(self, session: Session, now_s: float) -> None:
         """Keep it, also for a while after its end: who uses it is told that it has expired."""
         with self._lock:
             if now_s > self._purged_s + PURGE_S:
+                self._used_s = {key: used_s for key, used_s in self._used_s.items() if used_s > now_s - KEPT_S}
                 kept = self._sessions.items()
-                self._sessions = {key: each for key, each in kept if each.expires_s > now_s - 3600}
+                self._sessions = {
+                    key: each for key, each in kept if each.expires_s > now_s - KEPT_S or key in self._used_s
+                }
                 self._purged_s = now_s
             self._sessions[session.access_key_id] = session
 
     def find(self, access_key_id: str) -> Session | None:
         """The session of the key."""
         return self._sessions.get(access_key_id)
+
+    def use(self, access_key_id: str, now_s: float) -> Session | None:
+        """The session of the key with which LocalStack itself calls. It is not forgotten as long as it is used: what
+        reads a queue for a function never renews it."""
+        with self._lock:
+            session = self._sessions.get(access_key_id)
+            if session is not None:
+                self._used_s[access_key_id] = now_s
+            return session

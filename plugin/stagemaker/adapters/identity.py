@@ -155,7 +155,7 @@ class Identity:
         """LocalStack itself, or the role that it acts as for somebody."""
         header = context.request.headers.get("Authorization", "")
         access_key_id = extract_access_key_id_from_auth_header({"Authorization": header}) or ""
-        session = self._keys.session(access_key_id)
+        session = self.sessions.use(access_key_id, self._clock())
         return session.caller if session else root_of(context.account_id, access_key_id, is_stage=True)
 
     def _believed(self, sent: Sent, account: str) -> tuple[Caller, Claim | None]:

@@ -43,10 +43,6 @@ class Keys:
             return _session_key(session)
         return _user_key(access_key_id)
 
-    def session(self, access_key_id: str) -> Session | None:
-        """The session of the key, if it is one."""
-        return self._sessions.find(access_key_id)
-
 
 def iam_backends() -> Iterator[Any]:
     """Moto's IAM of each account and partition that has been asked for."""

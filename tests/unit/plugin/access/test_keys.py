@@ -5,7 +5,7 @@ import pytest
 from stagemaker.access.callers import anonymous, root_of
 from stagemaker.access.faults import CredentialsRefused, Fault
 from stagemaker.access.keys import Key, check_key
-from stagemaker.access.sessions import PURGE_S, Session, Sessions
+from stagemaker.access.sessions import KEPT_S, PURGE_S, Session, Sessions
 
 ROOT = root_of("123456789012", "key")
 LASTING = Key("secret", ROOT)
@@ -56,8 +56,19 @@ def test_a_session_is_found_and_is_forgotten_an_hour_after_its_end() -> None:
     found = sessions.find("a")
     assert found is not None
     assert found.expires_s == 1000.0
-    sessions.add(session("c", 9000.0), 1000.0 + 3600.0 + PURGE_S)
+    sessions.add(session("c", 9000.0), 1000.0 + KEPT_S + PURGE_S)
     assert [sessions.find(key) is not None for key in "abcd"] == [False, True, True, False]
+
+
+def test_a_session_that_localstack_uses_is_not_forgotten() -> None:
+    sessions = Sessions()
+    sessions.add(session("a", 1000.0), 0.0)
+    assert sessions.use("a", 8000.0) is not None
+    assert sessions.use("b", 8000.0) is None
+    sessions.add(session("c", 99_000.0), 8000.0 + KEPT_S - 1)
+    assert sessions.find("a") is not None
+    sessions.add(session("d", 99_000.0), 8000.0 + KEPT_S + PURGE_S)
+    assert sessions.find("a") is None
 
 
 def test_nobody_is_not_the_root_user() -> None:
