@@ -58,8 +58,8 @@ class _Record:
 
 def environment(paths: Paths, port: int, inherited: Mapping[str, str]) -> dict[str, str]:
     """LocalStack's whole environment: nothing of the user's, AWS credentials least of all, but what is named here."""
-    kept = {name: inherited[name] for name in _INHERITED if inherited.get(name)}
-    return {"STAGEMAKER_IAM": IAM} | kept | {
+    kept = {"STAGEMAKER_IAM": IAM} | {name: inherited[name] for name in _INHERITED if inherited.get(name)}
+    return kept | {
         "HOME": str(paths.state),
         "XDG_CACHE_HOME": str(paths.state / "cache"),
         "TEMP": str(paths.state / "tmp"),  # as TMPDIR, which LocalStack takes for an old setting of its own
