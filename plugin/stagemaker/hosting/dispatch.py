@@ -153,8 +153,9 @@ class Dispatcher:
         """Send the call to an instance: another one when one that has just died was not reached, and another fleet's
         when one has none in service. What may have reached one is sent to no other.
 
-        ValidationError for an endpoint that does not serve and a variant that it does not have; ServiceUnavailable
-        while no container of the variant is healthy. A serverless variant starts one if need be.
+        ValidationError for an endpoint that does not serve, a variant that it does not have, and a TargetModel or
+        TargetContainerHostname that does not fit the variant; ServiceUnavailable while no instance of it is healthy. A
+        serverless variant starts one if need be.
         """
         deadline_s = time.monotonic() + call.timeout_s
         tried: set[Fleet] = set()
