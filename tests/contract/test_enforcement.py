@@ -285,8 +285,9 @@ def test_a_website_shows_what_everybody_may_read(strict_gateway: Gateway) -> Non
     status, body = page(strict_gateway, host)
     assert (status, b"403 Forbidden" in body) == (403, True)
     statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
-    root.delete_public_access_block(Bucket=bucket)
     root.put_bucket_policy(Bucket=bucket, Policy=policy(statement))
+    assert page(strict_gateway, host)[0] == 403  # Block Public Access, which every new bucket has
+    root.delete_public_access_block(Bucket=bucket)
     assert page(strict_gateway, host) == (200, b"hello")
 
 

@@ -52,6 +52,8 @@ class IamStore:
         service, action = question.action.split(":", 1)
         is_trust = service == "sts" and action in ("AssumeRole", "TagSession", "SetSourceIdentity")
         text = self._resource_policy(service, question.resource_arn)
+        if caller.is_anonymous and service == "s3" and _is_closed(question.resource_arn):
+            text = None
         return Policies(
             identity=tuple(_read(text) for text in _identity(caller, entity)),
             boundary=self._managed(caller.principal, boundary) if boundary else None,
@@ -73,10 +75,8 @@ class IamStore:
             return _tags(found[1].get("Tags") or found[1].get("tags"))
         service = arn.split(":", 3)[2] if arn.startswith("arn:") else ""
         if service == "s3":
-            bucket = arn.partition(":::")[2].partition("/")[0]
-            region = getattr(_bucket(bucket), "bucket_region", _HOME)
-            bucket_arn = arn.partition("/")[0]
-            return dict(s3_stores[account][region].tags.get_tags(bucket_arn))
+            region = getattr(_bucket_of(arn), "bucket_region", _HOME)
+            return dict(s3_stores[account][region].tags.get_tags(arn.partition("/")[0]))
         if service == "iam":
             return _tags(getattr(_by_arn(arn), "tags", None))
         if service == "lambda":
@@ -148,7 +148,7 @@ class IamStore:
     def _resource_policy(self, service: str, arn: str) -> str | None:
         """The text of the policy of a bucket, repository or function."""
         if service == "s3":
-            return getattr(_bucket(arn.partition(":::")[2].partition("/")[0]), "policy", None)
+            return getattr(_bucket_of(arn), "policy", None)
         if service == "ecr":
             found = self._app().store.find(arn)
             return found[1][OWN].get("Policy") if found is not None else None
@@ -235,6 +235,18 @@ def _trust(arn: str) -> Policy:
 def _bucket(name: str) -> Any:
     owner = s3_stores["000000000000"][_HOME].global_bucket_map.get(name)
     return s3_stores[owner][_HOME].buckets.get(name) if owner is not None else None
+
+
+def _bucket_of(arn: str) -> Any:
+    """The bucket of an ARN of S3."""
+    return _bucket(arn.partition(":::")[2].partition("/")[0])
+
+
+def _is_closed(arn: str) -> bool:
+    """Whether the bucket's policy grants nothing to unsigned requests: RestrictPublicBuckets, which every new bucket
+    has."""
+    block = getattr(_bucket_of(arn), "public_access_block", None) or {}
+    return bool(block.get("RestrictPublicBuckets"))
 
 
 @lru_cache(maxsize=1024)
