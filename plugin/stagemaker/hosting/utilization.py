@@ -64,7 +64,8 @@ class Utilization:
                 seen[instance.id] = last
             elif usage := instance.usage():
                 seen[instance.id] = Sample(now_s, usage)
-                if last and _total(usage).cpu_s >= _total(last.usage).cpu_s:  # else its container is another by now
+                is_same = last is not None and _total(usage).cpu_s >= _total(last.usage).cpu_s  # container
+                if last and is_same and now_s > last.at_s:  # the clock may be set back
                     self._tell(ref, fleet, variant, instance, last, seen[instance.id])
         self._last = seen
 

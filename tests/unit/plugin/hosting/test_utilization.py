@@ -107,6 +107,16 @@ def test_a_container_that_was_started_anew_begins_a_new_period(hosting: HostingE
     assert hosting.logs.values["CPUUtilization"] == [0.0]
 
 
+def test_a_clock_that_is_set_back_begins_a_new_period(hosting: HostingEnvironment, clock: FakeClock) -> None:
+    utilization = serve(hosting)
+    clock.now -= 3600
+    utilization.sample()
+    assert hosting.logs.values["CPUUtilization"] == []
+    clock.now += 60
+    utilization.sample()
+    assert hosting.logs.values["CPUUtilization"] == [0.0]
+
+
 def test_it_is_a_task_that_ends_with_its_supervisor(hosting: HostingEnvironment, clock: FakeClock) -> None:
     utilization = serve(hosting)
     utilization.start(hosting.supervisor)
