@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -50,7 +50,7 @@ def show(
 
 def ask(clients: Clients, **query: str | Sequence[str]) -> Any:
     """The stage's answer about a principal, or with no query all that it knows. StepFailed for an error."""
-    url = f"{clients.endpoint}{PATH}?{urlencode(query, doseq=True)}"
+    url = f"{clients.endpoint}{PATH}?{urlencode(query, doseq=True, safe='', quote_via=quote)}"  # as it is signed
     request = AWSRequest("GET", url)
     credentials = Credentials(LOCAL_CREDENTIALS["aws_access_key_id"], LOCAL_CREDENTIALS["aws_secret_access_key"])
     SigV4Auth(credentials, "iam", clients.region).add_auth(request)

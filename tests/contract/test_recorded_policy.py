@@ -8,11 +8,13 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from infra import policy as infra_policy
 from tests.contract.endpoints import in_service
 from tests.contract.gateway import REGION, SERVER, Gateway, ended, endpoint_gone, make_role, training_request
 from tests.contract.localstack_process import ROOT
@@ -189,6 +191,15 @@ def test_make_policy_prints_it(recorded: dict[str, Any], gateway: Gateway, tmp_p
     done = make_policy("replay-nobody")
     assert done.returncode == 1
     assert "Failed: There is no role replay-nobody." in done.stdout
+
+
+def test_infra_signs_its_question_as_root(strict_gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another machine's address only root is answered, as by LocalStack's own addresses from everywhere."""
+    strict_gateway.client("cloudwatch").list_metrics()  # loads the service
+    monkeypatch.setattr(infra_policy, "PATH", "/_aws/cloudwatch/metrics/raw")
+    clients: Any = SimpleNamespace(endpoint=strict_gateway.url, region=REGION)
+    answer = infra_policy.ask(clients, Principal=f"arn:aws:iam::{ACCOUNT}:role/a b", Group=("train-*", "x/y"))
+    assert "metrics" in answer
 
 
 def test_a_principal_that_nobody_saw_is_not_found(gateway: Gateway) -> None:
