@@ -15,7 +15,8 @@ from stagemaker.access.evaluate import Decision, Outcome, Source
 from stagemaker.access.questions import Question
 from stagemaker.access.request import Principal
 from stagemaker.adapters.enforcement import logged
-from tests.contract.gateway import REGION, Gateway, make_role, training_request
+from tests.contract.endpoints import host
+from tests.contract.gateway import REGION, Gateway, endpoint_gone, make_role, training_request
 from tests.contract.users import allow, assumed, deny, make_user, policy, unique
 
 ACCOUNT, OTHER = "000000000000", "111111111111"
@@ -281,20 +282,18 @@ def test_a_website_shows_what_everybody_may_read(strict_gateway: Gateway) -> Non
     root.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     root.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
     root.put_object(Bucket=bucket, Key="index.html", Body=b"hello")
-    host = f"{bucket}.s3-website.localhost"
-    status, body = page(strict_gateway, host)
+    site = f"{bucket}.s3-website.localhost"
+    status, body = page(strict_gateway, site)
     assert (status, b"403 Forbidden" in body) == (403, True)
     statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
     root.put_bucket_policy(Bucket=bucket, Policy=policy(statement))
-    assert page(strict_gateway, host)[0] == 403  # Block Public Access, which every new bucket has
+    assert page(strict_gateway, site)[0] == 403  # Block Public Access, which every new bucket has
     root.delete_public_access_block(Bucket=bucket)
-    assert page(strict_gateway, host) == (200, b"hello")
+    assert page(strict_gateway, site) == (200, b"hello")
 
 
 def test_a_training_job_needs_pass_role_and_its_condition_keys(strict_gateway: Gateway) -> None:
     role = make_role(strict_gateway, unique("job"))
-    rights = policy(allow(["s3:*", "logs:*", "cloudwatch:*", "ecr:*"]))
-    strict_gateway.client("iam").put_role_policy(RoleName=role.partition("/")[2], PolicyName="p", PolicyDocument=rights)
     jobs = f"{SAGEMAKER}:training-job/*"
     small = {
         "ForAllValues:StringEquals": {"sagemaker:InstanceTypes": ["ml.m5.large"]},
@@ -330,6 +329,35 @@ def test_lambda_reads_code_from_s3_with_the_rights_of_its_caller(strict_gateway:
         "Your access has been denied by S3, please make sure your request credentials have permission to GetObject for "
         "data/train/cat/1.txt."
     )
+
+
+def test_a_scaled_endpoint_needs_rights_on_both_services(strict_gateway: Gateway) -> None:
+    name, root = unique("scaled"), strict_gateway.client("sagemaker")
+    host(strict_gateway, make_role(strict_gateway, name), name)
+    endpoint, config = f"{SAGEMAKER}:endpoint/{name}", f"{SAGEMAKER}:endpoint-config/{name}"
+    register = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{name}/variant/a",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "MinCapacity": 1,
+        "MaxCapacity": 2,
+    }
+    scaling = allow("application-autoscaling:RegisterScalableTarget")
+    user = make_user(strict_gateway, scaling)
+    client = user.client("application-autoscaling")
+    assert (
+        f"sagemaker:DescribeEndpoint on resource: {endpoint}" in refused(client.register_scalable_target, **register)[1]
+    )
+    changes = allow(["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"], endpoint)
+    user.allow(scaling, changes, allow("sagemaker:DescribeEndpointConfig", config))
+    client.register_scalable_target(**register)
+    deletes = allow("sagemaker:DeleteEndpoint", endpoint)
+    user.allow(deletes)
+    delete = user.client("sagemaker").delete_endpoint
+    assert refused(delete, EndpointName=name)[1].startswith("An Application AutoScaling scalable target exists")
+    user.allow(deletes, allow("application-autoscaling:DeregisterScalableTarget"))
+    delete(EndpointName=name)
+    endpoint_gone(root, name)
 
 
 def test_tags_of_a_resource_and_of_a_caller_decide(strict_gateway: Gateway) -> None:
