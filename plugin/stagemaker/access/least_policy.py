@@ -23,9 +23,16 @@ _CONDITION_KEYS: Mapping[str, tuple[str, ...]] = {
     "s3:listbucket": ("s3:prefix",),
     "s3:listbucketversions": ("s3:prefix",),
 }
+_ALL: Mapping[str, str] = {  # what stands for all resources, of actions that are about all of them without a name
+    "ecr:describerepositories": ":repository/*",
+    "cloudwatch:describealarms": ":alarm:*",
+    "cloudwatch:describealarmhistory": ":alarm:*",
+    "cloudwatch:listalarmmuterules": ":alarm:*",
+}
 _BUCKET = re.compile("arn:[^:]+:s3:::")
 _LOG_STREAM = ":log-stream:"
 _SEPARATORS = re.compile("([/:])")
+_NO_NAMES = ("", "*", "/", ":")  # among the parts of a text that was split at them
 _SPECIAL = re.compile(r"[*?$]")
 _VARIABLE = re.compile(r"\$\{[^{}]*\}")
 
@@ -82,7 +89,7 @@ def kind_of(action: str, resource_arn: str, context: Context) -> Asked:
     keys = _CONDITION_KEYS.get(action.lower(), ())
     found = ((key, context.get(key.lower())) for key in keys)
     conditions = tuple((key, _literal(value)) for key, value in found if isinstance(value, str) and value)
-    return Asked(action, _pattern(resource_arn), conditions)
+    return Asked(action, _pattern(action, resource_arn), conditions)
 
 
 def least_policy(uses: Iterable[Use], groups: Sequence[str] = ()) -> tuple[NeededStatement, ...]:
@@ -132,14 +139,21 @@ def with_placeholders(document: Mapping[str, Any], account: str) -> dict[str, An
     return {**document, "Statement": statements}
 
 
-def _pattern(arn: str) -> str:
-    """The resource of a statement for the calls of this kind."""
+def _pattern(action: str, arn: str) -> str:
+    """The resource of a statement for the calls of this kind. A wildcard in a name that a caller chose is a character:
+    nobody widens the policy by asking for a strange name."""
+    if arn == "*":
+        return arn
     if _BUCKET.match(arn):
         bucket, slash, key = arn.partition("/")
         folder, in_folder, name = key.rpartition("/")
-        return f"{bucket}{slash}{_literal(folder)}{in_folder}{'*' if in_folder else _literal(name)}"
+        return f"{_literal(bucket)}{slash}{_literal(folder)}{in_folder}{'*' if in_folder else _literal(name)}"
     group, stream, _ = arn.partition(_LOG_STREAM)
-    return f"{group}{stream}*" if stream else arn
+    if stream:
+        return f"{_literal(group)}{stream}*"
+    if arn.endswith(_ALL.get(action.lower(), ())):
+        return f"{_literal(arn[:-1])}*"
+    return _literal(arn)
 
 
 def _literal(text: str) -> str:
@@ -161,8 +175,10 @@ def _grouped(asked: Asked, groups: Sequence[tuple[str, Any]]) -> Asked:
 
 
 def _group_parts(text: str, groups: Sequence[tuple[str, Any]]) -> str:
-    parts = _SEPARATORS.split(text)
-    return "".join(next((group for group, runs in groups if runs_fit(runs, part)), part) for part in parts)
+    return "".join(
+        next((group for group, runs in groups if part not in _NO_NAMES and runs_fit(runs, part)), part)
+        for part in _SEPARATORS.split(text)
+    )
 
 
 def _common_conditions(uses: Sequence[Use]) -> Conditions:

@@ -9,6 +9,7 @@ from stagemaker.access.evaluate import Outcome
 from stagemaker.access.least_policy import Asked, Use, kind_of
 
 MAX_KINDS = 2000  # (ours) of calls of a principal: then the one that was seen least often is forgotten
+MAX_CHARACTERS = 2048  # (ours) of the texts of a kind: one that is longer is forgotten at once
 MAX_PRINCIPALS = 500  # (ours) then the one that has asked for nothing for the longest time is forgotten
 
 
@@ -24,7 +25,8 @@ class Recording:
 
 
 class _Counts:
-    """How often each kind of call was seen, for MAX_KINDS of them."""
+    """How often each kind of call was seen, for MAX_KINDS of them. `forgotten` counts those that were not
+    kept."""
 
     def __init__(self) -> None:
         self.uses: dict[Asked, Use] = {}
@@ -34,6 +36,9 @@ class _Counts:
         known = self.uses.get(asked)
         if known is not None:
             self.uses[asked] = Use(asked, known.because, known.count + 1, time_s, refusal)
+            return
+        if len(asked.resource) + sum(len(value) for _, value in asked.conditions) > MAX_CHARACTERS:
+            self.forgotten += 1
             return
         if len(self.uses) >= MAX_KINDS:
             del self.uses[min(self.uses.values(), key=lambda use: (use.count, use.last_s)).asked]

@@ -182,6 +182,40 @@ def test_a_strange_key_is_allowed_and_its_wildcards_are_plain_characters(key: st
         assert outcome(document, ("s3:GetObject", f"arn:aws:s3:::data/{other}", {})) is Outcome.IMPLICIT_DENY
 
 
+@pytest.mark.parametrize(
+    ("action", "arn"),
+    [
+        ("lambda:GetFunction", f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:*"),
+        ("sns:Publish", f"arn:aws:sns:eu-west-1:{ACCOUNT}:*"),
+        ("s3:ListBucket", "arn:aws:s3:::*"),
+        ("s3:GetObject", "arn:aws:s3:::*/a"),
+        ("logs:PutLogEvents", f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:*:log-stream:x"),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/${{aws:username}}"),
+    ],
+)
+def test_a_strange_name_does_not_widen_the_policy(action: str, arn: str) -> None:
+    document = document_of(least_policy(uses((action, arn, {}))))
+    assert outcome(document, (action, arn, {})) is Outcome.ALLOWED
+    other = arn.replace("*", "secret").replace("${aws:username}", "Trainer")
+    assert outcome(document, (action, other, {"aws:username": "Trainer"})) is Outcome.IMPLICIT_DENY
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"), [("ecr:DescribeRepositories", "repository/*"), ("cloudwatch:DescribeAlarms", "alarm:*")]
+)
+def test_all_of_a_kind_stay_all(action: str, resource: str) -> None:
+    service = action.partition(":")[0]
+    arn = f"arn:aws:{service}:eu-west-1:{ACCOUNT}:{resource}"
+    document = document_of(least_policy(uses((action, arn, {}))))
+    assert outcome(document, (action, arn.replace("*", "one"), {})) is Outcome.ALLOWED
+
+
+@pytest.mark.parametrize(("group", "wanted"), [("?", "abc"), ("*", "*")])
+def test_a_group_stands_for_names_only(group: str, wanted: str) -> None:
+    assert resource_of("arn:aws:s3:::d/abc/1.txt", groups=[group]) == f"arn:aws:s3:::{group}/{wanted}/*"
+    assert statement(("ecr:GetAuthorizationToken", "*", {}), groups=[group])["Resource"] == "*"
+
+
 def test_a_whole_bucket_is_never_made_of_its_folders() -> None:
     arns = [f"arn:aws:s3:::data/{n:02}/1.txt" for n in range(MAX_SIBLINGS + 1)]
     assert resource_of(*arns) == [arn.replace("1.txt", "*") for arn in arns]

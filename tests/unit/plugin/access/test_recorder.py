@@ -99,6 +99,15 @@ def test_the_least_used_kind_is_forgotten_and_that_is_said(monkeypatch: pytest.M
     assert recording.forgotten == 1
 
 
+def test_a_kind_that_is_too_long_is_forgotten() -> None:
+    recorder = Recorder(Mode.OFF)
+    recorder.saw(seen(Question("s3:GetObject", f"arn:aws:s3:::data/{'x' * 3000}/1", ACCOUNT, {}, "s3:GetObject")))
+    listing = Question("s3:ListBucket", "arn:aws:s3:::data", ACCOUNT, {"s3:prefix": "x" * 3000}, "s3:ListObjects")
+    recorder.saw(seen(listing, allowed=False))
+    recording = recorded(recorder)
+    assert (recording.done, recording.refused, recording.forgotten) == ((), (), 3)
+
+
 def test_the_principal_that_rested_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "MAX_PRINCIPALS", 2)
     recorder = Recorder(Mode.OFF)
