@@ -12,7 +12,7 @@ from stagemaker.access.catalog import find_action
 from stagemaker.access.condition_keys import caller_keys, keys_of
 from stagemaker.access.dependents import dependents_of
 from stagemaker.access.request import Context
-from stagemaker.access.resources import needs_of
+from stagemaker.access.resources import FREE, needs_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Question:
 
 
 class UnknownAction(Exception):
-    """AWS's list has no such action: nobody can be allowed to do it but the root user."""
+    """AWS's list has no such action, or the call names nothing that could be asked about: only the root user can be
+    allowed to do it."""
 
     def __init__(self, action: str) -> None:
         super().__init__(action)
@@ -38,6 +39,8 @@ class UnknownAction(Exception):
 def questions_of(call: Call, caller: Caller, lookup: Lookup) -> list[Question]:
     """All that the caller must be allowed for the call. Raises UnknownAction."""
     needs = needs_of(call, lookup, caller.user_name)
+    if not needs and call.name not in FREE:
+        raise UnknownAction(call.name)  # nothing is allowed because nothing was asked
     common = caller_keys(call, caller, lookup)
     found = [question_of(call, one, common, lookup) for one in needs]
     for dependent in dependents_of(call, needs, lookup):

@@ -17,6 +17,7 @@ from stagemaker.access.match import ARN_FIELDS
 from stagemaker.access.s3_actions import s3_needs
 
 MAX_ARN_CHARACTERS = 2048
+FREE = ("sts:GetCallerIdentity", "sts:GetSessionToken")  # need no permission
 # Operations of Lambda with the qualifier in the ARN that IAM is asked about.
 _QUALIFIED = (
     "Invoke", "InvokeWithResponseStream", "GetFunction", "GetFunctionConfiguration", "DeleteFunction",
@@ -146,7 +147,7 @@ def _iam_need(call: Call, kind: str, path: str, name: str) -> Need:
 
 def _sts(call: Call, _lookup: Lookup, _user: str | None) -> Iterator[Need]:
     """GetCallerIdentity and GetSessionToken need no permission."""
-    if call.operation in ("GetCallerIdentity", "GetSessionToken"):
+    if call.name in FREE:
         return
     role = call.members.get("RoleArn")
     if call.operation.startswith("AssumeRole") and isinstance(role, str):

@@ -194,6 +194,11 @@ def test_an_action_that_the_list_does_not_have_is_never_asked() -> None:
         asked(call("iam", "UpdateDelegationRequest"))
 
 
+def test_a_call_about_nothing_is_not_allowed_for_want_of_a_question() -> None:
+    with pytest.raises(UnknownAction, match="s3:DeleteObjects"):
+        asked(call("s3", "DeleteObjects", Bucket="mine", Delete={"Objects": []}))
+
+
 @pytest.mark.parametrize(
     ("about", "expected"),
     [
