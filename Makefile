@@ -109,7 +109,7 @@ test-contract: ## Contract tests: every runtime, every response, a real LocalSta
 	$(env)/plugin-dev/bin/python $(pytest) 3 tests/contract tests/clients/test_plain_clients.py
 
 test-clients: ## Every block of docs/clients.md by its client: both SDKs, MLflow, a notebook (installs 1.3 GB; not in CI)
-	@scripts/setup plugin-dev plugin client clients-sdk2 clients-sdk3
+	@scripts/setup plugin-dev plugin lambda client clients-sdk2 clients-sdk3
 	$(env)/plugin-dev/bin/python $(pytest) 2 tests/clients
 
 test-moto: ## Moto's own tests against the stage: how many pass, and why the others do not (not in CI)

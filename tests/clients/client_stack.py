@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.contract.localstack_process import LocalStack, running_localstack
+from tests.contract.localstack_process import ROOT, LocalStack, running_localstack
 
 TRAIN = """
 import json, os, pathlib, time
@@ -65,6 +65,7 @@ def running(folder: Path) -> Iterator[LocalStack]:
         (images / name).mkdir(parents=True)
         (images / name / command).write_text(text)
         (environments / name).symlink_to(sys.prefix)
+    (environments / "lambda").symlink_to(ROOT / ".stagemaker" / "env" / "lambda")
     settings = {"STAGEMAKER_IMAGES": str(images), "STAGEMAKER_ENVIRONMENTS": str(environments), "DEBUG": "0"}
     with running_localstack(folder / "localstack", **settings, STAGEMAKER_IAM="strict") as started:
         yield started

@@ -1,21 +1,13 @@
 """The blocks of docs/clients.md that CI runs: the AWS CLI, boto3, and Terraform where it is installed."""
 
 import json
-import os
-import shutil
+import zipfile
 from pathlib import Path
 
-import pytest
-
 from tests.clients.page import ENVIRONMENTS, Reader, blocks
+from tests.contract.localstack_process import ROOT
+from tests.contract.terraform import NEEDS_TERRAFORM, applied
 
-# Where a machine without internet has Terraform's providers, in the layout of a mirror.
-PROVIDERS = Path(os.environ.get("TERRAFORM_PLUGINS", "/opt/tf-plugins"))
-
-
-NEEDS_TERRAFORM = pytest.mark.skipif(
-    not (shutil.which("terraform") and PROVIDERS.is_dir()), reason="needs Terraform and its providers"
-)
 # Instead of the page's configuration of instances, and of what scales them.
 SERVERLESS = """
 resource "aws_sagemaker_endpoint_configuration" "one" {
@@ -76,31 +68,29 @@ def test_boto3_deploys_and_asks(reader: Reader) -> None:
     assert printed == "{'bytes': 67, 'model': ['weights.txt']}\n"
 
 
+def _pack_handler(folder: Path) -> None:
+    """The code of the page's function."""
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "handler.zip", "w") as archive:
+        archive.write(ROOT / "containers" / "lambda" / "handler.py", "handler.py")
+
+
 @NEEDS_TERRAFORM
 def test_terraform_deploys_and_then_finds_nothing_to_change(reader: Reader) -> None:
     folder = reader.folder / "terraform"
-    folder.mkdir()
-    (folder / "main.tf").write_text(reader.text("Terraform (AWS provider 5.100)"))
-    terraform = ("terraform", f"-chdir={folder}")
-    reader.run(*terraform, "init", "-no-color", f"-plugin-dir={PROVIDERS}")
-    reader.run(*terraform, "apply", "-no-color", "-auto-approve")
-    reader.run(*terraform, "plan", "-no-color", "-detailed-exitcode")  # exits with 2 when something would change
-    shown = reader.run("aws", "sagemaker", "describe-endpoint", "--endpoint-name", "by-terraform")
-    assert json.loads(shown)["EndpointStatus"] == "InService"
-    reader.run(*terraform, "destroy", "-no-color", "-auto-approve")
+    _pack_handler(folder)
+    with applied(folder, reader.text("Terraform (AWS provider 5.100)"), reader.run):
+        shown = reader.run("aws", "sagemaker", "describe-endpoint", "--endpoint-name", "by-terraform")
+        assert json.loads(shown)["EndpointStatus"] == "InService"
+        function = ("--function-name", "by-terraform", "--qualifier", "live")
+        warm = json.loads(reader.run("aws", "lambda", "get-provisioned-concurrency-config", *function))
+        assert warm["AvailableProvisionedConcurrentExecutions"] == 1
 
 
 @NEEDS_TERRAFORM
 def test_terraform_deploys_a_serverless_endpoint_and_then_finds_nothing_to_change(reader: Reader) -> None:
-    folder = reader.folder / "serverless"
-    folder.mkdir()
     model, _, _ = reader.text("Terraform (AWS provider 5.100)").partition('resource "aws_sagemaker_endpoint_config')
-    (folder / "main.tf").write_text(model.replace("by-terraform", "serverless") + SERVERLESS)
-    terraform = ("terraform", f"-chdir={folder}")
-    reader.run(*terraform, "init", "-no-color", f"-plugin-dir={PROVIDERS}")
-    reader.run(*terraform, "apply", "-no-color", "-auto-approve")
-    reader.run(*terraform, "plan", "-no-color", "-detailed-exitcode")
-    shown = reader.run("aws", "sagemaker", "describe-endpoint", "--endpoint-name", "serverless")
-    (variant,) = json.loads(shown)["ProductionVariants"]
-    assert variant["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 1
-    reader.run(*terraform, "destroy", "-no-color", "-auto-approve")
+    with applied(reader.folder / "serverless", model.replace("by-terraform", "serverless") + SERVERLESS, reader.run):
+        shown = reader.run("aws", "sagemaker", "describe-endpoint", "--endpoint-name", "serverless")
+        (variant,) = json.loads(shown)["ProductionVariants"]
+        assert variant["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 1

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.contract.docker_image import docker_url
 from tests.contract.gateway import REGION, Gateway, ended, make_bucket, make_role, training_request
 from tests.contract.own_operations import own_operations
 from tests.contract.registry_stack import RegistryStack, docker, registry_stack, run
+from tests.contract.terraform import NEEDS_TERRAFORM, applied
 from tests.contract.users import allow, make_user
 
 OTHER = "111111111111"
@@ -414,6 +416,55 @@ def test_the_registry_dies_in_mid_push(stack: RegistryStack, ecr: Any, login: Pa
         stack.service.start()
     docker("push", stack.image("dogs/cut", "one", os.urandom(1_000_000)), config=login)
     assert detail(ecr, "dogs/cut", "one")["imageTags"] == ["one"]
+
+
+REPOSITORY = """
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws", version = "~> 5.100" }
+  }
+}
+
+resource "aws_ecr_repository" "one" {
+  name                 = "dogs/terraform"
+  image_tag_mutability = "IMMUTABLE"
+  image_scanning_configuration { scan_on_push = true }
+  tags = { team = "dogs" }
+}
+
+resource "aws_ecr_lifecycle_policy" "one" {
+  repository = aws_ecr_repository.one.name
+  policy     = jsonencode({ rules = [{
+    rulePriority = 1
+    selection    = { tagStatus = "untagged", countType = "imageCountMoreThan", countNumber = 3 }
+    action       = { type = "expire" }
+  }] })
+}
+
+resource "aws_ecr_repository_policy" "one" {
+  repository = aws_ecr_repository.one.name
+  policy     = jsonencode({ Version = "2012-10-17", Statement = [{
+    Effect    = "Allow"
+    Principal = { Service = "lambda.amazonaws.com" }
+    Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+  }] })
+}
+"""
+
+
+@NEEDS_TERRAFORM
+def test_terraform_keeps_a_repository(stack: RegistryStack, ecr: Any) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+    environ = {**os.environ, **keys, "AWS_ENDPOINT_URL": stack.localstack.endpoint}
+
+    def terraform(*command: str) -> None:
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+    with applied(stack.folder / "terraform", REPOSITORY, terraform):
+        (found,) = ecr.describe_repositories(repositoryNames=["dogs/terraform"])["repositories"]
+        assert (found["imageTagMutability"], found["imageScanningConfiguration"]) == ("IMMUTABLE", {"scanOnPush": True})
+    assert refused(ecr.describe_repositories, repositoryNames=["dogs/terraform"])[0] == "RepositoryNotFoundException"
 
 
 def test_make_push(stack: RegistryStack) -> None:
