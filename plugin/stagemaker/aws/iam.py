@@ -70,7 +70,7 @@ class Iam:
     def _role(self, role_arn: str) -> "_Role":
         with self._lock:
             if role_arn not in self._roles:
-                self._roles[role_arn] = _Role(role_arn, self)
+                self._roles[role_arn] = _Role(role_arn, self.role_credentials, self._clock, self._clients.gateway_url)
                 if len(self._roles) > MOST_ROLES:
                     self._roles.popitem(last=False)
             self._roles.move_to_end(role_arn)
@@ -78,15 +78,16 @@ class Iam:
 
 
 class _Role:
-    """One role with what acts under it. Thread-safe."""
+    """One role with what acts under it. Thread-safe. `issue` is `Iam.role_credentials`."""
 
-    def __init__(self, arn: str, iam: Iam) -> None:
-        self._arn, self._iam = arn, iam
+    def __init__(
+        self, arn: str, issue: Callable[[Scope, str, str], Credentials], clock: Callable[[], float], gateway_url: str
+    ) -> None:
         scope = Scope(_account(arn), "us-east-1")  # IAM and STS are the same in each region
         self._source_arn = scope.arn("sagemaker", "*")
-        self._session = RoleSession(lambda: iam.role_credentials(scope, arn, self._source_arn), iam._clock)
+        self._session = RoleSession(lambda: issue(scope, arn, self._source_arn), clock)
         credentials = RoleCredentials(self._session)
-        self.clients = Clients(iam._clients.gateway_url, lambda _scope: credentials)
+        self.clients = Clients(gateway_url, lambda _scope: credentials)
 
     def take(self, credentials: Credentials, source_arn: str) -> None:
         """Act with these from now on, and have others like them when they end."""
