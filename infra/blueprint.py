@@ -285,9 +285,11 @@ def endpoint_logs(endpoint: str) -> str:
     return f"/aws/sagemaker/Endpoints/{endpoint}"
 
 
-def scaling_requests(endpoint: str, scaling: ScalingSettings) -> tuple[dict[str, Any], dict[str, Any]]:
-    """RegisterScalableTarget and PutScalingPolicy of an endpoint: target tracking of its invocations."""
-    target = scalable(endpoint)
+def scaling_requests(
+    target: Mapping[str, str], scaling: ScalingSettings, policy: str = POLICY
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """RegisterScalableTarget and PutScalingPolicy of a variant, as `scalable` names it: target tracking of its
+    invocations."""
     configuration = {
         "TargetValue": scaling.target,
         "PredefinedMetricSpecification": {"PredefinedMetricType": INVOCATIONS_METRIC},
@@ -298,7 +300,7 @@ def scaling_requests(endpoint: str, scaling: ScalingSettings) -> tuple[dict[str,
         {**target, "MinCapacity": scaling.min_instances, "MaxCapacity": scaling.max_instances},
         {
             **target,
-            "PolicyName": POLICY,
+            "PolicyName": policy,
             "PolicyType": "TargetTrackingScaling",
             "TargetTrackingScalingPolicyConfiguration": configuration,
         },

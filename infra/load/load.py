@@ -24,7 +24,7 @@ from infra.load.generator import LATE_LIMIT_S, Generator, Sender
 from infra.load.live import HEADER, rows
 from infra.load.observe import Observer, Services, Variant, variant_of
 from infra.load.requests import Connection, Request
-from infra.load.scaling import SYSTEMS
+from infra.load.scaling import SYSTEMS, curve_for
 from infra.load.summary import Run
 from infra.paths import paths
 from infra.resources.resource import find
@@ -143,7 +143,7 @@ def chosen_curve(options: Namespace, compression: int = 1) -> Curve:
     if options.compare and options.system is None:
         raise StepFailed("There is nothing to compare.", "Name a system too, such as --system D.")
     if not options.curve and options.rate is None and options.system:
-        return _meant(partial(SYSTEMS[options.system].curve, compression, options.seconds))
+        return _meant(partial(curve_for, SYSTEMS[options.system], compression, options.seconds))
     rate = _DEFAULT_RATE if options.rate is None else options.rate
     curve = _meant(partial(parse, options.curve) if options.curve else partial(constant, rate))
     return curve if options.seconds is None else _meant(partial(curve.lasting, options.seconds))

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from infra.blueprint import scaling_requests
 from infra.errors import StepFailed
 from infra.load.curve import Curve, checked, parse
 from infra.load.observe import Services, Variant, compression_in, policy_alarms, variant_of
+from infra.settings import ScalingSettings
 
 POLICY = "make-load"
-METRIC = "SageMakerVariantInvocationsPerInstance"
 SETTLE_LIMIT_S = 1800.0  # AWS takes some minutes to find instances
 _ALARM_LIMIT_S = 60.0
 _MINUTE_S = 60
@@ -19,32 +20,6 @@ _MINUTE_S = 60
 # nearly all, and again for less than one.
 _LOW_UNTIL, _HIGH_UNTIL, _ENDS = 3, 13, 33
 _LOW, _BELOW_MAX = 0.5, 0.5  # instances
-
-
-@dataclass(frozen=True)
-class ScalingSettings:
-    """A scalable target and its target tracking policy. `target` is in invocations a minute for each instance."""
-
-    min_instances: int
-    max_instances: int
-    target: float
-    scale_in_cooldown_s: int = 300  # AWS's defaults
-    scale_out_cooldown_s: int = 300
-
-    def __str__(self) -> str:
-        return (
-            f"{self.min_instances} to {self.max_instances} instances, target {self.target:g} invocations a minute for "
-            f"each, cooldowns {self.scale_in_cooldown_s} s in and {self.scale_out_cooldown_s} s out"
-        )
-
-    def curve(self, compression: int, seconds: float | None = None) -> Curve:
-        """A load that makes it scale out and in again, where time passes `compression` times as fast as on AWS; or of
-        the same shape in so many seconds. Raises ValueError for a time that is none."""
-        rate = self.target * compression / _MINUTE_S  # that one instance is to get
-        low, high = _LOW * rate, (self.max_instances - _BELOW_MAX) * rate
-        ends_s = _ENDS * _MINUTE_S / compression if seconds is None else checked(seconds)
-        first_s, second_s = (minute / _ENDS * ends_s for minute in (_LOW_UNTIL, _HIGH_UNTIL))
-        return parse(f"step:{low:g},{high:g}@{first_s:g},{low:g}@{second_s:g}").lasting(ends_s)
 
 
 # What each system set by hand. What it did not say is ours: B's target, which is what its function reserves for each
@@ -60,6 +35,16 @@ SYSTEMS: Mapping[str, ScalingSettings] = MappingProxyType(
         "target-1500": ScalingSettings(1, 3, 1500),
     }
 )
+
+
+def curve_for(settings: ScalingSettings, compression: int, seconds: float | None = None) -> Curve:
+    """A load that makes it scale out and in again, where time passes `compression` times as fast as on AWS; or of the
+    same shape in so many seconds. Raises ValueError for a time that is none."""
+    rate = settings.target * compression / _MINUTE_S  # that one instance is to get
+    low, high = _LOW * rate, (settings.max_instances - _BELOW_MAX) * rate
+    ends_s = _ENDS * _MINUTE_S / compression if seconds is None else checked(seconds)
+    first_s, second_s = (minute / _ENDS * ends_s for minute in (_LOW_UNTIL, _HIGH_UNTIL))
+    return parse(f"step:{low:g},{high:g}@{first_s:g},{low:g}@{second_s:g}").lasting(ends_s)
 
 
 @dataclass(frozen=True)
@@ -89,20 +74,9 @@ def before(services: Services, variant: Variant) -> Before:
 def scale(services: Services, variant: Variant, settings: ScalingSettings) -> int:
     """Register the variant and its policy, and wait until its alarms are there. How many times as fast as on AWS time
     passes for them."""
-    services.autoscaling.register_scalable_target(
-        **variant.scalable, MinCapacity=settings.min_instances, MaxCapacity=settings.max_instances
-    )
-    services.autoscaling.put_scaling_policy(
-        **variant.scalable,
-        PolicyName=POLICY,
-        PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration={
-            "TargetValue": settings.target,
-            "PredefinedMetricSpecification": {"PredefinedMetricType": METRIC},
-            "ScaleInCooldown": settings.scale_in_cooldown_s,
-            "ScaleOutCooldown": settings.scale_out_cooldown_s,
-        },
-    )
+    target, policy = scaling_requests(variant.scalable, settings, POLICY)
+    services.autoscaling.register_scalable_target(**target)
+    services.autoscaling.put_scaling_policy(**policy)
     deadline = time.monotonic() + _ALARM_LIMIT_S
     while not (alarms := policy_alarms(services, variant)):
         if time.monotonic() > deadline:

@@ -15,7 +15,7 @@ class EndpointScaling(Resource):
 
     def __init__(self, autoscaling: Any, endpoint: str, settings: ScalingSettings | None, model: str = "") -> None:
         self._autoscaling, self._scalable = autoscaling, scalable(endpoint)
-        self._requests = None if settings is None else scaling_requests(endpoint, settings)
+        self._requests = None if settings is None else scaling_requests(self._scalable, settings)
         self.name = self._scalable["ResourceId"]
         self.title = titles.of_model(titles.SCALING, model)
         self.depends_on = (titles.of_model(titles.ENDPOINT, model),)

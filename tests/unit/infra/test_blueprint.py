@@ -10,7 +10,7 @@ import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
-from infra.blueprint import VARIANT, Blueprint, Role, scaling_requests
+from infra.blueprint import VARIANT, Blueprint, Role, scalable, scaling_requests
 from infra.settings import (
     DeploymentSettings,
     FunctionSettings,
@@ -87,7 +87,7 @@ class TestRequests:
         check("sagemaker", "CreateEndpoint", names)
 
     def test_scaling(self, blueprint: Blueprint) -> None:
-        target, policy = scaling_requests(blueprint.endpoint(MODEL), ScalingSettings(1, 4, 25, 30, 5))
+        target, policy = scaling_requests(scalable(blueprint.endpoint(MODEL)), ScalingSettings(1, 4, 25, 30, 5))
         check("application-autoscaling", "RegisterScalableTarget", target)
         check("application-autoscaling", "PutScalingPolicy", policy)
 

@@ -7,13 +7,20 @@ import pytest
 from infra.cli import SCALED_SYSTEMS
 from infra.errors import StepFailed
 from infra.load import scaling
-from infra.load.scaling import SYSTEMS, ScalingSettings
+from infra.load.scaling import SYSTEMS, curve_for
 from infra.paths import CHECKOUT
+from infra.presets import find, read
+from infra.settings import ScalingSettings
 from tests.unit.infra.load.fakes import COMPRESSED, VARIANT, FakeAws
 
 
 def test_every_system_of_the_command_line_has_settings() -> None:
     assert tuple(SYSTEMS) == SCALED_SYSTEMS
+
+
+@pytest.mark.parametrize("name", "ABCDE")
+def test_a_load_scales_as_the_preset_does(name: str) -> None:
+    assert SYSTEMS[name] in [model.endpoint.scaling for model in read(find(name)).models]
 
 
 @pytest.mark.parametrize(("name", "settings"), SYSTEMS.items())
@@ -35,19 +42,19 @@ def test_what_the_systems_set_by_hand() -> None:
 
 
 def test_the_load_is_below_the_target_then_needs_all_instances_and_is_below_again() -> None:
-    curve = ScalingSettings(1, 4, target=60).curve(compression=1)
+    curve = curve_for(ScalingSettings(1, 4, target=60), compression=1)
     assert curve.text == "step:0.5,3.5@180,0.5@780"
     assert curve.seconds == 33 * 60
 
 
 def test_compressed_minutes_get_the_same_counts() -> None:
-    real, compressed = (SYSTEMS["A"].curve(factor) for factor in (1, 12))
+    real, compressed = (curve_for(SYSTEMS["A"], factor) for factor in (1, 12))
     assert compressed.seconds == real.seconds / 12
     assert compressed.requests == pytest.approx(real.requests, rel=1e-4)
 
 
 def test_a_load_of_another_time_has_the_same_shape() -> None:
-    assert ScalingSettings(1, 4, target=60).curve(compression=1, seconds=330).text == "step:0.5,3.5@30,0.5@130"
+    assert curve_for(ScalingSettings(1, 4, target=60), compression=1, seconds=330).text == "step:0.5,3.5@30,0.5@130"
 
 
 def test_a_system_s_settings_reach_aws() -> None:
