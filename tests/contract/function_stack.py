@@ -39,6 +39,14 @@ def handler(event, context):
 """
 
 
+def _state(pid: int) -> str | None:
+    """Of a process, as proc(5) has it; None when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return None
+
+
 class FunctionStack:
     """A LocalStack with a role, and the functions that a test makes; `network` is where its containers are, if it runs
     any."""
@@ -52,8 +60,12 @@ class FunctionStack:
     def runs(self, answer: Mapping[str, Any]) -> bool:
         """Whether the environment that answered still does."""
         if not self.network:
-            return Path(f"/proc/{answer['pid']}").exists()
+            return _state(answer["pid"]) is not None
         return any(container.startswith(answer["host"]) for container in running(self.network))
+
+    def is_dead(self, answer: Mapping[str, Any]) -> bool:
+        """Whether the program that answered can answer no more, though nobody may have noticed yet."""
+        return not self.runs(answer) if self.network else _state(answer["pid"]) in (None, "Z", "X")
 
     def create(self, name: str, code: str = CODE, **settings: Any) -> None:
         arguments = {"Runtime": "python3.13", "Handler": "main.handler", "Timeout": 20} | settings

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -261,6 +262,7 @@ def test_a_program_that_was_killed_while_it_waited_is_not_called(stack: Function
             subprocess.run(["docker", "kill", before["host"]], check=True, stdout=subprocess.DEVNULL)
         else:
             os.kill(before["pid"], signal.SIGKILL)
+        until(partial(stack.is_dead, before))
         after, answer = stack.invoke("killed", {})
         assert answer.get("FunctionError") is None, after
         assert after["count"] == 1
