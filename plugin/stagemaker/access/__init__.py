@@ -1,1 +1,1 @@
-"""Whether a principal may do an action on a resource: pure decisions from IAM policies. It calls no service."""
+"""Who signed a call, what it asks for, and whether IAM's policies allow it. It calls no service."""
