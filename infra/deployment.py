@@ -52,14 +52,14 @@ class Deployment:
         """Everything that a deployment makes. `terminal` shows what takes long. Asks AWS which training jobs there are,
         since what comes after them has their names."""
         clients, blueprint = self.clients, self.blueprint
-        url = FunctionUrl(clients, blueprint)
         return [
             *self._for_training(terminal),
             *(resource for model in blueprint.settings.models for resource in self._model(model, terminal)),
             IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
             Function(clients, blueprint, HANDLER),
             FunctionAlias(clients, blueprint, HANDLER),
-            *([url] if blueprint.settings.function.url or url.read() else []),
+            FunctionUrl(clients, blueprint),
+            *self._unwanted(),
         ]
 
     def _model(self, model: ModelSettings, terminal: Terminal) -> list[Resource]:
@@ -68,7 +68,6 @@ class Deployment:
         job = next_request(clients.sagemaker, blueprint, model)
         made = blueprint.model_request(job["TrainingJobName"])
         configuration = blueprint.endpoint_config_request(model, made["ModelName"])
-        scaling = EndpointScaling(clients.autoscaling, endpoint, model.endpoint.scaling, model.name)
         return [
             TrainingJob(clients, job, terminal.line, model.name),
             Model(clients.sagemaker, made, model.name),
@@ -81,8 +80,17 @@ class Deployment:
                 tags=blueprint.tags,
                 keeps_capacity=model.endpoint.scaling is not None,
             ),
-            *([scaling] if model.endpoint.scaling or scaling.read() else []),
+            EndpointScaling(clients.autoscaling, endpoint, model.endpoint.scaling, model.name),
         ]
+
+    def _unwanted(self) -> list[Resource]:
+        """What other settings of the project made, and costs for each hour: endpoints, with what they have."""
+        clients, blueprint = self.clients, self.blueprint
+        names = [name for name in _endpoints(clients, blueprint) if name not in blueprint.endpoints]
+        found = [resource for name in names for resource in _hosting(clients, blueprint, name)]
+        for resource in found:
+            resource.is_wanted = False
+        return found
 
     def tuning(self, terminal: Terminal, show: Show) -> list[Resource]:
         """A tuning job, and all that it needs. `show` gets its progress."""

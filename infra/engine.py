@@ -65,18 +65,21 @@ def order(resources: Iterable[Resource]) -> list[Resource]:
     return placed
 
 
-def needed_for(title: str, resources: Iterable[Resource]) -> list[Resource]:
-    """The resources of that title and all that they depend on, as they are given."""
+def needed_for(wanted: Iterable[str], resources: Iterable[Resource]) -> list[Resource]:
+    """The resources of the titles `wanted` and all that they depend on, as they are given."""
     given = list(resources)
-    titles, waiting = set[str](), {title}
+    titles, waiting = set[str](), set(wanted)
     while waiting:
         titles |= waiting
         waiting = {needed for one in given if one.title in waiting for needed in one.depends_on} - titles
     return [one for one in given if one.title in titles]
 
 
-def decide(resource: Resource, state: State | None, changed: Iterable[str] = ()) -> Step:
-    """What is to be done with a resource that is in this state; `changed` are the titles that change before it."""
+def decide(resource: Resource, state: State | None, changed: Iterable[str] = ()) -> Step | None:
+    """What is to be done with a resource that is in this state; `changed` are the titles that change before it. None
+    for one that is neither wanted nor there."""
+    if not resource.is_wanted:
+        return None if state is None else Step(resource.title, resource.name, "delete")
     after = tuple(title for title in resource.depends_on if title in set(changed))
     if state is None:
         return Step(resource.title, resource.name, "create", after=after)
@@ -90,9 +93,10 @@ def decide(resource: Resource, state: State | None, changed: Iterable[str] = ())
 def plan(resources: Iterable[Resource]) -> Plan:
     """What `apply` would do. Reads every resource, and changes none."""
     steps = list[Step]()
-    for resource in order(resources):
+    for resource in _in_turn(resources):
         changed = [step.title for step in steps if step.action in CHANGING]
-        steps.append(decide(resource, resource.read(), changed))
+        if step := decide(resource, resource.read(), changed):
+            steps.append(step)
     return Plan(tuple(steps))
 
 
@@ -106,6 +110,11 @@ def apply_one(resource: Resource) -> tuple[Action, str]:
     """Read one resource and make it as it is wanted; what was done, and the resource's remark."""
     state = resource.read()
     step = decide(resource, state)
+    if step is None:
+        return "unchanged", ""
+    if step.action == "delete":
+        resource.delete()
+        return step.action, ""
     if state is None:
         return step.action, resource.create()
     if step.action == "unchanged":
@@ -120,12 +129,21 @@ def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
     """Make every resource as it is wanted, in order; what was done with each. Stops at the first that raises; a second
     call goes on from there."""
     actions = list[Action]()
-    for resource in order(resources):
+    for resource in _in_turn(resources):
+        if not resource.is_wanted and resource.read() is None:
+            continue
         with terminal.step(resource.title) as done:
             action, remark = apply_one(resource)
             done.result = f"{DONE[action]}: {resource.name}" + (f" ({remark})" if remark else "")
         actions.append(action)
     return actions
+
+
+def _in_turn(resources: Iterable[Resource]) -> list[Resource]:
+    """Those that are wanted in their order, then the others in the reverse of theirs."""
+    ordered = order(resources)
+    wanted = [one for one in ordered if one.is_wanted]
+    return [*wanted, *(one for one in reversed(ordered) if not one.is_wanted)]
 
 
 def destroy(resources: Iterable[Resource], say: Callable[[str], None]) -> int:

@@ -90,7 +90,9 @@ def _deploy(call: Call) -> None:
 
 
 def _train(call: Call) -> None:
-    _apply(engine.needed_for(titles.TRAINING_JOB, _wanted(call)), call.terminal)
+    deployment = _deployment(call)
+    jobs = [titles.of_model(titles.TRAINING_JOB, model.name) for model in deployment.blueprint.settings.models]
+    _apply(engine.needed_for(jobs, deployment.resources(call.terminal)), call.terminal)
 
 
 def _tune(call: Call) -> None:

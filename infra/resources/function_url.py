@@ -10,13 +10,13 @@ from infra.resources.resource import Change, Resource, State, differences, find
 
 
 class FunctionUrl(Resource):
-    """The URL of the function's alias, which anybody may call. Where none is wanted, one that is there is deleted."""
+    """The URL of the function's alias, which anybody may call."""
 
     title = titles.FUNCTION_URL
     depends_on = (titles.FUNCTION_ALIAS,)
 
     def __init__(self, clients: Clients, blueprint: Blueprint) -> None:
-        self._lambda, self._is_wanted = clients.lambda_, blueprint.settings.function.url
+        self._lambda, self.is_wanted = clients.lambda_, blueprint.settings.function.url
         self._request, self._permissions = blueprint.function_url_request(), blueprint.function_url_permissions()
         self._place = {name: self._request[name] for name in ("FunctionName", "Qualifier")}
         self.name = f"{self._place['FunctionName']}:{self._place['Qualifier']}"
@@ -28,8 +28,6 @@ class FunctionUrl(Resource):
 
     def diff(self, state: State) -> list[Change]:
         """Who may call it."""
-        if not self._is_wanted:
-            return [Change("FunctionUrl", state["FunctionUrl"], None)]
         missing = [each["StatementId"] for each in self._permissions if each["StatementId"] not in state["statements"]]
         permissions = [Change("Policy", None, name) for name in missing]
         return [*differences({"AuthType": self._request["AuthType"]}, state), *self._of_pages(state), *permissions]
@@ -41,10 +39,7 @@ class FunctionUrl(Resource):
         return str(made["FunctionUrl"])
 
     def update(self, state: State, changes: list[Change]) -> str:
-        """Delete it where none is wanted; else change who may call it."""
-        if not self._is_wanted:
-            self.delete()
-            return "deleted"
+        """Change who may call it."""
         if any(change.member != "Policy" for change in changes):
             self._lambda.update_function_url_config(**self._request)
         self._open(state["statements"])

@@ -46,11 +46,13 @@ class Change:
 
 class Resource(ABC):
     """One resource, as it is wanted. `title` says what it is, `name` is AWS's; `depends_on` are the titles of what must
-    be there before it. Every method may raise StepFailed, or botocore's errors."""
+    be there before it. One that is not wanted (`is_wanted`) is deleted where it is there. Every method may raise
+    StepFailed, or botocore's errors."""
 
     title: str
     name: str
     depends_on: tuple[str, ...] = ()
+    is_wanted: bool = True
 
     @abstractmethod
     def read(self) -> State | None:

@@ -11,11 +11,12 @@ _CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
 
 
 class EndpointScaling(Resource):
-    """The scaling of an endpoint's variant. Where none is wanted (`settings` is None), one that is there is deleted."""
+    """The scaling of an endpoint's variant; `settings` are None where none is wanted."""
 
     def __init__(self, autoscaling: Any, endpoint: str, settings: ScalingSettings | None, model: str = "") -> None:
         self._autoscaling, self._scalable = autoscaling, scalable(endpoint)
         self._requests = None if settings is None else scaling_requests(self._scalable, settings)
+        self.is_wanted = settings is not None
         self.name = self._scalable["ResourceId"]
         self.title = titles.of_model(titles.SCALING, model)
         self.depends_on = (titles.of_model(titles.ENDPOINT, model),)
@@ -36,7 +37,7 @@ class EndpointScaling(Resource):
     def diff(self, state: State) -> list[Change]:
         """Its range and its policy."""
         if self._requests is None:
-            return [Change("ScalableTarget", self.name, None)]
+            return []
         target, policy = self._requests
         range_ = {name: target[name] for name in ("MinCapacity", "MaxCapacity")}
         found = {name: state[_CONFIGURATION].get(name) for name in policy[_CONFIGURATION]}
@@ -52,11 +53,8 @@ class EndpointScaling(Resource):
         return f"{target['MinCapacity']} to {target['MaxCapacity']} instances"
 
     def update(self, state: State, changes: list[Change]) -> str:
-        """Delete it where none is wanted; else as `create`, which changes what is there."""
-        if self._requests is not None:
-            return self.create()
-        self.delete()
-        return "deleted"
+        """As `create`, which changes what is there."""
+        return self.create()
 
     def delete(self) -> None:
         """Delete it with its policies and their alarms. The instances stay as they are."""

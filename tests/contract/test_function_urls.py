@@ -227,7 +227,7 @@ def test_our_own_deployment_is_made_changed_and_deleted(stack: FunctionStack, tm
 
     (tmp_path / "handler.py").write_text("def lambda_handler(event, context): return 'changed'")
     second = resources(provisioned=2)
-    assert actions(second) == ["unchanged", "update", "update", "update"]
+    assert actions(second) == ["unchanged", "update", "update", "delete"]
     assert engine.plan(second[:-1]).lines()[-1] == "Nothing would change."
     assert stack.invoke("deployed-proxy", {}, Qualifier="live")[0] == "changed"
     assert call(stack, url).status == 403

@@ -99,7 +99,7 @@ def names(resources: Sequence[Resource]) -> dict[str, str]:
 
 def test_the_resources_in_their_order(tmp_path: Path) -> None:
     resources = engine.order(deployment(tmp_path, sagemaker()).resources(quiet()))
-    assert [one.title for one in resources] == [
+    assert [one.title for one in resources if one.is_wanted] == [
         "Bucket", "Data in S3", "Role of training and hosting", "Training job", "Model", "Endpoint configuration",
         "Endpoint", "Role of the function", "Function", "Alias of the function",
     ]  # fmt: skip
@@ -109,8 +109,9 @@ def test_an_address_that_is_not_wanted_any_more_is_deleted(tmp_path: Path) -> No
     functions = FakeClient(
         {"get_function_url_config": {"FunctionUrl": "http://x/"}, "get_policy": missing("ResourceNotFoundException")}
     )
-    url = deployment(tmp_path, sagemaker(), function=functions).resources(quiet())[-1]
-    assert (url.title, engine.apply_one(url)) == (titles.FUNCTION_URL, ("update", "deleted"))
+    resources = deployment(tmp_path, sagemaker(), function=functions).resources(quiet())
+    (url,) = (one for one in resources if one.title == titles.FUNCTION_URL)
+    assert engine.apply_one(url) == ("delete", "")
     assert "delete_function_url_config" in functions.names()
 
 
@@ -129,7 +130,7 @@ def test_the_options_of_the_function(tmp_path: Path) -> None:
 
 def test_a_training_needs_no_endpoint_and_no_function(tmp_path: Path) -> None:
     resources = deployment(tmp_path, sagemaker()).resources(quiet())
-    needed = engine.needed_for(titles.TRAINING_JOB, resources)
+    needed = engine.needed_for([titles.TRAINING_JOB], resources)
     assert [one.title for one in needed] == [titles.BUCKET, titles.DATA, titles.SAGEMAKER_ROLE, titles.TRAINING_JOB]
 
 
@@ -174,7 +175,7 @@ def test_starting_weights_are_sent_before_the_training(tmp_path: Path) -> None:
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"weights")
     made = deployment(tmp_path, sagemaker(), File(weights, "00" * 32))
-    found = [one.title for one in engine.needed_for(titles.TRAINING_JOB, made.resources(quiet()))]
+    found = [one.title for one in engine.needed_for([titles.TRAINING_JOB], made.resources(quiet()))]
     assert found.index(titles.WEIGHTS) < found.index(titles.TRAINING_JOB)
 
 
@@ -208,9 +209,8 @@ def test_destroy_takes_the_resources_in_the_reverse_of_deploys_order(tmp_path: P
     deployed = [one.title for one in engine.order(made.resources(quiet()))]
     ended = engine.order(existing(made.clients, BLUEPRINT, quiet()))
     to_delete = [one.title for one in ended if one.title not in LOGS and "(single)" not in one.title]
-    deployed.remove(titles.ENDPOINT_CONFIGURATION)  # none of ours exists
-    deployed.insert(deployed.index(titles.ENDPOINT) + 1, titles.SCALING)
-    assert to_delete == deployed
+    left_out = (titles.ENDPOINT_CONFIGURATION, *LOGS)  # none of ours exists
+    assert to_delete == [title for title in deployed if title not in left_out and "(single)" not in title]
 
 
 def test_what_earlier_settings_made_is_found_and_nothing_of_a_project_named_alike() -> None:
@@ -227,6 +227,13 @@ def test_every_dependency_is_a_title(tmp_path: Path) -> None:
     found = existing(fake_clients(sagemaker=sagemaker(first="Completed")), BLUEPRINT, quiet())
     for resource in (*found, *deployment(tmp_path, sagemaker()).resources(quiet())):
         assert {title.removesuffix(" (single)") for title in (resource.title, *resource.depends_on)} <= known
+
+
+def test_an_endpoint_that_other_settings_made_is_deleted(tmp_path: Path) -> None:
+    resources = deployment(tmp_path, sagemaker()).resources(quiet())
+    assert [one.name for one in resources if not one.is_wanted and one.title.startswith("Endpoint (")] == [
+        "stagemaker-demo-single"
+    ]
 
 
 def test_endpoints_are_found_by_their_tag() -> None:
@@ -247,11 +254,10 @@ def test_two_models_of_a_preset(tmp_path: Path) -> None:
     assert [title for title in resources if title.endswith(("(single)", "(multi)"))] == [
         "Training job (single)", "Model (single)", "Endpoint configuration (single)", "Endpoint (single)",
         "Scaling of the endpoint (single)", "Training job (multi)", "Model (multi)", "Endpoint configuration (multi)",
-        "Endpoint (multi)",
+        "Endpoint (multi)", "Scaling of the endpoint (multi)",
     ]  # fmt: skip
-    trained = [
-        one.title for one in engine.needed_for(titles.of_model(titles.TRAINING_JOB, "multi"), made.resources(quiet()))
-    ]
+    multi = [titles.of_model(titles.TRAINING_JOB, "multi")]
+    trained = [one.title for one in engine.needed_for(multi, made.resources(quiet()))]
     assert "Training job (single)" not in trained
 
 

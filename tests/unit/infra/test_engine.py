@@ -45,7 +45,7 @@ def test_a_circle_has_no_order() -> None:
 
 def test_what_one_resource_needs() -> None:
     resources = [*three({}, []), FakeResource("D", {}, [], "C")]
-    assert titles(engine.needed_for("B", resources)) == ["A", "B"]
+    assert titles(engine.needed_for(["B"], resources)) == ["A", "B"]
 
 
 def test_a_plan_says_what_would_be_created_and_after_what_and_changes_nothing() -> None:
@@ -93,6 +93,26 @@ def test_apply_does_what_the_plan_says_and_then_nothing(there: Numbers, fixed: b
     assert engine.apply(three(there, journal), terminal) == ["unchanged"] * 3
     assert journal == []
     assert "unchanged: c" in text_of(terminal)
+
+
+def test_what_is_not_wanted_is_deleted_last_and_in_reverse() -> None:
+    there: Numbers = {"a": 1, "b": 1, "c": 1, "d": 1}
+    journal: list[str] = []
+    resources = [*three(there, journal), FakeResource("D", there, journal), FakeResource("E", there, journal)]
+    for one in resources:
+        one.is_wanted = one.title == "A"
+    plan = engine.plan(resources)
+    assert [line.strip() for line in plan.lines()] == [
+        "unchanged  A: a",
+        "delete     D: d",
+        "delete     C: c",
+        "delete     B: b",
+        "3 to delete, 1 unchanged.",
+    ]
+    assert engine.apply(resources, quiet()) == [step.action for step in plan.steps]
+    assert journal == ["delete d", "delete c", "delete b"]
+    assert there == {"a": 1}
+    assert engine.apply_one(resources[-1]) == ("unchanged", "")
 
 
 def test_apply_tells_each_step_with_its_remark() -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from infra import engine
 from infra.blueprint import Blueprint
 from infra.resources.function_url import FunctionUrl
 from infra.settings import DeploymentSettings, FunctionSettings
@@ -64,6 +65,10 @@ def test_one_that_was_closed_is_opened() -> None:
 
 
 def test_one_that_is_not_wanted_is_deleted_with_what_opened_it() -> None:
-    members, operations = applied(*url(wanted=False))
-    assert members == ["FunctionUrl"]
-    assert operations == ["delete_function_url_config", "remove_permission", "remove_permission"]
+    client, one = url(wanted=False)
+    assert engine.apply_one(one) == ("delete", "")
+    assert [name for name in client.names() if not name.startswith("get_")] == [
+        "delete_function_url_config",
+        "remove_permission",
+        "remove_permission",
+    ]

@@ -66,5 +66,5 @@ def test_a_target_that_lost_its_policy_gets_it_again() -> None:
 
 def test_one_that_is_not_wanted_any_more_is_deleted() -> None:
     client, one = scaling(TARGET, CONFIGURATION, None)
-    assert engine.apply_one(one) == ("update", "deleted")
+    assert engine.apply_one(one) == ("delete", "")
     assert calls(client) == ["deregister_scalable_target"]
