@@ -267,15 +267,25 @@ def test_a_presigned_url_carries_its_signer_for_as_long_as_it_lives(
     assert b"Request has expired" in ended.body
 
 
-def test_signature_version_2_is_refused_by_name(strict_gateway: Gateway, user: dict[str, str], bucket: str) -> None:
+def test_signature_version_2_is_for_what_is_presigned(
+    strict_gateway: Gateway, user: dict[str, str], bucket: str
+) -> None:
     s3 = client_of(strict_gateway, "s3", user, s3={"addressing_style": "path"}, signature_version="s3")
     code, status, message = error_of(s3.list_objects_v2, Bucket=bucket)
     assert (code, status) == ("InvalidRequest", 400)
-    assert "Please use AWS4-HMAC-SHA256. Stagemaker: boto3 signs addresses by version 2" in message
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "any"})
-    assert "Signature=" in url
-    answer = ask(strict_gateway.url, "GET", url.removeprefix(strict_gateway.url), {})
-    assert (answer.status, b"<Code>InvalidRequest</Code>" in answer.body) == (400, True)
+    assert "Please use AWS4-HMAC-SHA256." in message
+    place = {"Bucket": bucket, "Key": "version 2"}
+
+    def asked(operation: str, method: str, body: bytes = b"", change: str = "") -> RawAnswer:
+        url = s3.generate_presigned_url(operation, Params=place)
+        assert "&Signature=" in url
+        return ask(strict_gateway.url, method, url.removeprefix(strict_gateway.url) + change, {}, body)
+
+    assert asked("put_object", "PUT", b"old").status == 200
+    assert asked("get_object", "GET").body == b"old"
+    wrong = asked("get_object", "GET", change="&tagging")
+    assert (wrong.status, b"<Code>SignatureDoesNotMatch</Code>" in wrong.body) == (403, True)
+    assert asked("put_object", "DELETE").status == 403
 
 
 def chunks(headers: Mapping[str, str], target: str, secret: str, *contents: bytes) -> bytes:

@@ -7,7 +7,7 @@ SDKs and forums quote them.
 from collections.abc import Mapping
 from enum import Enum, auto
 
-from stagemaker.core.errors import ApiError, hinted
+from stagemaker.core.errors import ApiError
 
 
 class Fault(Enum):
@@ -77,10 +77,7 @@ _S3: Mapping[Fault, tuple[str, int, str]] = {
     Fault.OTHER_MECHANISM: (
         "InvalidRequest",
         400,
-        hinted(
-            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
-            "boto3 signs addresses by version 2 in older regions, unless it gets Config(signature_version='s3v4').",
-        ),
+        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
     ),
     Fault.NOT_SUPPORTED: ("NotImplemented", 501, ""),
 }

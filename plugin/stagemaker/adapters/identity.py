@@ -38,6 +38,9 @@ from stagemaker.access.signature import (
     sign,
     string_to_sign,
 )
+from stagemaker.access.signature_v2 import OldClaim, check_expiry, read_address
+from stagemaker.access.signature_v2 import is_signed_by as is_signed_by_v2
+from stagemaker.access.signature_v2 import string_to_sign as string_to_sign_v2
 from stagemaker.adapters.contents import SENT
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.identity_keys import Keys
@@ -176,6 +179,8 @@ class Identity:
         operation: Any = context.operation
         service: Any = context.service
         is_s3 = service.service_name == "s3"
+        if is_s3 and (old := read_address(sent)):
+            return self._presigned(old, sent, context), None
         claim = read_claim(sent)
         if claim is None:
             if is_s3 and operation.name == "PostObject":
@@ -209,6 +214,17 @@ class Identity:
             check_chunks(claim, key.secret, body.chunks(), body.trailer)
         return key.caller
 
+    def _presigned(self, claim: OldClaim, sent: Sent, context: RequestContext) -> Caller:
+        """Who signed the address by version 2."""
+        check_expiry(claim, self._clock())
+        key = check_key(self._keys.find(claim.access_key_id), claim.token, self._clock())
+        request: Any = context.service_request or {}
+        bucket = str(request.get("Bucket") or "")
+        in_host = bucket if sent.value("host").startswith(f"{bucket}.") else ""
+        if not is_signed_by_v2(claim, string_to_sign_v2(claim, sent, in_host), key.secret):
+            raise CredentialsRefused(Fault.MISMATCH)
+        return key.caller
+
     def _posted(self, context: RequestContext) -> tuple[Caller, Claim | None]:
         """Who signed the policy of a form."""
         fields = list(context.request.form.items(multi=True))
@@ -219,6 +235,11 @@ class Identity:
         if found is None:
             return anonymous(), None
         claim, policy = found
+        if isinstance(claim, OldClaim):
+            key = check_key(self._keys.find(claim.access_key_id), claim.token, self._clock())
+            if not is_signed_by_v2(claim, policy, key.secret):
+                raise CredentialsRefused(Fault.MISMATCH)
+            return key.caller, None
         check_scope(claim, "s3")
         _check_region(claim)
         key = check_key(self._keys.find(claim.access_key_id), claim.token, self._clock())

@@ -8,7 +8,8 @@ import pytest
 
 from stagemaker.access.faults import CredentialsRefused, Fault
 from stagemaker.access.post_form import read_form
-from stagemaker.access.signature import sign
+from stagemaker.access.signature import Claim, sign
+from stagemaker.access.signature_v2 import OldClaim
 
 # AWS's example, https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html, has this key and date.
 SIGNATURE = "0" * 64
@@ -36,10 +37,20 @@ def form(*conditions: Any, **fields: str) -> dict[str, str]:
     }
 
 
+NAMED = {
+    "policy": base64.b64encode(
+        json.dumps(
+            {"conditions": [{"bucket": "b"}, {"key": "user/user1/a"}, {"x-amz-security-token": "token"}]}
+        ).encode()
+    ).decode()
+}
+
+
 def test_a_form_claims_its_key_and_signs_its_policy() -> None:
     found = read_form(form({"acl": "private"}, acl="private", x_ignore_me="any"))
     assert found is not None
     claim, text = found
+    assert isinstance(claim, Claim)
     assert (claim.access_key_id, claim.service, claim.signature) == ("AKIAIOSFODNN7EXAMPLE", "s3", SIGNATURE)
     assert base64.b64decode(text).startswith(b'{"expiration"')
 
@@ -57,7 +68,9 @@ def test_aws_s_published_form_has_the_published_signature() -> None:
     )
     found = read_form(form(policy=policy))
     assert found is not None
-    signature = sign(found[0], found[1], "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+    claim, text = found
+    assert isinstance(claim, Claim)
+    signature = sign(claim, text, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
     assert signature == "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e"
 
 
@@ -69,7 +82,8 @@ def test_a_form_without_a_policy_is_not_signed() -> None:
     ("fields", "fault"),
     [
         ({"x_amz_algorithm": "AWS4-HMAC-SHA1"}, Fault.UNSIGNED),
-        ({"awsaccesskeyid": "old"}, Fault.OTHER_MECHANISM),
+        ({"awsaccesskeyid": "old"}, Fault.UNSIGNED),
+        ({"awsaccesskeyid": "old", "signature": "old"}, Fault.UNSIGNED),
         ({"acl": "public-read"}, Fault.UNSIGNED),
         ({"x_amz_meta_a": "1"}, Fault.UNSIGNED),
         ({"x_amz_credential": "AKIA/20151229/us-east-1/s3"}, Fault.INCOMPLETE),
@@ -83,3 +97,14 @@ def test_a_form_that_is_signed_otherwise_is_refused(fields: dict[str, str], faul
     with pytest.raises(CredentialsRefused) as refused:
         read_form(form(**fields))
     assert refused.value.fault is fault
+
+
+def test_a_form_by_version_2_claims_its_key_and_signs_its_policy() -> None:
+    fields = form()
+    old = {name: value for name, value in fields.items() if not name.startswith("x-amz-")}
+    found = read_form({**old, "awsaccesskeyid": "AKIA", "signature": "c2ln", "x-amz-security-token": "token"} | NAMED)
+    assert found == (OldClaim("AKIA", "c2ln", "token"), NAMED["policy"])
+    with pytest.raises(CredentialsRefused, match="Extra input fields: acl"):
+        read_form({**old, "awsaccesskeyid": "AKIA", "signature": "c2ln", "acl": "private"})
+    with pytest.raises(CredentialsRefused):
+        read_form({**old, "awsaccesskeyid": "AKIA"})
