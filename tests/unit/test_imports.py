@@ -144,7 +144,7 @@ PURE = [
     "hosting/serverless.py", "hosting/serverless_metrics.py",
     "access/least_policy.py", "access/policy_report.py",
     "access/bodies.py", "access/callers.py", "access/faults.py", "access/keys.py", "access/post_form.py",
-    "access/signature.py",
+    "access/signature.py", "access/signature_v2.py",
     "access/call.py", "access/condition_keys.py", "access/denial.py", "access/dependents.py", "access/enforce.py",
     "access/questions.py", "access/resources.py",
     "access/conditions.py", "access/evaluate.py", "access/match.py", "access/policy.py", "access/positions.py",
