@@ -16,12 +16,12 @@ from benchmarks.ports import free_port
 from infra import hosts
 from infra.hosts.host import Host
 from infra.hosts.process import ProcessHost
-from infra.paths import paths
+from infra.paths import Paths, paths
 
 PROJECT = "stagemaker-bench"
 IMAGE = "stagemaker-bench:latest"
 ROLE = "arn:aws:iam::000000000000:role/bench"
-SERVE = "stagemaker/serve:latest"  # in a stack of processes
+SERVE, TRAIN = "stagemaker/serve:latest", "stagemaker/trainer:latest"  # in a stack of processes
 _SERVER = """\
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,14 +89,22 @@ def stack() -> Iterator[boto3.Session]:
 @contextmanager
 def process_stack(**variables: str) -> Iterator[boto3.Session]:
     """As `stack`, but of plain processes, with the code of this checkout, and with more environment `variables`. Its
-    image SERVE is the tiny server."""
+    image SERVE is the tiny server, and TRAIN a program that ends at once."""
+    with process_stack_with_paths(**variables) as (session, _):
+        yield session
+
+
+@contextmanager
+def process_stack_with_paths(**variables: str) -> Iterator[tuple[boto3.Session, Paths]]:
+    """As `process_stack`, and where its files lie."""
     with tempfile.TemporaryDirectory() as folder:
         images = Path(folder) / "images"
-        (images / "serve").mkdir(parents=True)
-        (images / "serve" / "serve").write_text(_SERVER)
+        for name, program, text in (("serve", "serve", _SERVER), ("trainer", "train", "")):
+            (images / name).mkdir(parents=True)
+            (images / name / program).write_text(text)
         places = replace(paths(), images=images, state=Path(folder) / "state")
         with _running(ProcessHost(places, {**os.environ, **variables})) as session:
-            yield session
+            yield session, places
 
 
 @contextmanager
