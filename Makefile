@@ -6,7 +6,7 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT PARALLEL PORT PRESET PROVISIONED \
+export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT PARALLEL PORT PRESET PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH
 
 .PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load \
@@ -48,7 +48,7 @@ logs: ## Follow the log of the stack, as processes or in containers
 
 ##@ Deploy: the workload on the running stack (PRESET=a to e or <file>; DATA=<folder>; TARGET=aws: so far only push)
 
-plan: ## Show what `make bootstrap` would change, and change nothing
+plan: ## Show what `make bootstrap` would change and cost on AWS, and change nothing (HOURS=0.5: a training job's)
 	@scripts/setup client
 	@$(infra) plan $(target)
 

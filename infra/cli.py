@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.paths import paths
-from infra.settings import EARLY_STOPPING, STRATEGIES, SYSTEMS, DeploymentSettings
+from infra.settings import EARLY_STOPPING, MAX_TRAINING_S, STRATEGIES, SYSTEMS, DeploymentSettings
 from infra.typed import make
 
 _DEFAULTS = DeploymentSettings()
@@ -172,6 +172,22 @@ def _add_tune(parser: ArgumentParser) -> None:
 def _add_plan(parser: ArgumentParser) -> None:
     _add_deploy(parser)
     parser.add_argument("--destroy", action="store_true", help="show what `destroy` would delete instead")
+    parser.add_argument(
+        "--hours", type=_hours, default=os.environ.get("HOURS") or None,
+        help="a guess how long one training job takes, for its estimated cost on AWS (default: $HOURS, else only the "
+        "cost at worst)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="write the plan and the cost as one JSON document")
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= MAX_TRAINING_S / 3600:
+        raise ArgumentTypeError(f"{text} is not a number of hours, above 0 and up to {MAX_TRAINING_S // 3600}")
+    return hours
 
 
 def _add_destroy(parser: ArgumentParser) -> None:
@@ -301,7 +317,7 @@ VERBS = (
     Verb("stop", "stop the stack and all that it started", _add_docker, "Run it again."),
     Verb("status", "say whether the stack runs, and how to talk to it", _no_options, "Run it again."),
     Verb("logs", "follow the log of the stack", _no_options, "Run it again.", "The stack goes on."),
-    Verb("plan", "show what `deploy` would change, and change nothing", _add_plan, _IS_IT_RUNNING),
+    Verb("plan", "show what `deploy` would change and cost, and change nothing", _add_plan, _IS_IT_RUNNING),
     Verb(
         "deploy", "make what is missing and change what differs; a second run changes nothing",
         _add_deploy, _IS_IT_RUNNING, _GO_ON,

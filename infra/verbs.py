@@ -1,12 +1,16 @@
 """What each verb of the command line does: the table at the end has a function for each."""
 
+import json
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 
-from infra import demo, docker, engine, hosts, images, invoke, policy, tuning
+from rich.console import Console
+
+from infra import cost, demo, docker, engine, hosts, images, invoke, policy, tuning
 from infra.blueprint import Blueprint
 from infra.clients import connect
 from infra.data import dataset, fetch
@@ -21,6 +25,7 @@ from infra.deployment import (
 )
 from infra.hosts.host import Host, RunningStack, chosen_port
 from infra.interrupts import Interrupts
+from infra.prices import prices
 from infra.resources import titles
 from infra.resources.resource import Resource
 from infra.terminal import Terminal
@@ -80,9 +85,28 @@ def _nothing_runs() -> int:
 
 
 def _plan(call: Call) -> None:
-    plan = engine.plan_destroy(_existing(call)) if call.options.destroy else engine.plan(_wanted(call))
-    for line in plan.lines():
+    options, today = call.options, datetime.now(UTC).date()
+    costs: cost.Cost | None = None
+    if options.json:  # the document alone goes to stdout
+        call = replace(call, terminal=Terminal(Console(highlight=False, stderr=True)))
+    if options.destroy:
+        plan = engine.plan_destroy(_existing(call))
+    else:
+        deployment = _deployment(call)
+        plan = engine.plan(deployment.resources(call.terminal))
+        costs = cost.cost_of(deployment.blueprint.settings, _stored_bytes(deployment), prices.read(), options.hours)
+    if options.json:
+        found = {"plan": asdict(plan), "cost": cost.document(costs, today) if costs else None}
+        print(json.dumps(found, indent=2, default=str))
+        return
+    for line in (*plan.lines(), *(cost.lines(costs, today) if costs else [])):
         call.terminal.say(line)
+
+
+def _stored_bytes(deployment: Deployment) -> int:
+    """The data and the starting weights."""
+    weights = [deployment.pretrained.path] if deployment.pretrained else []
+    return sum(path.stat().st_size for path in (*(photo.path for photo in deployment.dataset.photos), *weights))
 
 
 def _deploy(call: Call) -> None:
