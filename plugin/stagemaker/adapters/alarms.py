@@ -1,14 +1,16 @@
-"""LocalStack's CloudWatch, where Application Auto Scaling works with it: who evaluates an alarm, and which data points
-belong to a metric."""
+"""LocalStack's CloudWatch, where Application Auto Scaling works with it: who evaluates an alarm, which data points
+belong to a metric, and what its database of metrics holds open."""
 
 import logging
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from weakref import WeakSet
 
-from localstack.services.cloudwatch import alarm_scheduler, provider_v2
+from localstack.services.cloudwatch import alarm_scheduler, cloudwatch_database_helper, provider_v2
 from localstack.services.cloudwatch.alarm_scheduler import AlarmScheduler
 from localstack.services.cloudwatch.cloudwatch_database_helper import CloudwatchDatabase
 
@@ -33,6 +35,18 @@ class ExactDimensions:
 
     def _get_ordered_dimensions_with_separator(self, dims: list[dict[str, str]], **_: bool) -> Any:
         return self._database._get_ordered_dimensions_with_separator(dims)
+
+
+class ClosedAfterUse(sqlite3.Connection):
+    """A connection whose `with` statement closes it, and does not only commit."""
+
+    def __exit__(self, *error: Any) -> Any:
+        with closing(self):
+            return super().__exit__(*error)
+
+
+def _closed(_app: App, original: Any) -> Any:
+    return SimpleNamespace(connect=partial(original.connect, factory=ClosedAfterUse))
 
 
 def _schedule(_app: App, original: Any) -> Any:
@@ -93,5 +107,13 @@ PATCHES = (
         _indexed,
         why="Its indexes leave out the time: to read a minute of a metric, all that was ever told of it is read.",
         without="After a day of calls, scaling reads for seconds, and nobody else gets at CloudWatch meanwhile.",
+    ),
+    Patch(
+        cloudwatch_database_helper,
+        "sqlite3",
+        None,
+        _closed,
+        why="It closes no connection to its database; each keeps a descriptor until the garbage collector finds it.",
+        without="Every metric that is told holds a file descriptor for minutes, and some hold it for ever.",
     ),
 )
