@@ -33,9 +33,10 @@ _NAMES: Mapping[Source, tuple[str, str]] = {  # with its article in "explicit de
     Source.SESSION: ("a session policy", "session policy"),
     Source.RESOURCE: ("a resource-based policy", "resource-based policy"),
     Source.TRUST: ("a resource-based policy", "resource-based policy"),  # (a trust policy is one)
+    Source.ENDPOINT: ("a VPC endpoint policy", "VPC endpoint policy"),
 }
 # Which of several missing policies AWS names (ours: AWS documents no order).
-_ORDER = (Source.IDENTITY, Source.RESOURCE, Source.BOUNDARY, Source.SESSION)
+_ORDER = (Source.IDENTITY, Source.RESOURCE, Source.BOUNDARY, Source.SESSION, Source.ENDPOINT)
 
 
 def access_denied(principal: Principal, question: Question, decision: Decision) -> ApiError:

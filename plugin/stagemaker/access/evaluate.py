@@ -4,7 +4,9 @@ Sources, in the IAM user guide: "Policy evaluation logic",
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html,
 "Cross-account policy evaluation logic",
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html, and for the
-words "direct" and "role" below the table "Resource-based policies and implicit denies in other policy types".
+words "direct" and "role" below the table "Resource-based policies and implicit denies in other policy types". Of the
+policies of VPC endpoints: "Control access to VPC endpoints using endpoint policies",
+https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html.
 Service and resource control policies and federated users are not known here.
 """
 
@@ -32,6 +34,7 @@ class Source(Enum):
     SESSION = "session"
     RESOURCE = "resource-based"
     TRUST = "role trust"
+    ENDPOINT = "VPC endpoint"
 
 
 class Grant(IntEnum):
@@ -48,7 +51,8 @@ class Policies:
     """The policies that apply to a request. None and an empty tuple: there is none.
 
     `identity` holds inline and managed policies, of the user and of the groups, or of the role. `resource` is the
-    policy of the bucket, repository or function; `trust` that of the role that is to be assumed, which must allow it.
+    policy of the bucket, repository or function; `trust` that of the role that is to be assumed, which must allow it;
+    `endpoint` that of the VPC endpoint that the request goes through, which must allow it whatever the others grant.
     """
 
     identity: tuple[Policy, ...] = ()
@@ -56,6 +60,7 @@ class Policies:
     session: Policy | None = None
     resource: Policy | None = None
     trust: Policy | None = None
+    endpoint: Policy | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ def _lacking(request: AccessRequest, policies: Policies, allowing: set[Source], 
     """The policies that would have to allow the request and do not."""
     principal, granting = request.principal, Source.RESOURCE if policies.trust is None else Source.TRUST
     same_account = principal.account == request.resource_account
+    if policies.endpoint is not None and Source.ENDPOINT not in allowing:
+        yield Source.ENDPOINT
     if principal.is_root and policies.trust is not None:  # the root user cannot assume a role
         yield Source.IDENTITY
         return
@@ -122,6 +129,8 @@ def _matches(request: AccessRequest, policies: Policies) -> Iterator[Match]:
     for source, granting in ((Source.RESOURCE, policies.resource), (Source.TRUST, policies.trust)):
         if granting is not None:
             yield from _granting(request, source, granting, has_boundary=policies.boundary is not None)
+    if policies.endpoint is not None:
+        yield from _passing(request, policies.endpoint, has_boundary=policies.boundary is not None)
 
 
 def _attached(request: AccessRequest, source: Source, index: int, policy: Policy) -> Iterator[Match]:
@@ -137,6 +146,17 @@ def _granting(request: AccessRequest, source: Source, policy: Policy, *, has_bou
         grant = _grant(statement, request.principal, has_boundary)
         if grant is not Grant.NONE:
             yield Match(source, 0, statement, grant)
+
+
+def _passing(request: AccessRequest, policy: Policy, *, has_boundary: bool) -> Iterator[Match]:
+    """The statements of an endpoint's policy that apply and are about this principal. They grant nothing themselves.
+    One that allows an account allows its root user only.
+
+    AWS source: "Principals for gateway endpoints",
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html."""
+    for match in _granting(request, Source.ENDPOINT, policy, has_boundary=has_boundary):
+        if match.grant is not Grant.ACCOUNT or not match.statement.allows:
+            yield Match(Source.ENDPOINT, 0, match.statement)
 
 
 def _grant(statement: Statement, principal: Principal, has_boundary: bool) -> Grant:

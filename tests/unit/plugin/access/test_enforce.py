@@ -64,6 +64,8 @@ def test_the_root_user_needs_no_policy_and_the_stage_is_not_even_seen() -> None:
         (Policies((ALLOW,), session=NOTHING), " because no session policy allows the {action} action"),
         (Policies((ALLOW,), session=DENY), " with an explicit deny in a session policy"),
         (Policies((ALLOW,), resource=REFUSES), " with an explicit deny in a resource-based policy"),
+        (Policies((ALLOW,), endpoint=NOTHING), " because no VPC endpoint policy allows the {action} action"),
+        (Policies((ALLOW,), endpoint=REFUSES), " with an explicit deny in a VPC endpoint policy"),
     ],
 )
 def test_a_refusal_names_the_policy_that_is_the_reason(policies: Policies, end: str) -> None:

@@ -59,12 +59,39 @@ def test_a_session_policy_limits_the_identity_policies() -> None:
         (Policies((YES,), session=NO), Source.SESSION),
         (Policies((YES,), resource=policy(deny(Principal="*"))), Source.RESOURCE),
         (Policies((YES,), trust=policy(grant("*"), deny(Principal="*"))), Source.TRUST),
+        (Policies((YES,), endpoint=policy(grant("*"), deny(Principal="*"))), Source.ENDPOINT),
     ],
 )
 def test_a_deny_in_any_policy_wins(policies: Policies, source: Source) -> None:
     decision = ask(policies)
     assert decision.outcome is EXPLICIT_DENY
     assert [(match.source, match.statement.allows) for match in decision.matches] == [(source, False)]
+
+
+def test_the_policy_of_a_vpc_endpoint_limits_all_others() -> None:
+    through, nothing = policy(grant("*")), policy(grant("*", Action="ecr:*"))
+    assert ask(Policies((YES,), endpoint=through)).outcome is ALLOWED
+    assert ask(Policies((YES,), endpoint=nothing)).lacking == (Source.ENDPOINT,)
+    granted = Policies(resource=policy(grant(USER.arn)), endpoint=nothing)
+    assert (ask(granted).outcome, ask(granted).lacking) == (IMPLICIT_DENY, (Source.ENDPOINT,))
+    assert ask(Policies(endpoint=nothing), ROOT_USER).lacking == (Source.ENDPOINT,)
+
+
+def test_the_policy_of_a_vpc_endpoint_grants_nothing() -> None:
+    through = policy(grant("*"))
+    assert ask(Policies(endpoint=through)).lacking == (Source.IDENTITY,)
+    assert ask(Policies((YES,), endpoint=through), STRANGER).lacking == (Source.RESOURCE,)
+    assert ask(Policies((YES,), resource=policy(grant(STRANGER.arn)), endpoint=through), STRANGER).outcome is ALLOWED
+
+
+def test_an_account_in_the_policy_of_a_gateway_endpoint_is_its_root_user_alone() -> None:
+    account = policy(grant(ACCOUNT_ARN))
+    assert ask(Policies((YES,), endpoint=account), SESSION).lacking == (Source.ENDPOINT,)
+    assert ask(Policies(endpoint=account), ROOT_USER).outcome is ALLOWED
+    assert ask(Policies((YES,), endpoint=policy(grant(ROLE_ARN))), SESSION).outcome is ALLOWED
+    assert ask(Policies((YES,), endpoint=policy(allow())), SESSION).lacking == (Source.ENDPOINT,)  # no Principal
+    refused = ask(Policies((YES,), endpoint=policy(grant("*"), deny(Principal={"AWS": ACCOUNT_ARN}))), SESSION)
+    assert refused.outcome is EXPLICIT_DENY
 
 
 def test_a_decision_names_the_statements_that_led_to_it() -> None:
