@@ -9,15 +9,18 @@ import botocore.loaders
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.httpsession import URLLib3Session
 
 from stagemaker.core.refs import Scope
 from stagemaker.core.role_session import RoleSession
 
+CONNECTIONS = 16  # of a client that are kept for its next calls
+_CONNECT_S, _READ_S = 5, 60
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 3},
-    connect_timeout=5,
-    read_timeout=60,
-    max_pool_connections=16,
+    connect_timeout=_CONNECT_S,
+    read_timeout=_READ_S,
+    max_pool_connections=CONNECTIONS,
     s3={"addressing_style": "path"},
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
@@ -38,10 +41,12 @@ _EVERYBODY = of_accounts(ROOT_SECRET)
 class Clients:
     """boto3 clients of the gateway, one for each service, account and region, made once. Thread-safe.
 
-    `credentials` says with whose rights they act: without it, with those of the account itself."""
+    `credentials` says with whose rights they act: without it, with those of the account itself. `http` sends requests
+    that are signed already, over connections that all who have these clients share."""
 
     def __init__(self, gateway_url: str, credentials: Callable[[Scope], Credentials] = _EVERYBODY) -> None:
         self.gateway_url, self.credentials = gateway_url, credentials
+        self.http = URLLib3Session(timeout=(_CONNECT_S, _READ_S), max_pool_connections=CONNECTIONS)
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, Scope], Any] = {}
 

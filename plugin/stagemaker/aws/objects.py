@@ -7,14 +7,10 @@ from urllib.parse import quote
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import HTTPClientError
-from botocore.httpsession import URLLib3Session
 from botocore.response import StreamingBody
 
 from stagemaker.aws.clients import Clients
 from stagemaker.core.refs import Scope
-
-CONNECTIONS = 16
-_TIMEOUT_S = (5, 60)  # to connect, and for each read
 
 
 class Body(Protocol):
@@ -25,11 +21,10 @@ class Body(Protocol):
 
 
 class Objects:
-    """Thread-safe."""
+    """Over the connections of the clients. Thread-safe."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._session = URLLib3Session(timeout=_TIMEOUT_S, max_pool_connections=CONNECTIONS)
 
     def open(self, scope: Scope, bucket: str, key: str) -> tuple[int, Body]:
         """Its size in bytes, and what it holds. Raises what boto3 raises; so does the reading.
@@ -39,7 +34,7 @@ class Objects:
         request = AWSRequest("GET", url, stream_output=True)
         S3SigV4Auth(self._clients.credentials(scope).get_frozen_credentials(), "s3", scope.region).add_auth(request)
         try:
-            response = self._session.send(request.prepare())
+            response = self._clients.http.send(request.prepare())
         except HTTPClientError:
             response = None
         if response is not None and response.status_code == 200:
