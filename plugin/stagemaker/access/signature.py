@@ -349,13 +349,14 @@ def _parameters(query: str) -> dict[str, tuple[str, ...]]:
         return found
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
-        name = _text(name)
+        name = decoded(name)
         if name.startswith("X-Amz-") or name in ("Signature", "AWSAccessKeyId"):
-            found[name] = (*found.get(name, ()), _text(value))
+            found[name] = (*found.get(name, ()), decoded(value))
     return found
 
 
-def _text(part: str) -> str:
+def decoded(part: str) -> str:
+    """A name or a value of a query, as latin-1."""
     return _decoded(part.replace("+", " ")).decode("latin-1")
 
 

@@ -9,10 +9,9 @@ import base64
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 from stagemaker.access.faults import CredentialsRefused, Fault
-from stagemaker.access.signature import Sent
+from stagemaker.access.signature import Sent, decoded
 from stagemaker.core.numbers import whole_number
 
 SESSION = "x-amz-security-token"
@@ -94,8 +93,4 @@ def _query(text: str) -> Mapping[str, tuple[str, ...]]:
 def _pairs(text: str) -> list[tuple[str, bool, str]]:
     """Name, whether it has a value, and the value, decoded."""
     parts = [part.partition("=") for part in text.split("&") if part]
-    return [(_decoded(name), bool(equals), _decoded(value)) for name, equals, value in parts]
-
-
-def _decoded(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode("latin-1")
+    return [(decoded(name), bool(equals), decoded(value)) for name, equals, value in parts]
