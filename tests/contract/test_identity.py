@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from stagemaker.access.bodies import WholeBody
 from stagemaker.access.callers import root_of
 from stagemaker.access.faults import CredentialsRefused, Fault
-from stagemaker.access.sessions import Session, Sessions
+from stagemaker.access.sessions import SUBNET_PROVIDER, Session, Sessions
 from stagemaker.access.signature import CHUNKS, EMPTY_SHA256, Sent, read_claim, sign
 from stagemaker.adapters.identity import Identity
 from stagemaker.adapters.identity_keys import Keys
@@ -195,6 +195,8 @@ def test_what_assume_role_refuses(strict_gateway: Gateway, user: dict[str, str])
     }
     for code, members in refusals.items():
         assert error_of(assume, strict_gateway, user, role, **members)[0] == code
+    contexts = [{"ProviderArn": SUBNET_PROVIDER, "ContextAssertion": "subnet-0123456789abcdef0"}]  # the stage's alone
+    assert error_of(assume, strict_gateway, user, role, ProvidedContexts=contexts)[0] == "NotImplementedException"
     policy = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})
     arns = [{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}]
     assert 0 < assume(strict_gateway, user, role, Policy=policy, PolicyArns=arns)["PackedPolicySize"] <= 100

@@ -21,7 +21,7 @@ from tests.contract.gateway import (
     transform_request,
     until,
 )
-from tests.contract.users import allow, assumed, make_user, policy, unique
+from tests.contract.users import allow, assumed, deny, make_user, policy, unique
 
 ACCOUNT, OTHER = "000000000000", "111111111111"
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
@@ -68,6 +68,14 @@ def endpoint(gateway: Gateway, role: str, **config: Any) -> Iterator[str]:
     sagemaker, name = gateway.client("sagemaker"), unique("story")
     container = {"Image": SERVER, "ModelDataSource": model_data(gateway, name)}
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
+    with endpoint_of(gateway, name, **config):
+        yield name
+
+
+@contextmanager
+def endpoint_of(gateway: Gateway, name: str, **config: Any) -> Iterator[None]:
+    """An endpoint in service of the model with its name."""
+    sagemaker = gateway.client("sagemaker")
     variant = {"VariantName": "a", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], **config)
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
@@ -76,7 +84,7 @@ def endpoint(gateway: Gateway, role: str, **config: Any) -> Iterator[str]:
             lambda: sagemaker.describe_endpoint(EndpointName=name), lambda e: e["EndpointStatus"] != "Creating"
         )
         assert found["EndpointStatus"] == "InService", found
-        yield name
+        yield
     finally:
         sagemaker.delete_endpoint(EndpointName=name)
 
@@ -366,3 +374,142 @@ def test_an_asynchronous_endpoint_answers_only_where_its_role_may_write(strict_g
         let(strict_gateway, role, LOGS, allow("s3:*"))
         done = runtime.invoke_endpoint_async(**asked)
         assert until(lambda: answer(done["OutputLocation"]), bool) == b"weights of hello"
+
+
+def make_network(gateway: Gateway, *statements: Mapping[str, Any]) -> tuple[dict[str, Any], str, str]:
+    """A VPC with a subnet and a gateway endpoint for S3: the VpcConfig, the id of the VPC and that of the endpoint."""
+    ec2 = gateway.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+    made = ec2.create_vpc_endpoint(
+        VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", VpcEndpointType="Gateway", RouteTableIds=[table],
+        **({"PolicyDocument": endpoint_policy(*statements)} if statements else {}),
+    )  # fmt: skip
+    config = {"Subnets": [subnet], "SecurityGroupIds": ["sg-0123456789abcdef0"]}
+    return config, vpc, made["VpcEndpoint"]["VpcEndpointId"]
+
+
+def endpoint_policy(*statements: Mapping[str, Any]) -> str:
+    """A document whose statements are about everybody."""
+    return policy(*({**statement, "Principal": "*"} for statement in statements))
+
+
+def both(bucket: str) -> list[str]:
+    """The ARNs of a bucket and of what is in it."""
+    return [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+
+
+def channel_of(bucket: str) -> list[dict[str, Any]]:
+    """A job's one channel."""
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/train"}}
+    return [{"ChannelName": "train", "DataSource": source}]
+
+
+def test_a_job_in_a_vpc_reads_the_bucket_of_another_account_when_its_gateway_endpoint_allows_it_too(
+    strict_gateway: Gateway,
+) -> None:
+    bucket, theirs = unique("theirs"), strict_gateway.client("s3", OTHER)
+    theirs.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    theirs.put_object(Bucket=bucket, Key="train/1.txt", Body=b"of the other account")
+    role, sagemaker = make_role(strict_gateway, unique("reader")), strict_gateway.client("sagemaker")
+    vpc, _, vpce = make_network(strict_gateway, allow("s3:*", both("data")))
+    read = f"""
+import boto3
+print(boto3.client("s3").get_object(Bucket="{bucket}", Key="train/1.txt")["Body"].read().decode())
+"""
+    given = {"InputDataConfig": channel_of(bucket), "HyperParameters": {"source": json.dumps(read)}}
+    inside = {**given, "VpcConfig": vpc}
+
+    def refused(**members: Any) -> None:
+        with pytest.raises(ClientError, match="No S3 objects found under S3 URL"):
+            sagemaker.create_training_job(**training_request(unique("job"), role, **members))
+
+    def completes(**members: Any) -> None:
+        name = unique("job")
+        sagemaker.create_training_job(**training_request(name, role, **members))
+        assert ended(sagemaker, name)["TrainingJobStatus"] == "Completed"
+
+    refused(**given)  # the bucket's policy does not allow it
+    refused(**inside)
+    grant = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": ["s3:ListBucket", "s3:GetObject"]}
+    theirs.put_bucket_policy(Bucket=bucket, Policy=policy({**grant, "Resource": both(bucket)}))
+    completes(**given)
+    refused(**inside)  # the endpoint's policy does not allow it
+    opened = endpoint_policy(allow("s3:*", [*both("data"), *both(bucket)]))
+    strict_gateway.client("ec2").modify_vpc_endpoint(VpcEndpointId=vpce, PolicyDocument=opened)
+    completes(**inside)
+    theirs.delete_bucket_policy(Bucket=bucket)
+    refused(**inside)
+
+
+def test_the_policy_of_a_gateway_endpoint_acts_on_the_next_call_of_a_running_program(strict_gateway: Gateway) -> None:
+    bucket, name, s3 = unique("closed"), unique("job"), strict_gateway.client("s3")
+    make_bucket(strict_gateway, bucket, {"key": b"content"})
+    role, sagemaker = make_role(strict_gateway, unique("running")), strict_gateway.client("sagemaker")
+    vpc, _, vpce = make_network(strict_gateway, allow("s3:*", both("data")))
+    source = f"""
+import boto3, botocore.exceptions, time
+s3, read = boto3.client("s3"), None
+while read is None:
+    try:
+        read = s3.get_object(Bucket="{bucket}", Key="key")["Body"].read()
+    except botocore.exceptions.ClientError as error:
+        s3.put_object(Bucket="data", Key="said/{name}", Body=error.response["Error"]["Message"].encode())
+    time.sleep(0.05)
+s3.put_object(Bucket="data", Key="said/{name}", Body=read)
+"""
+    request = training_request(name, role, VpcConfig=vpc, HyperParameters={"source": json.dumps(source)})
+    sagemaker.create_training_job(**request)
+    until(lambda: s3.list_objects_v2(Bucket="data", Prefix=f"said/{name}")["KeyCount"], bool)
+    assert s3.get_object(Bucket="data", Key=f"said/{name}")["Body"].read().decode() == (
+        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role.rpartition('/')[2]}/SageMaker is not authorized to perform: "
+        f's3:GetObject on resource: "arn:aws:s3:::{bucket}/key" because no VPC endpoint policy allows the s3:GetObject '
+        "action"
+    )
+    opened = endpoint_policy(allow("s3:*"))
+    strict_gateway.client("ec2").modify_vpc_endpoint(VpcEndpointId=vpce, PolicyDocument=opened)
+    assert ended(sagemaker, name)["TrainingJobStatus"] == "Completed"
+    assert s3.get_object(Bucket="data", Key=f"said/{name}")["Body"].read() == b"content"
+    s3.delete_object(Bucket="data", Key=f"said/{name}")
+
+
+def test_a_bucket_that_asks_for_a_gateway_endpoint_is_open_to_what_runs_behind_it(strict_gateway: Gateway) -> None:
+    bucket, sagemaker = unique("private"), strict_gateway.client("sagemaker")
+    make_bucket(strict_gateway, bucket, {"train/1.txt": b"1", "model/weights.txt": b"weights of"})
+    role = make_role(strict_gateway, unique("inside"))
+    vpc, vpc_id, vpce = make_network(strict_gateway)  # with the default policy, which allows everything
+    outside = {"StringNotEquals": {"aws:SourceVpce": vpce, "aws:SourceVpc": vpc_id}}
+    only = {**deny(["s3:ListBucket", "s3:GetObject"], both(bucket)), "Principal": "*", "Condition": outside}
+    strict_gateway.client("s3").put_bucket_policy(Bucket=bucket, Policy=policy(only))
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": role}, "Action": "sts:AssumeRole"})
+    other = strict_gateway.client("iam").create_role(RoleName=unique("other"), AssumeRolePolicyDocument=trust)
+    other_role = other["Role"]["Arn"]
+    let(strict_gateway, other_role, allow("s3:GetObject"))
+    read = f"""
+import boto3
+made = boto3.client("sts").assume_role(RoleArn="{other_role}", RoleSessionName="other")["Credentials"]
+key = made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
+s3 = boto3.Session(*key).client("s3")
+print(s3.get_object(Bucket="{bucket}", Key="train/1.txt"))
+"""
+    program = {"source": json.dumps(read)}  # a role that it assumes is inside too
+    job = unique("job")
+    request = training_request(job, role, InputDataConfig=channel_of(bucket), HyperParameters=program)
+    with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
+        sagemaker.create_training_job(**request)
+    sagemaker.create_training_job(**request, VpcConfig=vpc)
+    found = ended(sagemaker, job)
+    assert found["TrainingJobStatus"] == "Completed", found
+
+    uri, name = f"s3://{bucket}/model/", unique("model")
+    source = {"S3DataSource": {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}}
+    container = {"Image": SERVER, "ModelDataSource": source}
+    model = {"ModelName": name, "ExecutionRoleArn": role, "PrimaryContainer": container}
+    with pytest.raises(ClientError, match=f"Could not access model data at {uri}"):
+        sagemaker.create_model(**model)
+    sagemaker.create_model(**model, VpcConfig=vpc)
+    with endpoint_of(strict_gateway, name):
+        answer = strict_gateway.client("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=b"x")
+        assert answer["Body"].read() == b"weights of x"

@@ -77,11 +77,24 @@ class Need:
     account: str
 
 
+@dataclass(frozen=True)
+class VpcEndpoint:
+    """A gateway endpoint as it is now; `policy` is the JSON text of its policy."""
+
+    id: str
+    vpc_id: str
+    policy: str
+
+
 class Lookup(Protocol):
     """What the stage knows of resources and of callers. Thread-safe; all of it is read anew for each request."""
 
     def principal_tags(self, caller: Caller) -> Mapping[str, str]:
         """Of the user, or of the role and its session."""
+        ...
+
+    def s3_endpoint(self, caller: Caller) -> VpcEndpoint | None:
+        """The gateway endpoint that the caller's requests to S3 go through; None where they go through none."""
         ...
 
     def resource_tags(self, arn: str, account: str) -> Mapping[str, str]:

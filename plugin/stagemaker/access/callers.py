@@ -22,6 +22,7 @@ class Caller:
     is_stage: bool = False  # a call that the stage or LocalStack makes itself: never refused, never recorded
     identity_arn: str | None = None  # of a federated user: the user, or root, whose policies it has; else the principal
     session_tags: tuple[tuple[str, str], ...] = ()  # of AssumeRole: aws:PrincipalTag, before the tags of the role
+    subnet: str = ""  # the id of the subnet in which a job or an endpoint runs under the role; empty: in none
 
     @property
     def is_anonymous(self) -> bool:

@@ -20,6 +20,7 @@ from stagemaker.access.s3_actions import object_of
 
 # A client of AWS speaks TLS. The stage is reached over loopback, and plain HTTP never leaves the machine (ours).
 SECURE_TRANSPORT = "true"
+SOURCE_VPCE = "aws:sourcevpce"  # only a request that goes through a VPC endpoint has it
 _ROLE, _FEDERATED = ":assumed-role/", ":federated-user/"
 # Members of SageMaker's requests by the condition key that shows them.
 _SAGEMAKER: Mapping[str, tuple[str, ...]] = {
@@ -76,6 +77,9 @@ def caller_keys(call: Call, caller: Caller, lookup: Lookup) -> dict[str, str | t
     ):
         if found:
             keys[key] = found
+    if call.prefix == "s3" and (endpoint := lookup.s3_endpoint(caller)) is not None:
+        keys[SOURCE_VPCE], keys["aws:sourcevpc"] = endpoint.id, endpoint.vpc_id
+        keys.pop("aws:sourceip", None)  # a private address is shown by aws:VpcSourceIp, which is absent (ours)
     return keys
 
 

@@ -1,6 +1,6 @@
 """What is asked about a request: one question for each action and resource that IAM decides on. Pure, but for look-ups.
 
-Not known: service control policies, VPC endpoints (aws:SourceVpce and its like are absent), multi-factor authentication
+Not known: service control policies, VPC endpoints other than S3's gateways, multi-factor authentication
 (aws:MultiFactorAuthPresent is absent), and services that call for a caller (aws:CalledVia is absent).
 """
 

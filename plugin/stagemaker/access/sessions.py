@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from stagemaker.access.callers import Caller
 
+# (ours) Of the context by which the stage itself tells AssumeRole the id of the subnet that the session is in.
+SUBNET_PROVIDER = "arn:aws:iam::aws:contextProvider/Stagemaker"
 PURGE_S = 60.0  # (ours) after so long those that have expired are looked for again
 KEPT_S = 3600.0  # (ours) how long one is known after its end, and after LocalStack's last use of it
 

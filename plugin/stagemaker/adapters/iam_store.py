@@ -15,13 +15,16 @@ from localstack.services.lambda_.invocation.models import lambda_stores
 from localstack.services.s3.models import s3_stores
 from localstack.services.s3.utils import get_unique_key_id
 
+from stagemaker.access.call import VpcEndpoint
 from stagemaker.access.callers import Caller
+from stagemaker.access.condition_keys import SOURCE_VPCE
 from stagemaker.access.evaluate import Policies
 from stagemaker.access.policy import Policy, PolicyError, read_policy
 from stagemaker.access.questions import Question
 from stagemaker.access.request import Principal
 from stagemaker.access.resources import account_of
 from stagemaker.adapters.identity_keys import iam_backend
+from stagemaker.adapters.vpc_endpoints import s3_gateway
 from stagemaker.api.operation import OWN
 from stagemaker.app import App
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, SCALABLE_TARGET
@@ -60,7 +63,12 @@ class IamStore:
             session=_session(caller.session_policies) if caller.has_session_policy else None,
             resource=_read_granting(text) if text is not None else None,
             trust=_trust(question.resource_arn) if is_trust else None,
+            endpoint=self._endpoint_policy(caller) if service == "s3" and SOURCE_VPCE in question.context else None,
         )
+
+    def s3_endpoint(self, caller: Caller) -> VpcEndpoint | None:
+        """That of the caller's subnet."""
+        return s3_gateway(caller.subnet) if caller.subnet else None
 
     def principal_tags(self, caller: Caller) -> Mapping[str, str]:
         """Those of the session come before those of the role."""
@@ -144,6 +152,11 @@ class IamStore:
         """A permissions boundary. One that has been deleted allows nothing."""
         policy = iam_backend(str(principal.account), arn.split(":")[1]).managed_policies.get(arn)
         return _read(_document(policy)) if policy is not None else _GRANTS_NOTHING
+
+    def _endpoint_policy(self, caller: Caller) -> Policy:
+        """Of the endpoint that the request goes through. One that has just been deleted lets nothing through."""
+        found = self.s3_endpoint(caller)
+        return _read_granting(found.policy) if found is not None else _GRANTS_NOTHING
 
     def _resource_policy(self, service: str, arn: str) -> str | None:
         """The text of the policy of a bucket, repository or function."""
@@ -275,7 +288,7 @@ def _read(text: str) -> Policy:
 
 
 def _read_granting(text: str) -> Policy:
-    """A policy of a resource, or a role's trust policy."""
+    """A policy of a resource or of a VPC endpoint, or a role's trust policy."""
     try:
         return read_policy(text)
     except PolicyError as error:

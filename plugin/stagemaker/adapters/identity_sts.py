@@ -15,7 +15,7 @@ from localstack import config
 from stagemaker.access.callers import Caller, root_of
 from stagemaker.access.policy import PolicyError, read_policy
 from stagemaker.access.request import Principal
-from stagemaker.access.sessions import Session, Sessions
+from stagemaker.access.sessions import SUBNET_PROVIDER, Session, Sessions
 from stagemaker.adapters.identity_keys import iam_backend
 from stagemaker.api.operation import Request, Response, Service, by_arn, every, service
 from stagemaker.api.unsupported import refuse
@@ -62,9 +62,10 @@ class Sts:
         return {"UserId": caller.user_id, "Account": caller.principal.account, "Arn": caller.principal.arn}
 
     def assume_role(self, scope: Scope, request: Request) -> Response:
-        """A session of the role, with its rights, or less by policies that come with the request."""
-        refuse(request, {**_MFA, "ProvidedContexts": "contexts of other providers"})
+        """A session of the role, with its rights, or less by policies that come with the request. It is in the subnet
+        of the session that asks, or in the one that the stage itself names."""
         caller, arn, name = self._known_caller(scope), request["RoleArn"], request["RoleSessionName"]
+        refuse(request, _MFA if caller.is_stage else {**_MFA, "ProvidedContexts": "contexts of other providers"})
         found = _ROLE.fullmatch(arn)
         if found is None:
             raise ApiError("ValidationError", f"{arn} is invalid")
@@ -88,6 +89,7 @@ class Sts:
             session_policies=policies,
             has_session_policy=bool(policies),
             session_tags=tags,
+            subnet=_subnet(request) if caller.is_stage else caller.subnet,
         )
         credentials = self._issue(made, role_id if role is not None else "", duration_s, transitive)
         user = {"AssumedRoleId": made.user_id, "Arn": session_arn}
@@ -168,6 +170,12 @@ def _role(account: str, partition: str, arn: str) -> Any:
     """Moto's; None where there is none of that ARN."""
     backend = iam_backend(account, partition)
     return next((role for role in list(backend.roles.values()) if role.arn == arn), None) if backend else None
+
+
+def _subnet(request: Request) -> str:
+    """That the stage names; empty for none."""
+    contexts = request.get("ProvidedContexts", ())
+    return next((each["ContextAssertion"] for each in contexts if each["ProviderArn"] == SUBNET_PROVIDER), "")
 
 
 def _not_allowed(caller: Caller, arn: str) -> ApiError:

@@ -21,19 +21,20 @@ class Account(S3, AlarmStates, Topics, Images):
         super().__init__(clients)
         self._iam = iam or Iam(clients, clock)
 
-    def under(self, role_arn: str) -> "Account":
+    def under(self, role_arn: str, subnet: str = "") -> "Account":
         """The same with the rights of the role, whose credentials are renewed before they end; this one without a name.
-        Its calls raise ApiError too when the role cannot be assumed any more."""
-        return Account(self._iam.clients(role_arn), self._iam) if role_arn else self
+        With the id of a subnet its requests come from there. Its calls raise ApiError too when the role cannot be
+        assumed any more."""
+        return Account(self._iam.clients(role_arn, subnet), self._iam) if role_arn else self
 
     def role_clients(self, role_arn: str) -> Clients:
         """Those of a role."""
         return self._iam.clients(role_arn)
 
-    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]:
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> dict[str, str]:
         """As `Iam.role_environment`."""
-        return self._iam.role_environment(scope, role_arn, source_arn)
+        return self._iam.role_environment(scope, role_arn, source_arn, subnet)
 
-    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str) -> Credentials:
+    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> Credentials:
         """As `Iam.role_credentials`."""
-        return self._iam.role_credentials(scope, role_arn, source_arn)
+        return self._iam.role_credentials(scope, role_arn, source_arn, subnet)

@@ -4,6 +4,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stagemaker.access.evaluate import Outcome, Policies, decide
 from stagemaker.access.policy import PolicyError, read_policy
 from stagemaker.access.request import AccessRequest, Principal, read_context
+from stagemaker.access.sessions import SUBNET_PROVIDER
 from stagemaker.aws.clients import Clients, RoleCredentials
 from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import ApiError, validation_error
@@ -30,18 +32,19 @@ class Iam:
     def __init__(self, clients: Clients, clock: Callable[[], float]) -> None:
         self._clients, self._clock = clients, clock
         self._lock = threading.Lock()
-        self._roles: OrderedDict[str, _Role] = OrderedDict()
+        self._roles: OrderedDict[tuple[str, str], _Role] = OrderedDict()
 
-    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]:
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> dict[str, str]:
         """The environment that gives a container the role's credentials and the gateway. `source_arn` is that of the
-        job, the model or the endpoint for which the role is assumed.
+        job, the model or the endpoint for which the role is assumed, and `subnet` is the id of the subnet in which
+        that runs.
 
         ValidationException, in AWS's words, when the role does not exist or does not let SageMaker assume it.
         """
         if _account(role_arn) != scope.account:
             raise validation_error("Cross-account pass role is not allowed.")
-        credentials = self.role_credentials(scope, role_arn, source_arn)
-        self._role(role_arn).take(credentials, source_arn)
+        credentials = self.role_credentials(scope, role_arn, source_arn, subnet)
+        self._role(role_arn, subnet).take(credentials, source_arn)
         return {
             **credentials.variables,
             "AWS_REGION": scope.region,
@@ -49,36 +52,39 @@ class Iam:
             "AWS_ENDPOINT_URL": self._clients.gateway_url,
         }
 
-    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str) -> Credentials:
-        """Fresh ones, for an hour. ValidationException as `role_environment`."""
+    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> Credentials:
+        """Fresh ones, for an hour, whose requests come from the subnet. ValidationException as `role_environment`."""
+        where = {"ProvidedContexts": [{"ProviderArn": SUBNET_PROVIDER, "ContextAssertion": subnet}]} if subnet else {}
         try:
             role = self._clients("iam", scope).get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
             if role["Arn"] != role_arn or not may_assume(role["AssumeRolePolicyDocument"], role_arn, source_arn):
                 raise _no_role(role_arn)
             sts = self._clients("sts", scope)
-            made = sts.assume_role(RoleArn=role_arn, RoleSessionName=SESSION)["Credentials"]
+            made = sts.assume_role(RoleArn=role_arn, RoleSessionName=SESSION, **where)["Credentials"]
         except (BotoCoreError, ClientError) as error:
             raise _no_role(role_arn) from error
         return Credentials(
             role_arn, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], made["Expiration"].timestamp()
         )
 
-    def clients(self, role_arn: str) -> Clients:
-        """Those that act with the rights of the role. Their calls raise as `role_environment`."""
-        return self._role(role_arn).clients
+    def clients(self, role_arn: str, subnet: str = "") -> Clients:
+        """Those that act with the rights of the role, in the subnet. Their calls raise as `role_environment`."""
+        return self._role(role_arn, subnet).clients
 
-    def _role(self, role_arn: str) -> "_Role":
+    def _role(self, role_arn: str, subnet: str) -> "_Role":
+        key = role_arn, subnet
         with self._lock:
-            if role_arn not in self._roles:
-                self._roles[role_arn] = _Role(role_arn, self.role_credentials, self._clock, self._clients.gateway_url)
+            if key not in self._roles:
+                issue = partial(self.role_credentials, subnet=subnet)
+                self._roles[key] = _Role(role_arn, issue, self._clock, self._clients.gateway_url)
                 if len(self._roles) > MOST_ROLES:
                     self._roles.popitem(last=False)
-            self._roles.move_to_end(role_arn)
-            return self._roles[role_arn]
+            self._roles.move_to_end(key)
+            return self._roles[key]
 
 
 class _Role:
-    """One role with what acts under it. Thread-safe. `issue` is `Iam.role_credentials`."""
+    """One role, in a subnet or in none, with what acts under it. Thread-safe. `issue` is `Iam.role_credentials`."""
 
     def __init__(
         self, arn: str, issue: Callable[[Scope, str, str], Credentials], clock: Callable[[], float], gateway_url: str

@@ -48,7 +48,7 @@ class AsyncAccount(Protocol):
     ) -> None: ...
     def upload_file(self, scope: Scope, path: Path, uri: str, content_type: str | None = None) -> None: ...
     def publish(self, scope: Scope, topic_arn: str, message: str) -> None: ...
-    def under(self, role_arn: str) -> "AsyncAccount": ...
+    def under(self, role_arn: str, subnet: str = "") -> "AsyncAccount": ...
 
 
 class _Failed(Exception):
@@ -128,7 +128,7 @@ class AsyncWork:
             exchange.close()
             if not self._cancelled():
                 self._log(ref, exchange)(log_line(request, self._clock(), sentence))
-                self._end(ref, request, exchange.variant.role_arn, outcome, Path(folder), measured)
+                self._end(ref, request, exchange.variant, outcome, Path(folder), measured)
                 self._measure(ref, exchange.fleet, exchange.variant, measured)
 
     def expire(self, ref: Ref, request: AsyncRequest, fleet: Fleet, variant: VariantLayout) -> None:
@@ -137,7 +137,7 @@ class AsyncWork:
         measured.seconds["TimeInBacklog"] = self._elapsed() - request.queued_s
         measured.counts |= {"ExpiredRequests": 1.0, "InvocationFailures": 1.0}
         with TemporaryDirectory(dir=self._work_dir) as folder:
-            self._end(ref, request, variant.role_arn, Outcome(EXPIRED), Path(folder), measured)
+            self._end(ref, request, variant, Outcome(EXPIRED), Path(folder), measured)
         self._measure(ref, fleet, variant, measured)
 
     def tell(self, ref: Ref, role_arn: str, topic_arn: str, text: str) -> None:
@@ -152,7 +152,7 @@ class AsyncWork:
     ) -> Outcome:
         """The answer, which lies in S3 then. _Failed."""
         source, target = folder / "input", folder / "output"
-        self._fetch(ref, request, exchange.variant.role_arn, source, measured)
+        self._fetch(ref, request, exchange.variant, source, measured)
         with source.open("rb") as body:
             headers = {**request.headers, "Content-Length": str(source.stat().st_size)}
             with measured.timed("ModelLatency"):
@@ -165,7 +165,7 @@ class AsyncWork:
                     container_invocation(self._metrics, ref.scope, exchange, status, None)
         try:
             with measured.timed("ResponseUploadLatency"):
-                account = self._account.under(exchange.variant.role_arn)
+                account = self._account.under(exchange.variant.role_arn, exchange.variant.subnet)
                 account.upload_file(ref.scope, target, request.output_location, content_type)
         except ApiError as error:
             measured.counts["ResponseUploadFailures"] = 1.0
@@ -174,13 +174,13 @@ class AsyncWork:
         told = target.read_bytes() if target.stat().st_size <= MAX_TOLD_BYTES else None
         return Outcome(content_type=content_type, told=told)
 
-    def _fetch(self, ref: Ref, request: AsyncRequest, role_arn: str, path: Path, measured: _Measured) -> None:
+    def _fetch(self, ref: Ref, request: AsyncRequest, variant: VariantLayout, path: Path, measured: _Measured) -> None:
         try:
             if request.input_location is None:
                 path.write_bytes(request.body)
                 return
             with measured.timed("RequestDownloadLatency"):
-                account = self._account.under(role_arn)
+                account = self._account.under(variant.role_arn, variant.subnet)
                 account.download_file(ref.scope, request.input_location, path, cancelled=self._cancelled)
             if self._cancelled():
                 raise _Failed("ClientError: The service is shutting down.")
@@ -226,10 +226,16 @@ class AsyncWork:
             return self._sinks[key]
 
     def _end(
-        self, ref: Ref, request: AsyncRequest, role_arn: str, outcome: Outcome, folder: Path, measured: _Measured
+        self,
+        ref: Ref,
+        request: AsyncRequest,
+        variant: VariantLayout,
+        outcome: Outcome,
+        folder: Path,
+        measured: _Measured,
     ) -> None:
         """Describe a failure in S3, and tell the topic."""
-        account = self._account.under(role_arn)
+        account = self._account.under(variant.role_arn, variant.subnet)
         measured.seconds["TotalProcessingTime"] = self._elapsed() - request.queued_s
         if outcome.failure and request.failure_location:
             path = folder / "failure"

@@ -226,7 +226,7 @@ class Fleet:
 
     def _check_pull(self, variant: VariantLayout, container: ContainerLayout) -> None:
         try:
-            self._context.account.under(variant.role_arn).check_pull(container.image)
+            self._context.account.under(variant.role_arn, variant.subnet).check_pull(container.image)
         except ApiError as error:
             sentence = (
                 f"Please make sure all images included in the model for the production variant {variant.name} exist, "
@@ -291,8 +291,8 @@ class Fleet:
         return instance.lost is not None and (instance.has_served or instance in self._reported)
 
     def _make(self, variant: VariantLayout, layout: InstanceLayout) -> Instance:
-        account, context = self._context.account, self._context.under(variant.role_arn)
-        role = (self._scope, variant.role_arn, context.source_arn)
+        account, context = self._context.account, self._context.under(variant.role_arn, variant.subnet)
+        role = (self._scope, variant.role_arn, context.source_arn, variant.subnet)
 
         def run_as_role(spec: ContainerSpec) -> ContainerSpec:
             return run_as(spec, account.role_environment(*role), partial(account.role_credentials, *role))
@@ -310,7 +310,8 @@ class Fleet:
         """Those of one instance of a multi-model endpoint."""
         if variant.models is None:
             return None
-        context, dimensions = self._context.under(variant.role_arn), partial(self.dimensions, variant.name)
+        context = self._context.under(variant.role_arn, variant.subnet)
+        dimensions = partial(self.dimensions, variant.name)
         metrics = MultiModelMetrics(self._context.logs, self._scope, dimensions, context.clock)
         return ModelCache(
             variant.models,
@@ -330,7 +331,7 @@ class Fleet:
             return
         folders = [base_dir / "model" for base_dir in base_dirs]
         known_as = CONTAINER if container.name == PRIMARY else container.name
-        account, scratch = self._context.account.under(variant.role_arn), self.layout.folder
+        account, scratch = self._context.account.under(variant.role_arn, variant.subnet), self.layout.folder
         due_s = self._context.elapsed() + variant.download_timeout_s
 
         def is_over() -> bool:

@@ -133,7 +133,8 @@ class Fleets:
         config = fleet.layout.capture
         if config is None or not config.enabled:
             return None
-        account = self._account.under(fleet.layout.variants[0].role_arn)
+        variant = fleet.layout.variants[0]
+        account = self._account.under(variant.role_arn, variant.subnet)
         return DataCapture(config, ref.name, ref.scope, account, self._context.supervisor)
 
     def _come(self, ref: Ref, shift: TrafficShift) -> bool:

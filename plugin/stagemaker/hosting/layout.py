@@ -12,6 +12,7 @@ from typing import Any
 from stagemaker.api.unsupported import not_supported, refuse
 from stagemaker.core.errors import validation_error
 from stagemaker.core.store import Record
+from stagemaker.core.vpc import first_subnet
 from stagemaker.hosting.async_config import AsyncConfig, async_config
 from stagemaker.hosting.calls import MAX_BODY_BYTES
 from stagemaker.hosting.capture import CaptureConfig, capture_config
@@ -93,6 +94,7 @@ class VariantLayout:
     health_timeout_s: int
     least_outstanding: bool  # RoutingStrategy LEAST_OUTSTANDING_REQUESTS; otherwise in turn
     download_timeout_s: int = DOWNLOAD_TIMEOUT_S  # of the model data
+    subnet: str = ""  # the id of the one in which its containers are; empty: in none
     isolated: bool = False  # EnableNetworkIsolation of the model
     is_direct: bool = False  # a request is for the one container that it names; otherwise it goes through all
     serverless_memory_mb: int = 0  # MemorySizeInMB of a serverless variant
@@ -258,6 +260,7 @@ def _lay_out_variant(variant: Mapping[str, Any], model: Record) -> VariantLayout
         is_direct=is_direct(model),
         instance_type=variant.get("InstanceType", ""),
         role_arn=model["ExecutionRoleArn"],
+        subnet=first_subnet(model.get("VpcConfig")),
         isolated=model["EnableNetworkIsolation"],
         max_model_bytes=max_model_bytes,
         health_timeout_s=health_timeout_s,

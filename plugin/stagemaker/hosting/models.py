@@ -11,6 +11,7 @@ from stagemaker.core.errors import ACCESS_DENIED, ApiError, hinted, validation_e
 from stagemaker.core.kinds import MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
+from stagemaker.core.vpc import first_subnet
 from stagemaker.hosting.layout import ModelSource, model_source
 from stagemaker.hosting.multi_container import check_containers, containers_of, is_multi_container
 from stagemaker.hosting.multi_model import models_source
@@ -28,8 +29,8 @@ CONTAINER_NOT_YET = {
 class ModelAccount(Protocol):
     """The part of `aws.account.Account` that models need."""
 
-    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]: ...
-    def under(self, role_arn: str) -> "ModelAccount": ...
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> dict[str, str]: ...
+    def under(self, role_arn: str, subnet: str = "") -> "ModelAccount": ...
     def object_exists(self, scope: Scope, uri: str) -> bool: ...
     def prefix_has_objects(self, scope: Scope, uri: str) -> bool: ...
 
@@ -60,9 +61,10 @@ class Models:
             self._runtime.check_image(image)
         if is_multi_container(request):
             self._runtime.check_shared_instance(images)
-        self._account.role_environment(scope, request["ExecutionRoleArn"], ref.arn)
+        subnet = first_subnet(request.get("VpcConfig"))
+        self._account.role_environment(scope, request["ExecutionRoleArn"], ref.arn, subnet)
         for source in sources:
-            self._check_data(scope, source, request["ExecutionRoleArn"])
+            self._check_data(scope, source, request["ExecutionRoleArn"], subnet)
         record = {
             **request,
             "ModelArn": ref.arn,
@@ -91,10 +93,10 @@ class Models:
             self._store.delete(ref)
         return {}
 
-    def _check_data(self, scope: Scope, source: ModelSource | None, role_arn: str) -> None:
+    def _check_data(self, scope: Scope, source: ModelSource | None, role_arn: str, subnet: str) -> None:
         if source is None:
             return
-        account = self._account.under(role_arn)
+        account = self._account.under(role_arn, subnet)
         try:
             look = account.prefix_has_objects if source.form == "prefix" else account.object_exists
             there = look(scope, source.uri)

@@ -14,9 +14,9 @@ from stagemaker.runtime.contract import Runtime
 class JobAccount(Protocol):
     """The part of `aws.account.Account` that jobs need."""
 
-    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]: ...
-    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str) -> Credentials: ...
-    def under(self, role_arn: str) -> "JobAccount": ...
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> dict[str, str]: ...
+    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> Credentials: ...
+    def under(self, role_arn: str, subnet: str = "") -> "JobAccount": ...
     def check_pull(self, image: str) -> None: ...
     def bucket_region(self, scope: Scope, uri: str) -> str | None: ...
     def prefix_has_objects(self, scope: Scope, uri: str) -> bool: ...
@@ -37,11 +37,12 @@ class JobAccount(Protocol):
 
 class Checks:
     """Of one job. All methods raise ApiError in AWS's words. `credentials` are those of the role `role_arn`, once it
-    was checked: the environment of the job's containers. `pinned` has the names with a digest of the checked images."""
+    was checked: the environment of the job's containers, which are in `subnet`. `pinned` has the names with a digest
+    of the checked images."""
 
     def __init__(self, ref: Ref, runtime: Runtime, account: JobAccount, store: Store) -> None:
         self._ref, self._scope, self._runtime, self._account, self._store = ref, ref.scope, runtime, account, store
-        self.role_arn, self._image = "", ""
+        self.role_arn, self.subnet, self._image = "", "", ""
         self.credentials: Mapping[str, str] = {}
         self.pinned: dict[str, str] = {}
 
@@ -64,12 +65,13 @@ class Checks:
         """The runtime can keep containers from the network."""
         self._runtime.check_isolation()
 
-    def role(self, role_arn: str) -> None:
-        """It exists, trusts SageMaker, and may pull the image."""
-        self.credentials = self._account.role_environment(self._scope, role_arn, self._ref.arn)
+    def role(self, role_arn: str, subnet: str) -> None:
+        """It exists, trusts SageMaker, and may pull the image. What is done under it is done in the subnet."""
+        self.subnet = subnet
+        self.credentials = self._account.role_environment(self._scope, role_arn, self._ref.arn, subnet)
         self.role_arn = role_arn
         try:
-            self._account.under(role_arn).check_pull(self._image)
+            self._account.under(role_arn, subnet).check_pull(self._image)
         except ApiError as error:
             if error.code != ACCESS_DENIED:
                 raise
@@ -94,7 +96,7 @@ class Checks:
         why, there = "", self._account.bucket_region(self._scope, uri) == self._scope.region
         if there:
             try:
-                there = self._account.under(role_arn).prefix_has_objects(self._scope, uri)
+                there = self._account.under(role_arn, self.subnet).prefix_has_objects(self._scope, uri)
             except ApiError as error:
                 if error.code != ACCESS_DENIED:
                     raise

@@ -46,14 +46,16 @@ class Job[Plan]:
     """For the job's own thread, but for `signals`, `interrupt` and `ended`, which any thread may use.
 
     `folder` is the job's alone; whoever writes into it creates it, and it is deleted at the end. `account` and `logs`
-    have the rights of the job's role. `checks` found out what this is, and what each image runs as."""
+    have the rights of the job's role, in the subnet with the id `subnet`. `checks` found out what this is, and what
+    each image runs as."""
 
     def __init__(
         self, ref: Ref, plan: Plan, kind: JobKind[Plan], context: JobContext, folder: Path, checks: Checks
     ) -> None:
         self.ref, self.plan, self.folder = ref, plan, folder
         self.signals, self.ended = Signals(), threading.Event()
-        self.account, self.logs = context.account.under(checks.role_arn), context.logs.under(checks.role_arn)
+        self.account = context.account.under(checks.role_arn, checks.subnet)
+        self.logs, self.subnet = context.logs.under(checks.role_arn), checks.subnet
         self.clock, self.supervisor, self.runtime = context.clock, context.supervisor, context.runtime
         self.elapsed, self.begun_s = context.elapsed, context.elapsed()
         self._kind, self._context, self._pinned = kind, context, checks.pinned
@@ -122,7 +124,7 @@ class Job[Plan]:
 
     def run_as(self, spec: ContainerSpec, role_arn: str) -> ContainerSpec:
         """The spec with what the job's role gives a container: credentials, region, and the gateway."""
-        renew = partial(self.account.role_credentials, self.ref.scope, role_arn, self.ref.arn)
+        renew = partial(self.account.role_credentials, self.ref.scope, role_arn, self.ref.arn, self.subnet)
         return run_as(spec, self._credentials, renew)
 
     def submit(self, kind: Kind, request: Mapping[str, Any]) -> "Handle":

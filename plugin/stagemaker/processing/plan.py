@@ -12,6 +12,7 @@ from typing import Any
 
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Ref
+from stagemaker.core.vpc import first_subnet
 from stagemaker.jobs.sources import Source
 from stagemaker.runtime.contract import BASE, Mount
 
@@ -47,6 +48,7 @@ class ProcessingPlan:
 
     name: str
     role_arn: str
+    subnet: str  # the id of the one in which its hosts are; empty: in none
     image: str
     entrypoint: tuple[str, ...] | None  # in place of the image's own
     command: tuple[str, ...]
@@ -91,6 +93,7 @@ def processing_plan(ref: Ref, request: Mapping[str, Any]) -> ProcessingPlan:
     return ProcessingPlan(
         name=ref.name,
         role_arn=request["RoleArn"],
+        subnet=first_subnet(request.get("NetworkConfig", {}).get("VpcConfig")),
         image=application["ImageUri"],
         entrypoint=tuple(entrypoint) if entrypoint else None,
         command=tuple(application.get("ContainerArguments", ())),

@@ -46,7 +46,7 @@ class Processing:
         if plan.isolated:
             checks.isolation()
         checks.mounts(mount.target for mount in plan.mounts(Path(plan.hosts[0])))
-        checks.role(plan.role_arn)
+        checks.role(plan.role_arn, plan.subnet)
         for each in plan.inputs:
             checks.input(each.source.uri, plan.role_arn)
         for output in plan.outputs:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stagemaker.core.errors import validation_error
 from stagemaker.core.refs import Ref
+from stagemaker.core.vpc import first_subnet
 from stagemaker.jobs.sources import s3_uri
 from stagemaker.runtime.contract import BASE, Mount, mounts_below_base
 from stagemaker.runtime.variables import replaced
@@ -43,6 +44,7 @@ class TrainingPlan:
 
     name: str
     role_arn: str
+    subnet: str  # the id of the one in which its hosts are; empty: in none
     image: str
     entrypoint: tuple[str, ...] | None  # in place of the image's own
     command: tuple[str, ...]
@@ -97,6 +99,7 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
     return TrainingPlan(
         name=name,
         role_arn=request["RoleArn"],
+        subnet=first_subnet(request.get("VpcConfig")),
         image=algorithm["TrainingImage"],
         entrypoint=tuple(algorithm["ContainerEntrypoint"]) if "ContainerEntrypoint" in algorithm else None,
         command=_command(algorithm),

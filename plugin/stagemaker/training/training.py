@@ -66,7 +66,7 @@ class Training:
         checks.mounts(mount.target for mount in plan.mounts(Path(plan.hosts[0])))
         if plan.isolated:
             checks.isolation()
-        checks.role(plan.role_arn)
+        checks.role(plan.role_arn, plan.subnet)
         for channel in plan.channels:
             checks.input(channel.source.uri, plan.role_arn)
         checks.output(plan.model_uri)

@@ -7,6 +7,7 @@ from stagemaker.api.unsupported import not_supported
 from stagemaker.core.kinds import MODEL, TRANSFORM_JOB
 from stagemaker.core.refs import Kind, Ref
 from stagemaker.core.store import Record
+from stagemaker.core.vpc import first_subnet
 from stagemaker.hosting.multi_container import containers_of, is_direct
 from stagemaker.hosting.multi_model import is_multi_model
 from stagemaker.jobs.checks import Checks
@@ -48,7 +49,7 @@ class Transform:
         for container in containers:
             checks.image(container["Image"], None, ("serve",))
         checks.hardware(plan.instance_type, 1)  # instances of a model do not look for each other
-        checks.role(model["ExecutionRoleArn"])
+        checks.role(model["ExecutionRoleArn"], first_subnet(model.get("VpcConfig")))
         checks.input(plan.source.uri, model["ExecutionRoleArn"])
         checks.output(plan.output_uri)
 

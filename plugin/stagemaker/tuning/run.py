@@ -10,6 +10,7 @@ from stagemaker.core.disk import explain
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import TRAINING_JOB
 from stagemaker.core.store import Record
+from stagemaker.core.vpc import first_subnet
 from stagemaker.jobs.job import Handle, Job
 from stagemaker.jobs.kind import JobFailed, Outcome
 from stagemaker.jobs.statuses import COMPLETED, STOPPED
@@ -216,7 +217,8 @@ class Run:
     def _save_study(self) -> None:
         """Beside the artifacts of the training jobs. Whatever S3 says, the job goes on."""
         output = self._plan.definitions[0].given["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-        account = self._job.account.under(self._plan.definitions[0].given["RoleArn"])
+        given = self._plan.definitions[0].given
+        account = self._job.account.under(given["RoleArn"], first_subnet(given.get("VpcConfig")))
         try:
             account.upload_file(self._job.ref.scope, self._job.folder / STUDY, f"{output}/{self._job.ref.name}/{STUDY}")
         except (ApiError, OSError) as error:

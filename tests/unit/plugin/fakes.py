@@ -31,6 +31,7 @@ class FakeAws:
         self.objects = dict(objects or {})
         self.no_pull = ""  # the image that no role may pull
         self.roles: list[str] = []  # whose rights were asked for
+        self.subnets: set[str] = set()  # in which rights and credentials were asked for
         self.downloaded: list[str] = []  # prefixes and objects, once for each time
         self.alarms: dict[str, str] = {}  # the state of each, by name
         self.alarms_asked = 0
@@ -40,20 +41,23 @@ class FakeAws:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def under(self, role_arn: str) -> Self:
+    def under(self, role_arn: str, subnet: str = "") -> Self:
         self.roles.append(role_arn)
+        self.subnets.add(subnet)
         return self
 
     def check_pull(self, image: str) -> None:
         if image == self.no_pull:
             raise access_denied("User: stage is not authorized to perform: ecr:BatchGetImage")
 
-    def role_environment(self, scope: Scope, role_arn: str, source_arn: str) -> dict[str, str]:
+    def role_environment(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> dict[str, str]:
         if role_arn != ROLE:
             raise validation_error(f"Could not assume role {role_arn}.")
+        self.subnets.add(subnet)
         return {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": scope.region}
 
-    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str) -> Credentials:
+    def role_credentials(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> Credentials:
+        self.subnets.add(subnet)
         return Credentials(role_arn, "LSIAFRESH", "secret", "token", 1_800_003_600.0)
 
     def list_prefix(self, scope: Scope, uri: str) -> list[tuple[str, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.session import Session
 
-from stagemaker.access.call import Call, Circumstances
+from stagemaker.access.call import Call, Circumstances, VpcEndpoint
 from stagemaker.access.callers import Caller
 from stagemaker.access.request import Principal
 
@@ -37,10 +37,15 @@ class FixedLookup:
     targets: Sequence[str] = ()
     config: str | None = None
     repositories: Mapping[str, str] = field(default_factory=dict)  # ARN by image
+    gateways: Mapping[str, VpcEndpoint] = field(default_factory=dict)  # by subnet
 
     def principal_tags(self, _caller: Caller) -> Mapping[str, str]:
         """Those under "principal"."""
         return self.tags.get("principal", {})
+
+    def s3_endpoint(self, caller: Caller) -> VpcEndpoint | None:
+        """By the caller's subnet."""
+        return self.gateways.get(caller.subnet)
 
     def resource_tags(self, arn: str, _account: str) -> Mapping[str, str]:
         """By ARN."""

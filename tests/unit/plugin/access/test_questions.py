@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stagemaker.access.call import Call, Circumstances
+from stagemaker.access.call import Call, Circumstances, VpcEndpoint
 from stagemaker.access.callers import anonymous
 from stagemaker.access.questions import Question, UnknownAction, questions_of
 from tests.unit.plugin.access.calls import ACCOUNT, REGION, SESSION, USER, FixedLookup, call
@@ -461,3 +461,16 @@ def test_headers_of_s3_are_condition_keys() -> None:
         "s3:x-amz-unknown": None,
     }
     assert {key: found.get(key) for key in expected} == expected
+
+
+def test_only_calls_to_s3_from_a_subnet_with_a_gateway_have_its_keys() -> None:
+    lookup = replace(LOOKUP, gateways={"subnet-1": VpcEndpoint("vpce-1", "vpc-1", "{}")})
+    inside, elsewhere = replace(SESSION, subnet="subnet-1"), replace(SESSION, subnet="subnet-2")
+    read, models = call("s3", "GetObject", Bucket="mine", Key="key"), call("sagemaker", "ListModels")
+    context = questions_of(read, inside, lookup)[0].context
+    assert (context["aws:sourcevpce"], context["aws:sourcevpc"]) == ("vpce-1", "vpc-1")
+    assert "aws:sourceip" not in context
+    for about, caller in ((read, elsewhere), (read, SESSION), (models, inside)):
+        context = questions_of(about, caller, lookup)[0].context
+        assert not {"aws:sourcevpce", "aws:sourcevpc"} & context.keys()
+        assert context["aws:sourceip"] == "127.0.0.1"

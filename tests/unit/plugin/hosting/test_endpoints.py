@@ -76,6 +76,21 @@ def test_its_instances_are_on_one_network_and_renew_the_role_s_credentials(tmp_p
         assert first.credentials().role_arn == ROLE
 
 
+def test_all_that_it_does_under_its_role_is_done_in_the_subnet_of_its_model(tmp_path: Path) -> None:
+    with hosting_environment(tmp_path) as hosting:
+        container = {"Image": IMAGE, "ModelDataUrl": DATA}
+        vpc = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+        request = {"ModelName": "model", "PrimaryContainer": container, "ExecutionRoleArn": ROLE, "VpcConfig": vpc}
+        hosting.models.create_model(SCOPE, request)
+        hosting.config("config")
+        hosting.endpoints.create_endpoint(SCOPE, {"EndpointName": "end", "EndpointConfigName": "config"})
+        hosting.wait_for("InService")
+        (spec,) = hosting.runtime.started
+        assert spec.credentials
+        spec.credentials()
+        assert hosting.aws.subnets == {"subnet-1"}
+
+
 def test_endpoints_are_listed(tmp_path: Path) -> None:
     with hosting_environment(tmp_path) as hosting:
         hosting.deploy()

@@ -66,7 +66,7 @@ class Tiny:
         """Image, hardware, role and bucket."""
         checks.image(plan.image, None, ("train",))
         checks.hardware("ml.m5.large", 1)
-        checks.role(plan.role_arn)
+        checks.role(plan.role_arn, "")
         checks.output(plan.output_uri)
 
     def record(self, plan: TinyPlan, request: Mapping[str, Any]) -> dict[str, Any]:

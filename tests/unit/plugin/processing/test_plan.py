@@ -54,6 +54,13 @@ def test_inputs_and_outputs() -> None:
     )
 
 
+def test_a_job_with_a_vpc_runs_in_its_first_subnet() -> None:
+    vpc = {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    networks = [{}, {"EnableNetworkIsolation": False}, {"VpcConfig": vpc}]
+    assert [planned(NetworkConfig=network).subnet for network in networks] == ["", "", "subnet-1"]
+    assert planned().subnet == ""
+
+
 def test_a_folder_in_another_is_seen_through_it() -> None:
     plan = planned(ProcessingInputs=[source("code", path=f"{INPUT}/code"), source(path=INPUT)])
     targets = {mount.target: mount.folder for mount in plan.mounts(Path("base"))}

@@ -42,6 +42,11 @@ def test_a_plan_says_where_everything_goes() -> None:
     assert (plan.max_runtime_s, plan.checkpoints, plan.metrics) == (86_400, None, ())
 
 
+def test_a_job_with_a_vpc_runs_in_its_first_subnet() -> None:
+    vpc = {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert [plan_of(request()).subnet, plan_of(request(VpcConfig=vpc)).subnet] == ["", "subnet-1"]
+
+
 def test_the_environment_has_the_job_and_what_the_request_says() -> None:
     plan = plan_of(request(Environment={"A": "1", "TRAINING_JOB_NAME": "not mine"}))
     assert plan.environment == {"A": "1", "TRAINING_JOB_NAME": "job", "TRAINING_JOB_ARN": REF.arn}

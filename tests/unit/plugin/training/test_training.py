@@ -81,6 +81,15 @@ def test_the_role_s_credentials_are_renewed_and_the_caller_s_are_not(environment
     assert by_caller.credentials is None
 
 
+def test_all_that_a_job_does_under_its_role_is_done_in_its_subnet(environment: Environment) -> None:
+    environment.create(VpcConfig={"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]})
+    environment.ended()
+    (spec,) = environment.runtime.started
+    assert spec.credentials
+    spec.credentials()
+    assert environment.account.subnets == {"subnet-1"}
+
+
 def test_isolation_that_there_is_not_is_refused_at_create(
     environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
