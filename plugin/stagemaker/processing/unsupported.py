@@ -1,6 +1,6 @@
 """What AWS takes in CreateProcessingJob and we do not yet: refused by its name, never ignored. Pure.
 
-What is recorded and shown, and changes nothing on one machine, is not here: VpcConfig, KMS keys, VolumeSizeInGB,
+What is recorded and shown, and changes nothing on one machine, is not here: KMS keys, VolumeSizeInGB,
 EnableInterContainerTrafficEncryption.
 """
 
