@@ -324,6 +324,16 @@ def test_a_multi_model_container_is_refused_by_name(environment: Environment) ->
     assert error.value.status == 501
 
 
+def test_all_that_a_job_does_under_its_role_is_done_in_the_subnet_of_its_model(environment: Environment) -> None:
+    container = {"Image": "stagemaker/program:1", "Environment": {"OF": "model"}}
+    vpc = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    inside = {"ModelName": "inside", "PrimaryContainer": container, "ExecutionRoleArn": ROLE, "VpcConfig": vpc}
+    Models(environment.store, environment.runtime, environment.account, environment.clock).create_model(SCOPE, inside)
+    environment.account.subnets.clear()
+    assert environment.ran(ModelName="inside")["TransformJobStatus"] == "Completed"
+    assert environment.account.subnets == {"subnet-1"}
+
+
 def test_a_request_goes_through_all_containers_of_a_pipeline(environment: Environment) -> None:
     containers = [{"Image": "stagemaker/program:1", "Environment": {"OF": name}} for name in ("one", "two")]
     pipeline = {"ModelName": "pipeline", "Containers": containers, "ExecutionRoleArn": ROLE}
