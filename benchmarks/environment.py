@@ -24,6 +24,7 @@ ROLE = "arn:aws:iam::000000000000:role/bench"
 SERVE, TRAIN = "stagemaker/serve:latest", "stagemaker/trainer:latest"  # in a stack of processes
 _SERVER = """\
 import os
+import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -48,6 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process of a container must ask for it
 host, port = os.environ.get("STAGEMAKER_BIND_HOST", "0.0.0.0"), int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
 ThreadingHTTPServer((host, port), Handler).serve_forever()
 """
