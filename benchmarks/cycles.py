@@ -40,6 +40,7 @@ MAY_GROW_MB = 50.0
 DATA = "s3://bench/data"
 _STATE = ("/var/lib/stagemaker", "/tmp")  # noqa: S108 - in LocalStack's container, and only looked at
 _UNITS = ", MB"
+KEPT_NETWORKS = 9  # the stack's own, and the eight that the stage keeps for the next jobs
 
 Counts = Mapping[str, float]
 
@@ -94,6 +95,13 @@ def settled(count: Callable[[], Counts], settle_s: float = SETTLE_S) -> Counts:
 def lowest(counts: Sequence[Counts]) -> Counts:
     """The lowest of each."""
     return {name: min(each[name] for each in counts) for name in counts[0]}
+
+
+def without_kept(networks: int, inside: Counts) -> dict[str, float]:
+    """The counts without the networks that are kept, and without the thread and the file descriptor of each network:
+    how many are kept follows from how many jobs and endpoints there were at once."""
+    held = {name: inside[name] - networks for name in ("threads", "file descriptors")}
+    return {"networks": max(0, networks - KEPT_NETWORKS), **inside, **held}
 
 
 def cycle(session: boto3.Session, name: str, policy: Mapping[str, Any], train: str, serve: str) -> None:
@@ -177,7 +185,8 @@ def _container_stack() -> Iterator[tuple[boto3.Session, tuple[str, str], Callabl
 
     def count() -> Counts:
         inside = json.loads(docker("exec", localstack, "python", "-ISc", program, "1", *_STATE))
-        return {**{f"{kind}s": _listed(kind) for kind in ("container", "network", "volume")}, **inside}
+        kinds = {f"{kind}s": _listed(kind) for kind in ("container", "volume")}
+        return {**kinds, **without_kept(_listed("network"), inside)}
 
     with image(), stack() as session:
         (localstack,) = docker("ps", "--quiet", *filters).split()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cycles_counts
-from benchmarks.cycles import early_of, growth, lowest, settled
+from benchmarks.cycles import KEPT_NETWORKS, early_of, growth, lowest, settled, without_kept
 from benchmarks.cycles_counts import count, descendants
 
 COUNTS = {"threads": 14, "memory (RSS), MB": 600.0}
@@ -82,6 +82,16 @@ def test_children_of_children_descend_from_a_process() -> None:
 )
 def test_counts_may_not_grow_and_memory_may_a_little(late: dict[str, float], sentences: list[str]) -> None:
     assert growth(COUNTS, late) == sentences
+
+
+def test_networks_that_are_kept_are_no_growth_and_others_are() -> None:
+    inside = {"threads": 16, "file descriptors": 33, "files": 5}
+    few = without_kept(2, inside)
+    assert few == {"networks": 0, "threads": 14, "file descriptors": 31, "files": 5}
+    one_more = {**inside, "threads": 17, "file descriptors": 34}
+    assert growth(few, without_kept(3, one_more)) == []
+    assert growth(few, without_kept(3, {**one_more, "threads": 18})) == ["threads grew from 14 to 15."]
+    assert growth(few, without_kept(KEPT_NETWORKS + 1, inside)) == ["networks grew from 0 to 1."]
 
 
 def test_every_policy_has_its_turn_before_the_early_count() -> None:
