@@ -24,23 +24,6 @@ PROJECT_TAG = "stagemaker:project"
 
 
 @dataclass(frozen=True)
-class Role:
-    """An IAM role with its one inline policy; `trusted` is the service that may take it."""
-
-    name: str
-    description: str
-    trusted: str
-    policy_name: str
-    policy: dict[str, Any]
-
-    @property
-    def trust(self) -> dict[str, Any]:
-        """The trust policy."""
-        allow = {"Effect": "Allow", "Principal": {"Service": self.trusted}, "Action": "sts:AssumeRole"}
-        return {"Version": "2012-10-17", "Statement": [allow]}
-
-
-@dataclass(frozen=True)
 class Blueprint:
     """All names and requests of one deployment in one account. `data_digest` is the data set's SHA-256 in hex;
     `pretrained` whether starting weights are sent as a channel of that name; `built` whether images go by the names
@@ -85,8 +68,12 @@ class Blueprint:
         """`arn:aws:<service>:<region>:<account>:<resource>`."""
         return f"arn:aws:{service}:{self.settings.region}:{self.account}:{resource}"
 
-    def role_arn(self, role: Role) -> str:
-        return f"arn:aws:iam::{self.account}:role/{role.name}"
+    def role(self, purpose: str) -> str:
+        """The name of the role for `training`, `hosting` and so on: the keys of `roles.ROLES`."""
+        return f"{self.settings.project}-{purpose}-{self.settings.region}"
+
+    def role_arn(self, purpose: str) -> str:
+        return f"arn:aws:iam::{self.account}:role/{self.role(purpose)}"
 
     def image(self, name: str) -> str:
         """The image's name on this machine, or its address in the account's own registry."""
@@ -146,7 +133,7 @@ class Blueprint:
                 "TrainingInputMode": "File",
                 "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()],
             },
-            "RoleArn": self.role_arn(self.sagemaker_role()),
+            "RoleArn": self.role_arn("training"),
             "HyperParameters": dict(self.settings.hyperparameters),
             "InputDataConfig": [self._channel(name) for name in channels],
             "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/models"},
@@ -175,7 +162,7 @@ class Blueprint:
         return {
             "ModelName": training_job,
             "PrimaryContainer": {"Image": self.image("serve"), "ModelDataUrl": artifact},
-            "ExecutionRoleArn": self.role_arn(self.sagemaker_role()),
+            "ExecutionRoleArn": self.role_arn("hosting"),
             "Tags": self.tags,
         }
 
@@ -199,7 +186,7 @@ class Blueprint:
             "Description": "Passes an event to the endpoint and gives back its answer",
             "Runtime": function.runtime,
             "Handler": "handler.lambda_handler",
-            "Role": self.role_arn(self.lambda_role()),
+            "Role": self.role_arn("lambda"),
             "Timeout": function.timeout_s,
             "MemorySize": function.memory_mb,
             "Environment": {"Variables": {"ENDPOINT_NAME": self.called_endpoint, "SYSTEM": function.system}},
@@ -225,59 +212,6 @@ class Blueprint:
             {**alias, "StatementId": "call-the-url", **url},
             {**alias, "StatementId": "by-the-url", "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
         ]
-
-    def sagemaker_role(self) -> Role:
-        """For training and hosting: its own bucket's data and models, its own logs and metrics, our images."""
-        bucket = f"arn:aws:s3:::{self.bucket}"
-        names = (TRAINING_LOGS, *(endpoint_logs(name) for name in self.endpoints))
-        groups = [self.arn("logs", f"log-group:{name}:*") for name in names]
-        statements = [
-            _allow("ListOwnBucket", ["s3:ListBucket"], bucket),
-            _allow(
-                "ReadDataAndModels", ["s3:GetObject"], *(f"{bucket}/{p}/*" for p in ("data", "models", "pretrained"))
-            ),
-            _allow("WriteModels", ["s3:PutObject", "s3:AbortMultipartUpload"], f"{bucket}/models/*"),
-            _allow("WriteLogs", [*_WRITE_LOGS, "logs:DescribeLogStreams"], *groups),
-            _allow("WriteMetrics", ["cloudwatch:PutMetricData"], "*"),
-            _allow("LogInToRegistry", ["ecr:GetAuthorizationToken"], "*"),
-            _allow("PullImages", _PULL_IMAGES, self.arn("ecr", "repository/stagemaker/*")),
-        ]
-        # PutMetricData and GetAuthorizationToken know no resources; the metrics' namespaces are what can be narrowed.
-        namespaces = ["/aws/sagemaker/TrainingJobs", "/aws/sagemaker/Endpoints"]
-        statements[4]["Condition"] = {"StringEquals": {"cloudwatch:namespace": namespaces}}
-        return self._role("sagemaker", "Trains and hosts the model", statements)
-
-    def lambda_role(self) -> Role:
-        """For the function: this one endpoint and its own log group, nothing else."""
-        statements = [
-            _allow(
-                "InvokeOneEndpoint",
-                ["sagemaker:InvokeEndpoint"],
-                self.arn("sagemaker", f"endpoint/{self.called_endpoint}"),
-            ),
-            _allow("WriteLogs", _WRITE_LOGS, self.arn("logs", f"log-group:{self.function_logs}:*")),
-        ]
-        return self._role("lambda", "Invokes the endpoint", statements)
-
-    def _role(self, service: str, description: str, statements: list[dict[str, Any]]) -> Role:
-        name = f"{self.settings.project}-{service}-{self.settings.region}"
-        policy = {"Version": "2012-10-17", "Statement": statements}
-        return Role(name, description, f"{service}.amazonaws.com", "least-privilege", policy)
-
-
-_WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
-_PULL_IMAGES = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-_FROM_ECR = "images come from ECR where they were pushed, and from this machine where they were built"
-# What the roles grant and not every run uses: the action, the end of the resource or of the condition's value, and the
-# reason. tests/e2e/rights.py compares it with a run.
-NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
-    ("s3:GetObject", "/pretrained/*"): "only a training with --pretrained has the channel",
-    ("s3:AbortMultipartUpload", "/models/*"): "a large model is sent in parts, which are given up when one fails",
-    ("logs:DescribeLogStreams", ":*"): "in SageMaker's own list of what a role needs; the stage does not ask for it",
-    ("cloudwatch:PutMetricData", "Endpoints"): "an endpoint's instances tell theirs once a minute",
-    ("ecr:GetAuthorizationToken", "*"): _FROM_ECR,
-    **{(action, "/stagemaker/*"): _FROM_ECR for action in _PULL_IMAGES},
-}
 
 
 def endpoint_logs(endpoint: str) -> str:
@@ -326,11 +260,6 @@ def _parameter_ranges(ranges: Ranges) -> dict[str, Any]:
             {"Name": name, "Values": list(values)} for name, values in ranges.categorical.items()
         ],
     }
-
-
-def _allow(sid: str, actions: list[str], *resources: str) -> dict[str, Any]:
-    resource = list(resources) if len(resources) > 1 else resources[0]
-    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
 
 
 def _fingerprint(value: Any) -> str:

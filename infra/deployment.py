@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra import presets
+from infra import presets, roles
 from infra.blueprint import PROJECT_TAG, Blueprint, endpoint_logs
 from infra.clients import Clients, Target, connect
 from infra.data import digits
@@ -54,8 +54,9 @@ class Deployment:
         clients, blueprint = self.clients, self.blueprint
         return [
             *self._for_training(terminal),
+            IamRole(clients.iam, roles.hosting(blueprint), titles.HOSTING_ROLE),
             *(resource for model in blueprint.settings.models for resource in self._model(model, terminal)),
-            IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
+            IamRole(clients.iam, roles.function(blueprint), titles.LAMBDA_ROLE),
             Function(clients, blueprint, HANDLER),
             FunctionAlias(clients, blueprint, HANDLER),
             FunctionUrl(clients, blueprint),
@@ -107,7 +108,7 @@ class Deployment:
         return [
             Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
             *(files for files in stored if weights or files.title != titles.WEIGHTS),
-            IamRole(clients.iam, blueprint.sagemaker_role(), titles.SAGEMAKER_ROLE),
+            IamRole(clients.iam, roles.training(blueprint), titles.TRAINING_ROLE),
         ]
 
 
@@ -118,7 +119,8 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
     return [
         Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
         *_stored(clients, blueprint, terminal, {}, {}),
-        IamRole(clients.iam, blueprint.sagemaker_role(), titles.SAGEMAKER_ROLE),
+        IamRole(clients.iam, roles.training(blueprint), titles.TRAINING_ROLE),
+        IamRole(clients.iam, roles.hosting(blueprint), titles.HOSTING_ROLE),
         *(
             TuningJob(clients, {"HyperParameterTuningJobName": name}, lambda *_: None)
             for name in _tuning_jobs(clients, blueprint)
@@ -136,7 +138,7 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
             for name in _names(clients, blueprint, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName")
         ),
         *(resource for name in _endpoints(clients, blueprint) for resource in _hosting(clients, blueprint, name)),
-        IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
+        IamRole(clients.iam, roles.function(blueprint), titles.LAMBDA_ROLE),
         LogGroup(clients.logs, blueprint.function_logs, titles.FUNCTION_LOG),
         Function(clients, blueprint, HANDLER),
         FunctionAlias(clients, blueprint, HANDLER),

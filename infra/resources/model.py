@@ -14,7 +14,7 @@ class Model(FixedResource):
     def __init__(self, sagemaker: Any, request: Mapping[str, Any], model: str = "") -> None:
         self._sagemaker, self._request = sagemaker, request
         self.title = titles.of_model(titles.MODEL, model)
-        self.depends_on = (titles.SAGEMAKER_ROLE, titles.of_model(titles.TRAINING_JOB, model))
+        self.depends_on = (titles.HOSTING_ROLE, titles.of_model(titles.TRAINING_JOB, model))
         self.name = request["ModelName"]
 
     def read(self) -> State | None:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from infra.blueprint import Role
 from infra.resources.resource import Change, Resource, State, differences, find
+from infra.roles import POLICY_NAME, Role
 
 
 class IamRole(Resource):
@@ -20,11 +20,11 @@ class IamRole(Resource):
         found = find(self._iam.get_role, RoleName=self.name)
         if found is None:
             return None
-        policy = find(self._iam.get_role_policy, RoleName=self.name, PolicyName=self._role.policy_name)
+        policy = find(self._iam.get_role_policy, RoleName=self.name, PolicyName=POLICY_NAME)
         return {
             "trust": found["Role"]["AssumeRolePolicyDocument"],
             "policy": policy["PolicyDocument"] if policy else None,
-            "other": [name for name in self._inline() if name != self._role.policy_name],
+            "other": [name for name in self._inline() if name != POLICY_NAME],
             "attached": self._attached(),
         }
 
@@ -59,7 +59,7 @@ class IamRole(Resource):
 
     def _put_policy(self) -> None:
         policy = json.dumps(self._role.policy)
-        self._iam.put_role_policy(RoleName=self.name, PolicyName=self._role.policy_name, PolicyDocument=policy)
+        self._iam.put_role_policy(RoleName=self.name, PolicyName=POLICY_NAME, PolicyDocument=policy)
 
     def _take_off(self, inline: list[str], attached: list[str]) -> None:
         for name in inline:

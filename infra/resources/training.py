@@ -51,7 +51,7 @@ class TrainingJob(Resource):
     """A completed training job. `show_line` gets the lines of its log while it runs. To read and delete one, a request
     that holds only TrainingJobName is enough."""
 
-    depends_on = (titles.DATA, titles.WEIGHTS, titles.SAGEMAKER_ROLE)
+    depends_on = (titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE)
 
     def __init__(
         self, clients: Clients, request: Mapping[str, Any], show_line: Callable[[str], None], model: str = ""

@@ -87,7 +87,7 @@ class TuningJob(Resource):
     read and delete one, a request that holds only HyperParameterTuningJobName is enough."""
 
     title = titles.TUNING_JOB
-    depends_on = (titles.DATA, titles.WEIGHTS, titles.SAGEMAKER_ROLE)
+    depends_on = (titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE)
 
     def __init__(self, clients: Clients, request: Mapping[str, Any], show: Show) -> None:
         self._clients, self._request, self._show = clients, request, show

@@ -36,5 +36,5 @@ def clients(stack: ContainerStack, demo: str) -> Clients:
 
 @pytest.fixture(scope="session")
 def role(clients: Clients) -> str:
-    found: str = clients.iam.get_role(RoleName="stagemaker-demo-sagemaker-us-east-1")["Role"]["Arn"]
+    found: str = clients.iam.get_role(RoleName="stagemaker-demo-training-us-east-1")["Role"]["Arn"]
     return found

@@ -203,8 +203,15 @@ def test_a_pushed_image_runs_as_function_and_as_job(clients: Clients, stack: Con
     tag = image["imageTags"][0]
     asked = request(role, f"000000000000.dkr.ecr.us-east-1.amazonaws.com/stagemaker/lambda:{tag}")
     asked["AlgorithmSpecification"] |= {"ContainerEntrypoint": ["python", "-c"], "ContainerArguments": ["print(1)"]}
-    clients.sagemaker.create_training_job(**asked)
-    assert ended(clients, asked["TrainingJobName"])["TrainingJobStatus"] == "Completed"
+    allow = {"Effect": "Allow", "Action": "ecr:*", "Resource": repository["repositoryArn"]}  # besides the trainer's
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    names = {"RoleName": role.rpartition("/")[2], "PolicyName": "pull-lambda"}
+    clients.iam.put_role_policy(**names, PolicyDocument=policy)
+    try:
+        clients.sagemaker.create_training_job(**asked)
+        assert ended(clients, asked["TrainingJobName"])["TrainingJobStatus"] == "Completed"
+    finally:
+        clients.iam.delete_role_policy(**names)
 
 
 def test_a_serving_container_that_dies_is_started_again(clients: Clients) -> None:

@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from infra import engine
+from infra import engine, roles
 from infra.blueprint import Blueprint
 from infra.clients import connect
 from infra.resources import titles
@@ -208,7 +208,7 @@ def test_our_own_deployment_is_made_changed_and_deleted(stack: FunctionStack, tm
         blueprint = Blueprint(made, clients.account, "ab" * 32)
         handler = tmp_path / "handler.py"
         return [
-            IamRole(clients.iam, blueprint.lambda_role(), titles.LAMBDA_ROLE),
+            IamRole(clients.iam, roles.function(blueprint), titles.LAMBDA_ROLE),
             Function(clients, blueprint, handler),
             FunctionAlias(clients, blueprint, handler),
             FunctionUrl(clients, blueprint),

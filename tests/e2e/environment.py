@@ -14,7 +14,7 @@ CLIENT = paths({}).environments / "client" / "bin" / "python"
 EACH = 40  # pictures of each digit: 28 to train, 6 to valid, 6 to test
 EPOCHS = "--set=epochs=6"
 TITLES = (
-    "Bucket", "Data in S3", "Role of training and hosting", "Training job", "Model", "Endpoint configuration",
+    "Bucket", "Data in S3", "Role of training", "Role of hosting", "Training job", "Model", "Endpoint configuration",
     "Endpoint", "Role of the function", "Function", "Alias of the function",
 )  # fmt: skip
 

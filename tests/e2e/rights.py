@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from infra import policy
-from infra.blueprint import NOT_IN_EVERY_RUN, Blueprint
+from infra.blueprint import Blueprint
 from infra.clients import Clients
 from infra.paths import CHECKOUT
+from infra.roles import NOT_IN_EVERY_RUN, ROLES
 from infra.settings import DeploymentSettings
 from stagemaker.access.match import read_wildcards, runs_fit
 from tests.e2e import readme
@@ -18,8 +19,9 @@ def check_the_roles_have_what_a_run_needs(clients: Clients) -> None:
     """Nothing is granted that the run did not use, but for what the blueprint gives a reason for."""
     blueprint = Blueprint(DeploymentSettings(region=clients.region), clients.account, data_digest="")
     granted: set[tuple[str, str]] = set()
-    for role in (blueprint.sagemaker_role(), blueprint.lambda_role()):
-        used = set(_pairs(policy.ask(clients, Principal=blueprint.role_arn(role))["Policy"]))
+    for purpose, role_of in ROLES.items():
+        role = role_of(blueprint)
+        used = set(_pairs(policy.ask(clients, Principal=blueprint.role_arn(purpose))["Policy"]))
         unused = {pair for pair in _pairs(role.policy) if not _is_used(pair, used)}
         assert {pair for pair in unused if not any(_is_about(row, pair) for row in NOT_IN_EVERY_RUN)} == set()
         granted.update(_pairs(role.policy))

@@ -1,16 +1,11 @@
 """Every request must be one that AWS takes: checked against botocore's own models, patterns and lengths included."""
 
-import json
 import re
 from dataclasses import replace
-from typing import Any
 
-import botocore.session
 import pytest
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-from botocore.validate import ParamValidator
 
-from infra.blueprint import VARIANT, Blueprint, Role, scalable, scaling_requests
+from infra.blueprint import VARIANT, Blueprint, scalable, scaling_requests
 from infra.settings import (
     DeploymentSettings,
     FunctionSettings,
@@ -20,40 +15,12 @@ from infra.settings import (
     TrainingSettings,
     TuningSettings,
 )
+from tests.unit.infra.aws_shapes import check
 
 MODEL = ModelSettings()
 SETTINGS = DeploymentSettings(hyperparameters={"epochs": "3"})
 BLUEPRINT = Blueprint(SETTINGS, "123456789012", "ab" * 32)
 LONGEST = Blueprint(DeploymentSettings(project="a" * 20, region="ap-northeast-1"), "123456789012", "cd" * 32)
-
-
-def problems(shape: Shape, value: Any, path: str = "") -> list[str]:
-    """What breaks the pattern, length or enumeration of a shape, which ParamValidator does not look at."""
-    if isinstance(shape, StructureShape):
-        return [p for name, one in value.items() for p in problems(shape.members[name], one, f"{path}.{name}")]
-    if isinstance(shape, ListShape):
-        return [p for one in value for p in problems(shape.member, one, f"{path}[]")]
-    if isinstance(shape, MapShape):
-        return [p for name, one in value.items() for p in problems(shape.value, one, f"{path}.{name}")]
-    rules = shape.metadata
-    found = []
-    if isinstance(value, str):
-        if rules.get("enum") and value not in rules["enum"]:
-            found.append(f"{path}: {value} is not one of the enumeration")
-        if len(value) > rules.get("max", len(value)):
-            found.append(f"{path}: {value} is too long")
-        pattern = rules.get("pattern", "")
-        is_java = r"\p" in pattern or r"\u" in pattern
-        if pattern and not is_java and not re.fullmatch(pattern, value):
-            found.append(f"{path}: {value} does not match {pattern}")
-    return found
-
-
-def check(service: str, operation: str, request: dict[str, Any]) -> None:
-    shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
-    report = ParamValidator().validate(request, shape)
-    assert not report.has_errors(), report.generate_report()
-    assert problems(shape, request) == []
 
 
 @pytest.mark.parametrize("blueprint", [BLUEPRINT, LONGEST, replace(BLUEPRINT, pretrained=True)])
@@ -99,14 +66,6 @@ class TestRequests:
         for request in blueprint.function_url_permissions():
             check("lambda", "AddPermission", request)
 
-    def test_roles(self, blueprint: Blueprint) -> None:
-        for role in (blueprint.sagemaker_role(), blueprint.lambda_role()):
-            trust, policy = json.dumps(role.trust), json.dumps(role.policy)
-            check("iam", "CreateRole", {"RoleName": role.name, "AssumeRolePolicyDocument": trust})
-            names = {"RoleName": role.name, "PolicyName": role.policy_name}
-            check("iam", "PutRolePolicy", {**names, "PolicyDocument": policy})
-            assert len(policy) < 10_240, "IAM's limit for a role's inline policies"
-
     def test_bucket(self, blueprint: Blueprint) -> None:
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", blueprint.bucket)
 
@@ -142,10 +101,6 @@ def test_models_that_are_trained_alike_have_one_job_and_an_endpoint_each() -> No
     assert blueprint.endpoints == ["stagemaker-demo-one", "stagemaker-demo-two"]
     assert blueprint.called_endpoint == "stagemaker-demo-two"
     assert blueprint.function_request()["Environment"]["Variables"]["ENDPOINT_NAME"] == "stagemaker-demo-two"
-    assert "endpoint/stagemaker-demo-two" in str(blueprint.lambda_role().policy)
-    assert "endpoint/stagemaker-demo-one" not in str(blueprint.lambda_role().policy)
-    for endpoint in blueprint.endpoints:
-        assert f"log-group:/aws/sagemaker/Endpoints/{endpoint}:*" in str(blueprint.sagemaker_role().policy)
 
 
 def test_a_loss_is_made_small() -> None:
@@ -178,32 +133,6 @@ def test_channels() -> None:
 def test_one_variant_takes_all_traffic() -> None:
     (variant,) = BLUEPRINT.endpoint_config_request(MODEL, "a-model")["ProductionVariants"]
     assert (variant["VariantName"], variant["ModelName"]) == (VARIANT, "a-model")
-
-
-def allowed(role: Role) -> dict[str, Any]:
-    return {statement["Sid"]: statement for statement in role.policy["Statement"]}
-
-
-def test_the_function_may_only_invoke_its_endpoint_and_write_its_log() -> None:
-    statements = allowed(BLUEPRINT.lambda_role())
-    assert statements.keys() == {"InvokeOneEndpoint", "WriteLogs"}
-    assert statements["InvokeOneEndpoint"]["Action"] == ["sagemaker:InvokeEndpoint"]
-    arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/stagemaker-demo"
-    assert statements["InvokeOneEndpoint"]["Resource"] == arn
-
-
-def test_no_role_may_do_everything_or_touch_everything() -> None:
-    for role in (BLUEPRINT.sagemaker_role(), BLUEPRINT.lambda_role()):
-        for statement in role.policy["Statement"]:
-            assert statement["Effect"] == "Allow"
-            assert not any("*" in action for action in statement["Action"])
-            if statement["Resource"] == "*":
-                assert statement["Sid"] in ("WriteMetrics", "LogInToRegistry"), "these actions know no resources"
-
-
-def test_roles_trust_only_their_service() -> None:
-    assert BLUEPRINT.sagemaker_role().trust["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
-    assert BLUEPRINT.lambda_role().trust["Statement"][0]["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
 def test_a_function_url_is_for_the_pages_that_are_named() -> None:

@@ -100,8 +100,8 @@ def names(resources: Sequence[Resource]) -> dict[str, str]:
 def test_the_resources_in_their_order(tmp_path: Path) -> None:
     resources = engine.order(deployment(tmp_path, sagemaker()).resources(quiet()))
     assert [one.title for one in resources if one.is_wanted] == [
-        "Bucket", "Data in S3", "Role of training and hosting", "Training job", "Model", "Endpoint configuration",
-        "Endpoint", "Role of the function", "Function", "Alias of the function",
+        "Bucket", "Data in S3", "Role of training", "Role of hosting", "Training job", "Model",
+        "Endpoint configuration", "Endpoint", "Role of the function", "Function", "Alias of the function",
     ]  # fmt: skip
 
 
@@ -131,13 +131,13 @@ def test_the_options_of_the_function(tmp_path: Path) -> None:
 def test_a_training_needs_no_endpoint_and_no_function(tmp_path: Path) -> None:
     resources = deployment(tmp_path, sagemaker()).resources(quiet())
     needed = engine.needed_for([titles.TRAINING_JOB], resources)
-    assert [one.title for one in needed] == [titles.BUCKET, titles.DATA, titles.SAGEMAKER_ROLE, titles.TRAINING_JOB]
+    assert [one.title for one in needed] == [titles.BUCKET, titles.DATA, titles.TRAINING_ROLE, titles.TRAINING_JOB]
 
 
 def test_a_search_needs_what_a_training_needs(tmp_path: Path) -> None:
     resources = deployment(tmp_path, sagemaker()).tuning(quiet(), lambda *_: None)
     found = [one.title for one in engine.order(resources)]
-    assert found == [titles.BUCKET, titles.DATA, titles.SAGEMAKER_ROLE, titles.TUNING_JOB]
+    assert found == [titles.BUCKET, titles.DATA, titles.TRAINING_ROLE, titles.TUNING_JOB]
 
 
 def test_the_best_hyperparameters_win_over_the_data_s_and_lose_to_the_user_s(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 from typing import Any
 
-from infra.blueprint import Role
 from infra.resources.role import IamRole
+from infra.roles import POLICY_NAME, Role, Statement
 from tests.unit.infra.fakes import FakeClient, missing
 
 READ = {"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::photos/*"}
-ROLE = Role("trainer", "Trains", "sagemaker.amazonaws.com", "policy", {"Version": "2012-10-17", "Statement": [READ]})
+STATEMENT = Statement("Read", ("s3:GetObject",), ("arn:aws:s3:::photos/*",), "it reads photos")
+ROLE = Role("trainer", "Trains", "sagemaker.amazonaws.com", (STATEMENT,))
 
 
 def role(
@@ -15,11 +16,11 @@ def role(
         {
             "get_role": {"Role": {"AssumeRolePolicyDocument": trust}},
             "get_role_policy": {"PolicyDocument": policy} if policy else missing("NoSuchEntity"),
-            "list_role_policies": {"PolicyNames": ["policy", *inline]},
+            "list_role_policies": {"PolicyNames": [POLICY_NAME, *inline]},
             "list_attached_role_policies": {"AttachedPolicies": [{"PolicyArn": arn} for arn in attached]},
         }
     )
-    return client, IamRole(client, ROLE, "Role of training and hosting")
+    return client, IamRole(client, ROLE, "Role of training")
 
 
 def changed(client: FakeClient, one: IamRole) -> tuple[list[str], list[str]]:

@@ -1,0 +1,197 @@
+"""The roles of a deployment: one for each service that acts for it, what each may do, and why.
+
+Pure: a role is computed from the blueprint. Each statement carries the reason why it is there, which `explain` prints.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.blueprint import TRAINING_LOGS, Blueprint, endpoint_logs
+
+POLICY_NAME = "least-privilege"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a policy, which allows the actions on the resources where the condition holds. `reason` says
+    why the role has it; IAM does not get to see it."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    reason: str
+    condition: Mapping[str, Mapping[str, str | list[str]]] = field(default_factory=dict)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As IAM takes it."""
+        resource = list(self.resources) if len(self.resources) > 1 else self.resources[0]
+        allow = {"Sid": self.sid, "Effect": "Allow", "Action": list(self.actions), "Resource": resource}
+        return {**allow, "Condition": dict(self.condition)} if self.condition else allow
+
+
+@dataclass(frozen=True)
+class Role:
+    """An IAM role with its one inline policy; `trusted` is the service that may take it."""
+
+    name: str
+    description: str
+    trusted: str
+    statements: tuple[Statement, ...]
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """The trust policy."""
+        allow = {"Effect": "Allow", "Principal": {"Service": self.trusted}, "Action": "sts:AssumeRole"}
+        return {"Version": "2012-10-17", "Statement": [allow]}
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """The inline policy."""
+        return document(self.statements)
+
+
+def document(statements: Iterable[Statement]) -> dict[str, Any]:
+    """The policy of these statements, as IAM takes it."""
+    return {"Version": "2012-10-17", "Statement": [statement.document for statement in statements]}
+
+
+def training(blueprint: Blueprint) -> Role:
+    """For training jobs: reads the data, writes models, its own logs and metrics, and the trainer's image."""
+    statements = (
+        _list_bucket(blueprint, "data", "pretrained"),
+        Statement(
+            "ReadData",
+            ("s3:GetObject",),
+            _objects(blueprint, "data", "pretrained"),
+            "SageMaker downloads the channels under this role",
+        ),
+        Statement(
+            "WriteModels",
+            ("s3:PutObject", "s3:AbortMultipartUpload"),
+            _objects(blueprint, "models"),
+            "SageMaker uploads model.tar.gz under this role, a large one in parts",
+        ),
+        _write_logs(blueprint, TRAINING_LOGS),
+        _write_metrics(TRAINING_LOGS),
+        *_pull_image(blueprint, "trainer"),
+    )
+    return Role(blueprint.role("training"), "Trains the model", "sagemaker.amazonaws.com", statements)
+
+
+def hosting(blueprint: Blueprint) -> Role:
+    """For models and their endpoints: reads models, writes the endpoints' logs and metrics, pulls the serving image."""
+    statements = (
+        _list_bucket(blueprint, "models"),
+        Statement(
+            "ReadModels",
+            ("s3:GetObject",),
+            _objects(blueprint, "models"),
+            "SageMaker downloads model.tar.gz to each instance under this role",
+        ),
+        Statement(
+            "ReadPhotos",
+            ("s3:GetObject",),
+            _objects(blueprint, "data"),
+            'the serving container fetches the photo of a request {"s3": "s3://..."} itself',
+        ),
+        _write_logs(blueprint, *(endpoint_logs(name) for name in blueprint.endpoints)),
+        _write_metrics("/aws/sagemaker/Endpoints"),
+        *_pull_image(blueprint, "serve"),
+    )
+    return Role(blueprint.role("hosting"), "Hosts the model", "sagemaker.amazonaws.com", statements)
+
+
+def function(blueprint: Blueprint) -> Role:
+    """For the function: this one endpoint and its own log group, nothing else."""
+    statements = (
+        Statement(
+            "InvokeOneEndpoint",
+            ("sagemaker:InvokeEndpoint",),
+            (blueprint.arn("sagemaker", f"endpoint/{blueprint.called_endpoint}"),),
+            "the function passes its events to this endpoint, and to no other",
+        ),
+        Statement(
+            "WriteLogs",
+            _WRITE_LOGS,
+            (blueprint.arn("logs", f"log-group:{blueprint.function_logs}:*"),),
+            "Lambda writes the function's log under this role",
+        ),
+    )
+    return Role(blueprint.role("lambda"), "Invokes the endpoint", "lambda.amazonaws.com", statements)
+
+
+# By the word that a user gives to `explain`.
+ROLES: Mapping[str, Callable[[Blueprint], Role]] = {"training": training, "hosting": hosting, "lambda": function}
+
+
+_WRITE_LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+_PULL_IMAGES = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+_FROM_ECR = "images come from ECR where they were pushed, and from this machine where they were built"
+# What the roles grant and not every run uses: the action, the end of the resource or of the condition's value, and the
+# reason. tests/e2e/rights.py compares it with a run.
+NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
+    ("s3:GetObject", "/pretrained/*"): "only a training with --pretrained has the channel",
+    ("s3:GetObject", "/data/*"): "an endpoint reads photos only for requests that name one in S3",
+    ("s3:AbortMultipartUpload", "/models/*"): "a large model is sent in parts, which are given up when one fails",
+    ("logs:DescribeLogStreams", ":*"): "in SageMaker's own list of what a role needs; the stage does not ask for it",
+    ("cloudwatch:PutMetricData", "Endpoints"): "an endpoint's instances tell theirs once a minute",
+    ("ecr:GetAuthorizationToken", "*"): _FROM_ECR,
+    **{(action, f"/stagemaker/{image}"): _FROM_ECR for action in _PULL_IMAGES for image in ("trainer", "serve")},
+}
+
+
+def _bucket(blueprint: Blueprint) -> str:
+    partition = blueprint.arn("s3", "").split(":")[1]
+    return f"arn:{partition}:s3:::{blueprint.bucket}"
+
+
+def _objects(blueprint: Blueprint, *prefixes: str) -> tuple[str, ...]:
+    return tuple(f"{_bucket(blueprint)}/{prefix}/*" for prefix in prefixes)
+
+
+def _list_bucket(blueprint: Blueprint, *prefixes: str) -> Statement:
+    return Statement(
+        "ListOwnBucket",
+        ("s3:ListBucket",),
+        (_bucket(blueprint),),
+        "SageMaker lists the objects below a prefix before it downloads them",
+        {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}},
+    )
+
+
+def _write_logs(blueprint: Blueprint, *groups: str) -> Statement:
+    return Statement(
+        "WriteLogs",
+        (*_WRITE_LOGS, "logs:DescribeLogStreams"),
+        tuple(blueprint.arn("logs", f"log-group:{group}:*") for group in groups),
+        "SageMaker writes what the containers print under this role",
+    )
+
+
+def _write_metrics(namespace: str) -> Statement:
+    return Statement(
+        "WriteMetrics",
+        ("cloudwatch:PutMetricData",),
+        ("*",),
+        "SageMaker writes the instances' metrics; the action knows no resources, so the namespace narrows it",
+        {"StringEquals": {"cloudwatch:namespace": namespace}},
+    )
+
+
+def _pull_image(blueprint: Blueprint, name: str) -> tuple[Statement, Statement]:
+    return (
+        Statement(
+            "LogInToRegistry",
+            ("ecr:GetAuthorizationToken",),
+            ("*",),
+            "a pull from ECR begins with a token; the action knows no resources",
+        ),
+        Statement(
+            "PullImage",
+            _PULL_IMAGES,
+            (blueprint.arn("ecr", f"repository/stagemaker/{name}"),),
+            "SageMaker pulls the image under this role",
+        ),
+    )

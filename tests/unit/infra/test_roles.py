@@ -1,0 +1,95 @@
+"""What each role may do: no more than what its service does for the deployment."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from infra import roles
+from infra.blueprint import Blueprint
+from infra.roles import NOT_IN_EVERY_RUN, ROLES, Role, Statement
+from infra.settings import DeploymentSettings, FunctionSettings, ModelSettings
+from tests.unit.infra.aws_shapes import check
+
+BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
+LONGEST = Blueprint(DeploymentSettings(project="a" * 20, region="ap-northeast-1"), "123456789012", "cd" * 32)
+NO_RESOURCES = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"}  # AWS's list gives these actions none
+
+
+def allowed(role: Role) -> dict[str, Statement]:
+    return {statement.sid: statement for statement in role.statements}
+
+
+@pytest.mark.parametrize("blueprint", [BLUEPRINT, LONGEST])
+@pytest.mark.parametrize("purpose", ROLES)
+def test_aws_takes_it(blueprint: Blueprint, purpose: str) -> None:
+    role = ROLES[purpose](blueprint)
+    assert blueprint.role_arn(purpose).endswith(f":role/{role.name}")
+    check("iam", "CreateRole", {"RoleName": role.name, "AssumeRolePolicyDocument": json.dumps(role.trust)})
+    policy = json.dumps(role.policy)
+    check("iam", "PutRolePolicy", {"RoleName": role.name, "PolicyName": roles.POLICY_NAME, "PolicyDocument": policy})
+    assert len(policy) < 10_240, "IAM's limit for a role's inline policies"
+
+
+@pytest.mark.parametrize("purpose", ROLES)
+def test_no_role_may_do_everything_or_touch_everything(purpose: str) -> None:
+    for statement in ROLES[purpose](BLUEPRINT).statements:
+        assert not any("*" in action for action in statement.actions)
+        if "*" in statement.resources:
+            assert set(statement.actions) <= NO_RESOURCES
+
+
+@pytest.mark.parametrize("purpose", ROLES)
+def test_every_statement_has_a_reason_and_a_name_of_its_own(purpose: str) -> None:
+    statements = ROLES[purpose](BLUEPRINT).statements
+    assert all(statement.reason for statement in statements)
+    assert len({statement.sid for statement in statements}) == len(statements)
+
+
+@pytest.mark.parametrize("purpose", ROLES)
+def test_a_role_trusts_only_its_service(purpose: str) -> None:
+    (statement,) = ROLES[purpose](BLUEPRINT).trust["Statement"]
+    service = {"training": "sagemaker", "hosting": "sagemaker", "lambda": "lambda"}[purpose]
+    assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
+
+
+def test_the_function_may_only_invoke_its_endpoint_and_write_its_log() -> None:
+    statements = allowed(roles.function(BLUEPRINT))
+    assert statements.keys() == {"InvokeOneEndpoint", "WriteLogs"}
+    assert statements["InvokeOneEndpoint"].document == {
+        "Sid": "InvokeOneEndpoint",
+        "Effect": "Allow",
+        "Action": ["sagemaker:InvokeEndpoint"],
+        "Resource": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/stagemaker-demo",
+    }
+
+
+def test_training_writes_models_and_hosting_only_reads_them() -> None:
+    models = f"arn:aws:s3:::{BLUEPRINT.bucket}/models/*"
+    assert allowed(roles.training(BLUEPRINT))["WriteModels"].resources == (models,)
+    assert models not in allowed(roles.training(BLUEPRINT))["ReadData"].resources
+    assert not [one for one in roles.hosting(BLUEPRINT).statements if "s3:PutObject" in one.actions]
+
+
+def test_roles_of_several_models() -> None:
+    models = (ModelSettings("one"), ModelSettings("two"))
+    settings = replace(BLUEPRINT.settings, models=models, function=FunctionSettings(model="two"))
+    blueprint = replace(BLUEPRINT, settings=settings)
+    (endpoint,) = allowed(roles.function(blueprint))["InvokeOneEndpoint"].resources
+    assert endpoint.endswith(":endpoint/stagemaker-demo-two")
+    groups = allowed(roles.hosting(blueprint))["WriteLogs"].resources
+    assert [group.split(":")[-2] for group in groups] == [
+        f"/aws/sagemaker/Endpoints/stagemaker-demo-{name}" for name in ("one", "two")
+    ]
+
+
+def test_what_not_every_run_uses_is_granted_by_a_role() -> None:
+    granted = [
+        (action, about)
+        for role in ROLES.values()
+        for statement in role(BLUEPRINT).statements
+        for action in statement.actions
+        for about in (*statement.resources, *(str(keys) for keys in statement.condition.values()))
+    ]
+    for action, end in NOT_IN_EVERY_RUN:
+        assert any(one == action and about.rstrip("'}").endswith(end) for one, about in granted), (action, end)
