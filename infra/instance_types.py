@@ -13,8 +13,8 @@ ML = "ml."  # begins SageMaker's names
 
 @dataclass(frozen=True)
 class InstanceType:
-    """An instance type of EC2. `gpu` is empty where there is none; `gpu_gib` is the memory of its one GPU. `bursts`: its
-    processors are lent for a time and not all its own."""
+    """An instance type of EC2. `gpu` is empty where there is none; `gpu_gib` is the memory of its one GPU. `bursts`:
+    it may use its processors fully only for a time."""
 
     name: str
     vcpus: int
