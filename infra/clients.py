@@ -40,6 +40,8 @@ class Clients:
     lambda_: Any
     ecr: Any
     autoscaling: Any
+    ec2: Any
+    ssm: Any
 
 
 def connect(target: Target, region: str, environ: Mapping[str, str] = os.environ) -> Clients:
@@ -57,7 +59,7 @@ def connect(target: Target, region: str, environ: Mapping[str, str] = os.environ
         target, region, endpoint, account, 0.25 if target == "local" else 5.0,
         s3=client("s3"), iam=client("iam"), logs=client("logs"),
         sagemaker=client("sagemaker"), runtime=client("sagemaker-runtime"), lambda_=client("lambda"),
-        ecr=client("ecr"), autoscaling=client("application-autoscaling"),
+        ecr=client("ecr"), autoscaling=client("application-autoscaling"), ec2=client("ec2"), ssm=client("ssm"),
     )  # fmt: skip
 
 
