@@ -1,4 +1,4 @@
-"""Free ports for the servers that tests start."""
+"""Free ports for the servers that tests and benchmarks start."""
 
 import random
 import socket
