@@ -19,6 +19,7 @@ VARIANT = "AllTraffic"
 ALIAS = "live"
 POLICY = "invocations"  # of the endpoint's scaling
 INVOCATIONS_METRIC = "SageMakerVariantInvocationsPerInstance"
+CHECKPOINTS = "checkpoints"  # begins the keys of those of jobs on spot instances
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 PROJECT_TAG = "stagemaker:project"
 
@@ -87,7 +88,10 @@ class Blueprint:
         request = self._training(model)
         fingerprint = _fingerprint({**request, "data": self.data_digest})
         suffix = f"-{attempt}" if attempt > 1 else ""
-        return {"TrainingJobName": f"{self.settings.project}-{fingerprint}{suffix}", **request}
+        name = f"{self.settings.project}-{fingerprint}{suffix}"
+        # On spot instances a job goes on from its own checkpoints, and a new attempt has none.
+        checkpoints = {"CheckpointConfig": {"S3Uri": f"s3://{self.bucket}/{CHECKPOINTS}/{name}"}}
+        return {"TrainingJobName": name, **request, **(checkpoints if model.training.spot else {})}
 
     def tuning_request(self, attempt: int = 1) -> dict[str, Any]:
         """CreateHyperParameterTuningJob: training jobs as `training_request` has them, but for the hyperparameters that
@@ -118,6 +122,8 @@ class Blueprint:
                 "OutputDataConfig": training["OutputDataConfig"],
                 "ResourceConfig": training["ResourceConfig"],
                 "StoppingCondition": training["StoppingCondition"],
+                # No checkpoints: AWS does not say where those of each job lie, and no job may read another's.
+                **({"EnableManagedSpotTraining": True} if s.models[0].training.spot else {}),
             },
             "Tags": self.tags,
         }
@@ -142,7 +148,11 @@ class Blueprint:
                 "InstanceCount": training.instances,
                 "VolumeSizeInGB": training.volume_gb,
             },
-            "StoppingCondition": {"MaxRuntimeInSeconds": training.limit_s},
+            "StoppingCondition": {
+                "MaxRuntimeInSeconds": training.limit_s,
+                **({"MaxWaitTimeInSeconds": training.wait_limit_s} if training.spot else {}),
+            },
+            **({"EnableManagedSpotTraining": True} if training.spot else {}),
             "Tags": self.tags,
         }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.blueprint import TRAINING_LOGS, Blueprint, endpoint_logs
+from infra.blueprint import CHECKPOINTS, TRAINING_LOGS, Blueprint, endpoint_logs
 
 POLICY_NAME = "least-privilege"
 
@@ -59,8 +59,9 @@ def document(statements: Iterable[Statement]) -> dict[str, Any]:
 
 def training(blueprint: Blueprint) -> Role:
     """For training jobs: reads the data, writes models, its own logs and metrics, and the trainer's image."""
+    spot = any(model.training.spot for model in blueprint.settings.models)
     statements = (
-        _list_bucket(blueprint, "data", "pretrained"),
+        _list_bucket(blueprint, "data", "pretrained", *((CHECKPOINTS,) if spot else ())),
         Statement(
             "ReadData",
             ("s3:GetObject",),
@@ -73,6 +74,7 @@ def training(blueprint: Blueprint) -> Role:
             _objects(blueprint, "models"),
             "SageMaker uploads model.tar.gz under this role, a large one in parts",
         ),
+        *((_checkpoints(blueprint),) if spot else ()),
         _write_logs(blueprint, TRAINING_LOGS),
         _write_metrics(TRAINING_LOGS),
         *_pull_image(blueprint, "trainer"),
@@ -158,6 +160,15 @@ def _list_bucket(blueprint: Blueprint, *prefixes: str) -> Statement:
         (_bucket(blueprint),),
         "SageMaker lists the objects below a prefix before it downloads them",
         {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}},
+    )
+
+
+def _checkpoints(blueprint: Blueprint) -> Statement:
+    return Statement(
+        "KeepCheckpoints",
+        ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+        _objects(blueprint, CHECKPOINTS),
+        "on spot instances SageMaker keeps /opt/ml/checkpoints the same in S3, deletions too, and brings it back",
     )
 
 

@@ -34,12 +34,15 @@ def _check_type(name: str) -> None:
 @dataclass(frozen=True)
 class TrainingSettings:
     """What a training job runs on, and how long it may take. With several instances it trains one model in all of them.
-    Raises ValueError for what AWS would not take."""
+    `spot`: on managed spot instances, which AWS may take back; `max_wait_s` is then how long the job may take with all
+    waiting, None for twice its limit (ours). Raises ValueError for what AWS would not take."""
 
     instance_type: str = "ml.m5.xlarge"
     instances: int = 1
     volume_gb: int = 30
     limit_s: int = 3600
+    spot: bool = False
+    max_wait_s: int | None = None
 
     def __post_init__(self) -> None:
         _check_type(self.instance_type)
@@ -48,6 +51,16 @@ class TrainingSettings:
                 f"{self.instances} instances of {self.volume_gb} GB for {self.limit_s} s: AWS takes 1 instance or "
                 f"more, 1 GB or more, and 1 to {MAX_TRAINING_S} s."
             )
+        if self.max_wait_s is not None and not (self.spot and self.max_wait_s >= self.limit_s):
+            raise ValueError(
+                f"max_wait_s is {self.max_wait_s}: only a job with spot = true has it, and it is not less than the "
+                f"job's limit of {self.limit_s} s."
+            )
+
+    @property
+    def wait_limit_s(self) -> int:
+        """How long a job on spot instances may take with all waiting."""
+        return 2 * self.limit_s if self.max_wait_s is None else self.max_wait_s
 
 
 @dataclass(frozen=True)

@@ -141,3 +141,25 @@ def test_a_function_url_is_for_the_pages_that_are_named() -> None:
     settings = replace(SETTINGS, function=FunctionSettings(url=True, origins=origins))
     cors = replace(BLUEPRINT, settings=settings).function_url_request()["Cors"]
     assert (cors["AllowOrigins"], cors["AllowMethods"]) == (list(origins), ["POST"])
+
+
+def test_a_job_on_spot_instances_has_checkpoints_of_its_own() -> None:
+    model = ModelSettings(training=TrainingSettings(spot=True, limit_s=600, max_wait_s=900))
+    blueprint = replace(BLUEPRINT, settings=replace(SETTINGS, models=(model,)))
+    request = blueprint.training_request(model, attempt=2)
+    check("sagemaker", "CreateTrainingJob", request)
+    assert request["EnableManagedSpotTraining"]
+    assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900}
+    name = request["TrainingJobName"]
+    assert request["CheckpointConfig"] == {"S3Uri": f"s3://{blueprint.bucket}/checkpoints/{name}"}
+    assert "EnableManagedSpotTraining" not in BLUEPRINT.training_request(MODEL)
+
+
+def test_a_search_on_spot_instances_shares_no_checkpoints() -> None:
+    model = ModelSettings(training=TrainingSettings(spot=True))
+    request = replace(BLUEPRINT, settings=replace(SETTINGS, models=(model,))).tuning_request()
+    check("sagemaker", "CreateHyperParameterTuningJob", request)
+    definition = request["TrainingJobDefinition"]
+    assert definition["EnableManagedSpotTraining"]
+    assert definition["StoppingCondition"]["MaxWaitTimeInSeconds"] == 7200
+    assert "CheckpointConfig" not in definition

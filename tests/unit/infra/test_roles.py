@@ -8,7 +8,7 @@ import pytest
 from infra import roles
 from infra.blueprint import Blueprint
 from infra.roles import NOT_IN_EVERY_RUN, ROLES, Role, Statement
-from infra.settings import DeploymentSettings, FunctionSettings, ModelSettings
+from infra.settings import DeploymentSettings, FunctionSettings, ModelSettings, TrainingSettings
 from tests.unit.infra.aws_shapes import check
 
 BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
@@ -69,6 +69,15 @@ def test_training_writes_models_and_hosting_only_reads_them() -> None:
     assert allowed(roles.training(BLUEPRINT))["WriteModels"].resources == (models,)
     assert models not in allowed(roles.training(BLUEPRINT))["ReadData"].resources
     assert not [one for one in roles.hosting(BLUEPRINT).statements if "s3:PutObject" in one.actions]
+
+
+def test_only_training_on_spot_instances_keeps_checkpoints() -> None:
+    models = (ModelSettings("one"), ModelSettings("two", TrainingSettings(spot=True)))
+    role = roles.training(replace(BLUEPRINT, settings=DeploymentSettings(models=models)))
+    check("iam", "PutRolePolicy", {"RoleName": "r", "PolicyName": "p", "PolicyDocument": json.dumps(role.policy)})
+    assert allowed(role)["KeepCheckpoints"].resources == (f"arn:aws:s3:::{BLUEPRINT.bucket}/checkpoints/*",)
+    assert "checkpoints/*" in allowed(role)["ListOwnBucket"].condition["StringLike"]["s3:prefix"]
+    assert "KeepCheckpoints" not in allowed(roles.training(BLUEPRINT))
 
 
 def test_roles_of_several_models() -> None:

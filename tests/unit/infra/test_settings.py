@@ -115,3 +115,11 @@ def test_a_search_that_aws_would_not_take(wrong: dict[str, str]) -> None:
 def test_aws_and_stagemaker_have_tags_of_their_own() -> None:
     with pytest.raises(ValueError, match="The tag 'aws:x' cannot be given"):
         DeploymentSettings(tags={"team": "dogs", "aws:x": "1"})
+
+
+@pytest.mark.parametrize("wrong", [{"max_wait_s": 7200}, {"spot": True, "max_wait_s": 3599}])
+def test_only_spot_has_a_wait_and_it_is_not_below_the_limit(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="only a job with spot = true has it"):
+        TrainingSettings(**wrong)
+    assert TrainingSettings(spot=True, max_wait_s=3600).wait_limit_s == 3600
+    assert TrainingSettings(spot=True, limit_s=60).wait_limit_s == 120
