@@ -196,7 +196,7 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no error of ours; anything else is one of the proxy, and `pretending` raises it."""
+        """A client that goes away is no error of ours; any other is one of the proxy, and `pretending` raises it."""
         error = sys.exception()
         if error is not None and not isinstance(error, OSError):
             self.errors.append(error)
