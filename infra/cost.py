@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from infra.blueprint import Blueprint
+from infra.instance_types import ML
 from infra.prices.prices import NAME, Price, Prices, age_days
 from infra.settings import DeploymentSettings, EndpointSettings, TrainingSettings
 
@@ -25,8 +26,12 @@ _AT_WORST = (
     "At worst: every job runs until its limit, once, and every endpoint has its most instances for a month of "
     f"{MONTH_H} h. An hour and a month are without the jobs."
 )
+_SPOT = (
+    "Spot: estimated as if it saved what it saves on EC2 (AWS tells no price of managed spot beforehand); at worst it "
+    "saves nothing."
+)
 _NAMES = {
-    "volume": "volumes of training jobs",
+    "volume": "volumes of SageMaker",
     "provisioned": "provisioned concurrency",
     "requests": "requests of Lambda",
     "duration": "GB-seconds of Lambda",
@@ -36,32 +41,61 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class CostLine:
-    """One thing that costs, in US dollars. `hour` and `month` are while it stands, None for a job, which ends.
-    `estimated` is a job's cost for the hours that were guessed, None without a guess. `at_worst` is of a job that runs
-    until its limit, and of anything else one month with the most that it may have. Without a `price` all are None."""
+    """One thing that costs, in US dollars; `kind` says of which sort of resource. `hour` and `month` are while it
+    stands, None for a job, which ends. `estimated` is a job's cost for the hours that were guessed, None without a
+    guess. `at_worst` is of a job that runs until its limit, and of anything else one month with the most that it may
+    have. `spot_saves` is what a job on spot instances is expected to save of its on-demand price, for the hours that
+    were guessed, else for its limit; `estimated` is without it already, `at_worst` with it. Without a `price` all are
+    None."""
 
+    kind: str
     what: str
     price: Price | None
     hour: float | None = None
     month: float | None = None
     estimated: float | None = None
     at_worst: float | None = None
+    spot_saves: float | None = None
+
+
+@dataclass(frozen=True)
+class SpotShare:
+    """The part of the on-demand price that spot saves on EC2, from these two prices of one type."""
+
+    on_demand: Price
+    spot: Price
+
+    @property
+    def saved(self) -> float:
+        """From 0, where spot is not cheaper, to 1."""
+        return max(0.0, 1 - self.spot.usd / self.on_demand.usd)
+
+
+def spot_share(prices: Prices, instance_type: str, region: str) -> SpotShare | None:
+    """For a type of EC2 or of SageMaker; None where one of the two prices is not known."""
+    name = instance_type.removeprefix(ML)
+    on_demand, spot = prices.find("ec2", name, region), prices.find("ec2-spot", name, region)
+    return SpotShare(on_demand, spot) if on_demand and spot else None
 
 
 @dataclass(frozen=True)
 class Cost:
     """All that costs, in a region. `per_call` are the prices of the function's calls, which nobody can count before.
-    `unknown` names the prices that are missing: the totals are without them."""
+    `unknown` names the prices that are missing: the totals are without them. `spot` are the prices by which savings of
+    spot were estimated, and `spot_unknown` names the types for which there are none, and nothing is saved."""
 
     region: str
     lines: tuple[CostLine, ...]
     per_call: tuple[Price, ...]
     unknown: tuple[str, ...]
+    spot: tuple[SpotShare, ...] = ()
+    spot_unknown: tuple[str, ...] = ()
 
     @property
     def prices(self) -> tuple[Price, ...]:
         """Those that were used, each once."""
-        return tuple(dict.fromkeys([line.price for line in self.lines if line.price] + list(self.per_call)))
+        spot = [price for share in self.spot for price in (share.on_demand, share.spot)]
+        return tuple(dict.fromkeys([*(line.price for line in self.lines if line.price), *self.per_call, *spot]))
 
     def total(self, column: str) -> float | None:
         """The sum of a column of the lines; None where no line has one."""
@@ -81,15 +115,19 @@ def cost_of(settings: DeploymentSettings, stored_bytes: int, prices: Prices, job
         *counted.tuning(),
     ]
     per_call = counted.per_call()
-    return Cost(settings.region, tuple(lines), per_call, tuple(dict.fromkeys(counted.unknown)))
+    unknown, spot = tuple(dict.fromkeys(counted.unknown)), tuple(dict.fromkeys(counted.spot))
+    return Cost(settings.region, tuple(lines), per_call, unknown, spot, tuple(dict.fromkeys(counted.spot_unknown)))
 
 
 class _Counted:
-    """The lines of each part. `unknown` gathers the prices that are missing."""
+    """The lines of each part. `unknown` gathers the prices that are missing, `spot` those by which savings were
+    estimated, `spot_unknown` the types without them."""
 
     def __init__(self, settings: DeploymentSettings, prices: Prices, job_hours: float | None) -> None:
         self.settings, self._prices, self._job_hours = settings, prices, job_hours
         self.unknown: list[str] = []
+        self.spot: list[SpotShare] = []
+        self.spot_unknown: list[str] = []
 
     def endpoints(self) -> Iterable[CostLine]:
         names = Blueprint(self.settings, account="", data_digest="")
@@ -97,41 +135,52 @@ class _Counted:
             endpoint = model.endpoint
             what = f"endpoint {names.endpoint(model)}: {_instances(endpoint)} x {endpoint.instance_type}"
             price = self._find("hosting", endpoint.instance_type)
-            yield _standing(what, price, endpoint.instances, _most(endpoint))
+            yield _standing("endpoint", what, price, endpoint.instances, _most(endpoint))
 
     def provisioned(self) -> Iterable[CostLine]:
         function = self.settings.function
         if function.provisioned:
             what = f"function: {function.provisioned} provisioned x {function.memory_mb} MB"
             gb_seconds = function.provisioned * function.memory_mb / MB_OF_GB * 3600
-            yield _standing(what, self._find("provisioned"), gb_seconds, gb_seconds)
+            yield _standing("function", what, self._find("provisioned"), gb_seconds)
 
     def storage(self, stored_bytes: int) -> CostLine:
         gb = stored_bytes / GB
-        return _standing(f"data in S3: {gb:.3f} GB", self._find("storage"), gb / MONTH_H, gb / MONTH_H)
+        return _standing("storage", f"data in S3: {gb:.3f} GB", self._find("storage"), gb / MONTH_H)
 
     def training(self) -> Iterable[CostLine]:
         """Models that are trained alike have one job."""
         for training in dict.fromkeys(model.training for model in self.settings.models):
-            yield from self._jobs("training job", training, count=1)
+            yield from self._jobs("training", "training job", training, count=1)
 
     def tuning(self) -> Iterable[CostLine]:
         count = self.settings.tuning.jobs
-        yield from self._jobs(f"`make tune`: {count} training jobs", self.settings.models[0].training, count)
+        what = f"`make tune`: {count} training jobs"
+        yield from self._jobs("tuning", what, self.settings.models[0].training, count)
 
     def per_call(self) -> tuple[Price, ...]:
         return tuple(price for usage in ("requests", "duration") if (price := self._find(usage)))
 
-    def _jobs(self, what: str, training: TrainingSettings, count: int) -> Iterable[CostLine]:
+    def _jobs(self, kind: str, what: str, training: TrainingSettings, count: int) -> Iterable[CostLine]:
         limit_h = training.limit_s / 3600
         guess_h = None if self._job_hours is None else min(self._job_hours, limit_h)
-        hours = f"{training.instances} x {training.instance_type}"
+        hours = f"{training.instances} x {training.instance_type}{' on spot' if training.spot else ''}"
         price = self._find("training", training.instance_type)
-        yield _ending(f"{what}: {hours}, {limit_h:g} h at most", price, count * training.instances, guess_h, limit_h)
+        share = self._share(training.instance_type) if training.spot else None
+        described = f"{what}: {hours}, {limit_h:g} h at most"
+        yield _ending(kind, described, price, count * training.instances, guess_h, limit_h, share)
         if training.instance_type.split(".")[1] not in FAMILIES_WITH_DISKS:
             gb_months = count * training.instances * training.volume_gb / MONTH_H
             what = f"{what}: volumes of {training.volume_gb} GB"
-            yield _ending(what, self._find("volume"), gb_months, guess_h, limit_h)
+            yield _ending(kind, what, self._find("volume"), gb_months, guess_h, limit_h)
+
+    def _share(self, instance_type: str) -> SpotShare | None:
+        share = spot_share(self._prices, instance_type, self.settings.region)
+        if share is None:
+            self.spot_unknown.append(instance_type)
+        else:
+            self.spot.append(share)
+        return share
 
     def _find(self, usage: str, instance_type: str = "") -> Price | None:
         region = self.settings.region
@@ -141,20 +190,34 @@ class _Counted:
         return price
 
 
-def _standing(what: str, price: Price | None, units_per_hour: float, most_per_hour: float) -> CostLine:
-    """What costs every hour, as long as it stands."""
+def _standing(
+    kind: str, what: str, price: Price | None, units_per_hour: float, most_per_hour: float | None = None
+) -> CostLine:
+    """What costs every hour, as long as it stands; at most so much as at first where no more is given."""
     if price is None:
-        return CostLine(what, None)
+        return CostLine(kind, what, None)
     hour = price.usd * units_per_hour
-    return CostLine(what, price, hour, hour * MONTH_H, None, price.usd * most_per_hour * MONTH_H)
+    most = hour if most_per_hour is None else price.usd * most_per_hour
+    return CostLine(kind, what, price, hour, hour * MONTH_H, None, most * MONTH_H)
 
 
-def _ending(what: str, price: Price | None, units_per_hour: float, guess_h: float | None, limit_h: float) -> CostLine:
-    """What costs once, for so many hours."""
+def _ending(
+    kind: str,
+    what: str,
+    price: Price | None,
+    units_per_hour: float,
+    guess_h: float | None,
+    limit_h: float,
+    share: SpotShare | None = None,
+) -> CostLine:
+    """What costs once, for so many hours; with a `share`, on spot instances."""
     if price is None:
-        return CostLine(what, None)
+        return CostLine(kind, what, None)
     hour = price.usd * units_per_hour
-    return CostLine(what, price, None, None, None if guess_h is None else hour * guess_h, hour * limit_h)
+    saved = share.saved if share else 0.0
+    estimated = None if guess_h is None else hour * guess_h * (1 - saved)
+    saves = hour * (limit_h if guess_h is None else guess_h) * saved if share else None
+    return CostLine(kind, what, price, None, None, estimated, hour * limit_h, saves)
 
 
 def _most(endpoint: EndpointSettings) -> int:
@@ -172,17 +235,24 @@ def _named(usage: str, instance_type: str) -> str:
 
 def lines(cost: Cost, today: datetime.date) -> list[str]:
     """For the reader: a table of what costs, with the total last, then what is missing in it, what at worst means, and
-    how old the prices are. Without guessed hours there is no column for them."""
-    columns = [one for one in _COLUMNS if one.name != "estimated" or cost.total("estimated") is not None]
+    how old the prices are. There is no column of guessed hours or of savings where there are none."""
+    columns = [one for one in _COLUMNS if one.name not in _OPTIONAL or cost.total(one.name) is not None]
     table = [
         _row([one.title for one in columns], "On AWS this would cost"),
         *(_row([one.text(getattr(line, one.name)) for one in columns], _described(line)) for line in cost.lines),
         _row([one.text(cost.total(one.name)) for one in columns], "what is known" if cost.unknown else "in all"),
     ]
-    unknown = [f"{text[0].upper()}{text[1:]}." for text in cost.unknown]
+    unknown = [
+        *(f"{text[0].upper()}{text[1:]}." for text in cost.unknown),
+        *(
+            f"What spot saves on {name} in {cost.region} is not known: nothing is counted as saved."
+            for name in cost.spot_unknown
+        ),
+    ]
     calls = f" ({', '.join(_price_text(price) for price in cost.per_call)})" if cost.per_call else ""
     not_counted = f"Not counted: calls of the function{calls}, {NOT_COUNTED}."
-    return [*table, *unknown, _AT_WORST, not_counted, _dated(cost, today)]
+    spot = [_SPOT] if cost.spot else []
+    return [*table, *unknown, _AT_WORST, *spot, not_counted, _dated(cost, today)]
 
 
 @dataclass(frozen=True)
@@ -202,7 +272,9 @@ _COLUMNS = (
     _Column("month", "a month"),
     _Column("estimated", "estimated"),
     _Column("at_worst", "at worst"),
+    _Column("spot_saves", "spot saves"),
 )
+_OPTIONAL = ("estimated", "spot_saves")
 
 
 def _row(amounts: list[str], what: str) -> str:
@@ -231,8 +303,10 @@ def document(cost: Cost, today: datetime.date) -> dict[str, Any]:
         "currency": "USD",
         "month_hours": MONTH_H,
         "lines": [_line_document(line, today) for line in cost.lines],
-        "total": {name: cost.total(name) for name in ("hour", "month", "estimated", "at_worst")},
+        "total": {column.name: cost.total(column.name) for column in _COLUMNS},
         "per_call": [_price_document(price, today) for price in cost.per_call],
+        "spot": [_share_document(share, today) for share in cost.spot],
+        "spot_unknown": list(cost.spot_unknown),
         "unknown": list(cost.unknown),
         "not_counted": f"calls of the function, {NOT_COUNTED}",
     }
@@ -240,6 +314,11 @@ def document(cost: Cost, today: datetime.date) -> dict[str, Any]:
 
 def _line_document(line: CostLine, today: datetime.date) -> Mapping[str, Any]:
     return {**asdict(line), "price": _price_document(line.price, today) if line.price else None}
+
+
+def _share_document(share: SpotShare, today: datetime.date) -> Mapping[str, Any]:
+    both = {"on_demand": _price_document(share.on_demand, today), "spot": _price_document(share.spot, today)}
+    return {"saved": share.saved, **both}
 
 
 def _price_document(price: Price, today: datetime.date) -> Mapping[str, Any]:

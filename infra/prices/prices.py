@@ -18,13 +18,22 @@ VERSION = 1
 UNITS: Mapping[str, str] = {
     "training": "hour",
     "hosting": "hour",
+    "notebook": "hour",
+    "ec2": "hour",
+    "ec2-spot": "hour",
     "volume": "GB-month",
+    "disk": "GB-month",
     "requests": "million",
     "duration": "GB-second",
     "provisioned": "GB-second",
     "storage": "GB-month",
+    "nat": "hour",
+    "nat-data": "GB",
+    "interface-endpoint": "hour",
+    "public-address": "hour",
+    "key": "key-month",
 }
-_INSTANCE_USAGES = ("training", "hosting")
+_INSTANCE_USAGES = ("training", "hosting", "notebook", "ec2", "ec2-spot")
 _KEYS = {"service", "usage", "region", "unit", "usd", "read", "source"}
 
 

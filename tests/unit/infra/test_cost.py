@@ -3,10 +3,12 @@
 import datetime
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from infra import cost, presets
+from infra.prices import prices
 from infra.prices.prices import UNITS, Price, Prices
 from infra.settings import DeploymentSettings, EndpointSettings, FunctionSettings, ModelSettings, TrainingSettings
 
@@ -126,7 +128,7 @@ def test_another_region_has_none_of_the_prices() -> None:
         "provisioned concurrency in eu-north-1",
         "storage in S3 in eu-north-1",
         "training on ml.m5.xlarge in eu-north-1",
-        "volumes of training jobs in eu-north-1",
+        "volumes of SageMaker in eu-north-1",
         "requests of Lambda in eu-north-1",
         "GB-seconds of Lambda in eu-north-1",
     ]
@@ -153,3 +155,71 @@ def test_the_document_has_each_price_with_its_day_and_source() -> None:
     }  # fmt: skip
     assert found["total"]["month"] == pytest.approx(182.5)
     assert [one["usage"] for one in found["per_call"]] == ["requests", "duration"]
+
+
+SPOT = Prices({**ROUND.by_key, **table(price("ec2", 1.0, "g4dn.xlarge"), price("ec2-spot", 0.4, "g4dn.xlarge")).by_key})
+
+
+def on_spot(**training: Any) -> DeploymentSettings:
+    """One model that is trained on spot instances with a GPU."""
+    wanted = TrainingSettings("ml.g4dn.xlarge", spot=True, **training)
+    return DeploymentSettings(models=(ModelSettings(training=wanted),))
+
+
+def test_spot_is_estimated_with_its_saving_and_at_worst_without_it() -> None:
+    job, search = (line for line in cost.cost_of(on_spot(), 0, SPOT, 0.5).lines if line.kind in ("training", "tuning"))
+    assert (job.estimated, job.at_worst, job.spot_saves) == pytest.approx((0.4, 2.0, 0.6))
+    assert (search.estimated, search.at_worst, search.spot_saves) == pytest.approx((4.0, 20.0, 6.0))
+
+
+def test_without_a_guess_spot_saves_of_the_limit() -> None:
+    found = cost.cost_of(on_spot(limit_s=1800), 0, SPOT)
+    assert found.total("spot_saves") == pytest.approx(11 * 0.6)
+    said = cost.lines(found, TODAY)
+    assert "spot saves" in said[0]
+    assert any("on spot, 0.5 h at most" in line for line in said)
+    assert any(line.startswith("Spot: estimated as if it saved") for line in said)
+
+
+def test_where_the_saving_is_not_known_nothing_is_saved_and_this_is_said() -> None:
+    found = cost.cost_of(on_spot(), 0, ROUND, 0.5)
+    assert found.total("spot_saves") is None
+    assert found.total("estimated") == pytest.approx(11.0)
+    assert found.unknown == ()
+    said = "What spot saves on ml.g4dn.xlarge in us-east-1 is not known: nothing is counted as saved."
+    assert said in cost.lines(found, TODAY)
+
+
+def test_spot_that_is_dearer_saves_nothing() -> None:
+    dear = table(price("ec2", 1.0, "g4dn.xlarge"), price("ec2-spot", 1.5, "g4dn.xlarge"))
+    found = cost.cost_of(on_spot(), 0, Prices({**ROUND.by_key, **dear.by_key}), 0.5)
+    assert found.total("spot_saves") == 0.0
+
+
+def test_the_document_has_the_prices_by_which_spot_was_judged() -> None:
+    found = json.loads(json.dumps(cost.document(cost.cost_of(on_spot(), 0, SPOT, 0.5), TODAY)))
+    (share,) = found["spot"]
+    assert share["saved"] == pytest.approx(0.6)
+    assert (share["on_demand"]["usd"], share["spot"]["usd"]) == (1.0, 0.4)
+    assert found["total"]["spot_saves"] == pytest.approx(6.6)
+
+
+class TestTheFiguresOfTheDocuments:
+    """The estimates of presets beside what the people wrote, with the table's own prices; docs/prices.md shows them."""
+
+    def test_c_tunes_two_jobs_of_about_40_minutes(self) -> None:
+        (search,) = (line for line in self.estimated("c", 40 / 60) if line.kind == "tuning")
+        assert "2 training jobs: 1 x ml.g4dn.xlarge" in search.what
+        assert search.estimated == pytest.approx(0.98, abs=0.005)
+
+    def test_e_trains_20_minutes_for_23_cents_an_hour(self) -> None:
+        """And waits 2 minutes for its instance, which AWS does not charge: TrainingTimeInSeconds begins after it."""
+        job = next(line for line in self.estimated("e", 20 / 60) if line.kind == "training")
+        assert "1 x ml.m5.xlarge" in job.what
+        assert job.price is not None
+        assert job.price.usd == 0.23
+        assert job.estimated == pytest.approx(0.0767, abs=0.0001)
+
+    @staticmethod
+    def estimated(preset: str, job_hours: float) -> tuple[cost.CostLine, ...]:
+        return cost.cost_of(settings(preset), 0, prices.read(), job_hours).lines
