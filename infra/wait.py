@@ -1,0 +1,80 @@
+"""Waits that end at once when the command is interrupted or another step has failed.
+
+A step of a deployment runs in a thread of its own, and only the main thread sees signals. So a resource never sleeps:
+it calls `pause`, which `infra.parallel` can end, and which tells the reader what a long wait is for.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Event
+
+FIRST_TOLD_S = 10.0  # (ours) a shorter wait is not told
+TOLD_EVERY_S = 300.0  # (ours) at least; before that, each time that the wait has lasted twice as long
+
+
+class Cancelled(BaseException):
+    """This step shall end. Like KeyboardInterrupt it is no Exception, so that no handler takes it for a failure."""
+
+
+class Waiting:
+    """The waits of one step: `cancelled` ends them, and `say` gets a line about each long one."""
+
+    def __init__(
+        self, cancelled: Event, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._cancelled, self._say, self._clock = cancelled, say, clock
+        self._reason, self._since_s, self._tell_after_s = "", 0.0, FIRST_TOLD_S
+
+    def check(self) -> None:
+        """Raise Cancelled when the step shall end."""
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def pause(self, seconds: float, reason: str) -> None:
+        """Wait so long, for `reason`. Raises Cancelled as soon as the step shall end."""
+        now = self._clock()
+        if reason != self._reason:
+            self._reason, self._since_s, self._tell_after_s = reason, now, FIRST_TOLD_S
+        elif (waited_s := now - self._since_s) >= self._tell_after_s:
+            self._say(f"waits for {reason} ({in_words(waited_s)})")
+            self._tell_after_s = waited_s + min(waited_s, TOLD_EVERY_S)
+        if self._cancelled.wait(seconds):
+            raise Cancelled
+
+
+_CURRENT: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
+
+
+@contextmanager
+def within(waiting: Waiting) -> Iterator[None]:
+    """Inside, the waits of this thread are those of a step."""
+    before = _CURRENT.set(waiting)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(before)
+
+
+def pause(seconds: float, reason: str) -> None:
+    """Wait so long for `reason`, such as "InService". Raises Cancelled when the step that it is part of shall end;
+    outside of a step it sleeps."""
+    if waiting := _CURRENT.get():
+        waiting.pause(seconds, reason)
+    else:
+        time.sleep(seconds)
+
+
+def check() -> None:
+    """Raise Cancelled when the step that this is part of shall end: for long work that never waits."""
+    if waiting := _CURRENT.get():
+        waiting.check()
+
+
+def in_words(seconds: float) -> str:
+    """A time for a reader: `40 s`, `2 min`, `1 h 5 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 60 or not minutes:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
