@@ -21,6 +21,13 @@ def run(action: Callable[[Interrupts], int | None], terminal: Terminal, *, next_
         except (BotoCoreError, ClientError) as error:
             terminal.failure(StepFailed(str(error), next_step))
             return 1
+        except ExceptionGroup as group:
+            others = group.split((StepFailed, BotoCoreError, ClientError))[1]
+            if others:
+                raise others from None
+            for one in group.exceptions:
+                terminal.failure(one if isinstance(one, StepFailed) else StepFailed(str(one), next_step))
+            return 1
         except KeyboardInterrupt:
             terminal.say(interrupted)
             return 130

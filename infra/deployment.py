@@ -150,9 +150,11 @@ def _hosting(clients: Clients, blueprint: Blueprint, endpoint: str) -> list[Reso
     """What an endpoint is and has, to delete."""
     model = endpoint.removeprefix(blueprint.settings.project).removeprefix("-")
     log = LogGroup(clients.logs, endpoint_logs(endpoint), titles.of_model(titles.ENDPOINT_LOG, model))
+    made = Endpoint(clients, endpoint, "", model)
+    made.depends_on = (titles.ENDPOINT_CONFIGURATION, *made.depends_on)  # `existing` does not know whose each one is
     return [
         log,
-        Endpoint(clients, endpoint, "", model),
+        made,
         EndpointScaling(clients.autoscaling, endpoint, None, model),
     ]
 

@@ -1,21 +1,38 @@
 """Brings resources to what is wanted: in which order, what would change (the plan), and the changes themselves.
 
 The plan and the deployment decide by the same pure function, each from what it has just read: so a plan says what a
-deployment would do, and a deployment never relies on an old plan.
+deployment would do, and a deployment never relies on an old plan. Nothing is written down between two deployments, and
+none locks out another: what is there is always read from AWS.
 """
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
 from typing import Literal
 
-from infra.resources.resource import Change, Resource, State
+from botocore.exceptions import ClientError
+
+from infra import parallel
+from infra.parallel import Task
+from infra.resources.resource import Change, Resource, State, error_code
 from infra.terminal import Terminal
+from infra.wait import pause
 
 Action = Literal["create", "update", "replace", "unchanged", "delete"]
 CHANGING: tuple[Action, ...] = ("create", "update", "replace", "delete")
 DONE: dict[Action, str] = {
     "create": "created", "update": "updated", "replace": "replaced", "unchanged": "unchanged", "delete": "deleted",
 }  # fmt: skip
+
+# What AWS answers while something else still uses the resource, or is changing it.
+HELD = {
+    "BucketNotEmpty", "ConcurrentModification", "ConflictException", "DeleteConflict", "DependencyViolation",
+    "OperationAborted", "ResourceConflictException", "ResourceInUse", "ResourceInUseException",
+}  # fmt: skip
+HELD_PAUSE_S = 5.0  # (ours) between two tries
+_DECISIONS = 3  # about one resource, when another deployment changes it meanwhile
 
 
 @dataclass(frozen=True)
@@ -107,36 +124,91 @@ def plan_destroy(resources: Iterable[Resource]) -> Plan:
 
 
 def apply_one(resource: Resource) -> tuple[Action, str]:
-    """Read one resource and make it as it is wanted; what was done, and the resource's remark."""
+    """Read one resource and make it as it is wanted; what was done, and the resource's remark.
+
+    Another deployment may make the same at the same moment. Then AWS refuses a call since the resource is there already
+    or is changing: so after a refusal the resource is read once more, and if it is not as it was, the rest is decided
+    anew. What another has made meanwhile is taken as made: its name stands for its content, or `diff` finds what is
+    missing."""
     state = resource.read()
+    for _ in range(_DECISIONS - 1):
+        try:
+            return _bring(resource, state)
+        except ClientError:
+            now = resource.read()
+            if _content(now) == _content(state):
+                raise
+            state = now
+    return _bring(resource, state)
+
+
+def _bring(resource: Resource, state: State | None) -> tuple[Action, str]:
     step = decide(resource, state)
     if step is None:
         return "unchanged", ""
     if step.action == "delete":
-        resource.delete()
+        _delete(resource)
         return step.action, ""
     if state is None:
         return step.action, resource.create()
     if step.action == "unchanged":
         return step.action, resource.remark(state)
     if step.action == "replace":
-        resource.delete()
+        _delete(resource)
         return step.action, resource.create()
     return step.action, resource.update(state, list(step.changes))
 
 
+def _content(state: State | None) -> State | None:
+    """Without what is of the answer alone."""
+    return None if state is None else {key: value for key, value in state.items() if key != "ResponseMetadata"}
+
+
+def _delete(resource: Resource) -> None:
+    """Delete it, once AWS lets go of it; one that another deletes meanwhile is deleted, too."""
+    deadline = time.monotonic() + resource.held_limit_s
+    while True:
+        try:
+            return resource.delete()
+        except ClientError as error:
+            if resource.read() is None:
+                return None
+            if error_code(error) not in HELD or time.monotonic() > deadline:
+                raise
+            pause(HELD_PAUSE_S, f"what AWS still holds: {error.response['Error'].get('Message', error_code(error))}")
+
+
 def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
-    """Make every resource as it is wanted, in order; what was done with each. Stops at the first that raises; a second
-    call goes on from there."""
-    actions = list[Action]()
-    for resource in _in_turn(resources):
+    """Make every resource as it is wanted, several at once, each after those that it depends on; what was done with
+    each, in the order of the plan. What is not wanted any more is deleted at the end.
+
+    When a step fails, no other begins, and those that run end with their next wait; then its exception is raised, or
+    an ExceptionGroup of several. A second call goes on from there."""
+    placed = _in_turn(resources)
+    wanted = [one for one in placed if one.is_wanted]
+    actions: dict[int, Action] = {}
+
+    def bring(index: int) -> None:
+        resource = placed[index]
         if not resource.is_wanted and resource.read() is None:
-            continue
+            return
         with terminal.step(resource.title) as done:
-            action, remark = apply_one(resource)
+            action, remark = apply_one(resource) if resource.is_wanted else _removed(resource)
             done.result = f"{DONE[action]}: {resource.name}" + (f" ({remark})" if remark else "")
-        actions.append(action)
-    return actions
+        actions[index] = action
+
+    made_after, deleted_after = _after(wanted), _after(placed[len(wanted) :], reverse=True)
+    all_made = frozenset(range(len(wanted)))
+    deleted_after = [all_made | {index + len(wanted) for index in after} for after in deleted_after]
+    parallel.run([
+        Task(partial(bring, index), after, terminal.line) for index, after in enumerate([*made_after, *deleted_after])
+    ])  # fmt: skip
+    return [actions[index] for index in sorted(actions)]
+
+
+def _removed(resource: Resource) -> tuple[Action, str]:
+    _delete(resource)
+    return "delete", ""
 
 
 def _in_turn(resources: Iterable[Resource]) -> list[Resource]:
@@ -146,13 +218,43 @@ def _in_turn(resources: Iterable[Resource]) -> list[Resource]:
     return [*wanted, *(one for one in reversed(ordered) if not one.is_wanted)]
 
 
+def _after(placed: Sequence[Resource], *, reverse: bool = False) -> list[frozenset[int]]:
+    """For each of them, in the order of `order`, which others must be made before it; with `reverse`, in the reverse of
+    that order, which must be deleted before it. Two that are one resource of AWS, such as the training job of two
+    models that are trained alike, come one after the other."""
+
+    def needs(one: Resource, other: Resource) -> bool:
+        return other.title in one.depends_on
+
+    return [
+        frozenset(
+            before
+            for before in range(index)
+            if (needs(placed[before], one) if reverse else needs(one, placed[before]))
+            or (type(placed[before]), placed[before].name) == (type(one), one.name)
+        )
+        for index, one in enumerate(placed)
+    ]
+
+
 def destroy(resources: Iterable[Resource], say: Callable[[str], None]) -> int:
-    """Delete those that are there, in the reverse of the order in which they are made; how many. A second call goes on
-    where a first one failed."""
-    count = 0
-    for resource in reversed(order(resources)):
+    """Delete those that are there, several at once, each after those that depend on it; how many.
+
+    Where one cannot be deleted, what it depends on stays, and all else is deleted; then its exception is raised, or an
+    ExceptionGroup of several. A second call goes on from there."""
+    placed = list(reversed(order(resources)))
+    deleted = SimpleQueue[str]()
+
+    def delete(resource: Resource) -> None:
         if resource.read() is not None:
-            resource.delete()
+            _delete(resource)
+            deleted.put(resource.name)
             say(f"deleted: {resource.title[0].lower()}{resource.title[1:]} {resource.name}")
-            count += 1
-    return count
+
+    def told(resource: Resource) -> Callable[[str], None]:
+        return lambda text: say(f"{resource.title} {resource.name} {text}")
+
+    after = _after(placed, reverse=True)
+    tasks = [Task(partial(delete, one), after[index], told(one)) for index, one in enumerate(placed)]
+    parallel.run(tasks, goes_on=True)
+    return deleted.qsize()

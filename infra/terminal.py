@@ -1,8 +1,10 @@
 """What the reader sees: numbered steps, progress bars, log lines, and at the end a table of every step and its time."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -31,28 +33,53 @@ class Done:
     title: str
     result: str = ""
     seconds: float = 0.0
+    alone: bool = True  # no other step ran at the same time
+
+
+_STEP: ContextVar[Done | None] = ContextVar("step", default=None)  # of this thread
 
 
 class Terminal:
-    """Writes to a console and remembers the steps. Only for the main thread, except `line`."""
+    """Writes to a console and remembers the steps. Several threads may each have a step at once: then every line names
+    its step. `live_table`, `table`, `summary` and `failure` are for the main thread."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console or Console(highlight=False)
         self.steps: list[Done] = []
         self._clock = clock
+        self._lock = threading.Lock()
+        self._running: list[Done] = []
         self._mute = not self.console.is_terminal  # a bar in a file or a pipe is noise
 
     @contextmanager
     def step(self, title: str) -> Iterator[Done]:
         """Announces a step, times it, and says its result; a step that raises is not counted as done."""
-        self.console.print(f"[bold cyan]>[/] [bold]{escape(title)}[/]")
         done, began = Done(title), self._clock()
-        yield done
-        done.seconds = self._clock() - began
-        self.steps.append(done)
-        self.console.print(
-            f"  [green]{escape(done.result or 'done')}[/] [dim]({done.seconds:.1f} s)[/]", soft_wrap=True
-        )
+        self._begin(done)
+        before = _STEP.set(done)
+        try:
+            yield done
+            done.seconds = self._clock() - began
+            self.steps.append(done)
+            result = escape(self._named(done.result or "done"))
+            self.console.print(f"  [green]{result}[/] [dim]({done.seconds:.1f} s)[/]", soft_wrap=True)
+        finally:
+            _STEP.reset(before)
+            with self._lock:
+                self._running.remove(done)
+
+    def _begin(self, done: Done) -> None:
+        with self._lock:
+            self._running.append(done)
+            if len(self._running) > 1:
+                for running in self._running:
+                    running.alone = False
+        self.console.print(f"[bold cyan]>[/] [bold]{escape(done.title)}[/]")
+
+    def _named(self, text: str) -> str:
+        """The text after the title of this thread's step, where others run beside it."""
+        step = _STEP.get()
+        return text if step is None or step.alone else f"{step.title}: {text}"
 
     @contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:
@@ -74,7 +101,7 @@ class Terminal:
 
     def line(self, text: str) -> None:
         """One line, as it is, such as one of a log."""
-        self.console.print(f"  [dim]|[/] {escape(text)}", soft_wrap=True)
+        self.console.print(f"  [dim]|[/] {escape(self._named(text))}", soft_wrap=True)
 
     def say(self, text: str) -> None:
         """A sentence."""

@@ -10,6 +10,7 @@ from infra.errors import StepFailed
 from infra.resources import titles
 from infra.resources.logs import tail
 from infra.resources.resource import Change, FixedResource, Resource, State, differences, find
+from infra.wait import pause
 
 WAIT_LIMIT_S = 1800.0  # AWS takes some minutes to find instances
 AT_REST = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
@@ -90,7 +91,7 @@ class Endpoint(Resource):
         self._clients.sagemaker.delete_endpoint(EndpointName=self.name)
         deadline = time.monotonic() + WAIT_LIMIT_S
         while self.read():
-            self._pause(deadline)
+            self._pause(deadline, "its end")
 
     def remark(self, state: State) -> str:
         """Its configuration."""
@@ -128,10 +129,11 @@ class Endpoint(Resource):
             found: dict[str, Any] = self._clients.sagemaker.describe_endpoint(EndpointName=self.name)
             if found["EndpointStatus"] in AT_REST:
                 return found
-            self._pause(deadline)
+            is_coming = found["EndpointStatus"] in ("Creating", "Updating")
+            self._pause(deadline, "InService" if is_coming else f"the end of {found['EndpointStatus']}")
 
-    def _pause(self, deadline: float) -> None:
+    def _pause(self, deadline: float, wanted: str) -> None:
         if time.monotonic() > deadline:
             reason = f"The endpoint {self.name} did not settle within {WAIT_LIMIT_S:.0f} s."
             raise StepFailed(reason, "Run this again.")
-        time.sleep(self._clients.poll_s)
+        pause(self._clients.poll_s, wanted)

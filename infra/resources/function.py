@@ -12,6 +12,7 @@ from infra.clients import Clients
 from infra.errors import StepFailed
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, differences, find
+from infra.wait import pause
 
 _WAIT_LIMIT_S = 120.0
 _RESERVED = "ReservedConcurrentExecutions"
@@ -36,13 +37,13 @@ class Function(Resource):
     """The blueprint's function with the handler's code and its reserved concurrency, ready for calls."""
 
     title = titles.FUNCTION
-    depends_on = (titles.LAMBDA_ROLE, titles.ENDPOINT, titles.FUNCTION_LOG)
 
     def __init__(self, clients: Clients, blueprint: Blueprint, handler: Path) -> None:
         self._lambda, self._poll_s = clients.lambda_, clients.poll_s
         self._request, self._tags, self._code = blueprint.function_request(), blueprint.tags, pack(handler)
         self._reserved = blueprint.settings.function.reserved
-        self.name = blueprint.function
+        endpoint = titles.of_model(titles.ENDPOINT, blueprint.settings.called_model.name)
+        self.name, self.depends_on = blueprint.function, (titles.LAMBDA_ROLE, endpoint, titles.FUNCTION_LOG)
 
     def read(self) -> State | None:
         """GetFunctionConfiguration's answer with ReservedConcurrentExecutions, None without."""
@@ -102,7 +103,7 @@ class Function(Resource):
                     f"The function {self.name} is {found['State']}: {reason}.",
                     "Read the stack's log, and run it again.",
                 )
-            time.sleep(self._poll_s)
+            pause(self._poll_s, "Active")
 
 
 def _is_ready(state: State) -> bool:

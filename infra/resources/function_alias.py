@@ -9,6 +9,7 @@ from infra.errors import StepFailed
 from infra.resources import titles
 from infra.resources.function import digest_of, pack
 from infra.resources.resource import Change, Resource, State, differences, find
+from infra.wait import pause
 
 _WAIT_LIMIT_S = 600.0  # AWS takes minutes to provision
 _PROVISIONED = "ProvisionedConcurrentExecutions"
@@ -79,7 +80,7 @@ class FunctionAlias(Resource):
             found = self._lambda.get_function_configuration(FunctionName=self._function, Qualifier=version)
             if found["State"] == "Active":
                 return version
-            self._pause(found["State"] == "Failed", deadline, found.get("StateReason"))
+            self._pause(found["State"] == "Failed", deadline, "Active", found.get("StateReason"))
 
     def _provision(self, found: int | None) -> None:
         """`found` are provisioned now; None: they failed."""
@@ -92,10 +93,10 @@ class FunctionAlias(Resource):
             now = self._lambda.get_provisioned_concurrency_config(**self._place)
             if now["Status"] == "READY":
                 return
-            self._pause(now["Status"] == "FAILED", deadline, now.get("StatusReason"))
+            self._pause(now["Status"] == "FAILED", deadline, "its provisioned concurrency", now.get("StatusReason"))
 
-    def _pause(self, failed: bool, deadline: float, reason: str | None) -> None:
+    def _pause(self, failed: bool, deadline: float, wanted: str, reason: str | None) -> None:
         if failed or time.monotonic() > deadline:
             told = f"The alias {self.name} cannot be used: {reason or 'it was not ready in time'}."
             raise StepFailed(told, "Read the function's log, and run it again.")
-        time.sleep(self._poll_s)
+        pause(self._poll_s, wanted)

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, find, is_missing
 from infra.terminal import Advance
+from infra.wait import check
 
 _SENDERS = 8
 _MAX_PUT_BYTES = 8 << 20  # larger files are sent in parts
@@ -119,6 +120,7 @@ class StoredFiles(Resource):
         pool = ThreadPoolExecutor(_SENDERS)
         try:
             for future in as_completed([pool.submit(self._put, key, file) for key, file in files.items()]):
+                check()
                 future.result()
                 advance(1)
         finally:

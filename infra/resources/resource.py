@@ -46,13 +46,17 @@ class Change:
 
 class Resource(ABC):
     """One resource, as it is wanted. `title` says what it is, `name` is AWS's; `depends_on` are the titles of what must
-    be there before it. One that is not wanted (`is_wanted`) is deleted where it is there. Every method may raise
-    StepFailed, or botocore's errors."""
+    be there before it. One that is not wanted (`is_wanted`) is deleted where it is there. `holds` says what a person
+    would lose with it, such as photos; it is empty for what a deployment makes again. AWS may hold on to it for
+    `held_limit_s` after all that used it is gone. Its methods run in the thread of a step, wait by `infra.wait.pause`
+    alone, and may raise StepFailed, or botocore's errors."""
 
     title: str
     name: str
     depends_on: tuple[str, ...] = ()
     is_wanted: bool = True
+    holds: str = ""
+    held_limit_s: float = 120.0  # (ours)
 
     @abstractmethod
     def read(self) -> State | None:

@@ -12,6 +12,7 @@ from infra.resources import titles
 from infra.resources.logs import Follower, delete_streams, tail
 from infra.resources.resource import Change, Resource, State, find
 from infra.settings import ModelSettings
+from infra.wait import pause
 
 STOP_LIMIT_S = 180.0  # SageMaker gives a job 120 s from SIGTERM to SIGKILL
 _ATTEMPTS = 20
@@ -43,7 +44,7 @@ def stop_job(job: Resource, status: str, stop: Callable[[], object], poll_s: flo
         if time.monotonic() > deadline:
             reason = f"The {job.title.lower()} {job.name} did not stop within {STOP_LIMIT_S:.0f} s."
             raise StepFailed(reason, "Run this again.")
-        time.sleep(poll_s)
+        pause(poll_s, "Stopped")
         found = job.read()
 
 
@@ -103,7 +104,7 @@ class TrainingJob(Resource):
             told = len(transitions)
             if found["TrainingJobStatus"] in FINAL:
                 break
-            time.sleep(self._clients.poll_s)
+            pause(self._clients.poll_s, "Completed")
         if found["TrainingJobStatus"] != "Completed":
             reason = found.get("FailureReason") or f"it ended as {found['SecondaryStatus']}"
             raise StepFailed(

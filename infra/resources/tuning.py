@@ -1,6 +1,5 @@
 """The tuning job: created once for the same settings and data, followed to its end with its training jobs."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +13,7 @@ from infra.resources import titles
 from infra.resources.logs import delete_streams
 from infra.resources.resource import Change, Resource, State, find
 from infra.resources.training import FINAL, stop_job
+from infra.wait import pause
 
 _ATTEMPTS = 20
 
@@ -139,7 +139,7 @@ class TuningJob(Resource):
             self._show(found, trials(sagemaker, self.name))
             if found["HyperParameterTuningJobStatus"] in FINAL:
                 break
-            time.sleep(self._clients.poll_s)
+            pause(self._clients.poll_s, "Completed")
         if found["HyperParameterTuningJobStatus"] != "Completed":
             reason = found.get("FailureReason") or "it was stopped"
             raise StepFailed(

@@ -41,9 +41,20 @@ def test_aws_failed(error: Exception) -> None:
     assert ended(error) == (1, f"Failed: {error}\nNext: Do that.\n")
 
 
+def test_several_steps_failed() -> None:
+    failures = [StepFailed("Why.", "Do this."), NoCredentialsError()]
+    assert ended(ExceptionGroup("several", failures)) == (
+        1,
+        f"Failed: Why.\nNext: Do this.\nFailed: {failures[1]}\nNext: Do that.\n",
+    )
+
+
 def test_what_is_our_fault_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         ended(ZeroDivisionError())
+    with pytest.raises(ExceptionGroup) as caught:
+        ended(ExceptionGroup("several", [StepFailed("Why.", "Do this."), ZeroDivisionError()]))
+    assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
 
 
 def test_a_signal_ends_it() -> None:

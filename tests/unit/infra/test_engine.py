@@ -1,8 +1,10 @@
 """Order, plan, apply and destroy, over resources that are numbers in a dict."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from threading import Barrier
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra import engine
 from infra.engine import Plan, Step
@@ -145,6 +147,126 @@ def test_an_apply_that_failed_goes_on_where_it_stopped() -> None:
     assert journal == ["create a"]
     engine.apply([a, FakeResource("B", there, journal, "A"), c], quiet())
     assert journal == ["create a", "create b", "create c"]
+
+
+def test_what_does_not_depend_on_each_other_is_made_at_once() -> None:
+    together = Barrier(2, timeout=60)
+
+    class Meeting(FakeResource):
+        def create(self) -> str:
+            together.wait()
+            return super().create()
+
+    there: Numbers = {}
+    resources = [FakeResource("A", there, []), *(Meeting(name, there, [], "A") for name in "BC")]
+    terminal = quiet()
+    assert engine.apply(resources, terminal) == ["create"] * 3
+    assert not together.broken
+    assert "B: created: b (made)" in text_of(terminal)
+    assert "C: created: c (made)" in text_of(terminal)
+
+
+def test_two_that_are_one_resource_come_one_after_the_other() -> None:
+    there: Numbers = {}
+    journal: list[str] = []
+    first, second = FakeResource("Job (a)", there, journal), FakeResource("Job (b)", there, journal)
+    first.name = second.name = "job"
+    assert engine.apply([first, second], quiet()) == ["create", "unchanged"]
+    assert journal == ["create job"]
+
+
+def test_all_failures_are_raised() -> None:
+    together = Barrier(2, timeout=60)
+
+    class Broken(FakeResource):
+        def create(self) -> str:
+            together.wait()
+            raise StepFailed(f"{self.title} broke.", "Mend it.")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        engine.apply([Broken("A", {}, []), Broken("B", {}, []), FakeResource("C", {}, [], "A")], quiet())
+    assert sorted(str(error) for error in caught.value.exceptions) == ["A broke.", "B broke."]
+
+
+def refusal(code: str = "ResourceConflictException") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "another is at work"}}, "Operation")
+
+
+class Contested(FakeResource):
+    """Whose first calls are refused, after another deployment did `meanwhile`."""
+
+    def __init__(self, there: Numbers, journal: list[str], meanwhile: Callable[[Numbers], object], refused: int = 1):
+        super().__init__("A", there, journal)
+        self._meanwhile, self._refused = meanwhile, refused
+
+    def _write(self, what: str) -> None:
+        self._give_way(what)
+        super()._write(what)
+
+    def delete(self) -> None:
+        self._give_way("delete")
+        super().delete()
+
+    def _give_way(self, what: str) -> None:
+        if self._refused:
+            self._refused -= 1
+            self._meanwhile(self.there)
+            self.journal.append(f"refused {what}")
+            raise refusal()
+
+
+def test_what_another_deployment_made_meanwhile_is_taken_as_made() -> None:
+    journal: list[str] = []
+    one = Contested({}, journal, lambda there: there.update(a=1))
+    assert engine.apply_one(one) == ("unchanged", "")
+    assert journal == ["refused create"]
+
+
+def test_what_another_deployment_has_begun_is_brought_to_its_end() -> None:
+    journal: list[str] = []
+    one = Contested({}, journal, lambda there: there.update(a=5))
+    assert engine.apply_one(one)[0] == "update"
+    assert journal == ["refused create", "update a"]
+
+
+def test_what_another_changed_while_it_is_updated_is_read_again() -> None:
+    journal: list[str] = []
+    one = Contested({"a": 7}, journal, lambda there: there.update(a=1))
+    assert engine.apply_one(one) == ("unchanged", "")
+
+
+@pytest.mark.parametrize("there", [{}, {"a": 7}])
+def test_a_refusal_that_nobody_else_has_caused_is_an_error(there: Numbers) -> None:
+    with pytest.raises(ClientError):
+        engine.apply_one(Contested(there, [], lambda _: None))
+
+
+def test_two_that_change_one_resource_without_end_are_an_error() -> None:
+    def count(there: Numbers) -> None:
+        there["a"] = there.get("a", 7) + 1
+
+    with pytest.raises(ClientError):
+        engine.apply_one(Contested({}, [], count, refused=100))
+
+
+def test_what_another_deleted_meanwhile_is_deleted() -> None:
+    assert engine.destroy([Contested({"a": 1}, [], lambda there: there.clear())], lambda _: None) == 1
+
+
+def test_what_aws_holds_on_to_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "HELD_PAUSE_S", 0.0)
+    journal: list[str] = []
+    assert engine.destroy([Contested({"a": 1}, journal, lambda _: None, refused=3)], lambda _: None) == 1
+    assert journal == ["refused delete"] * 3 + ["delete a"]
+
+
+def test_what_aws_holds_on_to_for_too_long_is_an_error_and_all_else_is_deleted() -> None:
+    there = {"a": 1, "b": 1, "c": 1}
+    held = Contested(there, [], lambda _: None, refused=100)
+    held.depends_on, held.held_limit_s = ("B",), -1.0
+    with pytest.raises(ClientError, match="another is at work"):
+        engine.destroy([FakeResource("B", there, []), held, FakeResource("C", there, [])], lambda _: None)
+    assert there == {"a": 1, "b": 1}
 
 
 def test_destroy_is_the_reverse_of_apply() -> None:
