@@ -148,7 +148,7 @@ class App:
                     store,
                     jobs,
                     TrainingUpdates(store, clock),
-                    Models(store, self.runtime, account, clock),
+                    Models(store, self.runtime, account, clock, ecr.media_type),
                     EndpointConfigs(store, clock),
                     endpoints,
                     self.tags,

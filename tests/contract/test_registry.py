@@ -74,6 +74,23 @@ def test_a_pushed_image_is_described_as_docker_and_its_manifest_say(
     assert [layer["layerAvailability"] for layer in checked] == ["AVAILABLE", "UNAVAILABLE"]
 
 
+def as_oci(manifest: str) -> dict[str, str]:
+    """PutImage's members for the OCI manifest of an image that Docker pushed: the same blobs, under OCI's types."""
+    names = {
+        "docker.distribution.manifest.v2+json": "oci.image.manifest.v1+json",
+        "docker.container.image.v1+json": "oci.image.config.v1+json",
+        "docker.image.rootfs.diff.tar.gzip": "oci.image.layer.v1.tar+gzip",
+    }
+    for docker_s, oci_s in names.items():
+        manifest = manifest.replace(docker_s, oci_s)
+    return {"imageManifest": manifest, "imageManifestMediaType": json.loads(manifest)["mediaType"]}
+
+
+def manifest_of(ecr: Any, repository: str, tag: str) -> str:
+    (found,) = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])["images"]
+    return str(found["imageManifest"])
+
+
 def test_it_is_pulled_by_tag_and_by_digest(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/pulled")
     name = stack.image("dogs/pulled", "one", os.urandom(2_000_000))
@@ -348,13 +365,45 @@ def test_a_job_takes_an_image_only_when_it_was_pushed(stack: RegistryStack, ecr:
         )
 
 
+def test_a_model_takes_docker_s_manifest_only_and_a_function_no_index(
+    stack: RegistryStack, ecr: Any, login: Path
+) -> None:
+    ecr.create_repository(repositoryName="dogs/types")
+    docker("push", stack.image("dogs/types", "docker", b"types"), config=login)
+    oci = as_oci(manifest_of(ecr, "dogs/types", "docker"))
+    digest = ecr.put_image(repositoryName="dogs/types", imageTag="oci", **oci)["image"]["imageId"]["imageDigest"]
+    item = {"mediaType": oci["imageManifestMediaType"], "digest": digest, "size": len(oci["imageManifest"])}
+    kind = "application/vnd.oci.image.index.v1+json"
+    index = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [item]})
+    ecr.put_image(repositoryName="dogs/types", imageManifest=index, imageManifestMediaType=kind, imageTag="index")
+    gateway, sagemaker, functions = Gateway(stack.localstack), stack.client("sagemaker"), stack.client("lambda")
+    repository = f"000000000000.dkr.ecr.{REGION}.amazonaws.com/dogs/types"
+    role = {"ExecutionRoleArn": make_role(gateway, "types-model")}
+    sagemaker.create_model(ModelName="docker", PrimaryContainer={"Image": f"{repository}:docker"}, **role)
+    for tag, media_type in (("oci", oci["imageManifestMediaType"]), ("index", kind)):
+        request = {"ModelName": tag, "PrimaryContainer": {"Image": f"{repository}:{tag}"}, **role}
+        code, message = refused(sagemaker.create_model, **request)
+        assert code == "ValidationException"
+        assert message.startswith(f"Unsupported manifest media type {media_type} for image {repository}:{tag}. Ensure ")
+    function = {"PackageType": "Image", "Role": make_role(gateway, "types-function", "lambda.amazonaws.com")}
+    assert refused(
+        functions.create_function, FunctionName="index", Code={"ImageUri": f"{repository}:index"}, **function
+    ) == (
+        "InvalidParameterValueException",
+        f"The image manifest, config or layer media type for the source image {repository}:index is not supported.",
+    )
+    functions.create_function(FunctionName="oci", Code={"ImageUri": f"{repository}:oci"}, **function)
+    functions.delete_function(FunctionName="oci")
+
+
 def test_a_job_runs_the_image_that_was_pushed(stack: RegistryStack, ecr: Any, login: Path) -> None:
     ecr.create_repository(repositoryName="dogs/trainer")
     name = f"localhost:{stack.port}/dogs/trainer:one"
     docker("tag", "python:3.13-slim", name)
     try:
         docker("push", name, config=login)
-        digest = detail(ecr, "dogs/trainer", "one")["imageDigest"]
+        oci = as_oci(manifest_of(ecr, "dogs/trainer", "one"))  # training takes OCI's manifests, too
+        digest = ecr.put_image(repositoryName="dogs/trainer", imageTag="oci", **oci)["image"]["imageId"]["imageDigest"]
     finally:
         docker("image", "rm", name)
     gateway = Gateway(stack.localstack)
@@ -363,7 +412,7 @@ def test_a_job_runs_the_image_that_was_pushed(stack: RegistryStack, ecr: Any, lo
     try:
         request = training_request("pulled", make_role(gateway, "trainer"))
         request["AlgorithmSpecification"] = {
-            "TrainingImage": f"000000000000.dkr.ecr.{REGION}.amazonaws.com/dogs/trainer:one",
+            "TrainingImage": f"000000000000.dkr.ecr.{REGION}.amazonaws.com/dogs/trainer:oci",
             "TrainingInputMode": "File",
             "ContainerEntrypoint": ["python", "-c", "open('/opt/ml/model/made', 'w').write('by the pulled image')"],
         }

@@ -72,7 +72,7 @@ def _s3_folder(app: App, _original: str) -> str:
 
 def _create_image_code(app: App, _original: Any) -> Any:
     def create_image_code(image_uri: str) -> ImageCode:
-        return pin_image(app.runtime, image_uri)
+        return pin_image(app.runtime, image_uri, app.ecr.media_type)
 
     return create_image_code
 

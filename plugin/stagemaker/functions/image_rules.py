@@ -13,6 +13,12 @@ def create_refusal(request: Mapping[str, Any]) -> str | None:
     return "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
 
 
+def image_unsupported(uri: str) -> str:
+    """The message of an InvalidParameterValueException for an index. Source: AWS's answers, quoted in public
+    repositories."""
+    return f"The image manifest, config or layer media type for the source image {uri} is not supported."
+
+
 def image_missing(uri: str) -> str:
     """The message of an InvalidParameterValueException."""
     return f"Source image {uri} does not exist. Provide a valid source image."

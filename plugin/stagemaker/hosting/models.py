@@ -18,6 +18,7 @@ from stagemaker.hosting.multi_model import models_source
 from stagemaker.hosting.records import existing, refuse_taken
 from stagemaker.runtime.contract import Runtime
 
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONTAINER_NOT_YET = {
     "ModelPackageName": "model packages",
     "InferenceSpecificationName": "model packages",
@@ -36,17 +37,26 @@ class ModelAccount(Protocol):
 
 
 class Models:
-    """CreateModel, DescribeModel, ListModels, DeleteModel."""
+    """CreateModel, DescribeModel, ListModels, DeleteModel. `media_type` says that of an image's manifest in ECR, or
+    None for an image that is not there."""
 
-    def __init__(self, store: Store, runtime: Runtime, account: ModelAccount, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        runtime: Runtime,
+        account: ModelAccount,
+        clock: Callable[[], float],
+        media_type: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         self._store, self._runtime, self._account, self._clock = store, runtime, account, clock
+        self._media_type = media_type
 
     def create_model(self, scope: Scope, request: Mapping[str, Any]) -> Response:
         """Check everything that AWS checks before an endpoint is made: image, role, model data.
 
-        ValidationException for a name that is taken, an image that this runtime cannot run, isolation that it cannot
-        give, a role that cannot be assumed and data that is not there; 501 for kinds of models that we cannot host. The
-        prefix of a multi-model endpoint may be empty still.
+        ValidationException for a name that is taken, an image that this runtime cannot run or whose manifest is not
+        Docker's, isolation that it cannot give, a role that cannot be assumed and data that is not there; 501 for kinds
+        of models that we cannot host. The prefix of a multi-model endpoint may be empty still.
         """
         ref = Ref(scope, MODEL, request["ModelName"])
         refuse_taken(self._store, ref)
@@ -59,6 +69,7 @@ class Models:
         images = [container["Image"] for container in containers]
         for image in images:
             self._runtime.check_image(image)
+            _check_manifest(image, self._media_type(image))
         if is_multi_container(request):
             self._runtime.check_shared_instance(images)
         subnet = first_subnet(request.get("VpcConfig"))
@@ -106,6 +117,20 @@ class Models:
             raise _no_access(source, role_arn, scope, error.message) from error
         if not there:
             raise _no_access(source, role_arn, scope, "There is no such object.")
+
+
+def _check_manifest(image: str, media_type: str | None) -> None:
+    """AWS takes no index and no OCI manifest for a model. Its words are from answers quoted in public repositories."""
+    if media_type not in (None, DOCKER_MANIFEST):
+        sentence = (
+            f"Unsupported manifest media type {media_type} for image {image}. Ensure that valid manifest media type is "
+            "used for specified image."
+        )
+        advice = (
+            f"push it as {DOCKER_MANIFEST}: docker buildx build --provenance=false --sbom=false --output "
+            "type=image,oci-mediatypes=false,push=true."
+        )
+        raise validation_error(hinted(sentence, advice))
 
 
 def _no_access(source: ModelSource, role_arn: str, scope: Scope, why: str) -> ApiError:

@@ -43,8 +43,14 @@ class Ecr:
         self.images = RepositoryImages(self.catalog)
         self.lifecycle = Lifecycle(self.catalog, clock)
         self.authorization = Authorization(self.catalog, self.tokens, host, rights)
-        self.registry: Registry | None = RegistryLookup(self.catalog, self.tokens, host) if host else None
+        self._lookup = RegistryLookup(self.catalog, self.tokens, host) if host else None
+        self.registry: Registry | None = self._lookup
         self.front = _front((address, port), self.catalog, self.tokens, supervisor, rights) if host else None
+
+    def media_type(self, image: str) -> str | None:
+        """Of the manifest that an image's name means; None when the image is not of this registry. Raises
+        ImageRefused when it is and is not there."""
+        return self._lookup.media_type(image) if self._lookup else None
 
 
 def _front(

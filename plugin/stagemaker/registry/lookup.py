@@ -5,7 +5,7 @@ import re
 from stagemaker.core.errors import hinted
 from stagemaker.core.kinds import REPOSITORY
 from stagemaker.core.refs import Ref, Scope
-from stagemaker.registry.catalog import Catalog, repository_ref
+from stagemaker.registry.catalog import Catalog, RepositoryImage, repository_ref
 from stagemaker.registry.front_route import NAME
 from stagemaker.registry.image_ids import Failure, find_image
 from stagemaker.registry.rights import THE_STAGE
@@ -27,6 +27,19 @@ class RegistryLookup:
         AWS's host says its account and region; one that begins with ours does not, and is looked for in LocalStack's
         default account and region first, then in all others. A name of an account that has no repository here is
         another registry's: an image that somebody pulled from it is in the engine."""
+        found = self._find(image)
+        if found is None:
+            return None
+        repository, there = found
+        password, _ = self._tokens.issue(repository.scope, THE_STAGE)
+        return Pull(f"{self._host}/{repository.name}@{there.digest}", USER, password)
+
+    def media_type(self, image: str) -> str | None:
+        """That of the manifest which this name means; None and raises as `find`."""
+        found = self._find(image)
+        return found[1].media_type if found else None
+
+    def _find(self, image: str) -> tuple[Ref, RepositoryImage] | None:
         host, _, rest = image.partition("/")
         named = _aws_scope(host)
         if not named and host != self._host:
@@ -40,7 +53,8 @@ class RegistryLookup:
         image_id = {**({"imageTag": tag} if tag else {}), **({"imageDigest": digest} if digest else {})}
         scope = named or self._scope_of(name)
         push = f"push the image to {self._host}/{name} (docker push to a name of amazonaws.com goes to AWS)"
-        record = self._catalog.store.get(repository_ref(scope, name))
+        repository = repository_ref(scope, name)
+        record = self._catalog.store.get(repository)
         if record is None:
             sentence = f"Cannot find repository: {name} in registry ID: {scope.account} ({scope.region})."
             wanted = "Please check if your ECR repository exists."
@@ -49,8 +63,7 @@ class RegistryLookup:
         if isinstance(found, Failure):
             why = "" if found.code == "ImageNotFound" else f" ({found.reason})"
             raise ImageRefused(hinted(f"Requested image {image} not found{why}.", f"{push} first."))
-        password, _ = self._tokens.issue(scope, THE_STAGE)
-        return Pull(f"{self._host}/{name}@{found.digest}", USER, password)
+        return repository, found
 
     def _accounts(self) -> set[str]:
         return {DEFAULT_SCOPE.account, *(ref.scope.account for ref, _ in self._catalog.store.everywhere(REPOSITORY))}

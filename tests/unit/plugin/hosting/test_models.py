@@ -7,6 +7,7 @@ import pytest
 
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import MODEL
+from stagemaker.hosting.models import DOCKER_MANIFEST, Models
 from stagemaker.runtime.contract import ImageRefused, IsolationRefused
 from tests.unit.plugin.fakes import ROLE, SCOPE, FakeClock
 from tests.unit.plugin.hosting_environment import DATA, IMAGE, HostingEnvironment
@@ -42,6 +43,22 @@ def test_a_model_is_described_as_it_was_given(hosting: HostingEnvironment) -> No
 def test_one_container_may_be_given_as_a_list(hosting: HostingEnvironment) -> None:
     hosting.models.create_model(SCOPE, {"ModelName": "m", "Containers": [CONTAINER], "ExecutionRoleArn": ROLE})
     assert hosting.models.describe_model(SCOPE, {"ModelName": "m"})["Containers"] == [CONTAINER]
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json"]
+)
+def test_only_an_image_with_docker_s_manifest_becomes_a_model(hosting: HostingEnvironment, media_type: str) -> None:
+    found: list[str | None] = [media_type, DOCKER_MANIFEST, None]
+    hosting.models = Models(hosting.store, hosting.runtime, hosting.aws, FakeClock(), lambda _: found.pop(0))
+    error = refused(hosting, GOOD)
+    assert error.code == "ValidationException"
+    assert error.message.startswith(
+        f"Unsupported manifest media type {media_type} for image {IMAGE}. Ensure that valid manifest media type is "
+        "used for specified image. Stagemaker: "
+    )
+    for name in ("docker", "not-in-ecr"):
+        hosting.models.create_model(SCOPE, {**GOOD, "ModelName": name})
 
 
 def test_models_are_listed_and_deleted(hosting: HostingEnvironment) -> None:

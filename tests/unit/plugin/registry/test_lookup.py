@@ -6,7 +6,7 @@ from stagemaker.core.refs import Scope
 from stagemaker.registry.lookup import DEFAULT_SCOPE
 from stagemaker.runtime.contract import ImageRefused
 from tests.unit.plugin.fakes import SCOPE
-from tests.unit.plugin.registry.ecr_environment import EcrEnvironment, manifest
+from tests.unit.plugin.registry.ecr_environment import INDEX, OCI, EcrEnvironment, index, manifest
 
 AWS = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
@@ -19,6 +19,17 @@ def test_names_of_both_forms_by_tag_and_digest(environment: EcrEnvironment) -> N
             pull = environment.ecr.registry.find(f"{host}/dogs{name}")
             assert pull
             assert (pull.reference, pull.user) == (f"localhost:0/dogs@{expected}", "AWS")
+
+
+def test_the_media_type_of_what_a_name_means(environment: EcrEnvironment) -> None:
+    digest = environment.put(manifest(1), "v1")
+    kind = {"imageManifestMediaType": INDEX, "imageTag": "both"}
+    environment.call("put_image", repositoryName="dogs", imageManifest=index(digest), **kind)
+    names = ("dogs:v1", f"dogs@{digest}", "dogs:both")
+    assert [environment.ecr.media_type(f"{AWS}/{name}") for name in names] == [OCI, OCI, INDEX]
+    assert environment.ecr.media_type("stagemaker/serve:latest") is None
+    with pytest.raises(ImageRefused):
+        environment.ecr.media_type(f"{AWS}/dogs:v2")
 
 
 def test_other_names_are_none_of_ours(environment: EcrEnvironment) -> None:
