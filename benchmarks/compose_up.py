@@ -3,9 +3,9 @@
 import os
 
 from benchmarks.environment import PROJECT
+from benchmarks.ports import free_port
 from benchmarks.timing import in_turn, summary, write
 from infra import hosts
-from tests.ports import free_port
 
 
 def main(rounds: int) -> None:

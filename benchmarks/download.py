@@ -22,10 +22,10 @@ from typing import Any
 import boto3
 
 from benchmarks.environment import make_role, training_request
+from benchmarks.ports import free_port
 from benchmarks.timing import in_turn, summary, write
 from infra.hosts.process import ProcessHost
 from infra.paths import paths
-from tests.ports import free_port
 
 OBJECTS, OBJECT_BYTES = 10_000, 3_000  # the size of a small photo
 REGION = "us-east-1"

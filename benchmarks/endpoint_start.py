@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from benchmarks.environment import IMAGE, ROLE, docker, image, stack
+from benchmarks.ports import free_port
 from benchmarks.timing import in_turn, summary, write
-from tests.ports import free_port
 
 POLL_S = 0.05
 _LIMIT_S = 120.0

@@ -12,11 +12,11 @@ from typing import Any
 
 import boto3
 
+from benchmarks.ports import free_port
 from infra import hosts
 from infra.hosts.host import Host
 from infra.hosts.process import ProcessHost
 from infra.paths import Paths, paths
-from tests.ports import free_port
 
 PROJECT = "stagemaker-bench"
 IMAGE = "stagemaker-bench:latest"

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.ports import free_port
 from benchmarks.timing import write
 from infra.paths import CHECKOUT
-from tests.ports import free_port
 
 CLIENTS = (8, 256)
 BURST_S = 2.0

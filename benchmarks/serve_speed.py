@@ -24,11 +24,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import serve_load
+from benchmarks.ports import free_port
 from benchmarks.serve_load import Load
 from benchmarks.serve_page import write_page
 from benchmarks.timing import RESULTS, write
 from infra.paths import CHECKOUT
-from tests.ports import free_port
 
 BACKBONES = tuple((os.environ.get("ONLY") or "resnet50 mobilenet_v3_large efficientnet-lite0").split())
 CLIENTS = (1, 8, 32, 256)

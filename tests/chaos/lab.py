@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.ports import free_port
 from infra.clients import connect
 from infra.hosts import process
 from infra.paths import paths
@@ -27,7 +28,6 @@ from tests.chaos.programs import IMAGE
 from tests.chaos.stack import REGION
 from tests.chaos.trial import Environment, Trial
 from tests.chaos.workload import Workload, streams, until
-from tests.ports import free_port
 
 NETWORK = "stagemaker-chaos-lab"
 DISK_BYTES = 2 << 30

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.ports import free_port
 from infra import hosts
 from infra.clients import connect
 from infra.hosts.host import Host
@@ -16,7 +17,6 @@ from tests.chaos.load import Load
 from tests.chaos.programs import DOCKERFILE, IMAGE, SERVE, TRAIN
 from tests.chaos.trial import Environment
 from tests.chaos.workload import Workload, streams
-from tests.ports import free_port
 
 PROJECT = "stagemaker-chaos"
 REGION = "us-east-1"

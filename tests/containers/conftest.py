@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.ports import free_port
 from infra.clients import Clients, connect
 from infra.data import digits
 from tests.containers.container_stack import PROJECT, ContainerStack, left_in_the_engine
 from tests.e2e.environment import EACH, EPOCHS
-from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

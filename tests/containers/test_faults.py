@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.containers.container_stack import ContainerStack, left_in_the_engine
-from tests.ports import free_port
 
 PROJECT = "stagemaker-fault"
 

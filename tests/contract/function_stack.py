@@ -11,9 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from benchmarks.ports import free_port
 from tests.contract.function_containers import LAMBDA_IMAGE, network, running
 from tests.contract.localstack_process import LocalStack, running_localstack
-from tests.ports import free_port
 
 LONG_S = 60
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},

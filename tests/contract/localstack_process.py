@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 
-from tests.ports import free_port
+from benchmarks.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 120

@@ -17,9 +17,9 @@ from uuid import uuid4
 import boto3
 from botocore.config import Config
 
+from benchmarks.ports import free_port
 from tests.contract.gateway import REGION, until
 from tests.contract.localstack_process import ROOT, LocalStack, running_localstack
-from tests.ports import free_port
 
 LABEL = "com.stagemaker.test=registry"
 

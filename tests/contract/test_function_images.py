@@ -12,13 +12,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from docker.api import APIClient
 
+from benchmarks.ports import free_port
 from stagemaker.runtime.docker.engine import Engine
 from tests.contract.docker_environment import Proxy
 from tests.contract.docker_image import docker_url
 from tests.contract.function_containers import LAMBDA_IMAGE, running
 from tests.contract.function_stack import FunctionStack, stack_in_containers, until, zipped
 from tests.contract.registry_stack import RegistryStack, docker, running_service
-from tests.ports import free_port
 
 HANDLER = """
 import os, pathlib, time, urllib.error, urllib.request

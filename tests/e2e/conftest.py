@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from infra.clients import Clients, connect
 from infra.data import digits
 from infra.hosts.host import RunningStack
 from infra.paths import paths
 from tests.e2e.environment import EACH, Environment, leftovers
-from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from infra.data import digits
 from infra.paths import CHECKOUT, paths
 from tests.e2e import readme
 from tests.e2e.environment import Environment, leftovers
-from tests.ports import free_port
 
 # A new block must be added here, and to a test.
 BLOCKS = [

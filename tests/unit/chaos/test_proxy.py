@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.ports import free_port
 from infra.paths import CHECKOUT
-from tests.ports import free_port
 
 SIZE_BYTES = 98_304  # a second and a half at 64 KiB/s
 

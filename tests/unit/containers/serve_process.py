@@ -17,9 +17,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from benchmarks.ports import free_port
 from ml.artifact import CARD_FILE, ONNX_FILE, ModelCard
 from ml.preprocess import Preprocessing
-from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = ROOT / ".stagemaker" / "env" / "serve" / "bin" / "python"

@@ -15,7 +15,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.ports import free_port
+from benchmarks.ports import free_port
 from tests.unit.containers.serve_process import TIMEOUT_S, wait_until
 
 CONTAINERS = Path(__file__).resolve().parents[3] / "containers"

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.ports import free_port
 from ml.artifact import ONNX_FILE
-from tests.ports import free_port
 from tests.unit.containers.serve_process import (
     GOOD,
     TIMEOUT_S,

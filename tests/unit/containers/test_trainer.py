@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.ports import free_port
 from ml.artifact import read_card
-from tests.ports import free_port
 from tests.unit.ml.data import write_dataset
 
 ROOT = Path(__file__).parents[3]

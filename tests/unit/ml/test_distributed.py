@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.ports import free_port
 from ml import distributed
 from ml.config import Config
 from ml.distributed import ONE_HOST, Ranks, RanksError
 from ml.errors import Stopped
-from tests.ports import free_port
 from tests.unit.ml.data import write_dataset, write_image
 from tests.unit.ml.ranks import equal_tensors, start, train_rank, trained_weights
 
