@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from infra.ec2.settings import Ec2Settings
+
 _PROJECT = re.compile(r"[a-z](?:-?[a-z0-9]){1,19}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 _ORIGIN = re.compile(r"https?://[^/?#*\s]+")
@@ -190,7 +192,8 @@ class FunctionSettings:
 @dataclass(frozen=True)
 class DeploymentSettings:
     """One deployment. `project` begins every name; `tags` are those that its resources have besides the project's.
-    `hyperparameters` are of all training jobs. Raises ValueError for what AWS would not take."""
+    `hyperparameters` are of all training jobs. Without `ec2` there is no EC2 host. Raises ValueError for what AWS would
+    not take."""
 
     project: str = "stagemaker-demo"
     region: str = "us-east-1"
@@ -199,6 +202,7 @@ class DeploymentSettings:
     models: tuple[ModelSettings, ...] = (ModelSettings(),)
     tuning: TuningSettings = TuningSettings()
     function: FunctionSettings = FunctionSettings()
+    ec2: Ec2Settings | None = None
 
     def __post_init__(self) -> None:
         if not _PROJECT.fullmatch(self.project):

@@ -32,7 +32,7 @@ def test_the_default_is_the_settings_without_a_preset() -> None:
 
 def test_the_default_describes_every_key() -> None:
     text = DEFAULT.read_text()
-    named = {part for header in re.findall(r"^[# ]*\[+([a-z_.]+)\]", text, re.M) for part in header.split(".")}
+    named = {part for header in re.findall(r"^[# ]*\[+([a-z0-9_.]+)\]", text, re.M) for part in header.split(".")}
     keys = set(re.findall(r"^[# ]*([a-z_]+) = ", text, re.M))
     assert named | keys == keys_of(DeploymentSettings) | {"version"}
 
@@ -52,6 +52,19 @@ def test_what_the_systems_differ_in() -> None:
     assert (e.models[0].name, e.function.reserved, e.function.system) == ("", 3, "E")
     scalings = [one.endpoint.scaling for settings in (a, b, c, d, e) for one in settings.models if one.endpoint.scaling]
     assert [one.max_instances for one in scalings] == [4, 5, 3, 4, 3]
+
+
+def test_the_ec2_hosts_of_the_systems() -> None:
+    hosts = [read(find(name)).ec2 for name in "abcde"]
+    found = [(one.instance_type, one.ami, one.market, one.ssh_from) for one in hosts if one]
+    assert found == [
+        ("g5.xlarge", "deep-learning", "on-demand", "own"),
+        ("t3.xlarge", "deep-learning", "spot", "own"),
+        ("t2.xlarge", "amazon-linux-2023", "on-demand", ""),
+        ("m5.xlarge", "deep-learning", "on-demand", ""),
+        ("m5.xlarge", "deep-learning", "on-demand", ""),
+    ]
+    assert DeploymentSettings().ec2 is None
 
 
 @pytest.mark.parametrize(

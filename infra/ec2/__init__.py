@@ -1,0 +1,1 @@
+"""The EC2 host: one instance that trains the model by itself, and shuts itself down."""
