@@ -10,6 +10,7 @@ from typing import Any
 from infra.blueprint import CHECKPOINTS, TRAINING_LOGS, Blueprint, endpoint_logs
 
 POLICY_NAME = "least-privilege"
+EC2_FOLDER = "models/ec2"  # of the bucket: what EC2 hosts write
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,59 @@ def function(blueprint: Blueprint) -> Role:
     return Role(blueprint.role("lambda"), "Invokes the endpoint", "lambda.amazonaws.com", statements)
 
 
+def ec2(blueprint: Blueprint) -> Role:
+    """For the EC2 host: reads the data and its own checkpoints, writes below its own folder, pulls the trainer's image,
+    and lets Session Manager in."""
+    statements = (
+        Statement(
+            "ListOwnBucket",
+            ("s3:ListBucket",),
+            (_bucket(blueprint),),
+            "`aws s3 sync` lists the objects below a prefix before it downloads them",
+            {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in ("data", "pretrained", EC2_FOLDER)]}},
+        ),
+        Statement(
+            "ReadDataAndCheckpoints",
+            ("s3:GetObject",),
+            _objects(blueprint, "data", "pretrained", EC2_FOLDER),
+            "the host downloads the channels, and the checkpoints of a host that was interrupted",
+        ),
+        Statement(
+            "WriteResults",
+            ("s3:PutObject", "s3:AbortMultipartUpload"),
+            _objects(blueprint, EC2_FOLDER),
+            "the host uploads its log, its checkpoints and the model, a large one in parts",
+        ),
+        *_pull_image(blueprint, "trainer"),
+        Statement(
+            "OpenSessions",
+            SESSION_MANAGER,
+            ("*",),
+            "Session Manager needs no open port; of AmazonSSMManagedInstanceCore this is the part for sessions, since "
+            "the rest lets the host read every parameter of the account; the actions know no resources",
+        ),
+    )
+    return Role(blueprint.role("ec2"), "Trains the model on an EC2 host", "ec2.amazonaws.com", statements)
+
+
 # By the word that a user gives to `explain`.
-ROLES: Mapping[str, Callable[[Blueprint], Role]] = {"training": training, "hosting": hosting, "lambda": function}
+ROLES: Mapping[str, Callable[[Blueprint], Role]] = {
+    "training": training,
+    "hosting": hosting,
+    "lambda": function,
+    "ec2": ec2,
+}
 
 
 _WRITE_LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+# AWS's list for sessions alone: "Verify or add instance permissions for Session Manager" in the Systems Manager guide.
+SESSION_MANAGER = (
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
 _PULL_IMAGES = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _FROM_ECR = "images come from ECR where they were pushed, and from this machine where they were built"
 # What the roles grant and not every run uses: the action, the end of the resource or of the condition's value, and the

@@ -13,7 +13,8 @@ from tests.unit.infra.aws_shapes import check
 
 BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
 LONGEST = Blueprint(DeploymentSettings(project="a" * 20, region="ap-northeast-1"), "123456789012", "cd" * 32)
-NO_RESOURCES = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"}  # AWS's list gives these actions none
+# AWS's list gives these actions none, or only what an EC2 instance or a session is.
+NO_RESOURCES = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", *roles.SESSION_MANAGER}
 
 
 def allowed(role: Role) -> dict[str, Statement]:
@@ -49,7 +50,7 @@ def test_every_statement_has_a_reason_and_a_name_of_its_own(purpose: str) -> Non
 @pytest.mark.parametrize("purpose", ROLES)
 def test_a_role_trusts_only_its_service(purpose: str) -> None:
     (statement,) = ROLES[purpose](BLUEPRINT).trust["Statement"]
-    service = {"training": "sagemaker", "hosting": "sagemaker", "lambda": "lambda"}[purpose]
+    service = {"training": "sagemaker", "hosting": "sagemaker", "lambda": "lambda", "ec2": "ec2"}[purpose]
     assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
 
 
@@ -102,3 +103,12 @@ def test_what_not_every_run_uses_is_granted_by_a_role() -> None:
     ]
     for action, end in NOT_IN_EVERY_RUN:
         assert any(one == action and about.rstrip("'}").endswith(end) for one, about in granted), (action, end)
+
+
+def test_the_ec2_host_writes_only_below_its_own_folder() -> None:
+    statements = allowed(roles.ec2(BLUEPRINT))
+    assert statements["WriteResults"].resources == (f"arn:aws:s3:::{BLUEPRINT.bucket}/models/ec2/*",)
+    assert statements["PullImage"].resources == (BLUEPRINT.arn("ecr", "repository/stagemaker/trainer"),)
+    listed = statements["ListOwnBucket"].condition["StringLike"]["s3:prefix"]
+    assert listed == ["data/*", "pretrained/*", "models/ec2/*"]
+    assert not any(action.startswith("ssm:Get") for action in statements["OpenSessions"].actions)
