@@ -78,8 +78,14 @@ def check_the_address(environment: Environment, clients: Clients) -> None:
 
 
 def check_a_folder_of_photos_becomes_predictions(clients: Clients) -> None:
-    """By batch transform with the model that is deployed: an object of logits for each photo of one digit."""
+    """By batch transform with the model that is deployed: an object of logits for each photo of one digit. Its role is
+    for the endpoint, and gets the rights for this besides."""
     bucket = f"stagemaker-demo-{clients.account}-us-east-1"
+    lists = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"}
+    writes = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/models/predictions/*"}
+    names = {"RoleName": "stagemaker-demo-hosting-us-east-1", "PolicyName": "transform"}
+    policy = {"Version": "2012-10-17", "Statement": [lists, writes]}
+    clients.iam.put_role_policy(**names, PolicyDocument=json.dumps(policy))
     (model,) = clients.sagemaker.list_models()["Models"]
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/data/test/digit-7/"}}
     clients.sagemaker.create_transform_job(
@@ -92,6 +98,7 @@ def check_a_folder_of_photos_becomes_predictions(clients: Clients) -> None:
     )
     waiter = clients.sagemaker.get_waiter("transform_job_completed_or_stopped")
     waiter.wait(TransformJobName="photos", WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    clients.iam.delete_role_policy(**names)
     keys = [each["Key"] for each in clients.s3.list_objects_v2(Bucket=bucket, Prefix="models/predictions/")["Contents"]]
     assert len(keys) == 6
     assert all(key.endswith(".png.out") for key in keys)
