@@ -1,21 +1,14 @@
 """The page about a load: one HTML file that needs no other, with the figures as JSON beside it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from infra.html import document, table
 from infra.load import pictures
 from infra.load.summary import PERCENTS, Run, figures_of
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { border-bottom: 1px solid #ddd; padding: .3rem .8rem; text-align: left; vertical-align: top; }
-svg { max-width: 100%; height: auto; }
-.note { background: #fff4d6; padding: .5rem 1rem; }
-"""
 
 Figures = Mapping[str, Any]
 
@@ -43,9 +36,6 @@ def html(runs: Sequence[Figures], picture: str) -> str:
         for one in runs if one["why_looks_failed"] and not one["looks_that_failed"]
     ]  # fmt: skip
     parts = [
-        f"<title>Load on {escape(runs[0]['called'])}</title>",
-        f"<style>{_STYLE}</style>",
-        f"<h1>Load on {escape(runs[0]['called'])}</h1>",
         *(f'<p class="note">{escape(note)}</p>' for note in notes),
         _summary(runs),
         "<p>An open loop: each request is sent when it is due, whatever became of those before it, and its latency "
@@ -54,7 +44,7 @@ def html(runs: Sequence[Figures], picture: str) -> str:
         picture,
         *(_activities(one) for one in runs),
     ]
-    return "\n".join(("<!doctype html>", '<html lang="en">', '<meta charset="utf-8">', *parts, "</html>", ""))
+    return document(f"Load on {runs[0]['called']}", parts)
 
 
 def _summary(runs: Sequence[Figures]) -> str:
@@ -71,7 +61,7 @@ def _summary(runs: Sequence[Figures]) -> str:
         *((f"Latency {name}, from sent", [_ms(run["latency_from_sent_ms"], name) for run in runs]) for name in _NAMES),
         ("Instance seconds", [f"{run['instance_seconds']:,.0f}" for run in runs]),
     ]
-    return _table(("", *(run["title"] for run in runs)), ((name, *cells) for name, cells in rows))
+    return table(("", *(run["title"] for run in runs)), ((name, *cells) for name, cells in rows))
 
 
 def _activities(run: Figures) -> str:
@@ -89,7 +79,7 @@ def _activities(run: Figures) -> str:
         )
         for one in run["activities"]
     )
-    return f"{title}\n{_table(('At', 'Status', 'Description', 'Message', 'Cause', 'Took'), rows)}"
+    return f"{title}\n{table(('At', 'Status', 'Description', 'Message', 'Cause', 'Took'), rows)}"
 
 
 _NAMES = (*(f"p{percent}" for percent in PERCENTS), "max")
@@ -102,12 +92,3 @@ def _counted(run: Figures, count: int) -> str:
 
 def _ms(latencies_ms: Mapping[str, float], name: str) -> str:
     return f"{latencies_ms[name]:,.1f} ms" if latencies_ms else "none"
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = ["<table>", _row("th", header), *(_row("td", row) for row in rows), "</table>"]
-    return "\n".join(lines)
-
-
-def _row(tag: str, cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
