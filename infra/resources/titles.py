@@ -19,6 +19,12 @@ FUNCTION_LOG = "Log of the function"
 FUNCTION = "Function"
 FUNCTION_ALIAS = "Alias of the function"
 FUNCTION_URL = "Address of the function"
+EC2_ROLE = "Role of the EC2 host"
+INSTANCE_PROFILE = "Instance profile of the EC2 host"
+SECURITY_GROUP = "Security group of the EC2 host"
+KEY_PAIR = "Key pair of the EC2 host"
+LAUNCH_TEMPLATE = "Launch template of the EC2 host"
+EC2_HOST = "EC2 host"
 
 
 def of_model(title: str, model: str) -> str:
