@@ -17,6 +17,7 @@ MAX_RESERVED = 900  # of 1,000; Lambda keeps 100 for functions without a reserva
 SYSTEMS = ("A", "B", "C", "E")
 STRATEGIES = ("Bayesian", "Random")
 EARLY_STOPPING = ("Auto", "Off")
+URL_AUTH = ("AWS_IAM", "NONE")
 
 # The trainer's own log lines: `epoch=3 train_loss=0.12 valid_loss=0.23 valid_accuracy=0.95`.
 METRICS = MappingProxyType(
@@ -158,8 +159,9 @@ class FunctionSettings:
     """The function before an endpoint, and how it may be called. `system` is the form of its events and answers (seed
     systems A, B, C, E); `model` names the model whose endpoint it calls, the first one where it names none. `reserved`
     is how many of its invocations run at once, None for whatever the account has left, and `provisioned` how many
-    environments of its alias wait warm. `url`: it has an address that anybody may call; `origins` are the web pages
-    that may. Raises ValueError for what AWS would not take."""
+    environments of its alias wait warm. `url`: it has an address; `url_auth` says who may call that: AWS_IAM those whom
+    IAM allows, NONE anybody; without it AWS_IAM on AWS, and NONE on this machine. `origins` are the web pages that may.
+    Raises ValueError for what AWS would not take."""
 
     system: str = "E"
     model: str = ""
@@ -169,6 +171,7 @@ class FunctionSettings:
     reserved: int | None = None
     provisioned: int = 0
     url: bool = False
+    url_auth: str | None = None
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -184,6 +187,8 @@ class FunctionSettings:
             raise ValueError(
                 f"{self.provisioned} provisioned: it must be 0 or more, and not more than what is reserved."
             )
+        if self.url_auth not in (None, *URL_AUTH):
+            raise ValueError(f"url_auth is {self.url_auth!r}; Lambda knows {' and '.join(URL_AUTH)}.")
         for origin in self.origins:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is not the origin of a page, such as https://example.com.")
@@ -191,12 +196,13 @@ class FunctionSettings:
 
 @dataclass(frozen=True)
 class DeploymentSettings:
-    """One deployment. `project` begins every name; `tags` are those that its resources have besides the project's.
-    `hyperparameters` are of all training jobs. Without `ec2` there is no EC2 host. Raises ValueError for what AWS would
-    not take."""
+    """One deployment. `project` begins every name. On AWS no other `account` is taken, where one is named. `tags` are
+    those that its resources have besides the project's. `hyperparameters` are of all training jobs. Without `ec2` there
+    is no EC2 host. Raises ValueError for what AWS would not take."""
 
     project: str = "stagemaker-demo"
     region: str = "us-east-1"
+    account: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     models: tuple[ModelSettings, ...] = (ModelSettings(),)
@@ -213,6 +219,8 @@ class DeploymentSettings:
         if not _REGION.fullmatch(self.region):
             raise ValueError(f"{self.region!r} is not the name of an AWS region, such as us-east-1.")
         if ours := [key for key in self.tags if key.startswith(("aws:", "stagemaker:"))]:
+        if self.account is not None and not re.fullmatch(r"\d{12}", self.account):
+            raise ValueError(f"{self.account!r} is not the number of an AWS account: 12 digits.")
             raise ValueError(f"The tag {ours[0]!r} cannot be given: AWS and Stagemaker have tags that begin so.")
         names = [model.name for model in self.models]
         if not names or len(set(names)) < len(names) or (len(names) > 1 and "" in names):

@@ -70,7 +70,7 @@ def test_the_ec2_hosts_of_the_systems() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ("colour = 'red'", 1, "there is no key 'colour' here: known are project, region, tags"),
+        ("colour = 'red'", 1, "there is no key 'colour' here: known are project, region, account, tags"),
         ("region = 'eu-west-1'\nprojekt = 'dogs'", 2, "there is no key 'projekt' here: did you mean 'project'?"),
         ("\n[tuning]\njobs = '10'", 3, "tuning.jobs must be a whole number, not '10'."),
         ("[function]\nurl = 1", 2, "function.url must be true or false, not 1."),

@@ -30,6 +30,18 @@ def test_bad_regions(region: str) -> None:
         DeploymentSettings(region=region)
 
 
+@pytest.mark.parametrize("account", ["", "12345678901", "1234567890123", "12345678901a"])
+def test_what_is_no_account(account: str) -> None:
+    with pytest.raises(ValueError, match="12 digits"):
+        DeploymentSettings(account=account)
+
+
+def test_who_may_call_an_address() -> None:
+    assert FunctionSettings(url_auth="NONE").url_auth == "NONE"
+    with pytest.raises(ValueError, match="Lambda knows AWS_IAM and NONE"):
+        FunctionSettings(url_auth="anybody")
+
+
 def test_bad_system() -> None:
     with pytest.raises(ValueError, match="A, B, C, E"):
         FunctionSettings(system="D")
