@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.data.layout import SPLITS
+from infra.partitions import Partition, of_region
 from infra.settings import METRICS, DeploymentSettings, ModelSettings, Ranges, ScalingSettings
 
 VARIANT = "AllTraffic"
@@ -65,22 +66,32 @@ class Blueprint:
         tags = {PROJECT_TAG: self.settings.project, **self.settings.tags}
         return [{"Key": key, "Value": value} for key, value in tags.items()]
 
+    @property
+    def partition(self) -> Partition:
+        """That of the region."""
+        return of_region(self.settings.region)
+
     def arn(self, service: str, resource: str) -> str:
-        """`arn:aws:<service>:<region>:<account>:<resource>`."""
-        return f"arn:aws:{service}:{self.settings.region}:{self.account}:{resource}"
+        """`arn:<partition>:<service>:<region>:<account>:<resource>`."""
+        return self.partition.arn(service, resource, self.settings.region, self.account)
+
+    @property
+    def bucket_arn(self) -> str:
+        return self.partition.arn("s3", self.bucket)
 
     def role(self, purpose: str) -> str:
         """The name of the role for `training`, `hosting` and so on: the keys of `roles.ROLES`."""
         return f"{self.settings.project}-{purpose}-{self.settings.region}"
 
     def role_arn(self, purpose: str) -> str:
-        return f"arn:aws:iam::{self.account}:role/{self.role(purpose)}"
+        return self.partition.arn("iam", f"role/{self.role(purpose)}", account=self.account)
 
     def image(self, name: str) -> str:
         """The image's name on this machine, or its address in the account's own registry."""
         if self.built:
             return f"stagemaker/{name}:latest"
-        return f"{self.account}.dkr.ecr.{self.settings.region}.amazonaws.com/stagemaker/{name}:latest"
+        registry = f"{self.account}.dkr.ecr.{self.settings.region}.{self.partition.dns_suffix}"
+        return f"{registry}/stagemaker/{name}:latest"
 
     def training_request(self, model: ModelSettings, attempt: int = 1) -> dict[str, Any]:
         """CreateTrainingJob. A name is used up by a job that failed, so the next attempt gets the next name. Models
