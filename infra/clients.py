@@ -13,13 +13,16 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
+from infra import credentials
 from infra.errors import StepFailed
 
 Target = Literal["local", "aws"]
 DEFAULT_PORT = 4566  # LocalStack's
 LOCAL_CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 MAX_CONNECTIONS = 16
+AWS_ATTEMPTS = 10  # (ours) for one call
 
 
 @dataclass(frozen=True)
@@ -42,32 +45,51 @@ class Clients:
     autoscaling: Any
     ec2: Any
     ssm: Any
+    tagging: Any
+    caller: str = ""  # the ARN of who calls
 
 
-def connect(target: Target, region: str, environ: Mapping[str, str] = os.environ) -> Clients:
-    """Clients for `target`; asks STS for the account. Raises StepFailed when the target cannot be meant."""
+def connect(
+    target: Target, region: str, environ: Mapping[str, str] = os.environ, account: str | None = None
+) -> Clients:
+    """Clients for `target`; asks STS whose credentials they are. Raises StepFailed when the target cannot be meant, the
+    credentials are not taken, or, on AWS, they are of another account than `account`."""
     endpoint = local_endpoint(environ) if target == "local" else None
-    if target == "aws" and environ.get("AWS_ENDPOINT_URL"):
-        raise StepFailed("The target is aws, but AWS_ENDPOINT_URL is set.", "Unset it, or use --target local.")
-    session = boto3.Session(region_name=region)
+    if target == "aws" and (wrong := sorted(name for name in environ if name.startswith("AWS_ENDPOINT_URL"))):
+        raise StepFailed(f"The target is aws, but {wrong[0]} is set.", "Unset it, or use --target local.")
+    try:
+        session = boto3.Session(region_name=region)
+        identity = make_client(session, "sts", endpoint).get_caller_identity()
+    except (BotoCoreError, ClientError, EOFError) as error:
+        raise credentials.explain(error, environ) or error from error
+    if target == "aws" and account not in (None, identity["Account"]):
+        raise StepFailed(
+            f"The credentials are of account {identity['Account']}, and the settings name account {account}.",
+            "Choose a profile of that account (AWS_PROFILE=...), or change `account` in the preset.",
+        )
 
     def client(service: str) -> Any:
         return make_client(session, service, endpoint)
 
-    account = str(client("sts").get_caller_identity()["Account"])
     return Clients(
-        target, region, endpoint, account, 0.25 if target == "local" else 5.0,
+        target, region, endpoint, str(identity["Account"]), 0.25 if target == "local" else 5.0,
         s3=client("s3"), iam=client("iam"), logs=client("logs"),
         sagemaker=client("sagemaker"), runtime=client("sagemaker-runtime"), lambda_=client("lambda"),
         ecr=client("ecr"), autoscaling=client("application-autoscaling"), ec2=client("ec2"), ssm=client("ssm"),
+        tagging=client("resourcegroupstaggingapi"), caller=str(identity["Arn"]),
     )  # fmt: skip
 
 
 def make_client(session: Any, service: str, endpoint: str | None) -> Any:
-    """One client: at `endpoint` with the local credentials, or AWS's own with the session's."""
-    retries = {"mode": "standard", "total_max_attempts": 3}
+    """One client: at `endpoint` with the local credentials, or AWS's own with the session's. AWS throttles callers, so
+    a client of it slows down and tries again more often; an address that a profile gives is not used."""
     if endpoint is None:
-        return session.client(service, config=Config(retries=retries, max_pool_connections=MAX_CONNECTIONS))
+        config = Config(
+            retries={"mode": "adaptive", "total_max_attempts": AWS_ATTEMPTS}, max_pool_connections=MAX_CONNECTIONS,
+            ignore_configured_endpoint_urls=True,
+        )  # fmt: skip
+        return session.client(service, config=config)
+    retries = {"mode": "standard", "total_max_attempts": 3}
     # No proxy stands between this machine and its own loopback address, whatever the environment says.
     config = Config(
         retries=retries, max_pool_connections=MAX_CONNECTIONS, proxies={}, s3={"addressing_style": "path"},

@@ -1,9 +1,11 @@
 """How every command of infra ends: its exit code, and what a failure or a Ctrl-C says."""
 
+import os
 from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.credentials import explain
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
 from infra.terminal import Terminal
@@ -19,15 +21,21 @@ def run(action: Callable[[Interrupts], int | None], terminal: Terminal, *, next_
             terminal.failure(error)
             return 1
         except (BotoCoreError, ClientError) as error:
-            terminal.failure(StepFailed(str(error), next_step))
+            terminal.failure(_failure(error, next_step))
             return 1
         except ExceptionGroup as group:
             others = group.split((StepFailed, BotoCoreError, ClientError))[1]
             if others:
                 raise others from None
             for one in group.exceptions:
-                terminal.failure(one if isinstance(one, StepFailed) else StepFailed(str(one), next_step))
+                terminal.failure(_failure(one, next_step))
             return 1
         except KeyboardInterrupt:
             terminal.say(interrupted)
             return 130
+
+
+def _failure(error: Exception, next_step: str) -> StepFailed:
+    if isinstance(error, StepFailed):
+        return error
+    return explain(error, os.environ) or StepFailed(str(error), next_step)

@@ -59,7 +59,7 @@ class FakePaginator:
 def fake_clients(**services: FakeClient) -> Clients:
     """Clients of a stack on this machine; a service that is not given answers with nothing. Nothing is scaled."""
     services.setdefault("autoscaling", FakeClient({"describe_scalable_targets": {"ScalableTargets": []}}))
-    names = ("s3", "iam", "logs", "sagemaker", "runtime", "lambda_", "ecr", "autoscaling", "ec2", "ssm")
+    names = ("s3", "iam", "logs", "sagemaker", "runtime", "lambda_", "ecr", "autoscaling", "ec2", "ssm", "tagging")
     made: dict[str, Any] = {name: services.get(name, FakeClient()) for name in names}
     return Clients("local", "us-east-1", "http://127.0.0.1:1", ACCOUNT, poll_s=0.0, **made)
 

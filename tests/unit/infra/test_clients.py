@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import boto3
 import pytest
 
@@ -37,6 +39,19 @@ def test_a_local_target_never_leaves_the_machine(url: str) -> None:
 def test_aws_and_an_endpoint_contradict_each_other() -> None:
     with pytest.raises(StepFailed, match="AWS_ENDPOINT_URL is set"):
         connect("aws", "us-east-1", {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
+
+
+def test_an_address_for_one_service_contradicts_aws_too() -> None:
+    with pytest.raises(StepFailed, match="AWS_ENDPOINT_URL_S3 is set"):
+        connect("aws", "us-east-1", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:4566"})
+
+
+def test_a_client_of_aws_goes_to_aws_and_is_patient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nendpoint_url = http://127.0.0.1:4566\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    client = make_client(boto3.Session(region_name="cn-north-1"), "sagemaker", None)
+    assert client.meta.endpoint_url == "https://api.sagemaker.cn-north-1.amazonaws.com.cn"
+    assert client.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 10}
 
 
 def test_a_local_client_has_the_fixed_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError, ProxyConnectionError
 from rich.console import Console
 
 from infra import command
@@ -36,7 +36,9 @@ def test_a_step_failed() -> None:
     assert ended(StepFailed("Why.", "Do this.", ("a line",))) == (1, "  | a line\nFailed: Why.\nNext: Do this.\n")
 
 
-@pytest.mark.parametrize("error", [NoCredentialsError(), ClientError({"Error": {"Code": "X"}}, "Y")])
+@pytest.mark.parametrize(
+    "error", [ProxyConnectionError(proxy_url="p", error="e"), ClientError({"Error": {"Code": "X"}}, "Y")]
+)
 def test_aws_failed(error: Exception) -> None:
     assert ended(error) == (1, f"Failed: {error}\nNext: Do that.\n")
 
@@ -45,7 +47,9 @@ def test_several_steps_failed() -> None:
     failures = [StepFailed("Why.", "Do this."), NoCredentialsError()]
     assert ended(ExceptionGroup("several", failures)) == (
         1,
-        f"Failed: Why.\nNext: Do this.\nFailed: {failures[1]}\nNext: Do that.\n",
+        "Failed: Why.\nNext: Do this.\n"
+        "Failed: No AWS credentials were found.\n"
+        "Next: Log in: aws sso login, aws login, or aws configure. Then name the profile: AWS_PROFILE=...\n",
     )
 
 
