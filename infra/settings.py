@@ -218,9 +218,9 @@ class DeploymentSettings:
             )
         if not _REGION.fullmatch(self.region):
             raise ValueError(f"{self.region!r} is not the name of an AWS region, such as us-east-1.")
-        if ours := [key for key in self.tags if key.startswith(("aws:", "stagemaker:"))]:
         if self.account is not None and not re.fullmatch(r"\d{12}", self.account):
             raise ValueError(f"{self.account!r} is not the number of an AWS account: 12 digits.")
+        if ours := [key for key in self.tags if key.startswith(("aws:", "stagemaker:"))]:
             raise ValueError(f"The tag {ours[0]!r} cannot be given: AWS and Stagemaker have tags that begin so.")
         names = [model.name for model in self.models]
         if not names or len(set(names)) < len(names) or (len(names) > 1 and "" in names):
