@@ -81,6 +81,8 @@ class ContainerSpec:
     mounts: tuple[Mount, ...] = ()  # nothing else of the image is hidden; those below BASE lie in `base_dir` just so
     notes: tuple[str, ...] = ()  # sentences for people, such as what of the caller's wishes is not taken
     working_directory: str = ""  # in place of the image's own
+    user: str = ""  # in place of the image's own
+    published: bool = False  # its server is reached from this machine's loopback too, at a port that is free
     # Fresh ones of the role whose credentials are in `environment`; None where those there are the caller's own. Where
     # the runtime can, the container asks for them as on AWS, and has none in its environment.
     credentials: Callable[[], Credentials] | None = field(default=None, compare=False)
@@ -135,6 +137,10 @@ class Container(Protocol):
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port that reach the container's server from here, or None when it does not serve."""
+
+    @property
+    def published(self) -> tuple[str, int] | None:
+        """Where programs of this machine, such as a browser, reach the server of a spec that is `published`."""
 
     @property
     def base(self) -> str:

@@ -93,7 +93,7 @@ class FakeContainer:
 
     def __init__(self, program: FakeProgram, behaviour: Behaviour, cleanup: ExitStack, supervisor: Supervisor) -> None:
         self.spec, self.address, self.notes = program.spec, program.address, program.spec.notes
-        self.base = str(program.base)
+        self.base, self.published = str(program.base), program.address
         self.uses = Usage(cpu_s=0.1, memory_bytes=1 << 20, memory_limit_bytes=1 << 30)
         self._program, self._behaviour, self._cleanup = program, behaviour, cleanup
         self._end: Future[Exit] = Future()

@@ -6,6 +6,7 @@ from typing import Any
 
 from stagemaker.runtime.contract import ContainerSpec
 from stagemaker.runtime.docker.hardware import GIB, Gpus, Limits
+from stagemaker.runtime.ports import LOOPBACK
 
 PORT = 8080  # of the container's own address: the port of SageMaker's contract
 _PIDS = 4096
@@ -56,10 +57,13 @@ def container_config(
         **({"Entrypoint": list(spec.entrypoint)} if spec.entrypoint is not None else {}),
         **({"Hostname": spec.host} if spec.host else {}),
         **({"WorkingDir": spec.working_directory} if spec.working_directory else {}),
+        **({"User": spec.user} if spec.user else {}),
+        **({"ExposedPorts": {f"{PORT}/tcp": {}}} if spec.published else {}),
         "Env": [f"{name}={value}" for name, value in environment.items()],
         "Labels": dict(labels),
         "HostConfig": {
             "NetworkMode": network,
+            **({"PortBindings": {f"{PORT}/tcp": [{"HostIp": LOOPBACK, "HostPort": ""}]}} if spec.published else {}),
             "Mounts": list(mounts),
             "DeviceRequests": list(gpus.requests),
             "NanoCpus": limits.nano_cpus,

@@ -43,12 +43,14 @@ class DockerContainer:
         address: tuple[str, int] | None,
         hardware: str,
         notes: tuple[str, ...] = (),
+        published: tuple[str, int] | None = None,
         output: Frames | Terminal,
         on_line: Callable[[str], None],
         on_end: Callable[[], None],
         supervisor: Supervisor,
     ) -> None:
         self.spec, self.ip, self.address, self.hardware, self.notes = spec, ip, address, hardware, notes
+        self.published = published
         self.running = True
         self._engine, self._id, self._output = engine, engine_id, output
         self._on_line, self._on_end = on_line, on_end

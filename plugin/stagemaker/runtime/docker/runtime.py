@@ -14,7 +14,7 @@ from typing import Any
 from stagemaker.core.errors import ApiError, hinted, shutting_down
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import BIND_LABEL, ContainerSpec, HardwareRefused, ImageRefused, Registry
-from stagemaker.runtime.docker.config import container_config, engine_name
+from stagemaker.runtime.docker.config import PORT, container_config, engine_name
 from stagemaker.runtime.docker.container import DockerContainer
 from stagemaker.runtime.docker.engine import DEFAULT_URL, Engine, EngineError, EngineGone
 from stagemaker.runtime.docker.function import function_config
@@ -25,6 +25,7 @@ from stagemaker.runtime.docker.networks import STATE_LABEL, Networks, Seat
 from stagemaker.runtime.docker.places import Place, Places
 from stagemaker.runtime.docker.relay import relay_config
 from stagemaker.runtime.images import lacks_label
+from stagemaker.runtime.ports import LOOPBACK
 from stagemaker.runtime.variables import replaced, without_role
 from stagemaker.settings import DockerSettings
 
@@ -196,6 +197,7 @@ class DockerRuntime:
             self._refuse_when_closed()
             container = self._running[name] = DockerContainer(
                 spec, self._engine, engine_id, ip=ip, address=address, hardware=hardware.text, notes=notes,
+                published=self._published(engine_id) if spec.published else None,
                 output=output, on_line=on_line, on_end=cleanup.close, supervisor=self._supervisor,
             )  # fmt: skip
         return container
@@ -267,6 +269,11 @@ class DockerRuntime:
         """Empty when it has ended already."""
         networks = self._engine.inspect(engine_id)["NetworkSettings"]["Networks"]
         return "".join(network["IPAddress"] for network in networks.values())
+
+    def _published(self, engine_id: str) -> tuple[str, int] | None:
+        """None when it has ended already."""
+        bound = self._engine.inspect(engine_id)["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+        return (LOOPBACK, int(bound[0]["HostPort"])) if bound else None
 
     def _refuse_when_closed(self) -> None:
         if self._closed or self._supervisor.closing:

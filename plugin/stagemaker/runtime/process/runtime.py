@@ -44,7 +44,7 @@ class ProcessContainer:
     ) -> None:
         self.spec = spec
         self.notes = notes
-        self.address = address
+        self.address = self.published = address
         self.base = str(spec.base_dir.absolute()) if spec.base_dir else BASE
         self.child = child
 

@@ -33,7 +33,7 @@ def function(image: FunctionImage | None = IMAGE, code: Path | None = None) -> F
 class FakeFunctionContainer:
     """A fake's, seen as a function's."""
 
-    hardware, address, base, notes = "", None, "", ()
+    hardware, address, published, base, notes = "", None, None, "", ()
 
     def __init__(self, inner: FakeContainer, ip: str) -> None:
         self.inner, self.spec, self.ip = inner, inner.spec, ip

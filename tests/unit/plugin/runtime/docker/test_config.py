@@ -34,6 +34,7 @@ def test_a_plain_container() -> None:
     assert not found.keys() & {"Entrypoint", "Hostname", "WorkingDir", "User"}
     host = found["HostConfig"]
     assert host["Init"] is False
+    assert "PortBindings" not in host
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert host["CapDrop"] == ["ALL"]
     assert not {"NET_RAW", "MKNOD", "AUDIT_WRITE", "SETFCAP", "SYS_CHROOT"} & set(host["CapAdd"])
@@ -55,6 +56,13 @@ def test_a_server_of_a_group_with_limits() -> None:
     host = found["HostConfig"]
     assert host["Memory"] == host["MemorySwap"] == 64 * 2**20
     assert (host["NanoCpus"], host["ShmSize"]) == (10**9, 32 * 2**20)
+
+
+def test_a_published_server_is_reached_from_loopback_only() -> None:
+    found = config(ContainerSpec("lab", "x", (), None, serves=True, published=True, user="root"))
+    assert found["ExposedPorts"] == {"8080/tcp": {}}
+    assert found["HostConfig"]["PortBindings"] == {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}
+    assert found["User"] == "root"
 
 
 def test_a_host_name_without_a_group_is_no_alias() -> None:
