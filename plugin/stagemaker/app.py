@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from stagemaker.api import events
-from stagemaker.api.operation import Request, Service, by_arn, every, named, service
+from stagemaker.api.operation import Call, Request, Resource, Service, by_arn, every, named, service
 from stagemaker.api.search import Search, Searchable
 from stagemaker.api.search_members import ENDPOINT_MEMBERS, MODEL_MEMBERS, TRAINING_JOB_MEMBERS, TUNING_JOB_MEMBERS
 from stagemaker.api.tags import TagHolder, Tags
@@ -22,7 +22,16 @@ from stagemaker.aws.cloudwatch import Logs
 from stagemaker.aws.concurrency import ProvisionedConcurrency
 from stagemaker.aws.events import EventBus
 from stagemaker.aws.policies import PolicySimulator
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB, TUNING_JOB
+from stagemaker.core.kinds import (
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    MODEL,
+    NOTEBOOK_INSTANCE,
+    NOTEBOOK_LIFECYCLE_CONFIG,
+    REPOSITORY,
+    TRAINING_JOB,
+    TUNING_JOB,
+)
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Change, MemoryStore, Store
 from stagemaker.core.supervisor import Supervisor
@@ -40,6 +49,9 @@ from stagemaker.hosting.utilization import Utilization
 from stagemaker.jobs.job import JobContext
 from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.kind import JobKind
+from stagemaker.notebooks.boot import LIMIT_S
+from stagemaker.notebooks.lifecycle_configs import LifecycleConfigs
+from stagemaker.notebooks.notebooks import NotebookInstances
 from stagemaker.processing.processing import Processing
 from stagemaker.registry.ecr import Ecr
 from stagemaker.registry.rights import ALL_RIGHTS, Rights
@@ -139,6 +151,19 @@ class App:
             settings.work_dir / "asynchronous",
             minute_s=compression.real_s(60),
         )
+        lifecycle_configs = LifecycleConfigs(store, clock)
+        notebooks = NotebookInstances(
+            store,
+            lifecycle_configs,
+            self.runtime,
+            account,
+            logs,
+            clock,
+            self.supervisor,
+            settings.work_dir / "notebooks",
+            settings.docker.notebook_image if settings.docker else "",
+            compression.real_s(LIMIT_S),
+        )
         scaling = Scaling(store, scalables, CloudWatchAlarms(clients), bus, clock, compression)
         scaling.loop.start(self.supervisor)
         self.services: dict[str, Service] = {
@@ -151,6 +176,8 @@ class App:
                     Models(store, self.runtime, account, clock, ecr.media_type),
                     EndpointConfigs(store, clock),
                     endpoints,
+                    notebooks,
+                    lifecycle_configs,
                     self.tags,
                 ),
                 _sagemaker_runtime(
@@ -188,6 +215,8 @@ def _sagemaker(
     models: Models,
     configs: EndpointConfigs,
     endpoints: Endpoints,
+    notebooks: NotebookInstances,
+    lifecycle_configs: LifecycleConfigs,
     tags: Tags,
 ) -> Service:
     describe = {each.kind: each.describe for each in jobs}
@@ -225,9 +254,29 @@ def _sagemaker(
         ("DescribeEndpoint", endpoints.describe_endpoint, named(ENDPOINT)),
         ("ListEndpoints", endpoints.list_endpoints, every),
         ("DeleteEndpoint", endpoints.delete_endpoint, named(ENDPOINT)),
+        *_notebook_rows(notebooks, lifecycle_configs),
         ("AddTags", tags.add_tags, by_arn("ResourceArn")),
         ("ListTags", tags.list_tags, by_arn("ResourceArn")),
         ("DeleteTags", tags.delete_tags, by_arn("ResourceArn")),
+    )
+
+
+def _notebook_rows(notebooks: NotebookInstances, configs: LifecycleConfigs) -> tuple[tuple[str, Call, Resource], ...]:
+    instance, config = named(NOTEBOOK_INSTANCE), named(NOTEBOOK_LIFECYCLE_CONFIG)
+    return (
+        ("CreateNotebookInstance", notebooks.create_notebook_instance, instance),
+        ("DescribeNotebookInstance", notebooks.describe_notebook_instance, instance),
+        ("ListNotebookInstances", notebooks.list_notebook_instances, every),
+        ("StartNotebookInstance", notebooks.start_notebook_instance, instance),
+        ("StopNotebookInstance", notebooks.stop_notebook_instance, instance),
+        ("UpdateNotebookInstance", notebooks.update_notebook_instance, instance),
+        ("DeleteNotebookInstance", notebooks.delete_notebook_instance, instance),
+        ("CreatePresignedNotebookInstanceUrl", notebooks.create_presigned_notebook_instance_url, instance),
+        ("CreateNotebookInstanceLifecycleConfig", configs.create, config),
+        ("DescribeNotebookInstanceLifecycleConfig", configs.describe, config),
+        ("ListNotebookInstanceLifecycleConfigs", configs.list, every),
+        ("UpdateNotebookInstanceLifecycleConfig", configs.update, config),
+        ("DeleteNotebookInstanceLifecycleConfig", configs.delete, config),
     )
 
 

@@ -13,6 +13,7 @@ LIMITS = ("none", "instance")
 IAM_MODES = ("off", "soft", "strict")
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _ROOT_KEY = re.compile(r"(\w{1,128}):([^\s:,]+):(\d{12})", re.ASCII)
+NOTEBOOK_IMAGE = "stagemaker/notebook:latest"
 NETWORK_POOL = IPv4Network("10.213.0.0/16")  # 1,024 networks
 
 
@@ -35,6 +36,7 @@ class DockerSettings:
     registry_url: str  # STAGEMAKER_REGISTRY_URL: the registry service, as we reach it; empty: there is none
     registry_port: int  # STAGEMAKER_REGISTRY_PORT: of this machine's loopback, where clients and the engine reach ECR
     network_pool: IPv4Network = NETWORK_POOL  # STAGEMAKER_NETWORK_POOL: each job, endpoint and function has a /26 of it
+    notebook_image: str = NOTEBOOK_IMAGE  # STAGEMAKER_NOTEBOOK_IMAGE: what notebook instances run
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _docker(environment: Mapping[str, str]) -> DockerSettings:
         registry_url=environment.get("STAGEMAKER_REGISTRY_URL", ""),
         registry_port=_port(environment, "STAGEMAKER_REGISTRY_PORT", 5000),
         network_pool=_pool(environment),
+        notebook_image=environment.get("STAGEMAKER_NOTEBOOK_IMAGE") or NOTEBOOK_IMAGE,
     )
 
 

@@ -96,10 +96,10 @@ def test_a_name_that_is_taken(sagemaker: Any, role: str) -> None:
 
 
 def test_what_nobody_implements_answers_501_by_its_name(sagemaker: Any) -> None:
-    for call in (sagemaker.list_apps, sagemaker.list_notebook_instances):
+    for call in (sagemaker.list_apps, sagemaker.list_clusters):
         code, status, message = refusal(call)
         assert (code, status) == ("NotImplementedException", 501)
-        assert re.search("the operation List(Apps|NotebookInstances) of sagemaker", message)
+        assert re.search("the operation List(Apps|Clusters) of sagemaker", message)
 
 
 def test_moto_keeps_the_records_that_are_only_records(sagemaker: Any) -> None:

@@ -15,7 +15,6 @@ HOLDERS = (
     "model_cards",
     "model_package_groups",
     "model_packages",
-    "notebook_instance_lifecycle_configurations",
     "pipelines",
     "trial_components",
     "trials",
