@@ -7,7 +7,7 @@ import datetime
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,9 @@ class Price:
             raise ValueError("a price has a service, a region, the address of its source, and how it was read")
 
 
+type Key = tuple[str, str]  # a usage, and the instance type or nothing
+
+
 @dataclass(frozen=True)
 class Prices:
     """All prices, by usage, instance type (or empty) and region."""
@@ -75,6 +78,22 @@ class Prices:
     def find(self, usage: str, instance_type: str, region: str) -> Price | None:
         """The price, or None where none is known."""
         return self.by_key.get((usage, instance_type, region))
+
+    def replaced_by(self, others: "Prices") -> "Prices":
+        """These, and the others in place of those that both have."""
+        return Prices({**self.by_key, **others.by_key})
+
+
+@dataclass(frozen=True)
+class NoPrices(Prices):
+    """None, and a list of those that were asked for."""
+
+    asked: list[Key] = field(default_factory=list)
+
+    def find(self, usage: str, instance_type: str, region: str) -> Price | None:  # noqa: ARG002 - as the original
+        """None; writes the key down."""
+        self.asked.append((usage, instance_type))
+        return None
 
 
 def read(path: Path = TABLE) -> Prices:
