@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from infra.ec2.settings import Ec2Settings
+from infra.image_settings import ImageSettings
 
 _PROJECT = re.compile(r"[a-z](?:-?[a-z0-9]){1,19}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
@@ -208,6 +209,7 @@ class DeploymentSettings:
     models: tuple[ModelSettings, ...] = (ModelSettings(),)
     tuning: TuningSettings = TuningSettings()
     function: FunctionSettings = FunctionSettings()
+    images: ImageSettings = ImageSettings()
     ec2: Ec2Settings | None = None
 
     def __post_init__(self) -> None:
