@@ -6,11 +6,11 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT PARALLEL PORT PRESET PROVISIONED \
+export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PORT PRESET PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH
 
 .PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load \
-	policy push test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench bench-serve lint \
+	policy explain push test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench bench-serve lint \
 	format lock setup clean
 
 help: ## This list
@@ -82,6 +82,10 @@ load-systems: ## Load as each of the five systems scaled, and write a page for e
 policy: ## Write the smallest policy that allows what a role was seen to do (ROLE=<role>, FORM=template or table, GROUP='train-*', OUT=<file>)
 	@scripts/setup client
 	@$(infra) policy
+
+explain: ## Say what each role of a deployment may do and why (ROLE=training, PRESET=c)
+	@scripts/setup client
+	@$(infra) explain
 
 destroy: ## Delete everything that `make bootstrap` made
 	@scripts/setup client

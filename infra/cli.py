@@ -141,6 +141,10 @@ def _add_demo(parser: ArgumentParser) -> None:
 def _add_deploy(parser: ArgumentParser) -> None:
     _add_target(parser)
     _add_content(parser)
+    parser.add_argument(
+        "--over-budget", action="store_true", default=_is_set("OVER_BUDGET"),
+        help="go on where the plan costs more than [budget] of the preset allows (or OVER_BUDGET=1)",
+    )  # fmt: skip
 
 
 def _add_train(parser: ArgumentParser) -> None:
@@ -170,7 +174,8 @@ def _add_tune(parser: ArgumentParser) -> None:
 
 
 def _add_plan(parser: ArgumentParser) -> None:
-    _add_deploy(parser)
+    _add_target(parser)
+    _add_content(parser)
     parser.add_argument("--destroy", action="store_true", help="show what `destroy` would delete instead")
     parser.add_argument(
         "--hours", type=_hours, default=os.environ.get("HOURS") or None,
@@ -280,6 +285,17 @@ def _add_policy(parser: ArgumentParser) -> None:
     parser.add_argument("--account", help="twelve digits (default: that of the local credentials)")
 
 
+def _add_explain(parser: ArgumentParser) -> None:
+    environ = os.environ
+    parser.add_argument(
+        "role", nargs="?", default=environ.get("ROLE") or None,
+        help="training, hosting, lambda, ec2, notebook or deployer (default: $ROLE, else all)",
+    )  # fmt: skip
+    _add_project(parser)
+    parser.add_argument("--account", help="twelve digits (default: the preset's, else that of the local credentials)")
+    parser.add_argument("--json", action="store_true", help="write trust, policy and reasons as one JSON document")
+
+
 def _add_push(parser: ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as trainer (default: all that are built)")
     parser.add_argument("--build", action="store_true", help="build what is pushed first")
@@ -339,6 +355,7 @@ VERBS = (
     Verb(
         "policy", "write the smallest policy that allows what a role was seen to do", _add_policy, _IS_IT_RUNNING,
     ),
+    Verb("explain", "say what each role of a deployment may do and why, and ask nobody", _add_explain, "Run it again."),
     Verb(
         "push", "push the images to ECR", _add_push,
         f"Does the stack run in containers (`{make('status')}`)? On AWS: do your credentials allow ecr:*Repository*, "

@@ -13,6 +13,10 @@ POLICY_NAME = "least-privilege"
 EC2_FOLDER = "models/ec2"  # of the bucket: what EC2 hosts write
 
 
+# Operators, each with keys and the values that hold.
+type Conditions = Mapping[str, Mapping[str, str | list[str]]]
+
+
 @dataclass(frozen=True)
 class Statement:
     """One statement of a policy, which allows the actions on the resources where the condition holds. `reason` says
@@ -22,7 +26,7 @@ class Statement:
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     reason: str
-    condition: Mapping[str, Mapping[str, str | list[str]]] = field(default_factory=dict)
+    condition: Conditions = field(default_factory=dict)
 
     @property
     def document(self) -> dict[str, Any]:

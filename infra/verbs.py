@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from infra import cost, demo, docker, engine, hosts, images, invoke, policy, tuning
+from infra import budget, demo, docker, engine, explain, hosts, images, invoke, policy, tuning
 from infra.blueprint import Blueprint
 from infra.clients import connect
 from infra.data import dataset, fetch
@@ -23,9 +23,9 @@ from infra.deployment import (
     load_data,
     settings_of,
 )
+from infra.estimate import Estimate, estimate, exceeded
 from infra.hosts.host import Host, RunningStack, chosen_port
 from infra.interrupts import Interrupts
-from infra.prices import prices
 from infra.resources import titles
 from infra.resources.resource import Resource
 from infra.terminal import Terminal
@@ -86,7 +86,7 @@ def _nothing_runs() -> int:
 
 def _plan(call: Call) -> None:
     options, today = call.options, datetime.now(UTC).date()
-    costs: cost.Cost | None = None
+    found: Estimate | None = None
     if options.json:  # the document alone goes to stdout
         call = replace(call, terminal=Terminal(Console(highlight=False, stderr=True)))
     if options.destroy:
@@ -94,13 +94,21 @@ def _plan(call: Call) -> None:
     else:
         deployment = _deployment(call)
         plan = engine.plan(deployment.resources(call.terminal))
-        costs = cost.cost_of(deployment.blueprint.settings, _stored_bytes(deployment), prices.read(), options.hours)
+        settings, stored = deployment.blueprint.settings, _stored_bytes(deployment)
+        found = estimate(settings, stored, deployment.clients, today, options.hours)
     if options.json:
-        found = {"plan": asdict(plan), "cost": cost.document(costs, today) if costs else None}
-        print(json.dumps(found, indent=2, default=str))
+        document = {"plan": asdict(plan), **(found.document() if found else {"cost": None})}
+        print(json.dumps(document, indent=2, default=str))
         return
-    for line in (*plan.lines(), *(cost.lines(costs, today) if costs else [])):
+    for line in (*plan.lines(), *(found.lines() if found else [])):
         call.terminal.say(line)
+
+
+def _check_budget(deployment: Deployment, call: Call) -> None:
+    """Raises StepFailed for a deployment that costs more than its settings allow, unless the options do."""
+    if not call.options.over_budget:
+        settings, today = deployment.blueprint.settings, datetime.now(UTC).date()
+        budget.require(exceeded(settings, _stored_bytes(deployment), deployment.clients, today))
 
 
 def _stored_bytes(deployment: Deployment) -> int:
@@ -110,17 +118,21 @@ def _stored_bytes(deployment: Deployment) -> int:
 
 
 def _deploy(call: Call) -> None:
-    _apply(_wanted(call), call.terminal)
+    deployment = _deployment(call)
+    _check_budget(deployment, call)
+    _apply(deployment.resources(call.terminal), call.terminal)
 
 
 def _train(call: Call) -> None:
     deployment = _deployment(call)
+    _check_budget(deployment, call)
     jobs = [titles.of_model(titles.TRAINING_JOB, model.name) for model in deployment.blueprint.settings.models]
     _apply(engine.needed_for(jobs, deployment.resources(call.terminal)), call.terminal)
 
 
 def _tune(call: Call) -> None:
     deployment = _deployment(call)
+    _check_budget(deployment, call)
     tuning.run(deployment, call.terminal)
 
 
@@ -136,11 +148,6 @@ def _apply(resources: list[Resource], terminal: Terminal) -> None:
 def _destroy(call: Call) -> None:
     count = engine.destroy(_existing(call), call.terminal.say)
     call.terminal.say(f"Deleted {count} resources." if count else "Nothing was there to delete.")
-
-
-def _wanted(call: Call) -> list[Resource]:
-    """What the options ask to deploy."""
-    return _deployment(call).resources(call.terminal)
 
 
 def _deployment(call: Call) -> Deployment:
@@ -176,6 +183,13 @@ def _load(call: Call) -> int:
 def _policy(call: Call) -> None:
     options = call.options
     policy.show(options.role, options.form, options.group, options.out, options.account, call.terminal)
+
+
+def _explain(call: Call) -> None:
+    options = call.options
+    settings = settings_of(options)
+    blueprint = Blueprint(settings, options.account or settings.account or explain.LOCAL_ACCOUNT, data_digest="")
+    explain.show(blueprint, options.role, options.json, call.terminal)
 
 
 def _push(call: Call) -> None:
@@ -222,6 +236,7 @@ RUN: Mapping[str, Callable[[Call], int | None]] = {
     "invoke": _invoke,
     "load": _load,
     "policy": _policy,
+    "explain": _explain,
     "push": _push,
     "data": _data,
     "clean": _clean,
