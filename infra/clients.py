@@ -47,6 +47,11 @@ class Clients:
     ssm: Any
     tagging: Any
     caller: str = ""  # the ARN of who calls
+    session: Any = None  # boto3's, with the credentials of the others
+
+    def other(self, service: str, region: str) -> Any:
+        """A client of a service that few commands need, perhaps in another region."""
+        return make_client(self.session, service, self.endpoint, region)
 
 
 def connect(
@@ -76,26 +81,29 @@ def connect(
         s3=client("s3"), iam=client("iam"), logs=client("logs"),
         sagemaker=client("sagemaker"), runtime=client("sagemaker-runtime"), lambda_=client("lambda"),
         ecr=client("ecr"), autoscaling=client("application-autoscaling"), ec2=client("ec2"), ssm=client("ssm"),
-        tagging=client("resourcegroupstaggingapi"), caller=str(identity["Arn"]),
+        tagging=client("resourcegroupstaggingapi"), caller=str(identity["Arn"]), session=session,
     )  # fmt: skip
 
 
-def make_client(session: Any, service: str, endpoint: str | None) -> Any:
-    """One client: at `endpoint` with the local credentials, or AWS's own with the session's. AWS throttles callers, so
-    a client of it slows down and tries again more often; an address that a profile gives is not used."""
+def make_client(session: Any, service: str, endpoint: str | None, region: str | None = None) -> Any:
+    """One client: at `endpoint` with the local credentials, or AWS's own with the session's, and its region unless
+    another is given. AWS throttles callers, so a client of it slows down and tries again more often; an address that a
+    profile gives is not used."""
     if endpoint is None:
         config = Config(
             retries={"mode": "adaptive", "total_max_attempts": AWS_ATTEMPTS}, max_pool_connections=MAX_CONNECTIONS,
             ignore_configured_endpoint_urls=True,
         )  # fmt: skip
-        return session.client(service, config=config)
+        return session.client(service, region_name=region, config=config)
     retries = {"mode": "standard", "total_max_attempts": 3}
     # No proxy stands between this machine and its own loopback address, whatever the environment says.
     config = Config(
         retries=retries, max_pool_connections=MAX_CONNECTIONS, proxies={}, s3={"addressing_style": "path"},
         read_timeout=120,
     )  # fmt: skip
-    return session.client(service, endpoint_url=endpoint, config=config, **LOCAL_CREDENTIALS)
+    return session.client(
+        service, region_name=region, endpoint_url=endpoint, config=config, **LOCAL_CREDENTIALS
+    )  # fmt: skip
 
 
 def local_endpoint(environ: Mapping[str, str]) -> str:

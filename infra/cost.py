@@ -12,7 +12,8 @@ from typing import Any
 
 from infra.blueprint import Blueprint
 from infra.instance_types import ML
-from infra.prices.prices import NAME, Price, Prices, age_days
+from infra.prices.price_list import BASIS, SPOT_BASIS
+from infra.prices.prices import NAME, Key, NoPrices, Price, Prices, age_days
 from infra.settings import DeploymentSettings, EndpointSettings, TrainingSettings
 
 MONTH_H = 730  # hours, as AWS's own calculator has it
@@ -36,6 +37,8 @@ _NAMES = {
     "requests": "requests of Lambda",
     "duration": "GB-seconds of Lambda",
     "storage": "storage in S3",
+    "disk": "disks of EC2",
+    "public-address": "public addresses",
 }
 
 
@@ -113,10 +116,18 @@ def cost_of(settings: DeploymentSettings, stored_bytes: int, prices: Prices, job
         counted.storage(stored_bytes),
         *counted.training(),
         *counted.tuning(),
+        *counted.host(),
     ]
     per_call = counted.per_call()
     unknown, spot = tuple(dict.fromkeys(counted.unknown)), tuple(dict.fromkeys(counted.spot))
     return Cost(settings.region, tuple(lines), per_call, unknown, spot, tuple(dict.fromkeys(counted.spot_unknown)))
+
+
+def keys_of(settings: DeploymentSettings) -> list[Key]:
+    """Of the prices that `cost_of` reads."""
+    none = NoPrices({})
+    cost_of(settings, 0, none)
+    return none.asked
 
 
 class _Counted:
@@ -157,6 +168,21 @@ class _Counted:
         count = self.settings.tuning.jobs
         what = f"`make tune`: {count} training jobs"
         yield from self._jobs("tuning", what, self.settings.models[0].training, count)
+
+    def host(self) -> Iterable[CostLine]:
+        """The EC2 host of `make ec2-train`, which ends itself; on spot it falls back to on demand."""
+        host = self.settings.ec2
+        if host is None:
+            return
+        limit_h = host.limit_s / 3600
+        guess_h = None if self._job_hours is None else min(self._job_hours, limit_h)
+        is_spot = host.market == "spot"
+        share = self._share(host.instance_type) if is_spot else None
+        what = f"EC2 host: 1 x {host.instance_type}{' on spot' if is_spot else ''}, {limit_h:g} h at most"
+        yield _ending("host", what, self._find("ec2", host.instance_type), 1, guess_h, limit_h, share)
+        disk = f"EC2 host: disk of {host.volume_gb} GB"
+        yield _ending("host", disk, self._find("disk"), host.volume_gb / MONTH_H, guess_h, limit_h)
+        yield _ending("host", "EC2 host: public address", self._find("public-address"), 1, guess_h, limit_h)
 
     def per_call(self) -> tuple[Price, ...]:
         return tuple(price for usage in ("requests", "duration") if (price := self._find(usage)))
@@ -293,7 +319,10 @@ def _dated(cost: Cost, today: datetime.date) -> str:
     if not cost.prices:
         return f"{NAME} has no prices of {cost.region} that are needed here."
     oldest = min(price.read for price in cost.prices)
-    return f"Prices of {cost.region}, the oldest read {oldest} ({age_days(oldest, today)} days ago), sources: {NAME}."
+    asked = sum(price.basis.startswith((BASIS, SPOT_BASIS)) for price in cost.prices)
+    sources = f"{NAME}, and AWS itself for {asked} of {len(cost.prices)}" if asked else NAME
+    age = f"the oldest read {oldest} ({age_days(oldest, today)} days ago)"
+    return f"Prices of {cost.region}, {age}, sources: {sources}."
 
 
 def document(cost: Cost, today: datetime.date) -> dict[str, Any]:

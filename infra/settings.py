@@ -1,5 +1,6 @@
 """What a deployment is made of, as data: the values that a preset or the command line may change."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -196,6 +197,21 @@ class FunctionSettings:
 
 
 @dataclass(frozen=True)
+class BudgetSettings:
+    """What a deployment may cost on AWS at most, in US dollars, as `plan` counts it: by the hour and by the month while
+    it stands, and at worst. None: as much as it does. Raises ValueError for what is no amount."""
+
+    hour_usd: float | None = None
+    month_usd: float | None = None
+    at_worst_usd: float | None = None
+
+    def __post_init__(self) -> None:
+        for amount in (self.hour_usd, self.month_usd, self.at_worst_usd):
+            if amount is not None and not (math.isfinite(amount) and amount > 0):
+                raise ValueError(f"The budget of {amount} US dollars must be above 0.")
+
+
+@dataclass(frozen=True)
 class DeploymentSettings:
     """One deployment. `project` begins every name. On AWS no other `account` is taken, where one is named. `tags` are
     those that its resources have besides the project's. `hyperparameters` are of all training jobs. Without `ec2` there
@@ -211,6 +227,7 @@ class DeploymentSettings:
     function: FunctionSettings = FunctionSettings()
     images: ImageSettings = ImageSettings()
     ec2: Ec2Settings | None = None
+    budget: BudgetSettings = BudgetSettings()
 
     def __post_init__(self) -> None:
         if not _PROJECT.fullmatch(self.project):

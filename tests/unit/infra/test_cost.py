@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra import cost, presets
+from infra.ec2.settings import Ec2Settings
 from infra.prices import prices
 from infra.prices.prices import UNITS, Price, Prices
 from infra.settings import DeploymentSettings, EndpointSettings, FunctionSettings, ModelSettings, TrainingSettings
@@ -41,8 +42,8 @@ ROUND = table(
 
 
 def settings(preset: str) -> DeploymentSettings:
-    """Those of a preset in the repository."""
-    return presets.read(presets.find(preset))
+    """Those of a preset in the repository, without its EC2 host."""
+    return replace(presets.read(presets.find(preset)), ec2=None)
 
 
 def amounts(found: cost.Cost) -> list[tuple[float | None, ...]]:
@@ -202,6 +203,31 @@ def test_the_document_has_the_prices_by_which_spot_was_judged() -> None:
     assert share["saved"] == pytest.approx(0.6)
     assert (share["on_demand"]["usd"], share["spot"]["usd"]) == (1.0, 0.4)
     assert found["total"]["spot_saves"] == pytest.approx(6.6)
+
+
+HOST = table(price("ec2", 1.0, "t3.xlarge"), price("ec2-spot", 0.3, "t3.xlarge"), price("disk", 7.3),
+             price("public-address", 0.005))  # fmt: skip
+
+
+def test_an_ec2_host_pays_its_disk_and_its_address_too() -> None:
+    host = Ec2Settings("t3.xlarge", volume_gb=50, limit_s=7200)
+    found = cost.cost_of(DeploymentSettings(ec2=host), 0, ROUND.replaced_by(HOST), 0.5)
+    lines = [line for line in found.lines if line.kind == "host"]
+    assert [line.estimated for line in lines] == pytest.approx([0.5, 0.25, 0.0025])
+    assert [line.at_worst for line in lines] == pytest.approx([2.0, 1.0, 0.01])
+
+
+def test_a_host_on_spot_may_have_to_run_on_demand() -> None:
+    host = Ec2Settings("t3.xlarge", market="spot", limit_s=3600)
+    found = cost.cost_of(DeploymentSettings(ec2=host), 0, ROUND.replaced_by(HOST), 0.5)
+    line = next(line for line in found.lines if line.kind == "host")
+    assert (line.estimated, line.at_worst, line.spot_saves) == pytest.approx((0.15, 1.0, 0.35))
+
+
+def test_the_keys_are_those_of_the_prices_that_are_read() -> None:
+    wanted = presets.read(presets.find("b"))
+    keys = cost.keys_of(wanted)
+    assert {("training", "ml.m5.2xlarge"), ("hosting", "ml.m5.large"), ("ec2", "t3.xlarge")} <= set(keys)
 
 
 class TestTheFiguresOfTheDocuments:

@@ -45,7 +45,7 @@ def nothing_there() -> Clients:
 def plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """The first arguments of a plan in an account that has nothing, with a small data set."""
     monkeypatch.setattr(verbs, "connect_to", lambda *_: nothing_there())
-    for name in ("HOURS", "PRESET", "RESERVED", "PROVISIONED", "FUNCTION_URL", "ORIGIN"):
+    for name in ("HOURS", "OVER_BUDGET", "PRESET", "RESERVED", "PROVISIONED", "FUNCTION_URL", "ORIGIN"):
         monkeypatch.delenv(name, raising=False)
     return ["plan", "--data", str(write_set(tmp_path / "set"))]
 
@@ -59,7 +59,8 @@ def test_the_plan_and_its_cost_are_one_json_document(plan: list[str], capsys: py
     assert cost["unknown"] == []
     gpu = prices.read().find("training", "ml.g4dn.xlarge", "us-east-1")
     assert gpu is not None
-    assert cost["total"]["estimated"] == pytest.approx((1 + 2 + 2) * 0.5 * gpu.usd)
+    jobs = [line["estimated"] for line in cost["lines"] if line["kind"] in ("training", "tuning")]
+    assert sum(jobs) == pytest.approx((1 + 2 + 2) * 0.5 * gpu.usd)
     assert cost["lines"][0]["what"] == "endpoint dogs-c-single: 1 to 3 x ml.m5.large"
 
 
@@ -69,6 +70,55 @@ def test_the_cost_comes_after_the_plan(plan: list[str], capsys: pytest.CaptureFi
     assert (
         said.index("to create.") < said.index("On AWS this would cost") < said.index("Prices of us-east-1, the oldest")
     )
+
+
+def test_the_document_has_quotas_advice_and_the_budget(plan: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*plan, "--preset", "c", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    quotas = {need["name"]: need for need in document["quotas"]["needs"]}
+    assert quotas["ml.g4dn.xlarge for training job usage"]["verdict"] == "not known"
+    assert document["quotas"]["problem"].startswith("AWS was not asked")
+    assert {"subject": "training on ml.g4dn.xlarge", "instead": "spot"}.items() <= document["advice"][0].items()
+    assert document["budget"]["exceeded"] == []
+
+
+BUDGET = """
+[budget]
+at_worst_usd = 1.0
+"""
+
+
+@pytest.fixture
+def small_budget(plan: list[str], tmp_path: Path) -> list[str]:
+    """What comes after a verb, for a deployment that costs more than it may."""
+    preset = tmp_path / "small.toml"
+    preset.write_text(BUDGET)
+    return [*plan[1:], "--preset", str(preset)]
+
+
+def test_a_plan_says_what_is_over_the_budget(small_budget: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", *small_budget]) == 0
+    said = capsys.readouterr().out
+    assert "at worst, and the budget is $1.00. Most of it: $" in said
+
+
+@pytest.mark.parametrize("verb", ["deploy", "train", "tune"])
+def test_what_is_over_the_budget_is_not_begun(
+    verb: str, small_budget: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([verb, *small_budget]) == 1
+    said = capsys.readouterr().out
+    assert "and the budget is $1.00" in said
+    assert "--over-budget" in said
+
+
+def test_the_budget_can_be_overruled(
+    small_budget: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    applied: list[object] = []
+    monkeypatch.setattr(verbs, "_apply", lambda resources, _: applied.extend(resources))
+    assert cli.main(["deploy", *small_budget, "--over-budget"]) == 0, capsys.readouterr().out
+    assert applied
 
 
 def test_a_destruction_costs_nothing(plan: list[str], capsys: pytest.CaptureFixture[str]) -> None:
