@@ -109,7 +109,7 @@ test-unit: ## Unit tests: no I/O beyond a temporary folder and loopback
 
 test-contract: ## Contract tests: every runtime, every response, a real LocalStack
 	@scripts/setup plugin-dev plugin trainer serve lambda client
-	@! scripts/has-docker || scripts/build lambda
+	@! scripts/has-docker || scripts/build lambda ec2-host
 	$(env)/plugin-dev/bin/python $(pytest) 3 tests/contract tests/aws tests/clients/test_plain_clients.py
 
 test-clients: ## Every block of docs/clients.md by its client: both SDKs, MLflow, a notebook (installs 1.3 GB; not in CI)

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.paths import CHECKOUT
 
-IMAGES = {"trainer", "serve", "serve-gpu", "lambda"}
+IMAGES = {"trainer", "serve", "serve-gpu", "lambda", "ec2-host"}
 
 
 def config(*options: str, **variables: str) -> dict[str, Any]:
