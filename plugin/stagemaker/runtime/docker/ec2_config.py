@@ -1,14 +1,14 @@
 """What the container that is the host of an EC2 instance has beyond others. Pure.
 
-It runs containers itself, with podman in user namespaces of its own: without privilege, without CAP_SYS_ADMIN and
-without a device of the machine. What it needs for that, and why: docs/ec2.md.
+It runs containers itself, with podman, in a user namespace that its first process makes: without privilege, without
+CAP_SYS_ADMIN and without a device of the machine. How that is kept safe: docs/ec2.md.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-_STORE = "/var/lib/containers"  # podman's: a volume, since overlayfs does not lie on the container's own
+_STORE = "/volume"  # of podman: overlayfs does not lie upon the container's own file system
 _PIDS = 16_384
 # The system calls that Docker's own profile refuses to a container without privilege, but for those that make and enter
 # namespaces and mount in them, which the kernel allows only within a namespace of the caller's own.
@@ -24,8 +24,8 @@ _SECCOMP = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [{"names": list(_REFUSED_CALLS), "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
 }
-# AppArmor's profile of Docker refuses every mount. The kernel's files in /proc that are hidden by default hide all of
-# /proc from a container within: the kernel shows a new one only where nothing of the old one is hidden.
+# AppArmor's profile of Docker refuses every mount. Nothing of /proc is hidden, since else the kernel shows no new one
+# in a namespace: what lies in the open there belongs to root of the machine, whom the host is not.
 _SECURITY = ["no-new-privileges", "apparmor=unconfined", f"seccomp={json.dumps(_SECCOMP)}"]
 
 
@@ -34,8 +34,6 @@ def ec2_config(config: Mapping[str, Any], addresses: Mapping[str, str]) -> dict[
     store = {"Type": "volume", "Target": _STORE, "VolumeOptions": {"Labels": config["Labels"]}}
     host = {
         **config["HostConfig"],
-        # SETFCAP: to map root into a namespace of one's own, since Linux 5.12. user_namespaces(7)
-        "CapAdd": [*config["HostConfig"]["CapAdd"], "SETFCAP"],
         "SecurityOpt": _SECURITY,
         "MaskedPaths": [],
         "ReadonlyPaths": [],

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -16,6 +16,8 @@ from stagemaker.core.supervisor import Supervisor
 from stagemaker.runtime.contract import BIND_LABEL, ContainerSpec, HardwareRefused, ImageRefused, Registry
 from stagemaker.runtime.docker.config import PORT, container_config, engine_name
 from stagemaker.runtime.docker.container import DockerContainer
+from stagemaker.runtime.docker.ec2_config import ec2_config
+from stagemaker.runtime.docker.ec2_host import DockerEc2Host
 from stagemaker.runtime.docker.engine import DEFAULT_URL, Engine, EngineError, EngineGone
 from stagemaker.runtime.docker.function import function_config
 from stagemaker.runtime.docker.hardware import Gpus, gpus, lacks_gpu, limits, machine
@@ -66,7 +68,9 @@ class DockerRuntime:
         )
         self._places = Places(self._networks)
         self._changed = threading.Condition()
-        self._running: dict[str, DockerContainer | None] = {}  # by the engine's name; None: it is being started
+        self._running: dict[
+            str, DockerContainer | DockerEc2Host | None
+        ] = {}  # by the engine's name; None: it is being started
         self._closed = False
         self._left_behind = False  # something could not be removed: the engine was gone
         supervisor.follow("the first network", self._prepare)
@@ -119,6 +123,35 @@ class DockerRuntime:
                 undo.pop_all()
             return container
 
+    def create_ec2_host(self, spec: ContainerSpec, addresses: Mapping[str, str]) -> DockerEc2Host:
+        """A host that has not booted yet."""
+        with self._engine_errors(f"make a host of {spec.image!r}"), ExitStack() as undo:
+            if self._left_behind:
+                self.sweep()
+            self.check_hardware(spec.instance_type, 1)
+            image = self._images.obtain(spec.image)
+            cleanup = undo.enter_context(ExitStack())
+            name = engine_name(spec.name, uuid.uuid4().hex[:8])
+            with self._changed:
+                self._refuse_when_closed()
+                self._running[name] = None
+            cleanup.callback(self._forget, name)
+            place = self._places.take(spec)
+            cleanup.callback(self._removing, self._places.leave, place)
+            hardware = gpus(spec.instance_type, self._settings.gpu, self._machine)
+            config = ec2_config(self._config(spec, image, place, hardware), addresses)
+            engine_id = self._engine.create(name, config)
+            cleanup.callback(self._removing, self._engine.remove, engine_id)
+            host = DockerEc2Host(
+                spec, self._engine, engine_id,
+                hardware=hardware.text, remove=cleanup.close, supervisor=self._supervisor,
+            )  # fmt: skip
+            with self._changed:
+                self._refuse_when_closed()
+                self._running[name] = host
+            undo.pop_all()
+        return host
+
     def fetch(self, image: str) -> None:
         """Pull the image unless the engine has it, so that `start` is quick."""
         with self._engine_errors(f"get the image {image!r}"):
@@ -157,7 +190,7 @@ class DockerRuntime:
             self._closed = True
             running = [container for container in self._running.values() if container]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(DockerContainer.kill, running))
+            list(pool.map(lambda each: each.kill(), running))
         with self._changed:
             self._changed.wait_for(lambda: not self._running, _CLOSE_S)
         if self._left_behind:
