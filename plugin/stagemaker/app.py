@@ -21,6 +21,7 @@ from stagemaker.aws.clients import Clients, of_accounts
 from stagemaker.aws.cloudwatch import Logs
 from stagemaker.aws.concurrency import ProvisionedConcurrency
 from stagemaker.aws.events import EventBus
+from stagemaker.aws.iam import Iam
 from stagemaker.aws.policies import PolicySimulator
 from stagemaker.core.kinds import (
     ENDPOINT,
@@ -35,6 +36,7 @@ from stagemaker.core.kinds import (
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Change, MemoryStore, Store
 from stagemaker.core.supervisor import Supervisor
+from stagemaker.ec2.instances import Instances
 from stagemaker.hosting.async_inference import AsyncInference
 from stagemaker.hosting.configs import EndpointConfigs
 from stagemaker.hosting.dispatch import Dispatcher
@@ -163,6 +165,18 @@ class App:
             settings.work_dir / "notebooks",
             settings.docker.notebook_image if settings.docker else "",
             compression.real_s(LIMIT_S),
+        )
+        schedule = read_schedule(settings.interruptions)
+        self.instances = Instances(
+            self.runtime,
+            Iam(clients, clock),
+            lambda scope, kind, arn, detail: bus.put(scope, "aws.ec2", kind, arn, detail),
+            clock,
+            self.supervisor,
+            gateway_url=settings.gateway_url,
+            registry_port=ecr.front.port if ecr.front else 0,
+            factor=settings.time_compression,
+            interruption_s=(lambda name: schedule.interruption_s(name, 1)) if schedule else None,
         )
         scaling = Scaling(store, scalables, CloudWatchAlarms(clients), bus, clock, compression)
         scaling.loop.start(self.supervisor)

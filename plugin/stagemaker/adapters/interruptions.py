@@ -1,6 +1,7 @@
-"""POST /_stagemaker/interruptions: interrupt a managed spot training job, as EC2 would.
+"""POST /_stagemaker/interruptions: interrupt managed spot training, or a spot instance, as EC2 would.
 
 {"TrainingJobArn": "arn:aws:sagemaker:..."}    202 when its containers got SIGTERM, else an error with AWS's code
+{"InstanceId": "i-..."}                        202 when the notice is given: two minutes later it is terminated
 """
 
 import json
@@ -15,6 +16,7 @@ from stagemaker.core.strict_json import read_json
 
 PATH = "/_stagemaker/interruptions"
 MAX_BYTES = 4096
+_JOB, _INSTANCE = "TrainingJobArn", "InstanceId"
 
 
 def install() -> None:
@@ -24,24 +26,27 @@ def install() -> None:
 
 def _answer(request: Request, **_: Any) -> Response:
     try:
-        running.current().interruptions.interrupt(_arn(request))
+        kind, name = _asked(request)
+        app = running.current()
+        (app.interruptions if kind == _JOB else app.instances).interrupt(name)
     except ApiError as error:
         return _response({"__type": error.code, "message": error.message}, error.status)
     return _response({}, 202)
 
 
-def _arn(request: Request) -> str:
-    form = 'The body must be {"TrainingJobArn": "arn:aws:sagemaker:..."}.'
+def _asked(request: Request) -> tuple[str, str]:
+    """What is to be interrupted, and its name."""
+    form = f'The body must be {{"{_JOB}": "arn:aws:sagemaker:..."}} or {{"{_INSTANCE}": "i-..."}}.'
     if (request.content_length or MAX_BYTES + 1) > MAX_BYTES:
         raise validation_error(form)
     try:
         asked = read_json(request.get_data())
     except ValueError as error:
         raise validation_error(form) from error
-    arn = asked.get("TrainingJobArn") if isinstance(asked, dict) else None
-    if not isinstance(arn, str):
+    named = list(asked.items()) if isinstance(asked, dict) else []
+    if len(named) != 1 or named[0][0] not in (_JOB, _INSTANCE) or not isinstance(named[0][1], str):
         raise validation_error(form)
-    return arn
+    return named[0]
 
 
 def _response(body: dict[str, str], status: int) -> Response:

@@ -27,6 +27,7 @@ from stagemaker.access.enforce import Enforcer, Mode
 from stagemaker.access.recorder import Recorder
 from stagemaker.adapters import (
     collector,
+    ec2_metadata,
     identity,
     interruptions,
     own_addresses,
@@ -84,6 +85,7 @@ def start() -> None:
     requests.install()
     handlers.preprocess_request.append(serve_function_urls)
     interruptions.install()
+    ec2_metadata.install()
     recorded_policy.install(recorder, own_addresses.is_root)
     if settings.iam == "strict":
         own_addresses.install()

@@ -252,10 +252,12 @@ PATCHES: tuple[Patch, ...] = (
 LATE = {
     "cloudformation": "stagemaker.adapters.cloudformation_patches",
     "cloudwatch": "stagemaker.adapters.alarms",
+    "ec2": "stagemaker.adapters.ec2_patches",
     "lambda": "stagemaker.adapters.lambda_patches",
     "logs": "stagemaker.adapters.log_patches",
     "resourcegroupstaggingapi": "stagemaker.adapters.tagging",
     "s3": "stagemaker.adapters.s3_patches",
+    "ssm": "stagemaker.adapters.ssm_patches",
 }
 
 

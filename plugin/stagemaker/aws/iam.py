@@ -20,6 +20,7 @@ from stagemaker.core.refs import Scope
 from stagemaker.core.role_session import RoleSession
 
 PRINCIPAL = "sagemaker.amazonaws.com"
+EC2, INSTANCE_S = "ec2.amazonaws.com", 21_600  # who assumes the role of an instance profile, and for how long
 SESSION = "SageMaker"  # the name of every session, as on AWS
 MOST_ROLES = 64  # (ours) whose clients are kept: those of one more replace those that were used longest ago
 
@@ -65,6 +66,34 @@ class Iam:
             raise _no_role(role_arn) from error
         return Credentials(
             role_arn, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], made["Expiration"].timestamp()
+        )
+
+    def instance_credentials(self, scope: Scope, role_arn: str, instance_id: str) -> Credentials:
+        """Fresh ones for an EC2 instance, whose id names the session, as on AWS. UnauthorizedOperation when the role
+        does not exist or does not let EC2 assume it."""
+        name = role_arn.rpartition("/")[2]
+        source = scope.arn("ec2", f"instance/{instance_id}")
+        refused = ApiError(
+            "UnauthorizedOperation",
+            f"EC2 cannot assume the role {name}. Please see documentation at "
+            "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html",
+            403,
+        )
+        try:
+            role = self._clients("iam", scope).get_role(RoleName=name)["Role"]
+            if not may_assume(role["AssumeRolePolicyDocument"], role_arn, source, EC2):
+                raise refused
+            sts = self._clients("sts", scope)
+            made = sts.assume_role(RoleArn=role_arn, RoleSessionName=instance_id, DurationSeconds=INSTANCE_S)
+        except (BotoCoreError, ClientError) as error:
+            raise refused from error
+        found = made["Credentials"]
+        return Credentials(
+            role_arn,
+            found["AccessKeyId"],
+            found["SecretAccessKey"],
+            found["SessionToken"],
+            found["Expiration"].timestamp(),
         )
 
     def clients(self, role_arn: str, subnet: str = "") -> Clients:

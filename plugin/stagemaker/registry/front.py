@@ -25,7 +25,8 @@ from stagemaker.registry.manifest_plan import DIGEST, MAX_MANIFEST_BYTES
 from stagemaker.registry.rights import MOUNT, Rights, actions_of
 from stagemaker.registry.tokens import USER, TokenRefused, Tokens
 
-_CALLERS = callers((), ())  # by the names of loopback, and no web page
+# By the names of loopback, and by the registry's own of AWS, which lead here on an EC2 instance's host; no web page.
+_CALLERS = callers(("amazonaws.com", "amazonaws.com.cn"), ())
 _ERRORS = {
     "RepositoryNotFoundException": (404, "NAME_UNKNOWN"),
     "ImageNotFoundException": (404, "MANIFEST_UNKNOWN"),
