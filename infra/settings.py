@@ -225,7 +225,7 @@ class DeploymentSettings:
     models: tuple[ModelSettings, ...] = (ModelSettings(),)
     tuning: TuningSettings = TuningSettings()
     function: FunctionSettings = FunctionSettings()
-    images: ImageSettings = ImageSettings()
+    images: ImageSettings = ImageSettings()  # noqa: RUF009 - frozen
     ec2: Ec2Settings | None = None
     budget: BudgetSettings = BudgetSettings()
 
