@@ -9,8 +9,9 @@ pytest = -m pytest --dist loadfile --numprocesses
 export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PORT PRESET PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH
 
-.PHONY: help demo data start stop up down status logs plan bootstrap destroy build train tune deploy-local invoke load \
-	policy explain push test test-unit test-contract test-clients test-moto test-arm64 test-e2e test-containers chaos bench bench-serve lint \
+.PHONY: help demo data start stop up down notebook status logs plan bootstrap destroy build train tune deploy-local invoke load \
+	policy explain push test test-unit test-contract test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
+	chaos bench bench-serve lint \
 	format lock setup clean
 
 help: ## This list
@@ -37,6 +38,9 @@ up: ## Start the stack in containers on 127.0.0.1:$PORT, and wait until it is he
 down: ## Remove the stack's containers, with all that they started, networks and volumes
 	@scripts/setup client
 	@$(infra) stop --docker
+
+notebook: ## Serve notebooks/ in JupyterLab beside the stack in containers, and print its address (NOTEBOOK_PORT=8888)
+	@scripts/notebook
 
 status: ## Say whether the stack runs, as processes or in containers, and how to talk to it
 	@scripts/setup client
@@ -114,7 +118,11 @@ test-contract: ## Contract tests: every runtime, every response, a real LocalSta
 
 test-clients: ## Every block of docs/clients.md by its client: both SDKs, MLflow, a notebook (installs 1.3 GB; not in CI)
 	@scripts/setup plugin-dev plugin lambda client clients-sdk2 clients-sdk3
-	$(env)/plugin-dev/bin/python $(pytest) 2 tests/clients
+	$(env)/plugin-dev/bin/python $(pytest) 2 tests/clients --ignore tests/clients/test_notebook.py
+
+test-notebook: ## Run notebooks/train_and_deploy.ipynb from top to bottom on a stack of processes (not in CI)
+	@scripts/setup plugin-dev plugin trainer serve lambda client notebook
+	$(env)/plugin-dev/bin/python -m pytest tests/clients/test_notebook.py
 
 test-moto: ## Moto's own tests against the stage: how many pass, and why the others do not (not in CI)
 	@scripts/test-moto

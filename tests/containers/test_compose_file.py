@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.paths import CHECKOUT
 
-IMAGES = {"trainer", "serve", "serve-gpu", "lambda", "ec2-host"}
+IMAGES = {"trainer", "serve", "serve-gpu", "lambda", "ec2-host", "notebook"}
 
 
 def config(*options: str, **variables: str) -> dict[str, Any]:
@@ -67,3 +67,14 @@ def test_the_images_are_only_built_and_only_the_override_requires_a_gpu() -> Non
     gpu = config(*files)["services"]
     assert {name for name in gpu if "nvidia" in json.dumps(gpu[name])} == {"trainer", "serve-gpu"}
     assert gpu["localstack"]["environment"]["STAGEMAKER_GPU"] == "require"
+
+
+def test_the_notebook_runs_on_loopback_without_rights_socket_or_token_of_ours() -> None:
+    services = config("--profile", "notebook")["services"]
+    assert set(services) == {"localstack", "registry", "sweeper", "notebook"}
+    notebook = services["notebook"]
+    assert [(port["host_ip"], port["published"]) for port in notebook["ports"]] == [("127.0.0.1", "8888")]
+    assert (notebook["cap_drop"], notebook["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert [mount["type"] for mount in notebook["volumes"]] == ["volume"]
+    assert set(notebook["networks"]) == {"stagemaker"}
+    assert not [name for name in notebook["environment"] if "TOKEN" in name]
