@@ -53,6 +53,11 @@ class Account:
             "GetAWSDefaultServiceQuota": lambda members: self._quota(self.defaults, members),
             "ListServiceQuotas": lambda members: self._quotas(self.applied, members),
             "ListAWSDefaultServiceQuotas": lambda members: self._quotas(self.defaults, members),
+            "GetCallerIdentity": lambda _: {
+                "Account": "123456789012",
+                "Arn": "arn:aws:iam::123456789012:user/u",
+                "UserId": "U",
+            },
             "GetProducts": self._products,
             "DescribeSpotPriceHistory": self._spot,
         }
