@@ -9,7 +9,8 @@ import pytest
 
 from infra import quotas
 from infra.prices import price_list
-from infra.prices.price_list import Answer, Key
+from infra.prices.price_list import Answer
+from infra.prices.prices import Key
 from infra.quotas import Need
 from tests.aws.account import Account, product, quota
 from tests.aws.pretended_aws import Keys, PretendedAws, pretending

@@ -9,12 +9,14 @@ import pytest
 
 from infra import cost, presets
 from infra.ec2.settings import Ec2Settings
+from infra.paths import CHECKOUT
 from infra.prices import prices
 from infra.prices.prices import UNITS, Price, Prices
 from infra.settings import DeploymentSettings, EndpointSettings, FunctionSettings, ModelSettings, TrainingSettings
 
 GB = 1 << 30
 TODAY = datetime.date(2026, 3, 1)
+PAGE = CHECKOUT / "docs" / "prices.md"
 
 
 def price(usage: str, usd: float, instance_type: str = "", read: str = "2026-02-01") -> Price:
@@ -245,6 +247,17 @@ class TestTheFiguresOfTheDocuments:
         assert job.price is not None
         assert job.price.usd == 0.23
         assert job.estimated == pytest.approx(0.0767, abs=0.0001)
+
+    @pytest.mark.parametrize(("preset", "minutes"), [("a", 20), ("b", 20), ("c", 40), ("d", 20), ("e", 20)])
+    def test_the_page_of_prices_shows_them(self, preset: str, minutes: int) -> None:
+        wanted = presets.read(presets.find(preset))
+        found = cost.cost_of(wanted, 1_181_116_006, prices.read(), minutes / 60)  # 1.1 GB
+        hour, estimated, at_worst = (found.total(name) or 0.0 for name in ("hour", "estimated", "at_worst"))
+        (row,) = (line for line in PAGE.read_text().splitlines() if line.startswith(f"| {preset.upper()} | $"))
+        cells = [cell.strip() for cell in row.split("|")]
+        assert cells[2:4] == [f"${hour:.2f}", f"0:{minutes}"]
+        assert cells[4].split(",")[0] == f"${estimated:.2f}"
+        assert cells[5] == f"${at_worst:.0f}"
 
     @staticmethod
     def estimated(preset: str, job_hours: float) -> tuple[cost.CostLine, ...]:
