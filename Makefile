@@ -6,10 +6,10 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export BEST COMPARE CURVE DATA DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PORT PRESET PROVISIONED \
-	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH
+export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PORT PRESET PROVISIONED \
+	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH YES
 
-.PHONY: help demo data start stop up down notebook status logs plan bootstrap destroy build train tune deploy-local invoke load \
+.PHONY: help demo data start stop up down notebook status logs plan bootstrap destroy build train tune deploy deploy-local invoke load \
 	policy explain push test test-unit test-contract test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
 	chaos bench bench-serve lint \
 	format lock setup clean
@@ -44,13 +44,13 @@ notebook: ## Serve notebooks/ in JupyterLab beside the stack in containers, and 
 
 status: ## Say whether the stack runs, as processes or in containers, and how to talk to it
 	@scripts/setup client
-	@$(infra) status
+	@$(infra) status $(target)
 
 logs: ## Follow the log of the stack, as processes or in containers
 	@scripts/setup client
-	@exec $(infra) logs
+	@exec $(infra) logs $(target)
 
-##@ Deploy: the workload on the running stack (PRESET=a to e or <file>; DATA=<folder>; TARGET=aws: so far only push)
+##@ Deploy: the workload on the running stack (PRESET=a to e or <file>; DATA=<folder>; TARGET=aws: docs/aws.md)
 
 plan: ## Show what `make bootstrap` would change and cost on AWS, and change nothing (HOURS=0.5: a training job's)
 	@scripts/setup client
@@ -68,9 +68,12 @@ tune: ## Search for the best hyperparameters, and draw what was found (JOBS=10 P
 	@scripts/setup client
 	@scripts/build trainer && $(infra) tune $(target)
 
-deploy-local: ## Build the images, train if need be, and deploy endpoint and function
+deploy: ## Train if need be, and deploy endpoints and function (TARGET=aws: with the images that `make push` put there)
 	@scripts/setup client
-	@scripts/build trainer serve lambda && $(infra) deploy $(target)
+	@[ "$(TARGET)" = aws ] || scripts/build trainer serve lambda
+	@exec $(infra) deploy $(target)
+
+deploy-local: deploy ## The same, by its earlier name
 
 invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
 	@scripts/setup client
@@ -91,14 +94,14 @@ explain: ## Say what each role of a deployment may do and why (ROLE=training, PR
 	@scripts/setup client
 	@$(infra) explain
 
-destroy: ## Delete everything that `make bootstrap` made
+destroy: ## Delete everything that `make deploy` made (TARGET=aws asks before data is lost; YES=1: it does not)
 	@scripts/setup client
-	@$(infra) destroy $(target)
+	@exec $(infra) destroy $(target)
 
 build: ## Build the images (stagemaker/localstack, lambda, serve, trainer, serve-gpu)
 	@scripts/build
 
-push: ## Push the images to ECR (TARGET=local or aws, NAMES="serve lambda" for some)
+push: ## Push the images to ECR by their commit (TARGET=local or aws, NAMES="serve lambda" for some, DIRTY=1 before a commit)
 	@scripts/setup client
 	@$(infra) push --build $(target) $(NAMES)
 
@@ -118,11 +121,12 @@ test-contract: ## Contract tests: every runtime, every response, a real LocalSta
 
 test-clients: ## Every block of docs/clients.md by its client: both SDKs, MLflow, a notebook (installs 1.3 GB; not in CI)
 	@scripts/setup plugin-dev plugin lambda client clients-sdk2 clients-sdk3
-	$(env)/plugin-dev/bin/python $(pytest) 2 tests/clients --ignore tests/clients/test_notebook.py
+	$(env)/plugin-dev/bin/python $(pytest) 2 tests/clients --ignore-glob '*/test_notebook*.py'
 
 test-notebook: ## Run notebooks/train_and_deploy.ipynb from top to bottom on a stack of processes (not in CI)
 	@scripts/setup plugin-dev plugin trainer serve lambda client notebook
-	$(env)/plugin-dev/bin/python -m pytest tests/clients/test_notebook.py
+	@! scripts/has-docker || scripts/build notebook
+	$(env)/plugin-dev/bin/python -m pytest tests/clients/test_notebook.py tests/clients/test_notebook_instance.py
 
 test-moto: ## Moto's own tests against the stage: how many pass, and why the others do not (not in CI)
 	@scripts/test-moto

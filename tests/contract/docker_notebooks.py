@@ -69,10 +69,10 @@ class DockerNotebooks:
 
     def __init__(self, image: str, folder: Path, limit_s: float = 300.0) -> None:
         self.logs, self.engine = FakeLogs(), DockerEnvironment(image, folder)
-        store, clock = MemoryStore(), FakeClock()
-        self._configs = LifecycleConfigs(store, clock)
+        store, self.clock = MemoryStore(), FakeClock()
+        self._configs = LifecycleConfigs(store, self.clock)
         self._notebooks = NotebookInstances(
-            store, self._configs, self.engine.runtime, FakeAws(), self.logs, clock, self.engine.supervisor,
+            store, self._configs, self.engine.runtime, FakeAws(), self.logs, self.clock, self.engine.supervisor,
             folder / "notebooks", image, limit_s,
         )  # fmt: skip
 
