@@ -90,10 +90,10 @@ class ComposeHost:
             return False
         before = docker.listed("container", *self._members())
         registries = [_registry(container) for container in docker.listed("container", *self._ours("localstack"))]
-        self._compose("stop", "--timeout", "30")  # LocalStack ends what it started, unless it was killed before
+        self._compose("--profile", "*", "stop", "--timeout", "30")  # LocalStack ends what it started, unless it was killed before
         kinds = ("container", "network", "volume")
         left = sum(docker.remove(kind, docker.listed(kind, self._started())) for kind in kinds)
-        if self._compose("down", "--volumes", "--remove-orphans"):
+        if self._compose("--profile", "*", "down", "--volumes", "--remove-orphans"):
             reason = "Something of the stack could not be removed."
             raise StepFailed(reason, f"Read the lines above, then: {self.stop_command}")
         for registry in registries:
