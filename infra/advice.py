@@ -92,7 +92,8 @@ class _Rules:
 
         def is_enough(one: InstanceType) -> bool:
             memory = one.gpu_gib if now.gpu else one.memory_gib
-            return bool(one.gpu) == bool(now.gpu) and one.vcpus >= now.vcpus and memory >= needed * SPARE
+            alike = bool(one.gpu) == bool(now.gpu) and (now.bursts or not one.bursts)  # training is a steady load
+            return alike and one.vcpus >= now.vcpus and memory >= needed * SPARE
 
         if (found := self._cheapest(usage, name, is_enough)) is None:
             return

@@ -48,6 +48,13 @@ def test_a_s_host_needs_none_either() -> None:
     assert ("EC2 host on g5.xlarge", "spot") not in host
 
 
+def test_a_steady_load_is_not_put_on_a_type_that_bursts() -> None:
+    """Of T3, AWS bills the bursts beyond its share; who has chosen a type that bursts is told of a cheaper one."""
+    assert not [key for key in found(DeploymentSettings(ec2=Ec2Settings("m5.xlarge"))) if key[1] == "t3.xlarge"]
+    c = found(DeploymentSettings(ec2=Ec2Settings("t2.xlarge")))
+    assert c["EC2 host on t2.xlarge", "t3.xlarge"].saved == pytest.approx(0.103, abs=0.001)
+
+
 def test_a_large_batch_or_large_photos_need_the_larger_gpu() -> None:
     gpu = one_model(TrainingSettings("ml.g5.xlarge"))
     for hyperparameters in ({"batch-size": "256"}, {"image-size": "448"}):
