@@ -129,6 +129,10 @@ class Lookup(Protocol):
         """Of the configuration that an endpoint has."""
         ...
 
+    def instance_role_arn(self, members: Mapping[str, Any], account: str, region: str) -> str | None:
+        """The role of the instance profile that a request of EC2 names, itself or by its launch template."""
+        ...
+
     def repository_arn(self, image_uri: str, account: str, region: str) -> str | None:
         """The ECR repository that an image's name means, or None for another registry."""
         ...

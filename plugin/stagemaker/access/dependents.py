@@ -37,6 +37,9 @@ _IAM_TAGS: Mapping[str, str] = {
     "CreatePolicy": "iam:TagPolicy",
     "CreateInstanceProfile": "iam:TagInstanceProfile",
 }
+# Operations of EC2 that give an instance the role of its profile: "Grant permissions to pass a role", EC2's user guide.
+_PASSING = ("RunInstances", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
+_TO_EC2: Mapping[str, str] = {"iam:passedtoservice": "ec2.amazonaws.com"}
 _IMAGE = ("BatchGetImage", "GetDownloadUrlForLayer")
 _SCALED: Mapping[str, Sequence[str]] = {  # by service namespace: what Application Auto Scaling asks of the caller
     "sagemaker": ("DescribeEndpoint", "UpdateEndpointWeightsAndCapacities"),
@@ -68,6 +71,10 @@ def dependents_of(call: Call, needs: Sequence[Need], lookup: Lookup) -> Iterator
         yield from (Dependent(one, {}) for one in image_needs(call, lookup))
     if call.service == "lambda" and (code := _code_need(call, lookup)):
         yield Dependent(code, {})
+    if call.service == "ec2" and call.operation in _PASSING:
+        role = lookup.instance_role_arn(call.members, call.account, call.region)
+        if role is not None:
+            yield Dependent(Need(PASS_ROLE, role, account_of(role) or call.account), _TO_EC2)
     if call.service == "sagemaker" and call.operation == "DeleteEndpoint":
         for arn in lookup.scalable_targets(about):
             yield Dependent(Need(DEREGISTER, arn, call.account), {})

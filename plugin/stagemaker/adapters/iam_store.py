@@ -7,6 +7,7 @@ it, and the account of the resource which one has its policy.
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -28,7 +29,7 @@ from stagemaker.adapters.vpc_endpoints import s3_gateway
 from stagemaker.api.operation import OWN
 from stagemaker.app import App
 from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, SCALABLE_TARGET
-from stagemaker.core.refs import Ref, Scope
+from stagemaker.core.refs import Ref, Scope, partition_of
 from stagemaker.registry.lookup import repository_of
 
 LOG = logging.getLogger(__name__)
@@ -141,6 +142,22 @@ class IamStore:
             return None
         return Ref(found[0].scope, ENDPOINT_CONFIG, found[1]["EndpointConfigName"]).arn
 
+    def instance_role_arn(self, members: Mapping[str, Any], account: str, region: str) -> str | None:
+        """The ARN; None where there is no such profile, or no role in it."""
+        partition = partition_of(region).name
+        asked = members.get("IamInstanceProfile") or {}
+        if not asked and (template := members.get("LaunchTemplate")):
+            module: Any = sys.modules.get("moto.ec2.models")
+            backend = module.ec2_backends[account][region] if module else None
+            try:
+                data = backend._get_template_from_args(template).data if backend else {}
+            except Exception:  # noqa: BLE001 - EC2 refuses the template itself, in its own words
+                return None
+            asked = data.get("IamInstanceProfile") or {}
+        name = asked.get("Name") or str(asked.get("Arn", "")).rpartition("/")[2]
+        found = next((each for each in _profiles(account, partition) if each.name == name), None)
+        return str(found.roles[0].arn) if found is not None and found.roles else None
+
     def repository_arn(self, image_uri: str, account: str, region: str) -> str | None:
         """The ARN, whether or not there is such a repository."""
         settings = self._app().settings.docker
@@ -204,6 +221,12 @@ def _named(account: str, kind: str, name: str, partition: str = "aws") -> Any:
         return next((role for role in list(backend.roles.values()) if role.name == name), None)
     holder = {"user": "users", "group": "groups", "instance-profile": "instance_profiles"}.get(kind)
     return getattr(backend, holder).get(name) if holder else None
+
+
+def _profiles(account: str, partition: str) -> list[Any]:
+    """The instance profiles of an account."""
+    backend = iam_backend(account, partition)
+    return list(backend.instance_profiles.values()) if backend else []
 
 
 def _identity(caller: Caller, entity: Any) -> Iterator[str]:

@@ -79,6 +79,9 @@ class FixedLookup:
         """The one."""
         return self.config
 
+    def instance_role_arn(self, members: Mapping[str, Any], _account: str, _region: str) -> str | None:
+        return "arn:aws:iam::000000000000:role/host" if members.get("IamInstanceProfile") else None
+
     def repository_arn(self, image_uri: str, _account: str, _region: str) -> str | None:
         """By image."""
         return self.repositories.get(image_uri)

@@ -220,6 +220,10 @@ def test_a_call_about_nothing_is_not_allowed_for_want_of_a_question() -> None:
             [("sagemaker:AddTags", f"{SAGEMAKER}:model/m")],
         ),
         (call("lambda", "UpdateFunctionConfiguration", FunctionName="f", Role=ROLE), [("iam:PassRole", ROLE)]),
+        (
+            call("ec2", "RunInstances", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "host"}),
+            [("iam:PassRole", "arn:aws:iam::000000000000:role/host")],
+        ),
         (call("lambda", "UpdateFunctionConfiguration", FunctionName="f"), []),
         (
             call("lambda", "CreateFunction", FunctionName="f", Code={"ImageUri": "repo"}),
