@@ -65,7 +65,7 @@ class MotoRecord:
                 int(options.http_put_response_hop_limit or 1),
                 options.instance_metadata_tags == "enabled",
             ),
-            profile=_profile(found.instance_profile) if found else None,
+            profile=_profile(found.iam_instance_profile) if found else None,
         )
 
     def enter(self, state: str, reason: Reason) -> None:

@@ -103,8 +103,7 @@ def answer(
     notice: Notice | None,
     credentials: Callable[[], Credentials],
 ) -> Told:
-    """`secret` signs the tokens of this instance. `credentials` are its role's: ApiError where EC2 may not assume it.
-    """
+    """`secret` signs the tokens of the instance. `credentials` are its role's: ApiError where EC2 may not assume it."""
     if not view.options.is_enabled:
         return _refused(403)
     version, _, rest = asked.path.strip("/").partition("/")
