@@ -1,7 +1,9 @@
 """The metadata service's answers, without a host."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
@@ -25,24 +27,23 @@ KEYS = Credentials(PROFILE.role_arn, "ASIA1", "secret", "token", NOW_S + 3600)
 
 def ask(
     path: str, view: InstanceView = VIEW, *, method: str = "GET", now_s: float = NOW_S, hops: int = 1,
-    notice: Notice | None = None, credentials: Credentials | ApiError = KEYS, secret: bytes = b"secret", **headers: str,
+    notice: Notice | None = None, credentials: Credentials | ApiError = KEYS, secret: bytes = b"secret",
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Told:  # fmt: skip
     def give() -> Credentials:
         if isinstance(credentials, ApiError):
             raise credentials
         return credentials
 
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return answer(view, Asked(method, f"/latest/{path}", named, hops), now_s, secret, notice, give)
+    return answer(view, Asked(method, f"/latest/{path}", headers, hops), now_s, secret, notice, give)
 
 
-def token(view: InstanceView = VIEW, ttl: str = "60", **more: str) -> Told:
-    return ask("api/token", view, method="PUT", **{TTL.replace("-", "_"): ttl}, **more)
+def token(view: InstanceView = VIEW, ttl: str = "60", *, hops: int = 1, **more: str) -> Told:
+    return ask("api/token", view, method="PUT", hops=hops, headers={TTL: ttl, **more})
 
 
 def with_token(value: str, *, now_s: float = NOW_S, secret: bytes = b"secret") -> int:
-    headers = {TOKEN.replace("-", "_"): value}
-    return ask("meta-data/instance-id", REQUIRED, now_s=now_s, secret=secret, **headers).status
+    return ask("meta-data/instance-id", REQUIRED, now_s=now_s, secret=secret, headers={TOKEN: value}).status
 
 
 @pytest.mark.parametrize("ttl", ["", "0", "21601", "-1", "x", "1.5"])
@@ -66,15 +67,14 @@ def test_without_a_requirement_a_token_may_be_left_out() -> None:
 
 
 def test_a_forwarded_request_gets_no_token() -> None:
-    assert token(x_forwarded_for="10.0.0.9").status == 403
+    assert token(**{"x-forwarded-for": "10.0.0.9"}).status == 403
 
 
 @pytest.mark.parametrize(("limit", "is_lost"), [(1, True), (2, False), (64, False)])
 def test_the_hop_limit_ends_the_token_on_its_way_to_a_container(limit: int, is_lost: bool) -> None:
     view = replace(VIEW, options=Options(hop_limit=limit))
-    headers = {TTL.replace("-", "_"): "60"}
-    assert ask("api/token", view, method="PUT", hops=2, **headers).is_lost is is_lost
-    assert not ask("api/token", view, method="PUT", hops=1, **headers).is_lost
+    assert token(view, hops=2).is_lost is is_lost
+    assert not token(view).is_lost
 
 
 def test_a_service_that_is_switched_off_answers_nothing() -> None:
