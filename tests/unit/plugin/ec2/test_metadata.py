@@ -38,8 +38,8 @@ def ask(
     return answer(view, Asked(method, f"/latest/{path}", headers, hops), now_s, secret, notice, give)
 
 
-def token(view: InstanceView = VIEW, ttl: str = "60", *, hops: int = 1, **more: str) -> Told:
-    return ask("api/token", view, method="PUT", hops=hops, headers={TTL: ttl, **more})
+def token(view: InstanceView = VIEW, ttl: str = "60", *, hops: int = 1) -> Told:
+    return ask("api/token", view, method="PUT", hops=hops, headers={TTL: ttl})
 
 
 def with_token(value: str, *, now_s: float = NOW_S, secret: bytes = b"secret") -> int:
@@ -67,7 +67,8 @@ def test_without_a_requirement_a_token_may_be_left_out() -> None:
 
 
 def test_a_forwarded_request_gets_no_token() -> None:
-    assert token(**{"x-forwarded-for": "10.0.0.9"}).status == 403
+    headers = {TTL: "60", "x-forwarded-for": "10.0.0.9"}
+    assert ask("api/token", method="PUT", headers=headers).status == 403
 
 
 @pytest.mark.parametrize(("limit", "is_lost"), [(1, True), (2, False), (64, False)])
