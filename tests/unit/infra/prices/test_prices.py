@@ -49,7 +49,9 @@ def test_the_presets_have_all_their_prices_in_us_east_1() -> None:
         for model in settings.models:
             assert found.find("training", model.training.instance_type, "us-east-1")
             assert found.find("hosting", model.endpoint.instance_type, "us-east-1")
-    for usage in ("volume", "requests", "duration", "provisioned", "storage"):
+        if settings.ec2:
+            assert found.find("ec2", settings.ec2.instance_type, "us-east-1"), path
+    for usage in ("volume", "requests", "duration", "provisioned", "storage", "disk", "public-address"):
         assert found.find(usage, "", "us-east-1")
 
 
