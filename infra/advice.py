@@ -119,7 +119,7 @@ class _Rules:
             return
         other, saved = found
         load = f"{scaling.target:g} requests a minute for each instance" if scaling else "one request at a time"
-        reason = f"it has {other}, and {load} of {PREDICTION_S} s, as B measured, keep {needed} of them busy"
+        reason = f"it has {other}, and {load} of {PREDICTION_S} s, as B measured, keep {needed} of its vCPUs busy"
         if other.bursts:
             reason += "; its processors are not all its own for long, so not for a steady load"
         yield Advice(f"endpoint on {name}", f"{ML}{other.name}", reason, saved)
