@@ -18,7 +18,7 @@ from tests.contract.localstack_process import ROOT, LocalStack
 NOTEBOOK = ROOT / "notebooks" / "train_and_deploy.ipynb"
 LIMIT_S = 1500
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-SMALL = {"EPOCHS": "1", "TUNING_JOBS": "2", "MPLBACKEND": "agg", "TARGET": "2"}
+SMALL = {"EPOCHS": "1", "TUNING_JOBS": "2", "TARGET": "2"}
 
 
 @pytest.fixture(scope="module")
