@@ -80,7 +80,7 @@ def test_it_runs_from_top_to_bottom_and_leaves_nothing(stack: LocalStack, tmp_pa
     assert "2 instances are not to be had here" in printed  # processes have no network of their own
     for name in ("single", "multi"):
         right, shown = map(int, re.findall(rf"^{name}: (\d) of (\d) are right$", printed, re.MULTILINE)[0])
-        assert right > shown / 2
+        assert (right >= 3, shown) == (True, 8)  # of ten classes, after one epoch
     assert re.search(r"^after \d+ s: 2 instances$", printed, re.MULTILINE)
     assert "Successful Setting desired instance count to 2." in printed
     assert printed.count("image/png") == 4
