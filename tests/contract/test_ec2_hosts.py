@@ -142,6 +142,7 @@ def test_a_spot_instance_of_a_launch_template_asks_its_metadata_service_until_it
     stack.says(instance, '"action": "terminate"')
     record = stack.wait(instance, "terminated")
     assert record["StateReason"]["Code"] == "Server.SpotInstanceTermination"
+    assert "IamInstanceProfile" not in record
 
 
 def _interrupt(stack: Ec2Stack, instance: str) -> int:

@@ -6,7 +6,10 @@ CloudFormation, comes here too.
 
 import base64
 import binascii
+import logging
 from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import unwrap
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -26,6 +29,7 @@ from stagemaker.ec2.amis import RESOLVE, check_ami, deep_learning_amis
 from stagemaker.ec2.metadata import InstanceView, Options, Profile
 from stagemaker.ec2.states import CODES, Reason, check_start, check_stop
 
+LOG = logging.getLogger(__name__)
 MAX_USER_DATA_BYTES = 16_384
 _NO_TOKEN = "ABCDE"  # noqa: S105 - the ClientToken that moto puts where there is none
 
@@ -69,7 +73,12 @@ class MotoRecord:
         )
 
     def enter(self, state: str, reason: Reason) -> None:
-        """Change its state."""
+        """Change its state. One that is terminated gives up its network interfaces, its volumes and its profile."""
+        if state == "terminated" and self._instance.state != "terminated":
+            try:
+                unwrap(Instance.terminate)(self._instance)
+            except Exception:
+                LOG.exception("what belonged to %s", self._instance.id)
         self._instance._state = InstanceState(state, CODES[state])
         self._instance._reason = reason.transition
         self._instance.state_reason = StateReason(reason.message, reason.code)
@@ -227,15 +236,13 @@ def _stop(app: App, original: Any) -> Any:
 
 
 def _terminate(app: App, original: Any) -> Any:
+    @wraps(original)
     def terminate(self: Any) -> Any:
         if not app.instances.has(self.id):
             return original(self)
         if self.state in ("shutting-down", "terminated"):
             return InstanceState(self.state, self.state_code)
-        before = InstanceState(self.state, self.state_code)
-        original(self)
-        _changed(self, lambda: app.instances.terminate(self.id))
-        return before
+        return _changed(self, lambda: app.instances.terminate(self.id))
 
     return terminate
 

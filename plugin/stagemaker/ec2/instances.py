@@ -20,7 +20,7 @@ from stagemaker.core.role_session import RoleSession
 from stagemaker.core.supervisor import Supervisor
 from stagemaker.ec2.metadata import Asked, InstanceView, Notice, Told, answer
 from stagemaker.ec2.states import NO_REASON, SHUT_DOWN, SPOT, Reason, after_shutdown, by_user, failed
-from stagemaker.runtime.contract import Container, ContainerSpec, Exit
+from stagemaker.runtime.contract import Container, ContainerSpec, Exit, ImageRefused
 from stagemaker.runtime.ec2_host import Ec2Host, Ec2Runtime
 
 LOG = logging.getLogger(__name__)
@@ -118,16 +118,21 @@ class Instances:
         self._lives: dict[str, _Life] = {}
 
     def check(self) -> None:
-        """UnsupportedOperation where there is no Docker, ServiceUnavailable at the stage's end."""
+        """UnsupportedOperation where there is no Docker or no image of a host; 503 at the stage's end."""
         self._supervisor.refuse_when_closing()
         if self._runtime is None:
             raise ApiError(
                 "UnsupportedOperation",
                 hinted(
                     "An instance cannot be run here: its host is a container.",
-                    "run the stack in containers; there is nothing of EC2 to run without Docker.",
+                    "run the stack in containers.",
                 ),
             )
+        try:
+            self._runtime.check_image(IMAGE)
+        except ImageRefused as error:
+            advice = f"build the image {IMAGE}."
+            raise ApiError("UnsupportedOperation", hinted("There is no image of a host.", advice)) from error
 
     def launch(self, scope: Scope, instance_id: str, records: Records) -> None:
         """Boot a new instance, soon. Raises as `check`."""
@@ -237,8 +242,8 @@ class Instances:
                 self._enter(life, "running", NO_REASON)
         end = self._wait(life, container)
         view = life.records.view()
-        if end is not None and end.lost:
-            return "terminated", failed(end.reason)
+        if end is not None and (end.lost or (end.code != 0 and life.wish is None)):
+            return "terminated", failed(end.reason or f"The host ended with {end.code}, and not by a shutdown.")
         state = after_shutdown(view.shutdown_behavior, is_spot=view.is_spot)
         if life.wish is None and not life.closing.is_set():
             self._enter(life, "stopping" if state == "stopped" else "shutting-down", SHUT_DOWN)

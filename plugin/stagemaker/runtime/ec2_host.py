@@ -25,5 +25,8 @@ class Ec2Host(Protocol):
 class Ec2Runtime(Protocol):
     """A runtime that has hosts."""
 
+    def check_image(self, image: str) -> None:
+        """Raise ImageRefused when there is no such image."""
+
     def create_ec2_host(self, spec: ContainerSpec, addresses: Mapping[str, str]) -> Ec2Host:
         """A host that has not booted yet, which finds the names of `addresses` there. Raises as `Runtime.start`."""
