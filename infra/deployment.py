@@ -3,12 +3,12 @@
 import hashlib
 import re
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra import presets, roles
+from infra import ownership, presets, roles
 from infra.blueprint import PROJECT_TAG, Blueprint, endpoint_logs
 from infra.clients import Clients, Target, connect
 from infra.data import digits
@@ -54,9 +54,9 @@ class Deployment:
         clients, blueprint = self.clients, self.blueprint
         return [
             *self._for_training(terminal),
-            IamRole(clients.iam, roles.hosting(blueprint), titles.HOSTING_ROLE),
+            IamRole(clients.iam, roles.hosting(blueprint), titles.HOSTING_ROLE, blueprint.tags),
             *(resource for model in blueprint.settings.models for resource in self._model(model, terminal)),
-            IamRole(clients.iam, roles.function(blueprint), titles.LAMBDA_ROLE),
+            IamRole(clients.iam, roles.function(blueprint), titles.LAMBDA_ROLE, blueprint.tags),
             Function(clients, blueprint, HANDLER),
             FunctionAlias(clients, blueprint, HANDLER),
             FunctionUrl(clients, blueprint),
@@ -71,7 +71,7 @@ class Deployment:
         configuration = blueprint.endpoint_config_request(model, made["ModelName"])
         return [
             TrainingJob(clients, job, terminal.line, model.name),
-            Model(clients.sagemaker, made, model.name),
+            Model(clients, made, model.name),
             EndpointConfiguration(clients.sagemaker, configuration, model.name),
             Endpoint(
                 clients,
@@ -106,21 +106,20 @@ class Deployment:
         weights = {self.pretrained.path.name: self.pretrained} if self.pretrained else {}
         stored = _stored(clients, blueprint, terminal, photos, weights)
         return [
-            Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
+            Bucket(clients.s3, blueprint.bucket, blueprint.settings.region, blueprint.tags),
             *(files for files in stored if weights or files.title != titles.WEIGHTS),
-            IamRole(clients.iam, roles.training(blueprint), titles.TRAINING_ROLE),
+            IamRole(clients.iam, roles.training(blueprint), titles.TRAINING_ROLE, blueprint.tags),
         ]
 
 
 def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list[Resource]:
     """Everything of the blueprint's project to delete, whatever settings and data it was made with. What has a
     fingerprint in its name is listed; the rest may or may not be there."""
-    sagemaker = clients.sagemaker
+    bucket = Bucket(clients.s3, blueprint.bucket, blueprint.settings.region, blueprint.tags)
     return [
-        Bucket(clients.s3, blueprint.bucket, blueprint.settings.region),
-        *_stored(clients, blueprint, terminal, {}, {}),
-        IamRole(clients.iam, roles.training(blueprint), titles.TRAINING_ROLE),
-        IamRole(clients.iam, roles.hosting(blueprint), titles.HOSTING_ROLE),
+        *ownership.ours([bucket, *_stored(clients, blueprint, terminal, {}, {})], terminal.say),
+        *_role(clients, blueprint, roles.training, titles.TRAINING_ROLE, terminal),
+        *_role(clients, blueprint, roles.hosting, titles.HOSTING_ROLE, terminal),
         *(
             TuningJob(clients, {"HyperParameterTuningJobName": name}, lambda *_: None)
             for name in _tuning_jobs(clients, blueprint)
@@ -130,31 +129,47 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
             for name in _names(clients, blueprint, "list_training_jobs", "TrainingJobSummaries", "TrainingJobName")
         ),
         *(
-            Model(sagemaker, {"ModelName": name})
+            Model(clients, {"ModelName": name})
             for name in _names(clients, blueprint, "list_models", "Models", "ModelName")
         ),
         *(
-            EndpointConfiguration(sagemaker, {"EndpointConfigName": name})
+            EndpointConfiguration(clients.sagemaker, {"EndpointConfigName": name})
             for name in _names(clients, blueprint, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName")
         ),
-        *(resource for name in _endpoints(clients, blueprint) for resource in _hosting(clients, blueprint, name)),
-        IamRole(clients.iam, roles.function(blueprint), titles.LAMBDA_ROLE),
-        LogGroup(clients.logs, blueprint.function_logs, titles.FUNCTION_LOG),
-        Function(clients, blueprint, HANDLER),
-        FunctionAlias(clients, blueprint, HANDLER),
-        FunctionUrl(clients, blueprint),
+        *(
+            resource
+            for name in _endpoints(clients, blueprint)
+            for resource in ownership.ours(_hosting(clients, blueprint, name), terminal.say)
+        ),
+        *_role(clients, blueprint, roles.function, titles.LAMBDA_ROLE, terminal),
+        *ownership.ours(
+            [
+                Function(clients, blueprint, HANDLER),
+                LogGroup(clients.logs, blueprint.function_logs, titles.FUNCTION_LOG),
+                FunctionAlias(clients, blueprint, HANDLER),
+                FunctionUrl(clients, blueprint),
+            ],
+            terminal.say,
+        ),
     ]
 
 
+def _role(
+    clients: Clients, blueprint: Blueprint, role: Callable[[Blueprint], roles.Role], title: str, terminal: Terminal
+) -> list[Resource]:
+    """A role to delete, unless it is somebody else's."""
+    return ownership.ours([IamRole(clients.iam, role(blueprint), title, blueprint.tags)], terminal.say)
+
+
 def _hosting(clients: Clients, blueprint: Blueprint, endpoint: str) -> list[Resource]:
-    """What an endpoint is and has, to delete."""
+    """An endpoint, and what it has, to delete."""
     model = endpoint.removeprefix(blueprint.settings.project).removeprefix("-")
     log = LogGroup(clients.logs, endpoint_logs(endpoint), titles.of_model(titles.ENDPOINT_LOG, model))
-    made = Endpoint(clients, endpoint, "", model)
+    made = Endpoint(clients, endpoint, "", model, tags=blueprint.tags)
     made.depends_on = (titles.ENDPOINT_CONFIGURATION, *made.depends_on)  # `existing` does not know whose each one is
     return [
-        log,
         made,
+        log,
         EndpointScaling(clients.autoscaling, endpoint, None, model),
     ]
 

@@ -24,7 +24,7 @@ class Waiting:
     def __init__(
         self, cancelled: Event, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._cancelled, self._say, self._clock = cancelled, say, clock
+        self._cancelled, self.say, self._clock = cancelled, say, clock
         self._reason, self._since_s, self._tell_after_s = "", 0.0, FIRST_TOLD_S
 
     def check(self) -> None:
@@ -38,7 +38,7 @@ class Waiting:
         if reason != self._reason:
             self._reason, self._since_s, self._tell_after_s = reason, now, FIRST_TOLD_S
         elif (waited_s := now - self._since_s) >= self._tell_after_s:
-            self._say(f"waits for {reason} ({in_words(waited_s)})")
+            self.say(f"waits for {reason} ({in_words(waited_s)})")
             self._tell_after_s = waited_s + min(waited_s, TOLD_EVERY_S)
         if self._cancelled.wait(seconds):
             raise Cancelled
@@ -64,6 +64,12 @@ def pause(seconds: float, reason: str) -> None:
         waiting.pause(seconds, reason)
     else:
         time.sleep(seconds)
+
+
+def say(text: str) -> None:
+    """Tell the reader of this step, such as why it takes longer. Outside of a step nobody is told."""
+    if waiting := _CURRENT.get():
+        waiting.say(text)
 
 
 def check() -> None:

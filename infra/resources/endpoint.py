@@ -1,18 +1,24 @@
 """The endpoint and its configuration. A configuration cannot change on AWS; the endpoint moves from one to the next."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from infra import ownership, shortage
 from infra.blueprint import endpoint_logs, scalable
 from infra.clients import Clients
 from infra.errors import StepFailed
+from infra.patience import SEEN_LIMIT_S, once_seen, patiently, says
 from infra.resources import titles
 from infra.resources.logs import tail
 from infra.resources.resource import Change, FixedResource, Resource, State, differences, find
-from infra.wait import pause
+from infra.wait import pause, say
 
 WAIT_LIMIT_S = 1800.0  # AWS takes some minutes to find instances
+_BUSY = ("ValidationException", "in-progress endpoint")  # AWS's words for a change that is going on
 AT_REST = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
 
 
@@ -60,18 +66,25 @@ class Endpoint(Resource):
         self.depends_on = titles.of_models((titles.ENDPOINT_CONFIGURATION, titles.ENDPOINT_LOG), model)
 
     def read(self) -> State | None:
-        """DescribeEndpoint's answer."""
-        return find(self._clients.sagemaker.describe_endpoint, EndpointName=self.name)
+        """DescribeEndpoint's answer. Raises NotOurs when somebody else has made an endpoint of that name."""
+        found = self._find()
+        if found and self._tags:
+            tags = self._clients.sagemaker.list_tags(ResourceArn=found["EndpointArn"])["Tags"]
+            ownership.check(self.title, self.name, tags, self._tags)
+        return found
 
     def diff(self, state: State) -> list[Change]:
-        """Its status and its configuration. A failed endpoint takes no other configuration: it is made anew."""
-        if state["EndpointStatus"] == "Failed":
-            return [Change("EndpointStatus", "Failed", "InService", replaces=True)]
+        """Its status and its configuration. A failed endpoint takes no other configuration: it is made anew, and so is
+        one that somebody deletes."""
+        if state["EndpointStatus"] in ("Failed", "Deleting"):
+            reason = f" ({state['FailureReason']})" if state.get("FailureReason") else ""
+            return [Change("EndpointStatus", f"{state['EndpointStatus']}{reason}", "InService", replaces=True)]
         return differences({"EndpointStatus": "InService", "EndpointConfigName": self._configuration}, state)
 
     def create(self) -> str:
-        """Make it, and wait until it is InService. Raises StepFailed with its FailureReason and the end of its log."""
-        self._clients.sagemaker.create_endpoint(**self._names(), Tags=self._tags)
+        """Make it, and wait until it is InService. Raises StepFailed with its FailureReason and the end of its log, and
+        when the account has too few instances of its type."""
+        self._send(partial(self._clients.sagemaker.create_endpoint, **self._names(), Tags=self._tags))
         return self._in_service()
 
     def update(self, state: State, changes: list[Change]) -> str:
@@ -82,15 +95,21 @@ class Endpoint(Resource):
             return self.create()
         if found["EndpointConfigName"] != self._configuration:
             self._let_go_of_type(found["EndpointConfigName"])
-            self._clients.sagemaker.update_endpoint(**self._names(), RetainAllVariantProperties=self._keeps_capacity)
+            request = {**self._names(), "RetainAllVariantProperties": self._keeps_capacity}
+            self._send(partial(self._clients.sagemaker.update_endpoint, **request))
+            self._wait_for_another(found)
         return self._in_service()
 
     def delete(self) -> None:
-        """Delete it once it is at rest, and wait until it is gone."""
-        self._wait()  # AWS does not delete one that is being made or changed
-        self._clients.sagemaker.delete_endpoint(EndpointName=self.name)
+        """Delete it once it is at rest, and wait until it is gone. The reason of one that failed is told."""
         deadline = time.monotonic() + WAIT_LIMIT_S
-        while self.read():
+        while (found := self._find()) and found["EndpointStatus"] not in (*AT_REST, "Deleting"):
+            self._pause(deadline, f"the end of {found['EndpointStatus']}: AWS deletes no endpoint in change")
+        if found and found["EndpointStatus"] != "Deleting":
+            if reason := found.get("FailureReason"):
+                say(f"had failed: {reason}")
+            self._send(partial(self._clients.sagemaker.delete_endpoint, EndpointName=self.name))
+        while self._find():
             self._pause(deadline, "its end")
 
     def remark(self, state: State) -> str:
@@ -108,6 +127,29 @@ class Endpoint(Resource):
         if types[0] != types[1]:
             find(self._clients.autoscaling.deregister_scalable_target, **scalable(self.name))
 
+    def _find(self) -> State | None:
+        return find(self._clients.sagemaker.describe_endpoint, EndpointName=self.name)
+
+    def _send(self, call: Callable[[], object]) -> None:
+        """Make the call once no other change is going on: somebody may have begun one since it was looked at."""
+        reason = "another change of the endpoint to end"
+        try:
+            patiently(call, lambda error: says(error, *_BUSY), reason, WAIT_LIMIT_S)
+        except ClientError as error:
+            if problem := shortage.of_refusal(error, self._instance_type(), self._clients.region):
+                raise problem from error
+            raise
+
+    def _wait_for_another(self, former: State) -> None:
+        """Until AWS shows another state than the one before a change that it has accepted."""
+        before, deadline = former.get("LastModifiedTime"), time.monotonic() + SEEN_LIMIT_S
+        while before and (self._find() or {}).get("LastModifiedTime") == before and time.monotonic() < deadline:
+            pause(self._clients.poll_s, "the change to be seen")
+
+    def _instance_type(self) -> str:
+        configuration = find(self._clients.sagemaker.describe_endpoint_config, EndpointConfigName=self._configuration)
+        return str(configuration["ProductionVariants"][0].get("InstanceType", "")) if configuration else ""
+
     def _names(self) -> dict[str, str]:
         return {"EndpointName": self.name, "EndpointConfigName": self._configuration}
 
@@ -115,6 +157,8 @@ class Endpoint(Resource):
         found = self._wait()
         if found["EndpointStatus"] != "InService" or found["EndpointConfigName"] != self._configuration:
             reason = found.get("FailureReason", "no reason was given")
+            if problem := shortage.of_failure(reason, self._instance_type()):
+                raise problem
             raise StepFailed(
                 f"The endpoint {self.name} is {found['EndpointStatus']}: {reason}",
                 "Mend what the reason and the log above say, and run it again.",
@@ -125,8 +169,9 @@ class Endpoint(Resource):
     def _wait(self) -> dict[str, Any]:
         """Until it is AT_REST."""
         deadline = time.monotonic() + WAIT_LIMIT_S
+        describe = partial(self._clients.sagemaker.describe_endpoint, EndpointName=self.name)
         while True:
-            found: dict[str, Any] = self._clients.sagemaker.describe_endpoint(EndpointName=self.name)
+            found: dict[str, Any] = once_seen(describe)
             if found["EndpointStatus"] in AT_REST:
                 return found
             is_coming = found["EndpointStatus"] in ("Creating", "Updating")

@@ -5,17 +5,21 @@ import hashlib
 import io
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
+from infra import ownership
 from infra.blueprint import Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
+from infra.patience import LAMBDA, once_free, once_role_is_known, once_seen
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, differences, find
 from infra.wait import pause
 
 _WAIT_LIMIT_S = 120.0
 _RESERVED = "ReservedConcurrentExecutions"
+BUSY = "ResourceConflictException"  # another change of the function is going on
 
 
 def pack(handler: Path) -> bytes:
@@ -39,19 +43,21 @@ class Function(Resource):
     title = titles.FUNCTION
 
     def __init__(self, clients: Clients, blueprint: Blueprint, handler: Path) -> None:
-        self._lambda, self._poll_s = clients.lambda_, clients.poll_s
+        self._lambda, self._iam, self._poll_s = clients.lambda_, clients.iam, clients.poll_s
         self._request, self._tags, self._code = blueprint.function_request(), blueprint.tags, pack(handler)
         self._reserved = blueprint.settings.function.reserved
         endpoint = titles.of_model(titles.ENDPOINT, blueprint.settings.called_model.name)
         self.name, self.depends_on = blueprint.function, (titles.LAMBDA_ROLE, endpoint, titles.FUNCTION_LOG)
 
     def read(self) -> State | None:
-        """GetFunctionConfiguration's answer with ReservedConcurrentExecutions, None without."""
-        found = find(self._lambda.get_function_configuration, FunctionName=self.name)
-        if found is None:
+        """GetFunction's configuration with ReservedConcurrentExecutions, None without. Raises NotOurs when somebody
+        else has made a function of that name."""
+        found = find(self._lambda.get_function, FunctionName=self.name)
+        if not found:
             return None
-        reserved = self._lambda.get_function_concurrency(FunctionName=self.name).get(_RESERVED)
-        return {**found, _RESERVED: reserved}
+        tags = [{"Key": key, "Value": value} for key, value in found.get("Tags", {}).items()]
+        ownership.check(self.title, self.name, tags, self._tags)
+        return {**found["Configuration"], _RESERVED: found.get("Concurrency", {}).get(_RESERVED)}
 
     def diff(self, state: State) -> list[Change]:
         """Its code, its settings and its state. One whose creation failed is made anew."""
@@ -61,9 +67,11 @@ class Function(Resource):
         return changes if _is_ready(state) else [*changes, Change("State", state["State"], "Active")]
 
     def create(self) -> str:
-        """Make it, and wait until it is Active. Raises StepFailed when it does not get there."""
+        """Make it, and wait until it is Active. Raises StepFailed when it does not get there, or Lambda cannot assume
+        its role."""
         tags = {tag["Key"]: tag["Value"] for tag in self._tags}
-        self._lambda.create_function(**self._request, Code={"ZipFile": self._code}, Tags=tags)
+        create = partial(self._lambda.create_function, **self._request, Code={"ZipFile": self._code}, Tags=tags)
+        once_role_is_known(create, self._iam, self._request["Role"], LAMBDA)
         self._wait()
         self._reserve(None)
         return ""
@@ -73,10 +81,11 @@ class Function(Resource):
         members = {change.member for change in changes}
         self._wait()  # Lambda takes no change while another is going on
         if "CodeSha256" in members:
-            self._lambda.update_function_code(FunctionName=self.name, ZipFile=self._code)
+            once_free(partial(self._lambda.update_function_code, FunctionName=self.name, ZipFile=self._code), BUSY)
             self._wait()
         if members & self._request.keys():
-            self._lambda.update_function_configuration(**self._request)
+            update = partial(once_free, partial(self._lambda.update_function_configuration, **self._request), BUSY)
+            once_role_is_known(update, self._iam, self._request["Role"], LAMBDA)
             self._wait()
         self._reserve(state.get(_RESERVED))
         return ""
@@ -89,12 +98,14 @@ class Function(Resource):
         if self._reserved is None and found is not None:
             self._lambda.delete_function_concurrency(FunctionName=self.name)
         elif self._reserved != found:
-            self._lambda.put_function_concurrency(FunctionName=self.name, ReservedConcurrentExecutions=self._reserved)
+            place = {"FunctionName": self.name, _RESERVED: self._reserved}
+            once_free(partial(self._lambda.put_function_concurrency, **place), BUSY)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _WAIT_LIMIT_S
+        describe = partial(self._lambda.get_function_configuration, FunctionName=self.name)
         while True:
-            found = self._lambda.get_function_configuration(FunctionName=self.name)
+            found = once_seen(describe)
             if _is_ready(found):
                 return
             if found["State"] == "Failed" or time.monotonic() > deadline:

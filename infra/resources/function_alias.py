@@ -1,13 +1,15 @@
 """The alias by which the function is called, its version, and what of it waits warm."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from infra.blueprint import ALIAS, Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
+from infra.patience import once_free, once_seen
 from infra.resources import titles
-from infra.resources.function import digest_of, pack
+from infra.resources.function import BUSY, digest_of, pack
 from infra.resources.resource import Change, Resource, State, differences, find
 from infra.wait import pause
 
@@ -49,7 +51,7 @@ class FunctionAlias(Resource):
     def create(self) -> str:
         """Publish a version, and name it. Raises StepFailed when what should wait warm cannot be initialised."""
         version = self._publish()
-        self._lambda.create_alias(**self._alias, FunctionVersion=version)
+        once_seen(partial(self._lambda.create_alias, **self._alias, FunctionVersion=version))
         self._provision(0)
         return f"version {version}"
 
@@ -74,10 +76,11 @@ class FunctionAlias(Resource):
 
     def _publish(self) -> str:
         """The number of a version of the function as it is now: the last one, when nothing has changed since."""
-        version = str(self._lambda.publish_version(FunctionName=self._function)["Version"])
-        deadline = time.monotonic() + _WAIT_LIMIT_S
+        published = once_free(partial(self._lambda.publish_version, FunctionName=self._function), BUSY)
+        version, deadline = str(published["Version"]), time.monotonic() + _WAIT_LIMIT_S
+        configuration = self._lambda.get_function_configuration
         while True:
-            found = self._lambda.get_function_configuration(FunctionName=self._function, Qualifier=version)
+            found = once_seen(partial(configuration, FunctionName=self._function, Qualifier=version))
             if found["State"] == "Active":
                 return version
             self._pause(found["State"] == "Failed", deadline, "Active", found.get("StateReason"))
@@ -87,10 +90,11 @@ class FunctionAlias(Resource):
         if self._provisioned == 0 and found != 0:
             self._lambda.delete_provisioned_concurrency_config(**self._place)
         elif self._provisioned != found:
-            self._lambda.put_provisioned_concurrency_config(**self._place, **{_PROVISIONED: self._provisioned})
+            request = {**self._place, _PROVISIONED: self._provisioned}
+            once_free(partial(self._lambda.put_provisioned_concurrency_config, **request), BUSY)
         deadline = time.monotonic() + _WAIT_LIMIT_S
         while self._provisioned:
-            now = self._lambda.get_provisioned_concurrency_config(**self._place)
+            now = once_seen(partial(self._lambda.get_provisioned_concurrency_config, **self._place))
             if now["Status"] == "READY":
                 return
             self._pause(now["Status"] == "FAILED", deadline, "its provisioned concurrency", now.get("StatusReason"))

@@ -1,10 +1,12 @@
 """The address by which curl and web pages call the function. AWS closes one until the function's policy opens it."""
 
 import json
+from functools import partial
 from typing import Any
 
 from infra.blueprint import Blueprint
 from infra.clients import Clients
+from infra.patience import once_seen
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, differences, find
 
@@ -34,7 +36,7 @@ class FunctionUrl(Resource):
 
     def create(self) -> str:
         """Make it, and open it."""
-        made = self._lambda.create_function_url_config(**self._request)
+        made = once_seen(partial(self._lambda.create_function_url_config, **self._request))
         self._open(self._statements())
         return str(made["FunctionUrl"])
 

@@ -16,6 +16,7 @@ _MISSING = {
     "NoSuchKey",
     "NoSuchEntity",
     "NoSuchPublicAccessBlockConfiguration",
+    "NoSuchTagSet",
     "ObjectNotFoundException",
     "ProvisionedConcurrencyConfigNotFoundException",
     "RepositoryNotFoundException",

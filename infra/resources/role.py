@@ -1,25 +1,30 @@
 """IAM roles, each with one inline policy that says all it may do."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infra import ownership
+from infra.patience import once_seen
 from infra.resources.resource import Change, Resource, State, differences, find
 from infra.roles import POLICY_NAME, Role
 
 
 class IamRole(Resource):
-    """The role with just its trust and its policy: other inline and attached policies are taken off."""
+    """The role with just its trust and its policy: other inline and attached policies are taken off. Its `tags` say
+    whose it is."""
 
-    def __init__(self, iam: Any, role: Role, title: str) -> None:
-        self._iam, self._role = iam, role
+    def __init__(self, iam: Any, role: Role, title: str, tags: Sequence[dict[str, str]] = ()) -> None:
+        self._iam, self._role, self._tags = iam, role, list(tags)
         self.title, self.name = title, role.name
 
     def read(self) -> State | None:
-        """`trust`, `policy` (None without), the names of `other` inline policies and the ARNs of `attached` ones."""
+        """`trust`, `policy` (None without), the names of `other` inline policies and the ARNs of `attached` ones.
+        Raises NotOurs when somebody else has made a role of that name."""
         found = find(self._iam.get_role, RoleName=self.name)
         if found is None:
             return None
+        ownership.check(self.title, self.name, found["Role"].get("Tags", []), self._tags)
         policy = find(self._iam.get_role_policy, RoleName=self.name, PolicyName=POLICY_NAME)
         return {
             "trust": found["Role"]["AssumeRolePolicyDocument"],
@@ -36,10 +41,11 @@ class IamRole(Resource):
         ]
 
     def create(self) -> str:
-        """Make the role, then its policy."""
+        """Make the role, then its policy, once IAM finds the role. Other services may know it only later."""
         trust = json.dumps(self._role.trust)
-        self._iam.create_role(RoleName=self.name, Description=self._role.description, AssumeRolePolicyDocument=trust)
-        self._put_policy()
+        request = {"RoleName": self.name, "Description": self._role.description, "AssumeRolePolicyDocument": trust}
+        self._iam.create_role(**request, Tags=self._tags)
+        once_seen(self._put_policy)
         return ""
 
     def update(self, state: State, changes: list[Change]) -> str:

@@ -1,13 +1,16 @@
 """How an endpoint grows and shrinks under load: its variant as a scalable target, with one target tracking policy."""
 
+from functools import partial
 from typing import Any
 
 from infra.blueprint import POLICY, scalable, scaling_requests
+from infra.patience import once_free, once_seen
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, differences
 from infra.settings import ScalingSettings
 
 _CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
+_BUSY = "ConcurrentUpdateException"
 
 
 class EndpointScaling(Resource):
@@ -48,8 +51,8 @@ class EndpointScaling(Resource):
         if self._requests is None:
             return ""
         target, policy = self._requests
-        self._autoscaling.register_scalable_target(**target)
-        self._autoscaling.put_scaling_policy(**policy)
+        once_free(partial(self._autoscaling.register_scalable_target, **target), _BUSY)
+        once_seen(partial(once_free, partial(self._autoscaling.put_scaling_policy, **policy), _BUSY))
         return f"{target['MinCapacity']} to {target['MaxCapacity']} instances"
 
     def update(self, state: State, changes: list[Change]) -> str:

@@ -5,9 +5,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from infra import shortage
 from infra.blueprint import TRAINING_LOGS, Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
+from infra.patience import SAGEMAKER, once_role_is_known, once_seen
 from infra.resources import titles
 from infra.resources.logs import Follower, delete_streams, tail
 from infra.resources.resource import Change, Resource, State, find
@@ -31,6 +35,18 @@ def next_request(sagemaker: Any, blueprint: Blueprint, model: ModelSettings) -> 
         f"{_ATTEMPTS} training jobs with these settings and data have failed.",
         f"Change a hyperparameter or the data; the reasons are in the log group {TRAINING_LOGS}.",
     )
+
+
+def start_job(create: Callable[[], object], clients: Clients, training: Mapping[str, Any]) -> None:
+    """Create a job of any kind, whose training jobs have the RoleArn and the ResourceConfig of `training`. Raises
+    StepFailed when SageMaker cannot assume the role, and when the account's quota is too low."""
+    try:
+        once_role_is_known(create, clients.iam, training["RoleArn"], SAGEMAKER)
+    except ClientError as error:
+        kind = training.get("ResourceConfig", {}).get("InstanceType", "")
+        if problem := shortage.of_refusal(error, kind, clients.region):
+            raise problem from error
+        raise
 
 
 def stop_job(job: Resource, status: str, stop: Callable[[], object], poll_s: float) -> None:
@@ -72,8 +88,9 @@ class TrainingJob(Resource):
 
     def create(self) -> str:
         """Start it, and follow it to its end, which takes minutes. Raises StepFailed with its FailureReason and the end
-        of its log."""
-        self._clients.sagemaker.create_training_job(**self._request)
+        of its log, and when SageMaker cannot assume its role, or the account has too few instances of its type."""
+        create = partial(self._clients.sagemaker.create_training_job, **self._request)
+        start_job(create, self._clients, self._request)
         return self._follow()
 
     def update(self, state: State, changes: list[Change]) -> str:
@@ -94,8 +111,9 @@ class TrainingJob(Resource):
     def _follow(self) -> str:
         follower = Follower(self._clients.logs, TRAINING_LOGS, f"{self.name}/", self._show_line)
         told = 0
+        describe = partial(self._clients.sagemaker.describe_training_job, TrainingJobName=self.name)
         while True:
-            found = self._clients.sagemaker.describe_training_job(TrainingJobName=self.name)
+            found = once_seen(describe)
             follower.read()
             transitions = found["SecondaryStatusTransitions"]
             for transition in transitions[told:]:
@@ -107,6 +125,8 @@ class TrainingJob(Resource):
             pause(self._clients.poll_s, "Completed")
         if found["TrainingJobStatus"] != "Completed":
             reason = found.get("FailureReason") or f"it ended as {found['SecondaryStatus']}"
+            if problem := shortage.of_failure(reason, found.get("ResourceConfig", {}).get("InstanceType", "")):
+                raise problem
             raise StepFailed(
                 f"The training job {self.name} failed: {reason.rstrip('.')}.",
                 "Mend what the reason and the log above say, and run it again.",

@@ -9,10 +9,11 @@ from typing import Any
 from infra.blueprint import TRAINING_LOGS, Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
+from infra.patience import once_seen
 from infra.resources import titles
 from infra.resources.logs import delete_streams
 from infra.resources.resource import Change, Resource, State, find
-from infra.resources.training import FINAL, stop_job
+from infra.resources.training import FINAL, start_job, stop_job
 from infra.wait import pause
 
 _ATTEMPTS = 20
@@ -105,7 +106,8 @@ class TuningJob(Resource):
 
     def create(self) -> str:
         """Start it, and follow it to its end. Raises StepFailed with its FailureReason."""
-        self._clients.sagemaker.create_hyper_parameter_tuning_job(**self._request)
+        create = partial(self._clients.sagemaker.create_hyper_parameter_tuning_job, **self._request)
+        start_job(create, self._clients, self._request["TrainingJobDefinition"])
         return self._follow()
 
     def update(self, state: State, changes: list[Change]) -> str:
@@ -134,8 +136,9 @@ class TuningJob(Resource):
 
     def _follow(self) -> str:
         sagemaker = self._clients.sagemaker
+        describe = partial(sagemaker.describe_hyper_parameter_tuning_job, HyperParameterTuningJobName=self.name)
         while True:
-            found = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=self.name)
+            found = once_seen(describe)
             self._show(found, trials(sagemaker, self.name))
             if found["HyperParameterTuningJobStatus"] in FINAL:
                 break

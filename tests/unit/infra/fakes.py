@@ -57,7 +57,10 @@ class FakePaginator:
 
 
 def fake_clients(**services: FakeClient) -> Clients:
-    """Clients of a stack on this machine; a service that is not given answers with nothing. Nothing is scaled."""
+    """Clients of a stack on this machine; a service that is not given answers with nothing. Nothing is scaled, and
+    there is no role and no function."""
+    services.setdefault("iam", FakeClient({"get_role": missing("NoSuchEntity")}))
+    services.setdefault("lambda_", FakeClient({"get_function": missing("ResourceNotFoundException")}))
     services.setdefault("autoscaling", FakeClient({"describe_scalable_targets": {"ScalableTargets": []}}))
     names = ("s3", "iam", "logs", "sagemaker", "runtime", "lambda_", "ecr", "autoscaling", "ec2", "ssm", "tagging")
     made: dict[str, Any] = {name: services.get(name, FakeClient()) for name in names}

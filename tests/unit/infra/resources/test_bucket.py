@@ -33,7 +33,7 @@ def test_one_that_is_closed_to_the_public() -> None:
 def test_one_that_is_open_is_closed() -> None:
     client, one = bucket(get_public_access_block=missing("NoSuchPublicAccessBlockConfiguration"))
     state = one.read()
-    assert state == {}
+    assert state == {"tags": []}
     changes = one.diff(state)
     assert [change.member for change in changes] == list(CLOSED)
     one.update(state, changes)

@@ -1,7 +1,9 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from infra import patience
 from infra.errors import StepFailed
 from infra.resources.endpoint import Endpoint, EndpointConfiguration
 from infra.resources.model import Model
@@ -96,10 +98,37 @@ def test_it_is_deleted_at_rest_and_waited_for() -> None:
     assert client.names() == ["describe_endpoint"] * 2 + ["delete_endpoint"] + ["describe_endpoint"] * 2
 
 
+def test_one_that_begins_to_change_meanwhile_is_deleted_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.0)
+    client, one = endpoint(described("InService"), missing())
+    busy = {"Code": "ValidationException", "Message": 'Cannot update in-progress endpoint "arn".'}
+    client.answers["delete_endpoint"] = [ClientError({"Error": busy}, "DeleteEndpoint"), {}]
+    one.delete()
+    assert calls(client) == ["delete_endpoint"] * 2
+
+
+def test_one_that_somebody_deletes_is_waited_for() -> None:
+    client, one = endpoint(described("Deleting"), described("Deleting"), missing())
+    assert [change.replaces for change in one.diff(described("Deleting"))] == [True]
+    one.delete()
+    assert calls(client) == []
+
+
+def test_a_quota_that_is_used_up_is_named_with_the_types_that_would_do() -> None:
+    client, one = endpoint(missing())
+    client.answers["describe_endpoint_config"] = {"ProductionVariants": [{"InstanceType": "ml.g5.xlarge"}]}
+    message = "The account-level service limit 'ml.g5.xlarge for endpoint usage' is 0 Instances, with more."
+    error = {"Code": "ResourceLimitExceeded", "Message": message}
+    client.answers["create_endpoint"] = ClientError({"Error": error}, "CreateEndpoint")
+    with pytest.raises(StepFailed, match="L-1928E07B") as caught:
+        one.create()
+    assert "ml.g6.xlarge" in caught.value.next_step
+
+
 def test_models_and_configurations_are_as_wanted_when_they_are_there() -> None:
     client = FakeClient()
     model, configuration = (
-        Model(client, {"ModelName": "one"}),
+        Model(fake_clients(sagemaker=client), {"ModelName": "one", "ExecutionRoleArn": "role/x"}),
         EndpointConfiguration(client, {"EndpointConfigName": "two"}),
     )
     assert model.diff({}) == configuration.diff({}) == []

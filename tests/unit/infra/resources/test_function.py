@@ -42,7 +42,9 @@ def described(handler: Path, **more: Any) -> dict[str, Any]:
 
 
 def function(handler: Path, *answers: Any, blueprint: Blueprint = BLUEPRINT) -> tuple[FakeClient, Function]:
-    client = FakeClient({"get_function_configuration": list(answers)})
+    tags = {tag["Key"]: tag["Value"] for tag in blueprint.tags}
+    found = [each if isinstance(each, Exception) else {"Configuration": each, "Tags": tags} for each in answers]
+    client = FakeClient({"get_function_configuration": list(answers), "get_function": found})
     return client, Function(fake_clients(lambda_=client), blueprint, handler)
 
 
@@ -106,7 +108,7 @@ def test_a_failure_says_its_reason(handler: Path) -> None:
 def test_reserved_concurrency(handler: Path, wanted: int | None, found: int | None, call: Any) -> None:
     settings = DeploymentSettings(function=FunctionSettings(reserved=wanted))
     client, one = function(handler, described(handler), blueprint=Blueprint(settings, ACCOUNT, "ab" * 32))
-    client.answers["get_function_concurrency"] = {} if found is None else {"ReservedConcurrentExecutions": found}
+    client.answers["get_function"][0]["Concurrency"] = {} if found is None else {"ReservedConcurrentExecutions": found}
     state = one.read()
     assert state is not None
     (change,) = one.diff(state)

@@ -19,6 +19,13 @@ def described(status: str, *transitions: str, **more: Any) -> dict[str, Any]:
     }
 
 
+REQUEST = {
+    "TrainingJobName": "one",
+    "RoleArn": "arn:aws:iam::123456789012:role/trainer",
+    "ResourceConfig": {"InstanceType": "ml.g4dn.xlarge"},
+}
+
+
 def job(*answers: Any) -> tuple[FakeClient, TrainingJob, list[str]]:
     client, lines = FakeClient({"describe_training_job": list(answers)}), list[str]()
     logs = FakeClient(
@@ -32,7 +39,7 @@ def job(*answers: Any) -> tuple[FakeClient, TrainingJob, list[str]]:
     )
     return (
         client,
-        TrainingJob(fake_clients(sagemaker=client, logs=logs), {"TrainingJobName": "one"}, lines.append),
+        TrainingJob(fake_clients(sagemaker=client, logs=logs), REQUEST, lines.append),
         lines,
     )
 

@@ -51,7 +51,11 @@ def tuning(*answers: Any, summaries: list[dict[str, Any]] | None = None) -> tupl
     logs = FakeClient({"describe_log_streams": {"logStreams": [{"logStreamName": "one-001-12345678/algo-1"}]}})
     return (
         client,
-        TuningJob(fake_clients(sagemaker=client, logs=logs), {"HyperParameterTuningJobName": "one"}, show),
+        TuningJob(
+            fake_clients(sagemaker=client, logs=logs),
+            {"HyperParameterTuningJobName": "one", "TrainingJobDefinition": {"RoleArn": "role/trainer"}},
+            show,
+        ),
         shown,
     )
 
