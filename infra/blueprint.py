@@ -23,6 +23,7 @@ INVOCATIONS_METRIC = "SageMakerVariantInvocationsPerInstance"
 CHECKPOINTS = "checkpoints"  # begins the keys of those of jobs on spot instances
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 PROJECT_TAG = "stagemaker:project"
+URL_STATEMENTS = ("call-the-url", "by-the-url")  # of the policy that opens an address to anybody
 
 
 @dataclass(frozen=True)
@@ -214,24 +215,32 @@ class Blueprint:
         }
 
     def function_url_request(self) -> dict[str, Any]:
-        """CreateFunctionUrlConfig for the alias: anybody may call it, and the pages of the origins."""
+        """CreateFunctionUrlConfig for the alias: who may call it, and the pages of the origins."""
         origins = list(self.settings.function.origins)
         cors = {"AllowOrigins": origins, "AllowMethods": ["POST"], "AllowHeaders": ["content-type"], "MaxAge": 600}
         return {
             "FunctionName": self.function,
             "Qualifier": ALIAS,
-            "AuthType": "NONE",
+            "AuthType": self.settings.function.url_auth or "NONE",
             "Cors": cors if origins else {},
         }
 
     def function_url_permissions(self) -> list[dict[str, Any]]:
         """The AddPermission requests without which a URL is closed even with AuthType NONE: since October 2025 both
-        (https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html)."""
+        (https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html). With AWS_IAM a caller of the same account needs
+        the two actions in a policy of its own, and the function has none."""
+        if self.settings.function.url_auth == "AWS_IAM":
+            return []
         alias = {"FunctionName": self.function, "Qualifier": ALIAS, "Principal": "*"}
         url = {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"}
         return [
-            {**alias, "StatementId": "call-the-url", **url},
-            {**alias, "StatementId": "by-the-url", "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+            {**alias, "StatementId": URL_STATEMENTS[0], **url},
+            {
+                **alias,
+                "StatementId": URL_STATEMENTS[1],
+                "Action": "lambda:InvokeFunction",
+                "InvokedViaFunctionUrl": True,
+            },
         ]
 
 

@@ -2,7 +2,7 @@
 imported only when a verb runs, so that `--help` answers at once."""
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from infra.typed import make
 _DEFAULTS = DeploymentSettings()
 SCALED_SYSTEMS = ("A", "B", "C", "D", "E", "target-1500")
 MAX_LOAD_CONNECTIONS = 1000
+_MAY_YOU = f"May you do it? `{make('explain')} ROLE=deployer` prints what a deployment needs. Then run this again."
 _IS_IT_RUNNING = f"Is the stack running? `{make('start')}` starts it, `{make('up')}` in containers."
 
 
@@ -40,8 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
     terminal = Terminal()
     return command.run(
         lambda interrupts: verbs.RUN[verb.name](verbs.Call(options, terminal, interrupts)), terminal,
-        next_step=verb.next_step, interrupted=verb.interrupted,
+        next_step=_next_step(verb, options), interrupted=verb.interrupted,
     )  # fmt: skip
+
+
+def _next_step(verb: Verb, options: Namespace) -> str:
+    """The advice when AWS's interface fails."""
+    return _MAY_YOU if verb.next_step == _IS_IT_RUNNING and options.target == "aws" else verb.next_step
 
 
 def _parser() -> ArgumentParser:
@@ -74,6 +80,11 @@ def _add_target(parser: ArgumentParser) -> None:
 
 def _add_region(parser: ArgumentParser) -> None:
     parser.add_argument("--region", default=_DEFAULTS.region, help="default: %(default)s")
+
+
+def _add_place(parser: ArgumentParser) -> None:
+    _add_target(parser)
+    _add_region(parser)
 
 
 def _add_project(parser: ArgumentParser) -> None:
@@ -198,6 +209,12 @@ def _hours(text: str) -> float:
 def _add_destroy(parser: ArgumentParser) -> None:
     _add_target(parser)
     _add_project(parser)
+    parser.add_argument(
+        "--yes", action="store_true", default=_is_set("YES"), help="delete data without a question (or YES=1)"
+    )
+    parser.add_argument(
+        "--ask", action="store_true", default=_is_set("ASK"), help="ask on this machine, too, as on AWS (or ASK=1)"
+    )
 
 
 def _add_invoke(parser: ArgumentParser) -> None:
@@ -331,8 +348,8 @@ VERBS = (
         _add_docker, "Read LocalStack's log: .stagemaker/state/log", "Interrupted: everything was stopped.",
     ),
     Verb("stop", "stop the stack and all that it started", _add_docker, "Run it again."),
-    Verb("status", "say whether the stack runs, and how to talk to it", _no_options, "Run it again."),
-    Verb("logs", "follow the log of the stack", _no_options, "Run it again.", "The stack goes on."),
+    Verb("status", "say whether the stack runs, and how to talk to it", _add_place, "Run it again."),
+    Verb("logs", "follow the log of the stack", _add_place, "Run it again.", "The stack goes on."),
     Verb("plan", "show what `deploy` would change and cost, and change nothing", _add_plan, _IS_IT_RUNNING),
     Verb(
         "deploy", "make what is missing and change what differs; a second run changes nothing",
@@ -346,7 +363,7 @@ VERBS = (
     ),
     Verb(
         "invoke", "ask the endpoint what is in a photo", _add_invoke,
-        f"Is there an endpoint? `{make('deploy-local')}` makes it.",
+        f"Is there an endpoint? `{make('deploy')}` makes it.",
     ),
     Verb(
         "load", "send requests to the endpoint at a rate over time, and write a page about what came of them",

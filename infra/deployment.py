@@ -1,6 +1,7 @@
 """A deployment: what the options of a command line ask for, and the resources that it consists of."""
 
 import hashlib
+import os
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
@@ -218,13 +219,15 @@ def load_data(options: Namespace, terminal: Terminal) -> Dataset:
     return found
 
 
-def connect_to(target: Target, region: str) -> Clients:
-    """The clients of a target that a deployment can go to. Raises StepFailed for any other."""
-    if target != "local":
-        raise StepFailed(
-            f"The target {target} is not implemented for this command; only `push` reaches it.", "Use --target local."
-        )
-    return connect(target, region)
+def connect_to(target: Target, settings: DeploymentSettings, terminal: Terminal) -> Clients:
+    """The clients of where the settings go. Of AWS it is said whose account that is. Raises StepFailed."""
+    clients = connect(target, settings.region, account=settings.account)
+    if target == "aws":
+        terminal.say(f"AWS account {clients.account}, region {clients.region}, as {clients.caller}")
+        meant = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or clients.region
+        if meant != clients.region:
+            terminal.say(f"Your environment names the region {meant}; the preset and --region decide: {clients.region}")
+    return clients
 
 
 def deployment_of(
@@ -234,7 +237,9 @@ def deployment_of(
     StepFailed."""
     settings = suited_to(dataset, settings_of(options))
     hyperparameters = {**settings.hyperparameters, **(best or {}), **_pairs(options.hyperparameters)}
-    settings = replace(settings, hyperparameters=hyperparameters)
+    auth = settings.function.url_auth or ("AWS_IAM" if clients.target == "aws" else "NONE")
+    function = replace(settings.function, url_auth=auth)
+    settings = replace(settings, hyperparameters=hyperparameters, function=function)
     weights = _weights(options.pretrained)
     digest = hashlib.sha256(f"{dataset.digest}{weights.sha256 if weights else ''}".encode()).hexdigest()
     built = clients.target == "local" and options.images == "built"

@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from infra.clients import Target
+from infra.clients import Target, connect
 from infra.data.layout import MAX_BYTES
-from infra.deployment import connect_to
 from infra.errors import StepFailed
 from infra.terminal import Terminal
 from infra.typed import make
@@ -19,7 +18,7 @@ def show_labels(image: Path | None, endpoint: str, target: Target, region: str, 
     """Ask the endpoint, and show its labels in a table. Raises StepFailed for a file that is no photo, and for a photo
     that the endpoint refuses."""
     path, content_type = read_photo(image, _HOW)
-    runtime = connect_to(target, region).runtime
+    runtime = connect(target, region).runtime
     try:
         answer = runtime.invoke_endpoint(
             EndpointName=endpoint, ContentType=content_type, Accept="application/json;top-k=5", Body=path.read_bytes()

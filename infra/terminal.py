@@ -1,5 +1,6 @@
 """What the reader sees: numbered steps, progress bars, log lines, and at the end a table of every step and its time."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -106,6 +107,18 @@ class Terminal:
     def say(self, text: str) -> None:
         """A sentence."""
         self.console.print(f"  {escape(text)}", soft_wrap=True)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person sits at it."""
+        return self.console.is_terminal and sys.stdin.isatty()
+
+    def ask(self, question: str) -> bool:
+        """Whether a person answers yes; the end of the input is a no."""
+        try:
+            return self.console.input(f"  {escape(question)} Type yes: ").strip().lower() == "yes"
+        except EOFError:
+            return False
 
     @contextmanager
     def live_table(self, header: tuple[str, ...]) -> Iterator[Callable[[list[tuple[str, ...]]], None]]:

@@ -10,9 +10,22 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from infra import budget, demo, docker, engine, explain, hosts, images, invoke, policy, tuning
+from infra import (
+    budget,
+    demo,
+    docker,
+    engine,
+    explain,
+    hosts,
+    images,
+    invoke,
+    losses,
+    policy,
+    remains,
+    tuning,
+)
 from infra.blueprint import Blueprint
-from infra.clients import connect
+from infra.clients import Clients, connect
 from infra.data import dataset, fetch
 from infra.deployment import (
     Deployment,
@@ -24,10 +37,13 @@ from infra.deployment import (
     settings_of,
 )
 from infra.estimate import Estimate, estimate, exceeded
+from infra.hosts import aws
 from infra.hosts.host import Host, RunningStack, chosen_port
 from infra.interrupts import Interrupts
+from infra.pushed import check as check_images
 from infra.resources import titles
 from infra.resources.resource import Resource
+from infra.settings import DeploymentSettings
 from infra.terminal import Terminal
 from infra.typed import make
 
@@ -58,14 +74,20 @@ def _stop(call: Call) -> None:
         print("Stopped." if hosts.choose(docker=call.options.docker).stop() else "Nothing ran.")
 
 
-def _status(_: Call) -> int:
+def _status(call: Call) -> int:
+    if call.options.target == "aws":
+        print("\n".join(aws.status(call.options.region)))
+        return 0
     found = [(host, running) for host in hosts.every_host() if (running := host.status())]
     for host, running in found:
         _say_how(host, running)
     return 0 if found else _nothing_runs()
 
 
-def _logs(_: Call) -> int:
+def _logs(call: Call) -> int:
+    if call.options.target == "aws":
+        print("\n".join(aws.logs(call.options.region)))
+        return 0
     for host in hosts.every_host():
         if (code := host.follow_log()) is not None:
             return code
@@ -90,7 +112,7 @@ def _plan(call: Call) -> None:
     if options.json:  # the document alone goes to stdout
         call = replace(call, terminal=Terminal(Console(highlight=False, stderr=True)))
     if options.destroy:
-        plan = engine.plan_destroy(_existing(call))
+        plan = engine.plan_destroy(_existing(*_whose(call), call.terminal))
     else:
         deployment = _deployment(call)
         plan = engine.plan(deployment.resources(call.terminal))
@@ -102,6 +124,13 @@ def _plan(call: Call) -> None:
         return
     for line in (*plan.lines(), *(found.lines() if found else [])):
         call.terminal.say(line)
+
+
+def _check(deployment: Deployment, call: Call) -> None:
+    """Raises StepFailed for what stands in the way of a deployment, before anything is made."""
+    _check_budget(deployment, call)
+    if not deployment.blueprint.built:
+        check_images(deployment.clients.ecr, deployment.blueprint)
 
 
 def _check_budget(deployment: Deployment, call: Call) -> None:
@@ -119,20 +148,20 @@ def _stored_bytes(deployment: Deployment) -> int:
 
 def _deploy(call: Call) -> None:
     deployment = _deployment(call)
-    _check_budget(deployment, call)
+    _check(deployment, call)
     _apply(deployment.resources(call.terminal), call.terminal)
 
 
 def _train(call: Call) -> None:
     deployment = _deployment(call)
-    _check_budget(deployment, call)
+    _check(deployment, call)
     jobs = [titles.of_model(titles.TRAINING_JOB, model.name) for model in deployment.blueprint.settings.models]
     _apply(engine.needed_for(jobs, deployment.resources(call.terminal)), call.terminal)
 
 
 def _tune(call: Call) -> None:
     deployment = _deployment(call)
-    _check_budget(deployment, call)
+    _check(deployment, call)
     tuning.run(deployment, call.terminal)
 
 
@@ -146,15 +175,22 @@ def _apply(resources: list[Resource], terminal: Terminal) -> None:
 
 
 def _destroy(call: Call) -> None:
-    count = engine.destroy(_existing(call), call.terminal.say)
-    call.terminal.say(f"Deleted {count} resources." if count else "Nothing was there to delete.")
+    options, terminal = call.options, call.terminal
+    settings, clients = _whose(call)
+    found = _existing(settings, clients, terminal)
+    if options.ask or options.target == "aws":
+        losses.ask(found, terminal, agreed=options.yes, how=f"YES=1 {make('destroy')}, or --yes")
+    count = engine.destroy(found, terminal.say)
+    terminal.say(f"Deleted {count} resources." if count else "Nothing was there to delete.")
+    if options.target == "aws":
+        remains.check(clients, settings.project, terminal.say)
 
 
 def _deployment(call: Call) -> Deployment:
     """What the options ask for; what is wrong with them is said before AWS is asked."""
     options = call.options
     settings = settings_of(options)
-    clients = connect_to(options.target, settings.region)
+    clients = connect_to(options.target, settings, call.terminal)
     data = load_data(options, call.terminal)
     best = None
     if getattr(options, "best", False):
@@ -162,11 +198,15 @@ def _deployment(call: Call) -> Deployment:
     return deployment_of(options, clients, data, best=best)
 
 
-def _existing(call: Call) -> list[Resource]:
-    """What there may be of the project that the options name."""
+def _whose(call: Call) -> tuple[DeploymentSettings, Clients]:
+    """The settings that the options name, and the clients of where they go."""
     settings = settings_of(call.options)
-    clients = connect_to(call.options.target, settings.region)
-    return existing(clients, Blueprint(settings, clients.account, data_digest=""), call.terminal)
+    return settings, connect_to(call.options.target, settings, call.terminal)
+
+
+def _existing(settings: DeploymentSettings, clients: Clients, terminal: Terminal) -> list[Resource]:
+    """What there may be of the project."""
+    return existing(clients, Blueprint(settings, clients.account, data_digest=""), terminal)
 
 
 def _invoke(call: Call) -> None:

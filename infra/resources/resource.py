@@ -12,6 +12,7 @@ State = Mapping[str, Any]
 _MAX_SHOWN = 100  # characters of a value
 _MISSING = {
     "404",
+    "ImageNotFoundException",
     "NoSuchBucket",
     "NoSuchKey",
     "NoSuchEntity",

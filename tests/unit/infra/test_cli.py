@@ -37,10 +37,13 @@ def test_no_verb_and_an_unknown_one_are_refused(capsys: pytest.CaptureFixture[st
         assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("arguments", [["plan"], ["deploy"], ["train"], ["destroy"]])
-def test_a_target_that_is_not_implemented_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([*arguments, "--target", "aws"]) == 1
-    assert "Failed: The target aws is not implemented for this command" in capsys.readouterr().out
+@pytest.mark.parametrize("verb", ["plan", "deploy", "train", "tune", "destroy", "status"])
+def test_every_verb_that_reaches_aws_refuses_another_address(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert cli.main([verb, "--target", "aws"]) == 1
+    assert "The target is aws, but AWS_ENDPOINT_URL is set" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

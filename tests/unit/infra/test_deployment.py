@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from infra.data.dataset import load
 from infra.deployment import (
     Deployment,
     best_hyperparameters,
-    connect_to,
     deployment_of,
     existing,
     load_data,
@@ -261,9 +261,12 @@ def test_two_models_of_a_preset(tmp_path: Path) -> None:
     assert "Training job (single)" not in trained
 
 
-def test_aws_is_refused_until_it_is_implemented() -> None:
-    with pytest.raises(StepFailed, match="The target aws is not implemented for this command"):
-        connect_to("aws", "us-east-1")
+def test_an_address_is_open_to_anybody_on_this_machine_only(tmp_path: Path) -> None:
+    options = Namespace(hyperparameters=[], pretrained=None, images="pushed", url=True)
+    here, data = fake_clients(sagemaker=sagemaker()), load(write_set(tmp_path / "set"))
+    auths = [deployment_of(options, replace(here, target=target), data) for target in ("local", "aws")]
+    assert [one.blueprint.function_url_request()["AuthType"] for one in auths] == ["NONE", "AWS_IAM"]
+    assert [len(one.blueprint.function_url_permissions()) for one in auths] == [2, 0]
 
 
 def test_settings_that_aws_would_not_take() -> None:
