@@ -1,0 +1,38 @@
+"""The launch template of a host: what AWS gets to see of it."""
+
+import base64
+
+from infra.blueprint import Blueprint
+from infra.ec2.requests import Ami, ingress, launch_template, run_of
+from infra.ec2.settings import Ec2Settings
+from infra.settings import DeploymentSettings
+
+BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/stagemaker/trainer@sha256:" + "ab" * 32
+
+
+def test_the_same_settings_data_and_image_are_the_same_run() -> None:
+    one = run_of(BLUEPRINT, Ec2Settings(), IMAGE)
+    assert one == run_of(BLUEPRINT, Ec2Settings(), IMAGE)
+    assert one.name != run_of(BLUEPRINT, Ec2Settings(hyperparameters={"epochs": "1"}), IMAGE).name
+    assert one.results == f"s3://{BLUEPRINT.bucket}/models/ec2/{one.name}"
+    assert one.channels["train"] == f"s3://{BLUEPRINT.bucket}/data/train/"
+
+
+def test_a_host_is_closed_encrypted_and_ends_for_good() -> None:
+    run = run_of(BLUEPRINT, Ec2Settings(volume_gb=10), IMAGE)
+    data = launch_template(BLUEPRINT, Ec2Settings(volume_gb=10), run, Ami("ami-1", "/dev/sda1", 75))
+    assert data["MetadataOptions"]["HttpTokens"] == "required"
+    assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 2
+    assert data["InstanceInitiatedShutdownBehavior"] == "terminate"
+    (root,) = data["BlockDeviceMappings"]
+    assert (root["DeviceName"], root["Ebs"]["VolumeSize"], root["Ebs"]["Encrypted"]) == ("/dev/sda1", 75, True)
+    assert base64.b64decode(data["UserData"]).startswith(b"#!/bin/bash\n")
+    assert "KeyName" not in data
+    assert ingress("") == []
+
+
+def test_ssh_is_open_to_one_block() -> None:
+    (rule,) = ingress("203.0.113.7/32")
+    assert (rule["FromPort"], rule["ToPort"], rule["IpRanges"][0]["CidrIp"]) == (22, 22, "203.0.113.7/32")
+    assert ingress("2001:db8::1/128")[0]["Ipv6Ranges"][0]["CidrIpv6"] == "2001:db8::1/128"
