@@ -316,6 +316,10 @@ def _add_explain(parser: ArgumentParser) -> None:
 def _add_push(parser: ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as trainer (default: all that are built)")
     parser.add_argument("--build", action="store_true", help="build what is pushed first")
+    parser.add_argument(
+        "--dirty", action="store_true", default=_is_set("DIRTY"),
+        help="also images that were built from files which are in no commit: their tag says so (or DIRTY=1)",
+    )  # fmt: skip
     parser.add_argument("--delete", action="store_true", help="delete the images' repositories instead")
     _add_target(parser)
     _add_region(parser)

@@ -1,24 +1,27 @@
 """The images that jobs, endpoints and functions run: built here, and pushed to ECR, the stack's or AWS's, by the same
 calls.
 
-Each is pushed under its git revision and under `latest`; layers that the registry has are not sent again.
+Each is pushed under the tag of its commit, which never moves, and `latest` follows. An image comes in under a tag of
+its own, and gets the others when its manifest is one that SageMaker takes: so neither of them ever names another.
 """
 
-import base64
 import os
 import re
 import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
-from infra import docker, engine
+from botocore.exceptions import ClientError
+
+from infra import docker, engine, manifests, registry
 from infra.clients import Clients, Target
 from infra.errors import StepFailed
 from infra.paths import CHECKOUT
-from infra.resources.repository import Repository
+from infra.resources.repository import LATEST, Repository
+from infra.resources.resource import error_code
+from infra.settings import DeploymentSettings
 from infra.terminal import Terminal
 from infra.typed import with_settings
 
@@ -26,21 +29,22 @@ PREFIX = "stagemaker/"
 ALWAYS = ("trainer", "serve", "lambda")
 OPTIONAL = ("serve-gpu",)  # pushed when it was built
 NAMES = (*ALWAYS, *OPTIONAL)
-TAGS = [{"Key": "stagemaker:image", "Value": "true"}]
+FOR_FUNCTIONS = ("lambda",)  # Lambda must be allowed to pull these
+TAGS = {"stagemaker:image": "true"}  # of every repository: they are shared by the projects of an account and region
 _REVISION = "org.opencontainers.image.revision"
-_ASK_REGISTRY = with_settings("docker compose ps registry", "STAGEMAKER_PROJECT")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_LOGIN_LIMIT_S = 60.0
+_NO_REVISION = ("", "unknown", LATEST)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_DIRTY = "-dirty"  # ends the revision of what was built from changed files
 AWS_ARCHITECTURE = "amd64"  # that of the instance types in `infra.settings`, and of a function that names none
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """An image as ECR describes it; `tags` are those it was pushed under."""
+    """An image as ECR describes it, by the tag of its commit."""
 
     name: str
     uri: str
-    tags: tuple[str, ...]
+    tag: str
     digest: str
     size_bytes: int
 
@@ -66,10 +70,34 @@ def remove_built() -> int:
     return docker.remove("image", [one for one in ids if all(PREFIX in name for name in names[one])])
 
 
-def tags_of(image: Mapping[str, Any]) -> tuple[str, ...]:
-    """The tags for an image as `docker inspect` tells it: the revision that its label names, and `latest`."""
-    revision = (image["Config"].get("Labels") or {}).get(_REVISION, "unknown")
-    return (revision, "latest") if _TAG.fullmatch(revision) and revision not in ("unknown", "latest") else ("latest",)
+def tag_of(image: Mapping[str, Any], *, dirty: bool) -> str:
+    """The tag for an image as `docker inspect` tells it: the revision that its label names. What was built from changed
+    files, or without git, has a tag only if `dirty` says so, which ends with a part of its id, since a tag never moves.
+    Raises StepFailed."""
+    revision = str((image["Config"].get("Labels") or {}).get(_REVISION, ""))
+    if revision in _NO_REVISION or not _TAG.fullmatch(revision):
+        revision = "unknown"
+    elif not revision.endswith(_DIRTY):
+        return revision
+    if not dirty:
+        raise StepFailed(
+            f"The image was built from files that are in no commit ({revision}), so no tag says what it is.",
+            "Commit and build again, or push it as it is: --dirty, or DIRTY=1 make push.",
+        )
+    return f"{revision}-{image['Id'].removeprefix('sha256:')[:8]}"
+
+
+def refuse_dirty(*, dirty: bool) -> None:
+    """Raise StepFailed when the checkout has changes and `dirty` does not allow them: before a build of minutes."""
+    command = ["git", "status", "--porcelain"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if done.returncode == 0 and done.stdout and not dirty:
+        changed = done.stdout.splitlines()
+        raise StepFailed(
+            f"The checkout has {len(changed)} changed files, so no commit says what its images are.",
+            "Commit, or push them as they are: --dirty, or DIRTY=1 make push.",
+            tuple(changed[:3]),
+        )
 
 
 def architecture_for(target: Target) -> str:
@@ -77,96 +105,161 @@ def architecture_for(target: Target) -> str:
     return AWS_ARCHITECTURE if target == "aws" and docker.architecture() != AWS_ARCHITECTURE else ""
 
 
-def chosen(names: list[str], architecture: str = "") -> dict[str, tuple[str, ...]]:
-    """The images to push with their tags in ECR: those that are named, else all. StepFailed for one that is not built.
-    `architecture` is as for `build`."""
-    found = {}
+@dataclass(frozen=True)
+class LocalImage:
+    """An image to push: how docker names it here, the tag of its commit, and what is worth saying before it is sent."""
+
+    local: str
+    tag: str
+    architecture: str
+    remark: str = ""
+
+
+def chosen(names: list[str], target: Target, *, dirty: bool) -> dict[str, LocalImage]:
+    """The images to push: those that are named, else all. StepFailed for one that is not built, is of the wrong
+    architecture, or may not be pushed."""
+    suffix, found = architecture_for(target), dict[str, LocalImage]()
+    wanted = AWS_ARCHITECTURE if target == "aws" else docker.architecture()
     for name in names or NAMES:
-        image = docker.inspect("image", _local(name, architecture))
+        local = f"{PREFIX}{name}:latest" + (f"-{suffix}" if suffix else "")  # as scripts/build calls it
+        image = docker.inspect("image", local)
         if image is not None:
-            found[name] = tags_of(image)
+            found[name] = checked(name, local, image, wanted, dirty=dirty)
         elif names or name in ALWAYS:
-            command = with_settings(f"scripts/build {name}", "ARCHITECTURE", environ={"ARCHITECTURE": architecture})
-            raise StepFailed(f"There is no image {_local(name, architecture)}.", f"Build it: {command}")
+            raise StepFailed(f"There is no image {local}.", f"Build it: {_build_command(name, suffix)}")
     return found
 
 
-def _local(name: str, architecture: str) -> str:
-    """What scripts/build calls an image."""
-    return f"{PREFIX}{name}:latest" + (f"-{architecture}" if architecture else "")
+def checked(name: str, local: str, image: Mapping[str, Any], wanted: str, *, dirty: bool) -> LocalImage:
+    """What may be pushed of an image as `docker inspect` tells it. Raises StepFailed."""
+    platform = f"{image['Os']}/{image['Architecture']}"
+    if platform != f"linux/{wanted}":
+        command = _build_command(name, wanted)
+        raise StepFailed(f"{local} is an image for {platform}, and linux/{wanted} is needed.", f"Build it: {command}")
+    media_type = (image.get("Descriptor") or {}).get("mediaType", manifests.SCHEMA_2)  # only newer engines tell
+    remark = ""
+    if media_type != manifests.SCHEMA_2:
+        remark = f"{local} is {media_type} here. ECR gets its image for {platform} with Docker's manifest"
+        remark += f"; `{_build_command(name, '')}` makes it so here." if media_type in manifests.INDEXES else "."
+    return LocalImage(local, tag_of(image, dirty=dirty), wanted, remark)
 
 
-@contextmanager
-def logged_in(ecr: Any) -> Iterator[dict[str, str]]:
-    """The environment in which `docker` may push; the password lies in a folder that is gone at the end, and the
-    user's own settings are not touched. StepFailed when the registry does not take it."""
-    data = ecr.get_authorization_token()["authorizationData"][0]
-    user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-    docker_host = docker.address()  # another settings folder would hide which engine the user has chosen
-    with tempfile.TemporaryDirectory(prefix="stagemaker-login-") as folder:
-        environment = {name: value for name, value in os.environ.items() if name != "DOCKER_CONTEXT"}
-        environment |= {"DOCKER_CONFIG": folder, "DOCKER_HOST": docker_host}
-        command = ["docker", "login", "--username", user, "--password-stdin", data["proxyEndpoint"]]
-        try:
-            done = subprocess.run(
-                command, input=password, env=environment, capture_output=True, text=True, timeout=_LOGIN_LIMIT_S,
-                check=False,
-            )  # fmt: skip
-            said = tuple(done.stderr.strip().splitlines()[-3:])
-        except subprocess.TimeoutExpired:
-            done, said = None, ()
-        if done is None or done.returncode:
-            raise StepFailed(
-                f"The registry at {data['proxyEndpoint']} does not let us in, or does not answer.",
-                f"See whether it runs (`{_ASK_REGISTRY}`; on AWS: your network), and run this again.",
-                said,
-            )
-        yield environment
+def _build_command(name: str, architecture: str) -> str:
+    return with_settings(f"scripts/build {name}", "ARCHITECTURE", environ={"ARCHITECTURE": architecture})
 
 
-def push(clients: Clients, names: list[str], terminal: Terminal) -> list[Pushed]:
-    """Make the repositories, push the images, and read back what ECR has. Raises StepFailed."""
-    architecture = architecture_for(clients.target)
-    images = chosen(names, architecture)
+def push(
+    clients: Clients, settings: DeploymentSettings, names: list[str], terminal: Terminal, *, dirty: bool = False
+) -> list[Pushed]:
+    """Make the repositories, push the images that they lack, and read back what ECR has. Raises StepFailed."""
+    images = chosen(names, clients.target, dirty=dirty)
+    for image in images.values():
+        if image.remark:
+            terminal.say(image.remark)
     result = []
-    with logged_in(clients.ecr) as environment:
-        for name, tags in images.items():
-            with terminal.step(f"{PREFIX}{name}") as done:
-                repository = Repository(clients.ecr, PREFIX + name, TAGS)
-                action, _ = engine.apply_one(repository)
-                uri = repository.uri()
-                for tag in tags:
-                    _push(_local(name, architecture), f"{uri}:{tag}", environment)
-                result.append(_describe(clients.ecr, name, uri, tags))
-                done.result = f"{uri}:{tags[0]} (repository {engine.DONE[action]})"
+    for name, image in images.items():
+        with terminal.step(f"{PREFIX}{name}") as done:
+            repository = _repository(clients.ecr, name, settings)
+            action, _ = engine.apply_one(repository)
+            uri = repository.uri()
+            there = _manifest(clients.ecr, repository.name, imageTag=image.tag) is not None
+            if not there:
+                _send(clients.ecr, repository.name, uri, image, terminal)
+            _follow(clients.ecr, repository.name, image.tag)
+            result.append(_describe(clients.ecr, name, uri, image.tag))
+            kept = ", image of this tag there already" if there else ""
+            done.result = f"{uri}:{image.tag} (repository {engine.DONE[action]}{kept})"
     return result
+
+
+def _repository(ecr: Any, name: str, settings: DeploymentSettings) -> Repository:
+    tags = {**settings.tags, **TAGS}
+    return Repository(ecr, PREFIX + name, settings.images, tags, for_functions=name in FOR_FUNCTIONS)
+
+
+def _send(ecr: Any, repository: str, uri: str, image: LocalImage, terminal: Terminal) -> None:
+    """Push it under a tag of its own, and give what came of it the tag of its commit. Raises StepFailed."""
+    incoming = f"incoming-{uuid4().hex}"
+    docker.ask("tag", image.local, f"{uri}:{incoming}")
+    try:
+        registry.send(ecr, f"{uri}:{incoming}", terminal.say)
+        _publish(ecr, repository, incoming, image)
+        docker.ask("tag", image.local, f"{uri}:{image.tag}")  # so that the engine still knows that it has this image
+    finally:
+        docker.remove("image", [f"{uri}:{incoming}"])
+
+
+def _publish(ecr: Any, repository: str, incoming: str, image: LocalImage) -> None:
+    found = _manifest(ecr, repository, imageTag=incoming)
+    try:
+        if found and found["imageManifestMediaType"] in manifests.INDEXES:
+            digest = manifests.image_in(found["imageManifest"], image.architecture)
+            found = _manifest(ecr, repository, imageDigest=digest)
+        if found is None:
+            raise StepFailed(f"The image that was pushed to {repository} is not there.", "Run this again.")
+        _put(ecr, repository, manifests.as_schema_2(found["imageManifest"]), manifests.SCHEMA_2, image.tag)
+    finally:
+        ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": incoming}])
+
+
+def _follow(ecr: Any, repository: str, tag: str) -> None:
+    """Have `latest` name the image of the tag."""
+    found, latest = (_manifest(ecr, repository, imageTag=one) for one in (tag, LATEST))
+    if found and (latest is None or latest["imageId"]["imageDigest"] != found["imageId"]["imageDigest"]):
+        _put(ecr, repository, found["imageManifest"], found["imageManifestMediaType"], LATEST)
+
+
+def _manifest(ecr: Any, repository: str, **image_id: str) -> dict[str, Any] | None:
+    """The image as BatchGetImage answers it, or None when it is not there."""
+    found = ecr.batch_get_image(
+        repositoryName=repository, imageIds=[image_id], acceptedMediaTypes=list(manifests.MEDIA_TYPES)
+    )
+    return found["images"][0] if found["images"] else None
+
+
+def _put(ecr: Any, repository: str, manifest: str, media_type: str, tag: str) -> None:
+    """Give the tag to the image of this manifest, whose layers are there. Where another push has given it meanwhile, to
+    this image or another of the same commit, that stays."""
+    try:
+        ecr.put_image(
+            repositoryName=repository,
+            imageManifest=manifest,
+            imageManifestMediaType=media_type,
+            imageTag=tag,
+        )
+    except ClientError as error:
+        if error_code(error) not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
+            raise
+
+
+def _describe(ecr: Any, name: str, uri: str, tag: str) -> Pushed:
+    image = ecr.describe_images(repositoryName=PREFIX + name, imageIds=[{"imageTag": tag}])["imageDetails"][0]
+    return Pushed(name, uri, tag, image["imageDigest"], image["imageSizeInBytes"])
+
+
+def held(clients: Clients, names: list[str]) -> str:
+    """What the repositories hold, such as `2 images in stagemaker/serve`; nothing when they hold none."""
+    found = []
+    for repository in _repositories(clients, names):
+        if repository.read() is not None:
+            pages = clients.ecr.get_paginator("describe_images").paginate(repositoryName=repository.name)
+            if count := sum(len(page["imageDetails"]) for page in pages):
+                found.append(f"{count} image{'s' if count > 1 else ''} in {repository.name}")
+    return ", ".join(found)
 
 
 def destroy(clients: Clients, names: list[str], terminal: Terminal) -> int:
     """Delete the repositories with their images; how many were there."""
-    repositories = [Repository(clients.ecr, PREFIX + name, TAGS) for name in names or NAMES]
-    return engine.destroy(repositories, terminal.say)
+    return engine.destroy(_repositories(clients, names), terminal.say)
 
 
-def _push(image: str, remote: str, environment: Mapping[str, str]) -> None:
-    docker.ask("tag", image, remote)
-    if subprocess.run(["docker", "push", remote], env=environment, check=False).returncode:
-        raise StepFailed(
-            f"{remote} was not pushed.",
-            f"Read what docker says above. If the registry stopped (`{_ASK_REGISTRY}`), start it, and run this again: "
-            "what was sent is not sent again.",
-        )
-
-
-def _describe(ecr: Any, name: str, uri: str, tags: tuple[str, ...]) -> Pushed:
-    image = ecr.describe_images(repositoryName=PREFIX + name, imageIds=[{"imageTag": tags[0]}])["imageDetails"][0]
-    return Pushed(name, uri, tags, image["imageDigest"], image["imageSizeInBytes"])
+def _repositories(clients: Clients, names: list[str]) -> list[Repository]:
+    return [Repository(clients.ecr, PREFIX + name) for name in names or NAMES]
 
 
 def show(pushed: list[Pushed], terminal: Terminal) -> None:
     """The table of what ECR has."""
     rows: list[tuple[str, ...]] = [
-        (f"{image.uri}:{image.tags[0]}", image.digest, f"{image.size_bytes / 1e6:,.1f} MB compressed")
-        for image in pushed
+        (f"{image.uri}:{image.tag}", image.digest, f"{image.size_bytes / 1e6:,.1f} MB compressed") for image in pushed
     ]
     terminal.table("Pushed", ("Image", "Digest", "Size"), rows)

@@ -36,6 +36,7 @@ from infra.deployment import (
     load_data,
     settings_of,
 )
+from infra.errors import StepFailed
 from infra.estimate import Estimate, estimate, exceeded
 from infra.hosts import aws
 from infra.hosts.host import Host, RunningStack, chosen_port
@@ -233,16 +234,28 @@ def _explain(call: Call) -> None:
 
 
 def _push(call: Call) -> None:
-    options = call.options
+    options, settings = call.options, settings_of(call.options)
     if options.delete:
-        if not images.destroy(connect(options.target, options.region), options.names, call.terminal):
+        clients = connect(options.target, settings.region, account=settings.account)
+        if not options.yes and (lost := images.held(clients, options.names)):
+            _agree(f"{lost} would be lost, also what is deployed from there.")
+        if not images.destroy(clients, options.names, call.terminal):
             call.terminal.say("Nothing was there to delete.")
         return
     docker.require_engine()
-    clients = connect(options.target, options.region)  # before a build of minutes
+    if options.build:
+        images.refuse_dirty(dirty=options.dirty)
+    clients = connect(options.target, settings.region, account=settings.account)  # before a build of minutes
     if options.build:
         images.build(*(options.names or images.NAMES), architecture=images.architecture_for(options.target))
-    images.show(images.push(clients, options.names, call.terminal), call.terminal)
+    pushed = images.push(clients, settings, options.names, call.terminal, dirty=options.dirty)
+    images.show(pushed, call.terminal)
+
+
+def _agree(loss: str) -> None:
+    """Raise StepFailed unless a person at the terminal says yes to it."""
+    if not sys.stdin.isatty() or input(f"{loss} Delete? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise StepFailed(f"{loss} Nothing was deleted.", "If you want that, say so: --yes.")
 
 
 def _data(call: Call) -> None:

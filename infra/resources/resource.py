@@ -13,6 +13,7 @@ _MAX_SHOWN = 100  # characters of a value
 _MISSING = {
     "404",
     "ImageNotFoundException",
+    "LifecyclePolicyNotFoundException",
     "NoSuchBucket",
     "NoSuchKey",
     "NoSuchEntity",
@@ -21,6 +22,7 @@ _MISSING = {
     "ObjectNotFoundException",
     "ProvisionedConcurrencyConfigNotFoundException",
     "RepositoryNotFoundException",
+    "RepositoryPolicyNotFoundException",
     "ResourceNotFound",
     "ResourceNotFoundException",
     "ValidationException",

@@ -171,7 +171,7 @@ def test_an_unknown_image_is_refused(clients: Clients, role: str) -> None:
 
 
 def test_a_pushed_image_runs_as_function_and_as_job(clients: Clients, stack: ContainerStack, role: str) -> None:
-    code, output = stack.run("push", "--target", "local", "lambda")
+    code, output = stack.run("push", "--dirty", "--target", "local", "lambda")
     assert code == 0, output
     ecr = clients_for(stack, "ecr")
     repository = ecr.describe_repositories(repositoryNames=["stagemaker/lambda"])["repositories"][0]

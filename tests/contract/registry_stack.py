@@ -134,14 +134,17 @@ class RegistryStack:
         self.images.append(docker("import", "--change", change, str(archive), name))
         return name
 
-    def push(self, *arguments: str) -> tuple[int, str]:
-        """`python -m infra push`, as `make push` runs it; its exit code and all that it says."""
-        environment = {**os.environ, "AWS_ENDPOINT_URL": self.localstack.endpoint, "TMPDIR": str(self.temporary)}
+    def push(self, *arguments: str, endpoint: str = "") -> tuple[int, str]:
+        """`python -m infra push`, as `make push` runs it; its exit code and all that it says. `endpoint`: of AWS's
+        interface, if it is not LocalStack's own."""
+        endpoint = endpoint or self.localstack.endpoint
+        environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint, "TMPDIR": str(self.temporary)}
         python = str(ROOT / ".stagemaker/env/client/bin/python")
         done = subprocess.run(
-            [python, "-m", "infra", "push", *arguments],
+            [python, "-m", "infra", "push", "--region", REGION, *arguments],
             cwd=ROOT,
             env={**environment, "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

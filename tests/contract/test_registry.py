@@ -6,6 +6,7 @@ import os
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from botocore.validate import ParamValidator
 
 from stagemaker.api.validation import violations
 from tests.contract.docker_image import docker_url
+from tests.contract.ecr_proxy import ecr_proxy
 from tests.contract.gateway import REGION, Gateway, ended, make_bucket, make_role, training_request
 from tests.contract.own_operations import own_operations
 from tests.contract.registry_stack import RegistryStack, docker, registry_stack, run
@@ -516,23 +518,44 @@ def test_terraform_keeps_a_repository(stack: RegistryStack, ecr: Any) -> None:
     assert refused(ecr.describe_repositories, repositoryNames=["dogs/terraform"])[0] == "RepositoryNotFoundException"
 
 
-def test_make_push(stack: RegistryStack) -> None:
+def made(stack: RegistryStack, revision: str) -> str:
+    """An image as scripts/build makes it of a commit; its name for `push`."""
     name = f"test-{uuid4().hex[:8]}"
-    change = "LABEL org.opencontainers.image.revision=abc1234"
+    change = f"LABEL org.opencontainers.image.revision={revision}"
     stack.made_image(f"stagemaker/{name}:latest", os.urandom(500_000), change)
+    return name
+
+
+def tags(ecr: Any, name: str) -> list[str]:
+    ids = ecr.list_images(repositoryName=f"stagemaker/{name}")["imageIds"]
+    return sorted(image_id.get("imageTag", "") for image_id in ids)
+
+
+def test_make_push(stack: RegistryStack, ecr: Any) -> None:
+    name = made(stack, "abc1234")
     code, said = stack.push(name)
     assert code == 0, said
-    digest = docker("image", "inspect", f"stagemaker/{name}:latest", "--format", "{{index .RepoDigests 0}}")[-71:]
+    image = detail(ecr, f"stagemaker/{name}", "abc1234")
     assert f"localhost:{stack.port}/stagemaker/{name}:abc1234" in said
-    assert digest in said
+    assert image["imageDigest"] in said
+    assert (tags(ecr, name), image["imageTags"]) == (["abc1234", "latest"], ["abc1234", "latest"])
+    digest = docker("image", "inspect", f"stagemaker/{name}:latest", "--format", "{{index .RepoDigests 0}}")
+    assert digest == f"localhost:{stack.port}/stagemaker/{name}@{image['imageDigest']}"
+    (repository,) = ecr.describe_repositories(repositoryNames=[f"stagemaker/{name}"])["repositories"]
+    assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert "rules" in json.loads(ecr.get_lifecycle_policy(repositoryName=f"stagemaker/{name}")["lifecyclePolicyText"])
     code, said = stack.push(name)
     assert code == 0, said
-    assert ": Pushed" not in said
-    assert "repository unchanged" in said
+    assert "Pushed\n" not in said.replace("Pushed \n", "")
+    assert "(repository unchanged, image of this tag there already)" in said
     code, said = stack.push("never-built")
     assert code == 1
     assert "There is no image stagemaker/never-built:latest." in said
     code, said = stack.push("--delete", name)
+    assert (code, f"1 image in stagemaker/{name} would be lost" in said) == (1, True)
+    assert tags(ecr, name) == ["abc1234", "latest"]
+    code, said = stack.push("--delete", "--yes", name)
     assert (code, "deleted: repository stagemaker/" + name in said) == (0, True)
     code, said = stack.push("--delete", name)
     assert (code, "Nothing was there to delete." in said) == (0, True)
@@ -541,10 +564,46 @@ def test_make_push(stack: RegistryStack) -> None:
         code, said = stack.push(name)
     finally:
         stack.service.start()
-    assert code == 1
+    assert code == 1, said
     assert "does not let us in, or does not answer" in said
-    assert "503 Service Unavailable" in said
     assert list(stack.temporary.iterdir()) == []
+
+
+def test_what_is_in_no_commit_is_pushed_when_told(stack: RegistryStack, ecr: Any) -> None:
+    name = made(stack, "abc1234-dirty")
+    code, said = stack.push(name)
+    assert (code, "--dirty, or DIRTY=1 make push" in said) == (1, True)
+    code, said = stack.push("--dirty", name)
+    assert code == 0, said
+    image_id = docker("image", "inspect", f"stagemaker/{name}:latest", "--format", "{{.Id}}").removeprefix("sha256:")
+    assert tags(ecr, name) == [f"abc1234-dirty-{image_id[:8]}", "latest"]
+    ecr.delete_repository(repositoryName=f"stagemaker/{name}", force=True)
+
+
+def test_two_pushes_at_once_end_as_one(stack: RegistryStack, ecr: Any) -> None:
+    name = made(stack, "abc1234")
+    with ThreadPoolExecutor() as pool:
+        for code, said in pool.map(lambda _: stack.push(name), range(2)):
+            assert code == 0, said
+    assert tags(ecr, name) == ["abc1234", "latest"]
+    ecr.delete_repository(repositoryName=f"stagemaker/{name}", force=True)
+
+
+def test_a_push_outlives_its_password_and_a_registry_that_falters(stack: RegistryStack, ecr: Any) -> None:
+    name = made(stack, "abc1234")
+    with ecr_proxy(stack.localstack.endpoint, stack.port) as proxy:
+        proxy.expires_after_uploads = 2  # its layer and its configuration
+        proxy.cuts = 1
+        proxy.manifest_answers = [429, 503]
+        code, said = stack.push(name, endpoint=proxy.url)
+    assert code == 0, said
+    assert said.count("It is tried again in") == 3
+    assert proxy.cuts == 0
+    assert not proxy.manifest_answers
+    assert proxy.expired_answers > 0
+    assert len(proxy.uploaded) == len(set(proxy.uploaded)) == 2
+    assert detail(ecr, f"stagemaker/{name}", "abc1234")["imageTags"] == ["abc1234", "latest"]
+    ecr.delete_repository(repositoryName=f"stagemaker/{name}", force=True)
 
 
 @pytest.mark.parametrize("operation", own_operations()["ecr"])
