@@ -321,8 +321,9 @@ def _add_push(parser: ArgumentParser) -> None:
         help="also images that were built from files which are in no commit: their tag says so (or DIRTY=1)",
     )  # fmt: skip
     parser.add_argument("--delete", action="store_true", help="delete the images' repositories instead")
+    parser.add_argument("--yes", action="store_true", help="with --delete: without asking")
     _add_target(parser)
-    _add_region(parser)
+    _add_project(parser)
 
 
 def _add_data(parser: ArgumentParser) -> None:

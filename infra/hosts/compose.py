@@ -90,7 +90,8 @@ class ComposeHost:
             return False
         before = docker.listed("container", *self._members())
         registries = [_registry(container) for container in docker.listed("container", *self._ours("localstack"))]
-        self._compose("--profile", "*", "stop", "--timeout", "30")  # LocalStack ends what it started, unless it was killed before
+        # LocalStack ends what it started, unless it was killed before.
+        self._compose("--profile", "*", "stop", "--timeout", "30")
         kinds = ("container", "network", "volume")
         left = sum(docker.remove(kind, docker.listed(kind, self._started())) for kind in kinds)
         if self._compose("--profile", "*", "down", "--volumes", "--remove-orphans"):

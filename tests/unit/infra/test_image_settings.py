@@ -5,10 +5,10 @@ import pytest
 from infra.image_settings import ImageSettings
 
 
-@pytest.mark.parametrize("given", [{"keep": 0}, {"keep": 10_001}, {"untagged_days": 0}])
-def test_a_repository_keeps_something_and_not_everything(given: dict[str, int]) -> None:
+@pytest.mark.parametrize(("keep", "untagged_days"), [(0, 14), (10_001, 14), (20, 0)])
+def test_a_repository_keeps_something_and_not_everything(keep: int, untagged_days: int) -> None:
     with pytest.raises(ValueError, match="both must be from 1 to 10000"):
-        ImageSettings(**given)
+        ImageSettings(keep=keep, untagged_days=untagged_days)
 
 
 @pytest.mark.parametrize("key", ["alias/images", "1234abcd-12ab-34cd-56ef-1234567890ab"])

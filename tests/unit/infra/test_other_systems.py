@@ -175,10 +175,10 @@ def test_images_are_built_for_amd64_where_aws_is_to_run_them(
 
     def inspect(_kind: str, name: str) -> dict[str, Any]:
         asked.append(name)
-        return {"Config": {}}
+        return {"Id": "sha256:0123456789", "Os": "linux", "Architecture": built or engine, "Config": {}}
 
     monkeypatch.setattr(docker, "architecture", lambda: engine)
     monkeypatch.setattr(docker, "inspect", inspect)
     assert images.architecture_for(target) == built
-    images.chosen(["serve"], built)
+    images.chosen(["serve"], target, dirty=True)
     assert asked == [image]
