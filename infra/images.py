@@ -237,23 +237,8 @@ def _describe(ecr: Any, name: str, uri: str, tag: str) -> Pushed:
     return Pushed(name, uri, tag, image["imageDigest"], image["imageSizeInBytes"])
 
 
-def held(clients: Clients, names: list[str]) -> str:
-    """What the repositories hold, such as `2 images in stagemaker/serve`; nothing when they hold none."""
-    found = []
-    for repository in _repositories(clients, names):
-        if repository.read() is not None:
-            pages = clients.ecr.get_paginator("describe_images").paginate(repositoryName=repository.name)
-            if count := sum(len(page["imageDetails"]) for page in pages):
-                found.append(f"{count} image{'s' if count > 1 else ''} in {repository.name}")
-    return ", ".join(found)
-
-
-def destroy(clients: Clients, names: list[str], terminal: Terminal) -> int:
-    """Delete the repositories with their images; how many were there."""
-    return engine.destroy(_repositories(clients, names), terminal.say)
-
-
-def _repositories(clients: Clients, names: list[str]) -> list[Repository]:
+def repositories(clients: Clients, names: list[str]) -> list[Repository]:
+    """Those of the images, to delete: of those that are named, else of all."""
     return [Repository(clients.ecr, PREFIX + name) for name in names or NAMES]
 
 

@@ -36,7 +36,6 @@ from infra.deployment import (
     load_data,
     settings_of,
 )
-from infra.errors import StepFailed
 from infra.estimate import Estimate, estimate, exceeded
 from infra.hosts import aws
 from infra.hosts.host import Host, RunningStack, chosen_port
@@ -237,9 +236,9 @@ def _push(call: Call) -> None:
     options, settings = call.options, settings_of(call.options)
     if options.delete:
         clients = connect(options.target, settings.region, account=settings.account)
-        if not options.yes and (lost := images.held(clients, options.names)):
-            _agree(f"{lost} would be lost, also what is deployed from there.")
-        if not images.destroy(clients, options.names, call.terminal):
+        repositories = images.repositories(clients, options.names)
+        losses.ask(repositories, call.terminal, agreed=options.yes, how="--yes")
+        if not engine.destroy(repositories, call.terminal.say):
             call.terminal.say("Nothing was there to delete.")
         return
     docker.require_engine()
@@ -250,12 +249,6 @@ def _push(call: Call) -> None:
         images.build(*(options.names or images.NAMES), architecture=images.architecture_for(options.target))
     pushed = images.push(clients, settings, options.names, call.terminal, dirty=options.dirty)
     images.show(pushed, call.terminal)
-
-
-def _agree(loss: str) -> None:
-    """Raise StepFailed unless a person at the terminal says yes to it."""
-    if not sys.stdin.isatty() or input(f"{loss} Delete? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise StepFailed(f"{loss} Nothing was deleted.", "If you want that, say so: --yes.")
 
 
 def _data(call: Call) -> None:

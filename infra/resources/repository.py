@@ -49,6 +49,7 @@ class Repository(Resource):
     may pull from it. What it is encrypted with cannot be changed on AWS, and is left as it is."""
 
     title = "Repository"
+    holds = "its images"
 
     def __init__(
         self,

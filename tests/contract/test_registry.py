@@ -553,7 +553,7 @@ def test_make_push(stack: RegistryStack, ecr: Any) -> None:
     assert code == 1
     assert "There is no image stagemaker/never-built:latest." in said
     code, said = stack.push("--delete", name)
-    assert (code, f"1 image in stagemaker/{name} would be lost" in said) == (1, True)
+    assert (code, f"repository stagemaker/{name} with its images" in said) == (1, True)
     assert tags(ecr, name) == ["abc1234", "latest"]
     code, said = stack.push("--delete", "--yes", name)
     assert (code, "deleted: repository stagemaker/" + name in said) == (0, True)
