@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -115,94 +116,128 @@ class App:
         shutil.rmtree(settings.work_dir, ignore_errors=True)  # of an earlier process: records do not outlive it either
         clients = Clients(settings.gateway_url, of_accounts(self.secret))
         account = Account(clients, clock=clock)
-        logs = Logs(clients, clock, self.supervisor, account.role_clients)
-        self.logs = logs
-        context = JobContext(store, self.runtime, account, logs, clock, self.supervisor, settings.work_dir)
+        self.logs = Logs(clients, clock, self.supervisor, account.role_clients)
         bus = EventBus(clients, clock, self.supervisor)
         _send_events(store, bus)
+        floor = _Floor(settings, store, self.supervisor, self.runtime, clients, account, self.logs, bus, clock)
+        context = JobContext(store, self.runtime, account, self.logs, clock, self.supervisor, settings.work_dir)
         jobs = _jobs(Training(read_schedule(settings.interruptions)), context)
         self.interruptions = Interruptions(store, context.kinds[TRAINING_JOB])
         self.tags = Tags(store, other_tags)
-        compression = Compression(settings.time_compression)
-        endpoints = Endpoints(
+        self.instances = _instances(floor, ecr.front.port if ecr.front else 0)
+        endpoints = _endpoints(floor)
+        sagemaker = _sagemaker(
             store,
-            self.runtime,
-            account,
-            logs,
-            clock,
-            settings.work_dir / "endpoints",
-            self.supervisor,
-            keep_warm_s=compression.real_s(KEEP_WARM_S),
-            is_scalable=partial(is_registered, store),
-        )
-        scalables: dict[str, Scalable] = {
-            VARIANT: Variants(endpoints),
-            PROVISIONED: ServerlessVariants(endpoints),
-            FUNCTION: Functions(ProvisionedConcurrency(clients)),
-        }
-        meter = Meter(store, endpoints, logs, clock, compression.real_s(60), compression.real_s(10))
-        meter.start(self.supervisor)
-        Utilization(store, endpoints, logs, clock, compression.real_s).start(self.supervisor)
-        asynchronous = AsyncInference(
-            store,
+            jobs,
+            TrainingUpdates(store, clock),
+            Models(store, self.runtime, account, clock, ecr.media_type),
+            EndpointConfigs(store, clock),
             endpoints,
-            account,
-            logs,
-            clock,
-            self.supervisor,
-            settings.work_dir / "asynchronous",
-            minute_s=compression.real_s(60),
+            *_notebooks(floor),
+            self.tags,
         )
-        lifecycle_configs = LifecycleConfigs(store, clock)
-        notebooks = NotebookInstances(
-            store,
-            lifecycle_configs,
-            self.runtime,
-            account,
-            logs,
-            clock,
-            self.supervisor,
-            settings.work_dir / "notebooks",
-            settings.docker.notebook_image if settings.docker else "",
-            compression.real_s(LIMIT_S),
-        )
-        schedule = read_schedule(settings.interruptions)
-        self.instances = Instances(
-            self.runtime,
-            Iam(clients, clock),
-            lambda scope, kind, arn, detail: bus.put(scope, "aws.ec2", kind, arn, detail),
-            clock,
-            self.supervisor,
-            gateway_url=settings.gateway_url,
-            registry_port=ecr.front.port if ecr.front else 0,
-            factor=settings.time_compression,
-            interruption_s=(lambda name: schedule.interruption_s(name, 1)) if schedule else None,
-        )
-        scaling = Scaling(store, scalables, CloudWatchAlarms(clients), bus, clock, compression)
-        scaling.loop.start(self.supervisor)
-        self.services: dict[str, Service] = {
-            each.name: each
-            for each in (
-                _sagemaker(
-                    store,
-                    jobs,
-                    TrainingUpdates(store, clock),
-                    Models(store, self.runtime, account, clock, ecr.media_type),
-                    EndpointConfigs(store, clock),
-                    endpoints,
-                    notebooks,
-                    lifecycle_configs,
-                    self.tags,
-                ),
-                _sagemaker_runtime(
-                    Dispatcher(store, endpoints, clock), EndpointMetrics(logs, clock, meter.called), asynchronous, clock
-                ),
-                _ecr(ecr),
-                _application_autoscaling(scaling),
-            )
-        }
+        services = (sagemaker, _runtime_service(floor, endpoints), _ecr(ecr), _scaling_service(floor, endpoints))
+        self.services: dict[str, Service] = {each.name: each for each in services}
         # Of these services LocalStack answers the rest.
         self.shared_services: dict[str, Service] = {each.name: each for each in (_iam(PolicySimulator(clients)),)}
+
+
+@dataclass(frozen=True)
+class _Floor:
+    """What every service stands on."""
+
+    settings: Settings
+    store: Store
+    supervisor: Supervisor
+    runtime: Runtime
+    clients: Clients
+    account: Account
+    logs: Logs
+    bus: EventBus
+    clock: Callable[[], float]
+
+    @property
+    def compression(self) -> Compression:
+        return Compression(self.settings.time_compression)
+
+
+def _endpoints(floor: _Floor) -> Endpoints:
+    return Endpoints(
+        floor.store,
+        floor.runtime,
+        floor.account,
+        floor.logs,
+        floor.clock,
+        floor.settings.work_dir / "endpoints",
+        floor.supervisor,
+        keep_warm_s=floor.compression.real_s(KEEP_WARM_S),
+        is_scalable=partial(is_registered, floor.store),
+    )
+
+
+def _notebooks(floor: _Floor) -> tuple[NotebookInstances, LifecycleConfigs]:
+    configs, docker = LifecycleConfigs(floor.store, floor.clock), floor.settings.docker
+    notebooks = NotebookInstances(
+        floor.store,
+        configs,
+        floor.runtime,
+        floor.account,
+        floor.logs,
+        floor.clock,
+        floor.supervisor,
+        floor.settings.work_dir / "notebooks",
+        docker.notebook_image if docker else "",
+        floor.compression.real_s(LIMIT_S),
+    )
+    return notebooks, configs
+
+
+def _instances(floor: _Floor, registry_port: int) -> Instances:
+    schedule = read_schedule(floor.settings.interruptions)
+    return Instances(
+        floor.runtime,
+        Iam(floor.clients, floor.clock),
+        lambda scope, kind, arn, detail: floor.bus.put(scope, "aws.ec2", kind, arn, detail),
+        floor.clock,
+        floor.supervisor,
+        gateway_url=floor.settings.gateway_url,
+        registry_port=registry_port,
+        factor=floor.settings.time_compression,
+        interruption_s=(lambda name: schedule.interruption_s(name, 1)) if schedule else None,
+    )
+
+
+def _runtime_service(floor: _Floor, endpoints: Endpoints) -> Service:
+    """SageMaker Runtime, with what counts its calls."""
+    store, logs, clock, real_s = floor.store, floor.logs, floor.clock, floor.compression.real_s
+    meter = Meter(store, endpoints, logs, clock, real_s(60), real_s(10))
+    meter.start(floor.supervisor)
+    Utilization(store, endpoints, logs, clock, real_s).start(floor.supervisor)
+    asynchronous = AsyncInference(
+        store,
+        endpoints,
+        floor.account,
+        logs,
+        clock,
+        floor.supervisor,
+        floor.settings.work_dir / "asynchronous",
+        minute_s=real_s(60),
+    )
+    metrics = EndpointMetrics(logs, clock, meter.called)
+    return _sagemaker_runtime(Dispatcher(store, endpoints, clock), metrics, asynchronous, clock)
+
+
+def _scaling_service(floor: _Floor, endpoints: Endpoints) -> Service:
+    """Application Auto Scaling, with the loop that changes capacities."""
+    scalables: dict[str, Scalable] = {
+        VARIANT: Variants(endpoints),
+        PROVISIONED: ServerlessVariants(endpoints),
+        FUNCTION: Functions(ProvisionedConcurrency(floor.clients)),
+    }
+    alarms = CloudWatchAlarms(floor.clients)
+    scaling = Scaling(floor.store, scalables, alarms, floor.bus, floor.clock, floor.compression)
+    scaling.loop.start(floor.supervisor)
+    return _application_autoscaling(scaling)
 
 
 def _jobs(training: Training, context: JobContext) -> list[Jobs[Any]]:
