@@ -1,7 +1,8 @@
 """Tasks at the same time. Each test waits for events, never for a time."""
 
 import _thread
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from functools import partial
 from queue import SimpleQueue
 from threading import Barrier, Event
@@ -12,6 +13,14 @@ from infra import parallel, wait
 from infra.parallel import Task
 
 LIMIT_S = 60.0  # no test comes near it
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """What interrupts the main thread, also where SIGINT is ignored, as in a background job of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield _thread.interrupt_main
+    signal.signal(signal.SIGINT, before)
 
 
 def after(*indices: int) -> frozenset[int]:
@@ -102,7 +111,7 @@ def test_where_it_goes_on_only_what_comes_after_a_failure_is_left_out() -> None:
     assert journal == ["first", "second"]
 
 
-def test_an_interrupt_ends_the_waits_of_all() -> None:
+def test_an_interrupt_ends_the_waits_of_all(ctrl_c: Callable[[], None]) -> None:
     ended = SimpleQueue[str]()
 
     def waits() -> None:
@@ -113,14 +122,16 @@ def test_an_interrupt_ends_the_waits_of_all() -> None:
             raise
 
     with pytest.raises(KeyboardInterrupt):
-        parallel.run([Task(waits), Task(waits), Task(_thread.interrupt_main)])
+        parallel.run([Task(waits), Task(waits), Task(ctrl_c)])
     assert [ended.get(timeout=LIMIT_S) for _ in range(2)] == ["cancelled", "cancelled"]
 
 
-def test_an_interrupt_does_not_wait_for_a_call_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_does_not_wait_for_a_call_that_never_ends(
+    monkeypatch: pytest.MonkeyPatch, ctrl_c: Callable[[], None]
+) -> None:
     monkeypatch.setattr(parallel, "GRACE_S", 0.05)
     with pytest.raises(KeyboardInterrupt):
-        parallel.run([Task(partial(Event().wait, 10 * LIMIT_S)), Task(_thread.interrupt_main)])
+        parallel.run([Task(partial(Event().wait, 10 * LIMIT_S)), Task(ctrl_c)])
 
 
 def test_what_a_task_waits_for_is_said_by_its_own_voice(monkeypatch: pytest.MonkeyPatch) -> None:
