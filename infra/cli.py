@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _next_step(verb: Verb, options: Namespace) -> str:
     """The advice when AWS's interface fails."""
-    return _MAY_YOU if verb.next_step == _IS_IT_RUNNING and options.target == "aws" else verb.next_step
+    is_aws = getattr(options, "target", "local") == "aws"  # not every verb has a target
+    return _MAY_YOU if is_aws and verb.next_step == _IS_IT_RUNNING else verb.next_step
 
 
 def _parser() -> ArgumentParser:

@@ -181,7 +181,8 @@ def test_make_policy_prints_it(recorded: dict[str, Any], gateway: Gateway, tmp_p
         )
 
     done = make_policy(RUNNER)
-    assert json.loads(done.stdout) == recorded[RUNNER]["Policy"], done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout) == recorded[RUNNER]["Policy"]
     done = make_policy(RUNNER, "--form=template", f"--group={JOB}*", "--out", str(tmp_path / "policy.tftpl"))
     assert done.returncode == 0, done.stdout + done.stderr
     template = (tmp_path / "policy.tftpl").read_text()

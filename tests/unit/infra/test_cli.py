@@ -23,6 +23,14 @@ def test_every_verb_has_help_of_one_sentence(verb: cli.Verb, capsys: pytest.Capt
     assert ". " not in verb.summary
 
 
+@pytest.mark.parametrize("verb", cli.VERBS, ids=lambda verb: str(verb.name))
+def test_every_verb_runs_with_the_options_that_it_has(verb: cli.Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[verbs.Call] = []
+    monkeypatch.setitem(verbs.RUN, verb.name, ran.append)
+    assert cli.main([verb.name, *(["check", "."] if verb.name == "data" else [])]) == 0
+    assert len(ran) == 1
+
+
 def test_help_imports_neither_boto3_nor_rich() -> None:
     look = "print(sorted({'boto3', 'botocore', 'rich'} & set(sys.modules)))"
     code = f"import sys\nfrom infra.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    {look}"
