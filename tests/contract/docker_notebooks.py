@@ -3,13 +3,17 @@
 import base64
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from botocore.session import get_session
+from botocore.validate import ParamValidator
 from docker.api import APIClient
 
+from stagemaker.api.validation import violations
 from stagemaker.core.store import MemoryStore
 from stagemaker.notebooks.lifecycle_configs import LifecycleConfigs
 from stagemaker.notebooks.notebooks import NotebookInstances
@@ -82,14 +86,26 @@ class DockerNotebooks:
 
     def create(self, **members: Any) -> None:
         request = {"NotebookInstanceName": "lab", "InstanceType": "ml.t3.medium", "RoleArn": ROLE, **members}
-        self._notebooks.create_notebook_instance(SCOPE, request)
+        self.call("create_notebook_instance", request)
 
-    def call(self, operation: str) -> dict[str, Any]:
-        answer: dict[str, Any] = getattr(self._notebooks, operation)(SCOPE, {"NotebookInstanceName": "lab"})
+    def call(
+        self, operation: str, request: Mapping[str, Any] = MappingProxyType({"NotebookInstanceName": "lab"})
+    ) -> Any:
+        """The answer, which keeps botocore's model."""
+        answer = getattr(self._notebooks, operation)(SCOPE, request)
+        name = "".join(word.capitalize() for word in operation.split("_"))
+        shape = get_session().get_service_model("sagemaker").operation_model(name).output_shape
+        if shape is None:
+            assert answer == {}
+        else:
+            report = ParamValidator().validate(answer, shape)
+            assert not report.has_errors(), report.generate_report()
+            assert list(violations(shape, answer)) == []
         return answer
 
     def described(self) -> dict[str, Any]:
-        return self.call("describe_notebook_instance")
+        found: dict[str, Any] = self.call("describe_notebook_instance")
+        return found
 
     def become(self, status: str) -> dict[str, Any]:
         self.until(lambda: self.described()["NotebookInstanceStatus"] != "Pending", "the instance is not Pending")

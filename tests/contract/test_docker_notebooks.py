@@ -86,6 +86,12 @@ def test_the_volume_stays_over_a_stop_and_nothing_else_does(lab: DockerNotebooks
     told = ask(lab.become("InService")["Url"], "/tell")
     assert told["files"] == ["mine"]
     assert "other" not in told["home"]
+    lab.call("stop_notebook_instance")
+    lab.become("Stopped")
+    lab.call("update_notebook_instance", {"NotebookInstanceName": "lab", "InstanceType": "ml.t3.large"})
+    lab.until(lambda: lab.described()["InstanceType"] == "ml.t3.large", "the instance is updated")
+    lab.until(lambda: lab.described()["NotebookInstanceStatus"] == "Stopped", "it is stopped again")
+    lab.call("delete_notebook_instance")
     assert len(lab.logs.lines[GROUP, "lab/LifecycleConfigOnCreate"]) == 0
 
 

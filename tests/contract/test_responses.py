@@ -27,7 +27,12 @@ from tests.contract.own_operations import own_operations
 from tests.contract.tuning_requests import children, tuned, tuning_request
 
 SERVICES = ("sagemaker", "sagemaker-runtime", "application-autoscaling")  # ECR's answers: test_registry.py
-OWN = [operation for name in SERVICES for operation in own_operations()[name]]
+# Notebook instances run in containers only: test_docker_notebooks.py calls these.
+IN_CONTAINERS = (
+    *(f"{verb}NotebookInstance" for verb in ("Create", "Describe", "Start", "Stop", "Update", "Delete")),
+    "CreatePresignedNotebookInstanceUrl",
+)
+OWN = [name for service in SERVICES for name in own_operations()[service] if name not in IN_CONTAINERS]
 Answers = dict[str, list[tuple[Shape | None, dict[str, Any]]]]
 
 
@@ -51,6 +56,7 @@ def answers(gateway: Gateway, role: str) -> Answers:
     _scale(clients[2])
     _host_asynchronously(clients[0], clients[1])
     _transform(clients[0], gateway)
+    _configure_notebooks(clients[0])
     _tag_list_and_delete(clients[0])
     return seen
 
@@ -255,6 +261,17 @@ def _in_service(sagemaker: Any, name: str = "walk") -> None:
         lambda endpoint: endpoint["EndpointStatus"] not in ("Creating", "Updating"),
     )
     assert done["EndpointStatus"] == "InService", done
+
+
+def _configure_notebooks(sagemaker: Any) -> None:
+    name = {"NotebookInstanceLifecycleConfigName": "walk"}
+    script = [{"Content": "ZWNobyBoZWxsbwo="}]
+    sagemaker.create_notebook_instance_lifecycle_config(**name, OnStart=script, Tags=[{"Key": "a", "Value": "b"}])
+    sagemaker.update_notebook_instance_lifecycle_config(**name, OnCreate=script, OnStart=script)
+    sagemaker.describe_notebook_instance_lifecycle_config(**name)
+    sagemaker.list_notebook_instance_lifecycle_configs()
+    sagemaker.delete_notebook_instance_lifecycle_config(**name)
+    sagemaker.list_notebook_instances()
 
 
 def _tag_list_and_delete(sagemaker: Any) -> None:

@@ -37,6 +37,7 @@ def test_only_lists_searches_and_logins_need_every_resource() -> None:
     wide = {operation.name for _, operation in ROWS if operation.resource is every}
     assert wide == {"ListTrainingJobs", "ListModels", "ListEndpointConfigs", "ListEndpoints",
                     "ListHyperParameterTuningJobs", "ListProcessingJobs", "ListTransformJobs", "Search",
+                    "ListNotebookInstances", "ListNotebookInstanceLifecycleConfigs",
                     "GetSearchSuggestions", "GetAuthorizationToken", "DescribeRegistry",
                     "SimulateCustomPolicy", "DescribeScalableTargets", "DescribeScalingPolicies",
                     "DescribeScheduledActions", "DescribeScalingActivities"}  # fmt: skip
