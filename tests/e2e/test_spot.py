@@ -33,6 +33,15 @@ def model(clients: Clients, job: dict[str, Any]) -> dict[str, bytes]:
         return {name: file.read() for name, file in found.items() if file and name.endswith((".safetensors", ".onnx"))}
 
 
+def _allow_checkpoints(clients: Clients, role: str, bucket: str) -> None:
+    """What a role may only where the preset trains on spot instances."""
+    actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    resource = f"arn:aws:s3:::{bucket}/models/checkpoints/*"
+    statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    clients.iam.put_role_policy(RoleName=role, PolicyName="checkpoints", PolicyDocument=document)
+
+
 def test_an_interrupted_training_equals_one_that_was_left_alone(environment: Environment, tmp_path: Path) -> None:
     for words in (["start"], ["train", EPOCHS]):
         code, output = environment.run(*words)
@@ -45,6 +54,7 @@ def test_an_interrupted_training_equals_one_that_was_left_alone(environment: Env
     taken = ("AlgorithmSpecification", "RoleArn", "HyperParameters", "InputDataConfig", "OutputDataConfig",
              "ResourceConfig")  # fmt: skip
     bucket = alone["OutputDataConfig"]["S3OutputPath"].split("/")[2]
+    _allow_checkpoints(clients, alone["RoleArn"].rpartition("/")[2], bucket)
     arn = sagemaker.create_training_job(
         TrainingJobName="spot",
         **{member: alone[member] for member in taken},

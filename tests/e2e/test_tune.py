@@ -1,5 +1,6 @@
 """The search for hyperparameters as `make tune` runs it, and a training with what it found."""
 
+import re
 from pathlib import Path
 
 from tests.e2e.environment import Environment, leftovers
@@ -13,7 +14,7 @@ def test_a_search_is_drawn_and_its_best_trained_with(environment: Environment, t
     code, output = environment.run("tune", ONE_EPOCH, JOBS="3", PARALLEL="1")
     assert code == 0, output
     assert "(best)" in output
-    assert output.count("Completed") + output.count("Stopped early") == 3, output
+    assert len(re.findall(r"│ (?:Completed|Stopped early) +│", output)) == 3, output
     (folder,) = environment.paths.pictures.iterdir()
     assert {path.name for path in folder.iterdir()} == {"objective.svg", "hyperparameters.svg", "importance.svg"}
     best = next(line for line in output.splitlines() if "Best of 3 training jobs" in line)
