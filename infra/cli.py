@@ -307,7 +307,7 @@ def _add_explain(parser: ArgumentParser) -> None:
     environ = os.environ
     parser.add_argument(
         "role", nargs="?", default=environ.get("ROLE") or None,
-        help="training, hosting, lambda, ec2, notebook or deployer (default: $ROLE, else all)",
+        help="training, hosting, lambda or ec2 (default: $ROLE, else all)",
     )  # fmt: skip
     _add_project(parser)
     parser.add_argument("--account", help="twelve digits (default: the preset's, else that of the local credentials)")
