@@ -35,10 +35,15 @@ def model(clients: Clients, job: dict[str, Any]) -> dict[str, bytes]:
 
 def _allow_checkpoints(clients: Clients, role: str, bucket: str) -> None:
     """What a role may only where the preset trains on spot instances."""
-    actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
-    resource = f"arn:aws:s3:::{bucket}/models/checkpoints/*"
-    statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    objects, actions = (
+        f"arn:aws:s3:::{bucket}/models/checkpoints/*",
+        ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+    )
+    statements = [
+        {"Effect": "Allow", "Action": actions, "Resource": objects},
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
     clients.iam.put_role_policy(RoleName=role, PolicyName="checkpoints", PolicyDocument=document)
 
 
@@ -62,7 +67,11 @@ def test_an_interrupted_training_equals_one_that_was_left_alone(environment: Env
         StoppingCondition={"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
         CheckpointConfig={"S3Uri": f"s3://{bucket}/models/checkpoints"},
     )["TrainingJobArn"]
-    until(lambda: sagemaker.describe_training_job(TrainingJobName="spot"), lambda job: "FinalMetricDataList" in job)
+    measured = until(
+        lambda: sagemaker.describe_training_job(TrainingJobName="spot"),
+        lambda job: "FinalMetricDataList" in job or job["TrainingJobStatus"] == "Failed",
+    )
+    assert "FinalMetricDataList" in measured, measured.get("FailureReason")
     body = json.dumps({"TrainingJobArn": arn}).encode()
     urllib.request.urlopen(f"{url}/_stagemaker/interruptions", data=body, timeout=20).close()
     ends = ("Completed", "Failed", "Stopped")
