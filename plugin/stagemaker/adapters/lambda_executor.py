@@ -201,14 +201,7 @@ def _role_session(version: FunctionVersion, env_vars: Mapping[str, Any]) -> Role
         except ClientError as error:
             sentence = "The role defined for the function cannot be assumed by Lambda."
             raise ApiError("AccessDeniedException", sentence, 403) from error
-        keys = made["Credentials"]
-        return Credentials(
-            role_arn,
-            keys["AccessKeyId"],
-            keys["SecretAccessKey"],
-            keys["SessionToken"],
-            keys["Expiration"].timestamp(),
-        )
+        return Credentials.issued(role_arn, made["Credentials"])
 
     session = RoleSession(issue, time.time)
     access_key_id, secret, token = (str(env_vars[name]) for name in CREDENTIALS)

@@ -64,9 +64,7 @@ class Iam:
             made = sts.assume_role(RoleArn=role_arn, RoleSessionName=SESSION, **where)["Credentials"]
         except (BotoCoreError, ClientError) as error:
             raise _no_role(role_arn) from error
-        return Credentials(
-            role_arn, made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], made["Expiration"].timestamp()
-        )
+        return Credentials.issued(role_arn, made)
 
     def instance_credentials(self, scope: Scope, role_arn: str, instance_id: str) -> Credentials:
         """Fresh ones for an EC2 instance, whose id names the session, as on AWS. UnauthorizedOperation when the role
@@ -87,14 +85,7 @@ class Iam:
             made = sts.assume_role(RoleArn=role_arn, RoleSessionName=instance_id, DurationSeconds=INSTANCE_S)
         except (BotoCoreError, ClientError) as error:
             raise refused from error
-        found = made["Credentials"]
-        return Credentials(
-            role_arn,
-            found["AccessKeyId"],
-            found["SecretAccessKey"],
-            found["SessionToken"],
-            found["Expiration"].timestamp(),
-        )
+        return Credentials.issued(role_arn, made["Credentials"])
 
     def clients(self, role_arn: str, subnet: str = "") -> Clients:
         """Those that act with the rights of the role, in the subnet. Their calls raise as `role_environment`."""

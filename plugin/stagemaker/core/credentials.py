@@ -1,6 +1,8 @@
 """What AWS gives a program that runs under a role."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -12,6 +14,17 @@ class Credentials:
     secret_access_key: str = field(repr=False)
     token: str = field(repr=False)
     expiration_s: float
+
+    @classmethod
+    def issued(cls, role_arn: str, by_sts: Mapping[str, Any]) -> Self:
+        """The member Credentials of AssumeRole's answer."""
+        return cls(
+            role_arn,
+            by_sts["AccessKeyId"],
+            by_sts["SecretAccessKey"],
+            by_sts["SessionToken"],
+            by_sts["Expiration"].timestamp(),
+        )
 
     @property
     def variables(self) -> dict[str, str]:
