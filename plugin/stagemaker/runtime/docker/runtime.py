@@ -131,13 +131,7 @@ class DockerRuntime:
             self.check_hardware(spec.instance_type, 1)
             image = self._images.obtain(spec.image)
             cleanup = undo.enter_context(ExitStack())
-            name = engine_name(spec.name, uuid.uuid4().hex[:8])
-            with self._changed:
-                self._refuse_when_closed()
-                self._running[name] = None
-            cleanup.callback(self._forget, name)
-            place = self._places.take(spec)
-            cleanup.callback(self._removing, self._places.leave, place)
+            name, place = self._take_place(spec, cleanup)
             hardware = gpus(spec.instance_type, self._settings.gpu, self._machine)
             config = ec2_config(self._config(spec, image, place, hardware), addresses)
             engine_id = self._engine.create(name, config)
@@ -203,10 +197,8 @@ class DockerRuntime:
         except (EngineError, ApiError) as error:
             LOG.info("the first job makes its own network: %s", error)
 
-    def _start(
-        self, spec: ContainerSpec, image: str, on_line: Callable[[str], None], cleanup: ExitStack
-    ) -> DockerContainer:
-        """`cleanup` takes what is to be undone when this fails or when the container has ended."""
+    def _take_place(self, spec: ContainerSpec, cleanup: ExitStack) -> tuple[str, Place]:
+        """The name and the place of a new container; `cleanup` gives both up."""
         name = engine_name(spec.name, uuid.uuid4().hex[:8])
         with self._changed:
             self._refuse_when_closed()
@@ -214,6 +206,13 @@ class DockerRuntime:
         cleanup.callback(self._forget, name)
         place = self._places.take(spec)
         cleanup.callback(self._removing, self._places.leave, place)
+        return name, place
+
+    def _start(
+        self, spec: ContainerSpec, image: str, on_line: Callable[[str], None], cleanup: ExitStack
+    ) -> DockerContainer:
+        """`cleanup` takes what is to be undone when this fails or when the container has ended."""
+        name, place = self._take_place(spec, cleanup)
         spec, taken = self._with_credentials(spec, place.seat, cleanup)
         hardware = gpus(spec.instance_type, self._settings.gpu, self._machine)
         engine_id = self._engine.create(name, self._config(spec, image, place, hardware))
