@@ -136,7 +136,7 @@ def ec2(blueprint: Blueprint) -> Role:
         Statement(
             "ListOwnBucket",
             ("s3:ListBucket",),
-            (_bucket(blueprint),),
+            (blueprint.bucket_arn,),
             "`aws s3 sync` lists the objects below a prefix before it downloads them",
             {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in ("data", "pretrained", EC2_FOLDER)]}},
         ),
@@ -197,20 +197,15 @@ NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
 }
 
 
-def _bucket(blueprint: Blueprint) -> str:
-    partition = blueprint.arn("s3", "").split(":")[1]
-    return f"arn:{partition}:s3:::{blueprint.bucket}"
-
-
 def _objects(blueprint: Blueprint, *prefixes: str) -> tuple[str, ...]:
-    return tuple(f"{_bucket(blueprint)}/{prefix}/*" for prefix in prefixes)
+    return tuple(f"{blueprint.bucket_arn}/{prefix}/*" for prefix in prefixes)
 
 
 def _list_bucket(blueprint: Blueprint, *prefixes: str) -> Statement:
     return Statement(
         "ListOwnBucket",
         ("s3:ListBucket",),
-        (_bucket(blueprint),),
+        (blueprint.bucket_arn,),
         "SageMaker lists the objects below a prefix before it downloads them",
         {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}},
     )
