@@ -15,7 +15,7 @@ from stagemaker.access.request import AccessRequest, Principal, read_context
 from stagemaker.access.sessions import SUBNET_PROVIDER
 from stagemaker.aws.clients import Clients, RoleCredentials
 from stagemaker.core.credentials import Credentials
-from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.core.errors import ApiError, RoleRefused, validation_error
 from stagemaker.core.refs import Scope
 from stagemaker.core.role_session import RoleSession
 
@@ -59,11 +59,11 @@ class Iam:
         try:
             role = self._clients("iam", scope).get_role(RoleName=role_arn.rpartition("/")[2])["Role"]
             if role["Arn"] != role_arn or not may_assume(role["AssumeRolePolicyDocument"], role_arn, source_arn):
-                raise _no_role(role_arn)
+                raise RoleRefused(role_arn)
             sts = self._clients("sts", scope)
             made = sts.assume_role(RoleArn=role_arn, RoleSessionName=SESSION, **where)["Credentials"]
         except (BotoCoreError, ClientError) as error:
-            raise _no_role(role_arn) from error
+            raise RoleRefused(role_arn) from error
         return Credentials.issued(role_arn, made)
 
     def instance_credentials(self, scope: Scope, role_arn: str, instance_id: str) -> Credentials:
@@ -134,10 +134,3 @@ def may_assume(trust: str | Mapping[str, Any], role_arn: str, source_arn: str, p
 
 def _account(arn: str) -> str:
     return arn.split(":")[4]
-
-
-def _no_role(arn: str) -> ApiError:
-    return validation_error(
-        f"Could not assume role {arn}. Please ensure that the role exists and allows principal '{PRINCIPAL}' "
-        "to assume the role."
-    )

@@ -27,6 +27,17 @@ class ApiError(Exception):
         self.members = dict(members or {})
 
 
+class RoleRefused(ApiError):
+    """A role that SageMaker cannot assume, in the words that AWS has for jobs."""
+
+    def __init__(self, role_arn: str) -> None:
+        super().__init__(
+            "ValidationException",
+            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role.",
+        )
+
+
 def validation_error(message: str) -> ApiError:
     """SageMaker's answer to a request that breaks a rule of the API."""
     return ApiError("ValidationException", message)

@@ -7,7 +7,7 @@ from stagemaker.api.listing import listing
 from stagemaker.api.operation import Response, described
 from stagemaker.api.tags import tag_list
 from stagemaker.api.unsupported import not_supported, refuse
-from stagemaker.core.errors import ACCESS_DENIED, ApiError, hinted, validation_error
+from stagemaker.core.errors import ACCESS_DENIED, ApiError, RoleRefused, hinted, validation_error
 from stagemaker.core.kinds import MODEL
 from stagemaker.core.refs import Ref, Scope
 from stagemaker.core.store import Store
@@ -73,7 +73,7 @@ class Models:
         if is_multi_container(request):
             self._runtime.check_shared_instance(images)
         subnet = first_subnet(request.get("VpcConfig"))
-        self._account.role_environment(scope, request["ExecutionRoleArn"], ref.arn, subnet)
+        self._check_role(ref, request["ExecutionRoleArn"], subnet)
         for source in sources:
             self._check_data(scope, source, request["ExecutionRoleArn"], subnet)
         record = {
@@ -103,6 +103,16 @@ class Models:
             existing(self._store, ref)
             self._store.delete(ref)
         return {}
+
+    def _check_role(self, ref: Ref, role_arn: str, subnet: str) -> None:
+        try:
+            self._account.role_environment(ref.scope, role_arn, ref.arn, subnet)
+        except RoleRefused as error:
+            raise validation_error(
+                f'The execution role ARN "{role_arn}" is invalid. Please ensure that the role exists and that its '
+                'trust relationship policy allows the action "sts:AssumeRole" for the service principal '
+                '"sagemaker.amazonaws.com".'
+            ) from error
 
     def _check_data(self, scope: Scope, source: ModelSource | None, role_arn: str, subnet: str) -> None:
         if source is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from stagemaker.core.credentials import Credentials
-from stagemaker.core.errors import access_denied, validation_error
+from stagemaker.core.errors import RoleRefused, access_denied, validation_error
 from stagemaker.core.refs import Scope
 
 SCOPE = Scope("123456789012", "eu-west-1")
@@ -52,7 +52,7 @@ class FakeAws:
 
     def role_environment(self, scope: Scope, role_arn: str, source_arn: str, subnet: str = "") -> dict[str, str]:
         if role_arn != ROLE:
-            raise validation_error(f"Could not assume role {role_arn}.")
+            raise RoleRefused(role_arn)
         self.subnets.add(subnet)
         return {"AWS_ACCESS_KEY_ID": "LSIAROLE", "AWS_REGION": scope.region}
 

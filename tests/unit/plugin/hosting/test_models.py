@@ -89,7 +89,12 @@ def test_a_name_that_is_taken_is_refused_in_aws_s_words(hosting: HostingEnvironm
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"ExecutionRoleArn": ROLE + "s"}, "Could not assume role"),
+        (
+            {"ExecutionRoleArn": ROLE + "s"},
+            f'The execution role ARN "{ROLE}s" is invalid. Please ensure that the role exists and that its trust '
+            'relationship policy allows the action "sts:AssumeRole" for the service principal '
+            '"sagemaker.amazonaws.com".',
+        ),
         ({"ExecutionRoleArn": None}, "ExecutionRoleArn is required"),
         ({"PrimaryContainer": {**CONTAINER, "ModelDataUrl": "s3://bucket/no"}}, "Could not access model data at s3://"),
         ({"PrimaryContainer": {**CONTAINER, "ModelDataUrl": "https://host/model.tar.gz"}}, "s3://bucket/key"),
