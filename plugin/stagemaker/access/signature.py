@@ -347,17 +347,20 @@ def _parameters(query: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     if "Signature" not in query and "X-Amz-" not in query and "%" not in query:  # nothing of a signature
         return found
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        name = decoded(name)
+    for name, _, value in query_pairs(query):
         if name.startswith("X-Amz-") or name in ("Signature", "AWSAccessKeyId"):
-            found[name] = (*found.get(name, ()), decoded(value))
+            found[name] = (*found.get(name, ()), value)
     return found
 
 
-def decoded(part: str) -> str:
-    """A name or a value of a query, as latin-1."""
-    return _decoded(part.replace("+", " ")).decode("latin-1")
+def query_pairs(query: str) -> list[tuple[str, bool, str]]:
+    """Of a query, in its order: each name, whether it has a value, and the value, decoded as latin-1."""
+    parts = [part.partition("=") for part in query.replace("+", " ").split("&") if part]
+    return [(_text(name), bool(equals), _text(value)) for name, equals, value in parts]
+
+
+def _text(part: str) -> str:
+    return _decoded(part).decode("latin-1")
 
 
 def _decoded(text: str) -> bytes:
@@ -394,16 +397,9 @@ def _without_dots(path: str) -> str:
 
 
 def _query(query: str) -> str:
-    if not query:
-        return ""
-    pairs = []
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        quoted = _quoted(name)
-        if pair and quoted != "X-Amz-Signature":
-            pairs.append((quoted, _quoted(value)))
+    pairs = [(_quoted(name), _quoted(value)) for name, _, value in query_pairs(query) if name != "X-Amz-Signature"]
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
-def _quoted(part: str) -> str:
-    return "".join(map(_QUOTED.__getitem__, _decoded(part.replace("+", " "))))
+def _quoted(text: str) -> str:
+    return "".join(map(_QUOTED.__getitem__, text.encode("latin-1")))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stagemaker.access.faults import CredentialsRefused, Fault
-from stagemaker.access.signature import Sent, decoded
+from stagemaker.access.signature import Sent, query_pairs
 from stagemaker.core.numbers import whole_number
 
 SESSION = "x-amz-security-token"
@@ -70,7 +70,7 @@ def string_to_sign(claim: OldClaim, sent: Sent, bucket: str = "") -> str:
     path = f"/{bucket}{sent.path}" if bucket else sent.path
     parts = "&".join(
         "=".join((name, value) if has_value else (name,))
-        for name, has_value, value in sorted(_pairs(sent.query), key=lambda pair: pair[0])
+        for name, has_value, value in sorted(query_pairs(sent.query), key=lambda pair: pair[0])
         if name in _SIGNED
     )
     first = (sent.method, value("content-md5", sent.headers), value("content-type", sent.headers), str(claim.expires_s))
@@ -85,12 +85,6 @@ def is_signed_by(claim: OldClaim, text: str, secret: str) -> bool:
 
 def _query(text: str) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for name, _, value in _pairs(text):
+    for name, _, value in query_pairs(text):
         found[name] = (*found.get(name, ()), value)
     return found
-
-
-def _pairs(text: str) -> list[tuple[str, bool, str]]:
-    """Name, whether it has a value, and the value, decoded."""
-    parts = [part.partition("=") for part in text.split("&") if part]
-    return [(decoded(name), bool(equals), decoded(value)) for name, equals, value in parts]
