@@ -190,10 +190,11 @@ def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
 
     def bring(index: int) -> None:
         resource = placed[index]
-        if not resource.is_wanted and resource.read() is None:
+        unwanted = None if resource.is_wanted else resource.read()
+        if not resource.is_wanted and unwanted is None:
             return
         with terminal.step(resource.title) as done:
-            action, remark = apply_one(resource) if resource.is_wanted else _removed(resource)
+            action, remark = apply_one(resource) if resource.is_wanted else _bring(resource, unwanted)
             done.result = f"{DONE[action]}: {resource.name}" + (f" ({remark})" if remark else "")
         actions[index] = action
 
@@ -204,11 +205,6 @@ def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
         Task(partial(bring, index), after, terminal.line) for index, after in enumerate([*made_after, *deleted_after])
     ])  # fmt: skip
     return [actions[index] for index in sorted(actions)]
-
-
-def _removed(resource: Resource) -> tuple[Action, str]:
-    _delete(resource)
-    return "delete", ""
 
 
 def _in_turn(resources: Iterable[Resource]) -> list[Resource]:
