@@ -21,7 +21,7 @@ from tests.containers.container_stack import docker
 from tests.unit.containers.serve_process import encode
 from tests.unit.ml.data import write_dataset
 
-IMAGES = ("localstack", "lambda", "serve", "trainer", "serve-gpu")
+IMAGES = ("localstack", "lambda", "ec2-host", "serve", "trainer", "serve-gpu")
 MEGABYTE = 1_000_000
 START_S = 120.0
 
@@ -178,14 +178,14 @@ def test_labels_and_tags_are_complete_and_the_environment_holds_no_secret(name: 
         assert not any(secret in text.upper() for secret in ("SECRET", "PASSWORD", "TOKEN", "AWS_ACCESS_KEY"))
 
 
-@pytest.mark.parametrize(("name", "most_mb"), [("serve", 550), ("lambda", 300), ("localstack", 750)])
+@pytest.mark.parametrize(("name", "most_mb"), [("serve", 550), ("lambda", 300), ("localstack", 750), ("ec2-host", 850)])
 def test_the_size_is_bounded(name: str, most_mb: int) -> None:
     assert image(name)["Size"] < most_mb * MEGABYTE
 
 
 def test_each_image_has_its_user() -> None:
-    users = {name: image(name)["Config"]["User"] for name in IMAGES}
-    assert users == {"serve": "serve", "serve-gpu": "serve", "lambda": "function", "trainer": "", "localstack": ""}
+    users = {name: user for name in IMAGES if (user := image(name)["Config"]["User"])}
+    assert users == {"serve": "serve", "serve-gpu": "serve", "lambda": "function"}
     assert docker("run", "--rm", "stagemaker/serve", "id", "--user") == "10001"
 
 
@@ -203,7 +203,7 @@ def test_cpu_serving_has_no_torch_and_gpu_serving_shares_the_trainers() -> None:
 
 
 def test_an_image_holds_no_bytecode_of_the_checkout_and_no_build_tool() -> None:
-    for name in ("serve", "trainer", "serve-gpu", "localstack"):
+    for name in ("serve", "trainer", "serve-gpu", "localstack", "ec2-host"):
         assert docker("run", "--rm", f"stagemaker/{name}", "find", "/opt/stagemaker", "-name", "*.pyc") == ""
     for name in IMAGES:
         command = ("run", "--rm", "--entrypoint", "sh", f"stagemaker/{name}", "-c")
