@@ -51,6 +51,18 @@ class Server:
             connection.close()
 
 
+class OneServiceElsewhere:
+    """A backend, but for the hosts that begin so, such as `api.ecr.`: another answers for those."""
+
+    def __init__(self, backend: Backend, host: str, other: Backend) -> None:
+        self._backend, self._host, self._other = backend, host, other
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """As the one that the request is for."""
+        chosen = self._other if request.host.startswith(self._host) else self._backend
+        return chosen.send(request)
+
+
 class Moto:
     """Moto's records, in this process, without a server: what it would answer to a patched boto3. It takes one call at
     a time, and believes every key. A new one is empty, and so are all older ones then."""

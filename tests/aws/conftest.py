@@ -1,10 +1,12 @@
 """A pretended AWS for the tests of this folder: a strict LocalStack behind AWS's own host names."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.aws.backends import Server
+from tests.aws.deploys import make_digits, pushed_images
 from tests.aws.pretended_aws import Keys, PretendedAws, pretending
 from tests.contract.gateway import Gateway, running
 from tests.contract.users import allow, make_user
@@ -27,3 +29,16 @@ def aws(aws_gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Itera
     keys = Keys(user.access_key_id, user.secret)
     with pretending(Server(aws_gateway.url), tmp_path_factory.mktemp("proxy"), keys) as started:
         yield started
+
+
+@pytest.fixture
+def images(aws: PretendedAws) -> Iterator[None]:
+    """The account's registry has what a deployment runs."""
+    with pushed_images(aws, "trainer", "serve"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """18 pictures of each of two classes."""
+    return make_digits(tmp_path_factory.mktemp("data") / "digits")
