@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import urllib.request
 from collections.abc import Iterator
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -15,6 +14,7 @@ from botocore.exceptions import ClientError
 from tests.contract.ec2_stack import Ec2Stack, ec2_stack, inside
 from tests.contract.gateway import Gateway, until
 from tests.contract.users import make_user
+from tests.interruptions import ROOT, interrupt
 
 GPU_AMI = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 TEMPLATE = "trainer"
@@ -138,6 +138,7 @@ def test_a_spot_instance_of_a_launch_template_asks_its_metadata_service_until_it
     assert record["InstanceLifecycle"] == "spot"
     with pytest.raises(ClientError, match=r"UnsupportedOperation.*one-time Spot"):
         stack.ec2.stop_instances(InstanceIds=[instance])
+    assert _interrupt(stack, instance, keys=None) == 403
     assert _interrupt(stack, instance) == 202
     stack.says(instance, '"action": "terminate"')
     record = stack.wait(instance, "terminated")
@@ -145,11 +146,9 @@ def test_a_spot_instance_of_a_launch_template_asks_its_metadata_service_until_it
     assert "IamInstanceProfile" not in record
 
 
-def _interrupt(stack: Ec2Stack, instance: str) -> int:
+def _interrupt(stack: Ec2Stack, instance: str, keys: tuple[str, str] | None = ROOT) -> int:
     body = json.dumps({"InstanceId": instance}).encode()
-    url = f"{stack.localstack.endpoint}/_stagemaker/interruptions"
-    with urllib.request.urlopen(url, data=body, timeout=60) as answer:
-        return int(answer.status)
+    return interrupt(stack.localstack.endpoint, body, "ec2", keys)[0]
 
 
 def test_a_host_runs_containers_and_is_not_root_of_the_machine(stack: Ec2Stack) -> None:

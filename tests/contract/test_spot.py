@@ -1,23 +1,18 @@
 """Managed spot training through the gateway: interrupted by a call of our own, and resumed from its checkpoint."""
 
 import json
-import urllib.error
-import urllib.request
 from typing import Any
 
 import pytest
 
-from tests.contract.gateway import Gateway, ended, training_request, until
+from tests import interruptions
+from tests.contract.gateway import Gateway, ended, make_role, training_request, until
+from tests.contract.users import allow, make_user, unique
 
 
 def interrupt(gateway: Gateway, body: bytes) -> tuple[int, Any]:
-    """Status and answer of the call."""
-    request = urllib.request.Request(f"{gateway.url}/_stagemaker/interruptions", data=body, method="POST")
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    """Status and answer of the call of nobody."""
+    return interruptions.interrupt(gateway.url, body, "sagemaker", keys=None)
 
 
 def arn(body: str) -> bytes:
@@ -56,3 +51,32 @@ def test_what_names_no_job(gateway: Gateway, body: bytes) -> None:
 
 def test_a_body_that_is_too_long_is_not_read(gateway: Gateway) -> None:
     assert interrupt(gateway, b" " * 10_000)[0] == 400
+
+
+def test_in_the_mode_strict_it_takes_the_right_to_stop_the_job(strict_gateway: Gateway) -> None:
+    sagemaker, name = strict_gateway.client("sagemaker"), unique("spot")
+    request = training_request(
+        name,
+        make_role(strict_gateway, name),
+        HyperParameters={"wait": "600"},
+        EnableManagedSpotTraining=True,
+        StoppingCondition={"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
+        CheckpointConfig={"S3Uri": f"s3://data/{name}"},
+    )
+    job = sagemaker.create_training_job(**request)["TrainingJobArn"]
+    until(lambda: sagemaker.describe_training_job(TrainingJobName=name), lambda found: "FinalMetricDataList" in found)
+
+    def asked(keys: tuple[str, str] | None, service: str = "sagemaker") -> tuple[int, str]:
+        status, answer = interruptions.interrupt(strict_gateway.url, arn(job), service, keys)
+        return status, answer.get("__type", "")
+
+    user = make_user(strict_gateway, allow("sagemaker:StopTrainingJob", job.replace(name, "another")))
+    keys = user.access_key_id, user.secret
+    assert asked(None) == (403, "MissingAuthenticationTokenException")
+    assert asked((user.access_key_id, "wrong")) == (403, "InvalidSignatureException")
+    assert asked(keys) == (400, "AccessDeniedException")
+    user.allow(allow("sagemaker:StopTrainingJob", job))
+    assert asked(keys, "ec2") == (403, "InvalidSignatureException")
+    assert asked(keys) == (202, "")
+    sagemaker.stop_training_job(TrainingJobName=name)
+    ended(sagemaker, name)

@@ -4,12 +4,12 @@ import io
 import json
 import tarfile
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 from infra.clients import Clients, connect
 from tests.e2e.environment import Environment, leftovers
+from tests.interruptions import interrupt
 
 EPOCHS = "--set=epochs=4"
 LIMIT_S = 300
@@ -73,7 +73,7 @@ def test_an_interrupted_training_equals_one_that_was_left_alone(environment: Env
     )
     assert "FinalMetricDataList" in measured, measured.get("FailureReason")
     body = json.dumps({"TrainingJobArn": arn}).encode()
-    urllib.request.urlopen(f"{url}/_stagemaker/interruptions", data=body, timeout=20).close()
+    assert interrupt(url, body, "sagemaker") == (202, {})
     ends = ("Completed", "Failed", "Stopped")
     spot = until(
         lambda: sagemaker.describe_training_job(TrainingJobName="spot"), lambda job: job["TrainingJobStatus"] in ends

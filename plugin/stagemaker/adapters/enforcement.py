@@ -127,14 +127,21 @@ class Enforcement:
 
     def authorize_url(self, caller: Caller, arn: str, request: Any) -> None:
         """Raise ApiError when the caller may not call the URL of AuthType AWS_IAM of the function with the ARN."""
+        self.authorize_address(caller, _URL_ACTIONS, arn, request, _URL_KEYS)
+
+    def authorize_address(
+        self, caller: Caller, actions: Sequence[str], arn: str, request: Any, keys: Mapping[str, str] | None = None
+    ) -> None:
+        """Raise ApiError when the caller may not do each of the actions with the ARN: what a request asks for that is
+        no call of the service. `keys` are condition keys with their values."""
         if caller.is_stage:
             return
-        _, partition, _, region, account, *_ = arn.split(":")
+        _, partition, service, region, account, *_ = arn.split(":")
         how = circumstances(request, self.enforcer.now_s(), all_headers=False)
-        call = Call("lambda", "lambda", "InvokeFunctionUrl", {}, None, account, region, partition, how)
+        call = Call(service, service, actions[0].partition(":")[2], {}, None, account, region, partition, how)
         common = caller_keys(call, caller, self._lookup)
-        questions = [question_of(call, Need(action, arn, account), common, self._lookup) for action in _URL_ACTIONS]
-        self.enforcer.authorize(caller, [replace(each, context={**each.context, **_URL_KEYS}) for each in questions])
+        questions = [question_of(call, Need(action, arn, account), common, self._lookup) for action in actions]
+        self.enforcer.authorize(caller, [replace(one, context={**one.context, **(keys or {})}) for one in questions])
 
     def may_everybody_read(self, bucket: str, key: str) -> bool:
         """Whether an object is shown to callers without a signature, as on a website."""

@@ -116,9 +116,10 @@ class Identity:
         has_ended = key is not None and key.expires_s is not None and self._clock() >= key.expires_s
         return key.caller if key is not None and not has_ended else None
 
-    def url_caller(self, request: Request) -> Caller | None:
-        """Who signed the call of a function URL of AuthType AWS_IAM; None in the mode `off`, which takes any.
-        ApiError for one who is nobody; in the mode `soft` that is written to the log."""
+    def signer(self, request: Request, service: str) -> Caller | None:
+        """Who signed, for this service, a request that is none of its calls, such as that of a function URL of AuthType
+        AWS_IAM; None in the mode `off`, which takes any. ApiError for one who is nobody; in the mode `soft` that is
+        written to the log."""
         found = request.environ.get(SENT)
         if self._mode == "off" or found is None:
             return None
@@ -127,12 +128,12 @@ class Identity:
             claim = read_claim(sent)
             if claim is None:
                 raise CredentialsRefused(Fault.UNSIGNED)
-            caller = self.verify(claim, sent, body, "lambda")
+            caller = self.verify(claim, sent, body, service)
         except CredentialsRefused as refused:
-            error = credentials_error(refused, "lambda", "rest-json")
+            error = credentials_error(refused, service, "rest-json")
             if self.is_strict:
                 raise error from refused
-            LOG.warning("AWS would refuse a call of a function URL with %s", error)
+            LOG.warning("AWS would refuse a call of %s with %s", request.path, error)
             return None
         return replace(caller, source_ip=request.remote_addr or caller.source_ip)
 

@@ -2,6 +2,8 @@
 
 {"TrainingJobArn": "arn:aws:sagemaker:..."}    202 when its containers got SIGTERM, else an error with AWS's code
 {"InstanceId": "i-..."}                        202 when the notice is given: two minutes later it is terminated
+
+In the mode strict the caller signs, for sagemaker or ec2, and needs the right to do what comes closest to it on AWS.
 """
 
 import json
@@ -10,13 +12,15 @@ from typing import Any
 from localstack.services.edge import ROUTER
 from rolo import Request, Response
 
-from stagemaker.adapters import running
+from stagemaker.adapters import enforcement, identity, running
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.strict_json import read_json
 
 PATH = "/_stagemaker/interruptions"
 MAX_BYTES = 4096
 _JOB, _INSTANCE = "TrainingJobArn", "InstanceId"
+_SERVICES = {_JOB: "sagemaker", _INSTANCE: "ec2"}
+_ACTIONS = {_JOB: "sagemaker:StopTrainingJob", _INSTANCE: "ec2:SendSpotInstanceInterruptions"}
 
 
 def install() -> None:
@@ -27,8 +31,11 @@ def install() -> None:
 def _answer(request: Request, **_: Any) -> Response:
     try:
         kind, name = _asked(request)
-        app = running.current()
-        (app.interruptions if kind == _JOB else app.instances).interrupt(name)
+        caller = identity.installed().signer(request, _SERVICES[kind])
+        interrupter = running.current().interruptions if kind == _JOB else running.current().instances
+        if caller:
+            enforcement.installed().authorize_address(caller, [_ACTIONS[kind]], interrupter.arn_of(name), request)
+        interrupter.interrupt(name)
     except ApiError as error:
         return _response({"__type": error.code, "message": error.message}, error.status)
     return _response({}, 202)

@@ -98,7 +98,7 @@ def _handle(_app: App, original: Any) -> Any:
 def _check_caller(function: Function, config: FunctionUrlConfig, request: Request) -> None:
     """Keep who calls, for the event. ApiError for one who may not."""
     parts = config.function_arn.split(":")
-    if config.auth_type == "AWS_IAM" and (caller := identity.installed().url_caller(request)):
+    if config.auth_type == "AWS_IAM" and (caller := identity.installed().signer(request, "lambda")):
         enforcement.installed().authorize_url(caller, config.function_arn, request)
         request.environ[_CALLER] = caller, parts[4]
     permissions = function.permissions.get(parts[7] if len(parts) == 8 else "$LATEST")

@@ -179,12 +179,13 @@ class Instances:
         """The last 64 KB that its host has written, and when that was."""
         return self._life(instance_id).console.read()
 
+    def arn_of(self, instance_id: str) -> str:
+        """That of a spot instance. ApiError when it is none."""
+        return self._arn(self._spot(instance_id)[0])
+
     def interrupt(self, instance_id: str) -> None:
         """As if EC2 needed the capacity of a spot instance. ApiError when it is none, or does not run."""
-        life = self._lives.get(instance_id)
-        view = life.records.view() if life else None
-        if life is None or view is None or not view.is_spot:
-            raise ApiError("ValidationException", f"There is no spot instance {instance_id}.")
+        life, view = self._spot(instance_id)
         if view.state != "running" or life.notice:
             raise ApiError("ConflictException", f"The instance {instance_id} is {view.state}.", 409)
         self._interrupt(life)
@@ -196,6 +197,13 @@ class Instances:
             return Told(404)
         view = life.records.view()
         return answer(view, asked, self._clock(), life.secret, life.notice, lambda: self._credentials(life, view))
+
+    def _spot(self, instance_id: str) -> tuple[_Life, InstanceView]:
+        life = self._lives.get(instance_id)
+        view = life.records.view() if life else None
+        if life is None or view is None or not view.is_spot:
+            raise ApiError("ValidationException", f"There is no spot instance {instance_id}.")
+        return life, view
 
     def _credentials(self, life: _Life, view: InstanceView) -> Credentials:
         role = view.profile.role_arn if view.profile else ""
