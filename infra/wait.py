@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from threading import Event
 
 FIRST_TOLD_S = 10.0  # (ours) a shorter wait is not told
+FIRST_POLL_S = 0.25  # (ours) until AWS is asked for a status again
 TOLD_EVERY_S = 300.0  # (ours) at least; before that, each time that the wait has lasted twice as long
 
 
@@ -34,14 +35,26 @@ class Waiting:
 
     def pause(self, seconds: float, reason: str) -> None:
         """Wait so long, for `reason`. Raises Cancelled as soon as the step shall end."""
+        self._tell(reason)
+        if self._cancelled.wait(seconds):
+            raise Cancelled
+
+    def poll(self, longest_s: float, reason: str) -> None:
+        """Wait for `reason` until it is time to look again: FIRST_POLL_S, and more the longer it lasts, but `longest_s`
+        at most. Raises as `pause`."""
+        waited_s = self._tell(reason)
+        if self._cancelled.wait(min(longest_s, FIRST_POLL_S + waited_s / 2)):
+            raise Cancelled
+
+    def _tell(self, reason: str) -> float:
+        """Say it of a long wait; how long it has lasted, in seconds."""
         now = self._clock()
         if reason != self._reason:
             self._reason, self._since_s, self._tell_after_s = reason, now, FIRST_TOLD_S
         elif (waited_s := now - self._since_s) >= self._tell_after_s:
             self.say(f"waits for {reason} ({in_words(waited_s)})")
             self._tell_after_s = waited_s + min(waited_s, TOLD_EVERY_S)
-        if self._cancelled.wait(seconds):
-            raise Cancelled
+        return now - self._since_s
 
 
 _CURRENT: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
@@ -64,6 +77,14 @@ def pause(seconds: float, reason: str) -> None:
         waiting.pause(seconds, reason)
     else:
         time.sleep(seconds)
+
+
+def poll(longest_s: float, reason: str) -> None:
+    """As `pause`, until it is time to look again: soon at first, and every `longest_s` where the wait is long."""
+    if waiting := _CURRENT.get():
+        waiting.poll(longest_s, reason)
+    else:
+        time.sleep(longest_s)
 
 
 def say(text: str) -> None:

@@ -15,7 +15,7 @@ from infra.patience import SEEN_LIMIT_S, once_seen, patiently, says
 from infra.resources import titles
 from infra.resources.logs import tail
 from infra.resources.resource import Change, FixedResource, Resource, State, differences, find
-from infra.wait import pause, say
+from infra.wait import poll, say
 
 WAIT_LIMIT_S = 1800.0  # AWS takes some minutes to find instances
 _BUSY = ("ValidationException", "in-progress endpoint")  # AWS's words for a change that is going on
@@ -144,7 +144,7 @@ class Endpoint(Resource):
         """Until AWS shows another state than the one before a change that it has accepted."""
         before, deadline = former.get("LastModifiedTime"), time.monotonic() + SEEN_LIMIT_S
         while before and (self._find() or {}).get("LastModifiedTime") == before and time.monotonic() < deadline:
-            pause(self._clients.poll_s, "the change to be seen")
+            poll(self._clients.poll_s, "the change to be seen")
 
     def _instance_type(self) -> str:
         configuration = find(self._clients.sagemaker.describe_endpoint_config, EndpointConfigName=self._configuration)
@@ -181,4 +181,4 @@ class Endpoint(Resource):
         if time.monotonic() > deadline:
             reason = f"The endpoint {self.name} did not settle within {WAIT_LIMIT_S:.0f} s."
             raise StepFailed(reason, "Run this again.")
-        pause(self._clients.poll_s, wanted)
+        poll(self._clients.poll_s, wanted)

@@ -15,7 +15,7 @@ from infra.errors import StepFailed
 from infra.patience import LAMBDA, once_free, once_role_is_known, once_seen
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, differences, find
-from infra.wait import pause
+from infra.wait import poll
 
 _WAIT_LIMIT_S = 120.0
 _RESERVED = "ReservedConcurrentExecutions"
@@ -114,7 +114,7 @@ class Function(Resource):
                     f"The function {self.name} is {found['State']}: {reason}.",
                     "Read the stack's log, and run it again.",
                 )
-            pause(self._poll_s, "Active")
+            poll(self._poll_s, "Active")
 
 
 def _is_ready(state: State) -> bool:

@@ -11,7 +11,7 @@ from infra.patience import once_free, once_seen
 from infra.resources import titles
 from infra.resources.function import BUSY, digest_of, pack
 from infra.resources.resource import Change, Resource, State, differences, find
-from infra.wait import pause
+from infra.wait import poll
 
 _WAIT_LIMIT_S = 600.0  # AWS takes minutes to provision
 _PROVISIONED = "ProvisionedConcurrentExecutions"
@@ -103,4 +103,4 @@ class FunctionAlias(Resource):
         if failed or time.monotonic() > deadline:
             told = f"The alias {self.name} cannot be used: {reason or 'it was not ready in time'}."
             raise StepFailed(told, "Read the function's log, and run it again.")
-        pause(self._poll_s, wanted)
+        poll(self._poll_s, wanted)

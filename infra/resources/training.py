@@ -16,7 +16,7 @@ from infra.resources import titles
 from infra.resources.logs import Follower, delete_streams, tail
 from infra.resources.resource import Change, Resource, State, find
 from infra.settings import ModelSettings
-from infra.wait import pause
+from infra.wait import poll
 
 STOP_LIMIT_S = 180.0  # SageMaker gives a job 120 s from SIGTERM to SIGKILL
 _ATTEMPTS = 20
@@ -60,7 +60,7 @@ def stop_job(job: Resource, status: str, stop: Callable[[], object], poll_s: flo
         if time.monotonic() > deadline:
             reason = f"The {job.title.lower()} {job.name} did not stop within {STOP_LIMIT_S:.0f} s."
             raise StepFailed(reason, "Run this again.")
-        pause(poll_s, "Stopped")
+        poll(poll_s, "Stopped")
         found = job.read()
 
 
@@ -122,7 +122,7 @@ class TrainingJob(Resource):
             told = len(transitions)
             if found["TrainingJobStatus"] in FINAL:
                 break
-            pause(self._clients.poll_s, "Completed")
+            poll(self._clients.poll_s, "Completed")
         if found["TrainingJobStatus"] != "Completed":
             reason = found.get("FailureReason") or f"it ended as {found['SecondaryStatus']}"
             if problem := shortage.of_failure(reason, found.get("ResourceConfig", {}).get("InstanceType", "")):

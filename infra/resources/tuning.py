@@ -14,7 +14,7 @@ from infra.resources import titles
 from infra.resources.logs import delete_streams
 from infra.resources.resource import Change, Resource, State, find
 from infra.resources.training import FINAL, start_job, stop_job
-from infra.wait import pause
+from infra.wait import poll
 
 _ATTEMPTS = 20
 
@@ -142,7 +142,7 @@ class TuningJob(Resource):
             self._show(found, trials(sagemaker, self.name))
             if found["HyperParameterTuningJobStatus"] in FINAL:
                 break
-            pause(self._clients.poll_s, "Completed")
+            poll(self._clients.poll_s, "Completed")
         if found["HyperParameterTuningJobStatus"] != "Completed":
             reason = found.get("FailureReason") or "it was stopped"
             raise StepFailed(

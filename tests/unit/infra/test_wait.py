@@ -43,12 +43,29 @@ def test_another_reason_begins_anew() -> None:
     assert said == ["waits for two (10 s)"]
 
 
+def test_the_longer_a_wait_lasts_the_more_seldom_it_looks() -> None:
+    slept: list[float] = []
+
+    class Sleeper(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            slept.append(timeout or 0.0)
+            return False
+
+    times = clock(100, 101, 104, 200, 300)
+    waiting = Waiting(Sleeper(), lambda _: None, lambda: next(times))
+    for reason in ("one", "one", "one", "one", "two"):
+        waiting.poll(5.0, reason)
+    assert slept == [0.25, 0.75, 2.25, 5.0, 0.25]
+
+
 def test_a_cancelled_step_does_not_wait() -> None:
     cancelled = Event()
     cancelled.set()
     with wait.within(Waiting(cancelled, lambda _: None)):
         with pytest.raises(Cancelled):
             wait.pause(3600, "what never comes")
+        with pytest.raises(Cancelled):
+            wait.poll(3600, "what never comes")
         with pytest.raises(Cancelled):
             wait.check()
     wait.check()
