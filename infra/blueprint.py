@@ -3,13 +3,13 @@
 Pure: nothing is asked and nothing is changed here.
 
 A training job, a model and an endpoint configuration cannot be changed on AWS, so their names carry a fingerprint of
-what they are made from: the same settings and data give the same names, and a second run finds everything done.
+what they are made from: the same settings, data and images give the same names, and a second run finds everything done.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infra.data.layout import SPLITS
@@ -27,16 +27,26 @@ URL_STATEMENTS = ("call-the-url", "by-the-url")  # of the policy that opens an a
 
 
 @dataclass(frozen=True)
+class Image:
+    """What a job or an endpoint runs. `reference` is how AWS is told it. Two of the same `content` do the same work:
+    no job is run anew for another commit's label on the same files."""
+
+    reference: str
+    content: str
+    is_there: bool = True
+
+
+@dataclass(frozen=True)
 class Blueprint:
     """All names and requests of one deployment in one account. `data_digest` is the data set's SHA-256 in hex;
-    `pretrained` whether starting weights are sent as a channel of that name; `built` whether images go by the names
-    that they are built with on this machine, or by those of the account's registry."""
+    `pretrained` whether starting weights are sent as a channel of that name. `images` are those of the account's
+    registry, by their names; the others go by the name that they are built with on this machine."""
 
     settings: DeploymentSettings
     account: str
     data_digest: str
     pretrained: bool = False
-    built: bool = False
+    images: Mapping[str, Image] = field(default_factory=dict)
 
     @property
     def bucket(self) -> str:
@@ -87,18 +97,17 @@ class Blueprint:
     def role_arn(self, purpose: str) -> str:
         return self.partition.arn("iam", f"role/{self.role(purpose)}", account=self.account)
 
-    def image(self, name: str) -> str:
-        """The image's name on this machine, or its address in the account's own registry."""
-        if self.built:
-            return f"stagemaker/{name}:latest"
-        registry = f"{self.account}.dkr.ecr.{self.settings.region}.{self.partition.dns_suffix}"
-        return f"{registry}/stagemaker/{name}:latest"
+    def image(self, name: str) -> Image:
+        """That of the account's registry, else the one that was built on this machine."""
+        built = f"stagemaker/{name}:latest"
+        return self.images.get(name) or Image(built, built)
 
     def training_request(self, model: ModelSettings, attempt: int = 1) -> dict[str, Any]:
         """CreateTrainingJob. A name is used up by a job that failed, so the next attempt gets the next name. Models
         that are trained alike have one job."""
-        request = self._training(model)
-        fingerprint = _fingerprint({**request, "data": self.data_digest})
+        image = self.image("trainer")
+        request = self._training(model, image.reference)
+        fingerprint = _fingerprint({**self._training(model, image.content), "data": self.data_digest})
         suffix = f"-{attempt}" if attempt > 1 else ""
         name = f"{self.settings.project}-{fingerprint}{suffix}"
         # On spot instances a job goes on from its own checkpoints, and a new attempt has none.
@@ -108,11 +117,17 @@ class Blueprint:
     def tuning_request(self, attempt: int = 1) -> dict[str, Any]:
         """CreateHyperParameterTuningJob: training jobs as `training_request` has them, but for the hyperparameters that
         are searched, for the first model. The job's name has at most 32 characters, and is another for each attempt."""
+        request = self._tuning(self.image("trainer").reference)
+        same = self._tuning(self.image("trainer").content)
+        fingerprint = _fingerprint({**same, "data": self.data_digest, "attempt": attempt})
+        return {"HyperParameterTuningJobName": f"{self.settings.project}-{fingerprint}", **request}
+
+    def _tuning(self, image: str) -> dict[str, Any]:
         s = self.settings
-        training, ranges, objective = self._training(s.models[0]), s.tuning.ranges, s.tuning.objective
+        training, ranges, objective = self._training(s.models[0], image), s.tuning.ranges, s.tuning.objective
         tuned = {*ranges.continuous, *ranges.categorical}
         algorithm = training["AlgorithmSpecification"]
-        request = {
+        return {
             "HyperParameterTuningJobConfig": {
                 "Strategy": s.tuning.strategy,
                 "HyperParameterTuningJobObjective": {
@@ -139,15 +154,13 @@ class Blueprint:
             },
             "Tags": self.tags,
         }
-        fingerprint = _fingerprint({**request, "data": self.data_digest, "attempt": attempt})
-        return {"HyperParameterTuningJobName": f"{s.project}-{fingerprint}", **request}
 
-    def _training(self, model: ModelSettings) -> dict[str, Any]:
+    def _training(self, model: ModelSettings, image: str) -> dict[str, Any]:
         training = model.training
         channels = ("train", "valid", *(("pretrained",) if self.pretrained else ()))
         return {
             "AlgorithmSpecification": {
-                "TrainingImage": self.image("trainer"),
+                "TrainingImage": image,
                 "TrainingInputMode": "File",
                 "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()],
             },
@@ -178,15 +191,14 @@ class Blueprint:
         return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
     def model_request(self, training_job: str) -> dict[str, Any]:
-        """CreateModel: named like the training job that it comes from, which need not have run. SageMaker puts a job's
-        artifact at <S3OutputPath>/<job>/output/model.tar.gz."""
+        """CreateModel: the artifact of the training job, which need not have run, with the image that serves it.
+        SageMaker puts a job's artifact at <S3OutputPath>/<job>/output/model.tar.gz."""
         artifact = f"s3://{self.bucket}/models/{training_job}/output/model.tar.gz"
-        return {
-            "ModelName": training_job,
-            "PrimaryContainer": {"Image": self.image("serve"), "ModelDataUrl": artifact},
+        request = {
+            "PrimaryContainer": {"Image": self.image("serve").reference, "ModelDataUrl": artifact},
             "ExecutionRoleArn": self.role_arn("hosting"),
-            "Tags": self.tags,
         }
+        return {"ModelName": f"{self.settings.project}-{_fingerprint(request)}", **request, "Tags": self.tags}
 
     def endpoint_config_request(self, model: ModelSettings, model_name: str) -> dict[str, Any]:
         """CreateEndpointConfig: one variant that takes all traffic."""
@@ -242,6 +254,12 @@ class Blueprint:
                 "InvokedViaFunctionUrl": True,
             },
         ]
+
+
+def registry_host(account: str, region: str) -> str:
+    """Where an account's images are in a region: `<account>.dkr.ecr.<region>.amazonaws.com`, or as the partition has
+    it."""
+    return f"{account}.dkr.ecr.{region}.{of_region(region).dns_suffix}"
 
 
 def endpoint_logs(endpoint: str) -> str:

@@ -117,6 +117,10 @@ def _add_content(parser: ArgumentParser) -> None:
         help="on this machine: the images as built here, or as `make push` put them into ECR (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--image-tag", default=os.environ.get("IMAGE_TAG") or None, metavar="TAG",
+        help="of images in ECR: the tag that `push` gave them (default: $IMAGE_TAG, else the checkout's commit)",
+    )  # fmt: skip
+    parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="hyperparameters",
         help="a hyperparameter, such as epochs=5; may be given again",
     )  # fmt: skip

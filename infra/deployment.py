@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra import ownership, presets, roles
+from infra import ownership, presets, pushed, roles
 from infra.blueprint import PROJECT_TAG, Blueprint, endpoint_logs
 from infra.clients import Clients, Target, connect
 from infra.data import digits
@@ -233,8 +233,8 @@ def connect_to(target: Target, settings: DeploymentSettings, terminal: Terminal)
 def deployment_of(
     options: Namespace, clients: Clients, dataset: Dataset, *, best: Mapping[str, str] | None = None
 ) -> Deployment:
-    """What the options ask for, with the hyperparameters that suit the data, then the `best` of a tuning job. Raises
-    StepFailed."""
+    """What the options ask for, with the hyperparameters that suit the data, then the `best` of a tuning job, and the
+    images that the registry has where they are not those of this machine. Raises StepFailed."""
     settings = suited_to(dataset, settings_of(options))
     hyperparameters = {**settings.hyperparameters, **(best or {}), **_pairs(options.hyperparameters)}
     auth = settings.function.url_auth or ("AWS_IAM" if clients.target == "aws" else "NONE")
@@ -242,8 +242,9 @@ def deployment_of(
     settings = replace(settings, hyperparameters=hyperparameters, function=function)
     weights = _weights(options.pretrained)
     digest = hashlib.sha256(f"{dataset.digest}{weights.sha256 if weights else ''}".encode()).hexdigest()
-    built = clients.target == "local" and options.images == "built"
-    blueprint = Blueprint(settings, clients.account, digest, pretrained=weights is not None, built=built)
+    is_built = clients.target == "local" and options.images == "built"
+    images = {} if is_built else pushed.of_registry(clients, getattr(options, "image_tag", None))
+    blueprint = Blueprint(settings, clients.account, digest, pretrained=weights is not None, images=images)
     return Deployment(clients, blueprint, dataset, weights)
 
 

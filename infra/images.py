@@ -15,17 +15,17 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from infra import docker, engine, manifests, registry
+from infra import commit, docker, engine, manifests, registry
 from infra.clients import Clients, Target
 from infra.errors import StepFailed
 from infra.paths import CHECKOUT
+from infra.pushed import PREFIX, find_image
 from infra.resources.repository import LATEST, Repository
 from infra.resources.resource import error_code
 from infra.settings import DeploymentSettings
 from infra.terminal import Terminal
 from infra.typed import with_settings
 
-PREFIX = "stagemaker/"
 ALWAYS = ("trainer", "serve", "lambda")
 OPTIONAL = ("serve-gpu",)  # pushed when it was built
 NAMES = (*ALWAYS, *OPTIONAL)
@@ -89,10 +89,7 @@ def tag_of(image: Mapping[str, Any], *, dirty: bool) -> str:
 
 def refuse_dirty(*, dirty: bool) -> None:
     """Raise StepFailed when the checkout has changes and `dirty` does not allow them: before a build of minutes."""
-    command = ["git", "status", "--porcelain"]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    if done.returncode == 0 and done.stdout and not dirty:
-        changed = done.stdout.splitlines()
+    if (changed := commit.changed_files()) and not dirty:
         raise StepFailed(
             f"The checkout has {len(changed)} changed files, so no commit says what its images are.",
             "Commit, or push them as they are: --dirty, or DIRTY=1 make push.",
@@ -162,11 +159,12 @@ def push(
             repository = _repository(clients.ecr, name, settings)
             action, _ = engine.apply_one(repository)
             uri = repository.uri()
-            there = _manifest(clients.ecr, repository.name, imageTag=image.tag) is not None
+            there = find_image(clients.ecr, repository.name, imageTag=image.tag) is not None
             if not there:
                 _send(clients.ecr, repository.name, uri, image, terminal)
-            _follow(clients.ecr, repository.name, image.tag)
-            result.append(_describe(clients.ecr, name, uri, image.tag))
+            found = _follow(clients.ecr, repository.name, image.tag)
+            size_bytes = manifests.size_bytes(found["imageManifest"])
+            result.append(Pushed(name, uri, image.tag, found["imageId"]["imageDigest"], size_bytes))
             kept = ", image of this tag there already" if there else ""
             done.result = f"{uri}:{image.tag} (repository {engine.DONE[action]}{kept})"
     return result
@@ -190,11 +188,11 @@ def _send(ecr: Any, repository: str, uri: str, image: LocalImage, terminal: Term
 
 
 def _publish(ecr: Any, repository: str, incoming: str, image: LocalImage) -> None:
-    found = _manifest(ecr, repository, imageTag=incoming)
+    found = find_image(ecr, repository, imageTag=incoming)
     try:
         if found and found["imageManifestMediaType"] in manifests.INDEXES:
             digest = manifests.image_in(found["imageManifest"], image.architecture)
-            found = _manifest(ecr, repository, imageDigest=digest)
+            found = find_image(ecr, repository, imageDigest=digest)
         if found is None:
             raise StepFailed(f"The image that was pushed to {repository} is not there.", "Run this again.")
         _put(ecr, repository, manifests.as_schema_2(found["imageManifest"]), manifests.SCHEMA_2, image.tag)
@@ -202,19 +200,14 @@ def _publish(ecr: Any, repository: str, incoming: str, image: LocalImage) -> Non
         ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": incoming}])
 
 
-def _follow(ecr: Any, repository: str, tag: str) -> None:
-    """Have `latest` name the image of the tag."""
-    found, latest = (_manifest(ecr, repository, imageTag=one) for one in (tag, LATEST))
-    if found and (latest is None or latest["imageId"]["imageDigest"] != found["imageId"]["imageDigest"]):
+def _follow(ecr: Any, repository: str, tag: str) -> dict[str, Any]:
+    """Have `latest` name the image of the tag, as BatchGetImage answers it. Raises StepFailed where it is gone."""
+    found, latest = (find_image(ecr, repository, imageTag=one) for one in (tag, LATEST))
+    if found is None:
+        raise StepFailed(f"The image {repository}:{tag} is not there any more.", "Run this again.")
+    if latest is None or latest["imageId"]["imageDigest"] != found["imageId"]["imageDigest"]:
         _put(ecr, repository, found["imageManifest"], found["imageManifestMediaType"], LATEST)
-
-
-def _manifest(ecr: Any, repository: str, **image_id: str) -> dict[str, Any] | None:
-    """The image as BatchGetImage answers it, or None when it is not there."""
-    found = ecr.batch_get_image(
-        repositoryName=repository, imageIds=[image_id], acceptedMediaTypes=list(manifests.MEDIA_TYPES)
-    )
-    return found["images"][0] if found["images"] else None
+    return found
 
 
 def _put(ecr: Any, repository: str, manifest: str, media_type: str, tag: str) -> None:
@@ -230,11 +223,6 @@ def _put(ecr: Any, repository: str, manifest: str, media_type: str, tag: str) ->
     except ClientError as error:
         if error_code(error) not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
             raise
-
-
-def _describe(ecr: Any, name: str, uri: str, tag: str) -> Pushed:
-    image = ecr.describe_images(repositoryName=PREFIX + name, imageIds=[{"imageTag": tag}])["imageDetails"][0]
-    return Pushed(name, uri, tag, image["imageDigest"], image["imageSizeInBytes"])
 
 
 def repositories(clients: Clients, names: list[str]) -> list[Repository]:

@@ -52,5 +52,12 @@ def as_schema_2(manifest: str) -> str:
     return json.dumps({"schemaVersion": 2, "mediaType": SCHEMA_2, "config": config, "layers": layers})
 
 
+def size_bytes(manifest: str) -> int:
+    """Of the image's layers, compressed, and its configuration; 0 for an index."""
+    content: dict[str, Any] = json.loads(manifest)
+    blobs = (content["config"], *content["layers"]) if "layers" in content else ()
+    return sum(int(blob["size"]) for blob in blobs)
+
+
 def _descriptor(media_type: str, blob: Mapping[str, Any]) -> dict[str, Any]:
     return {"mediaType": media_type, "size": blob["size"], "digest": blob["digest"]}

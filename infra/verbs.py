@@ -21,6 +21,7 @@ from infra import (
     invoke,
     losses,
     policy,
+    pushed,
     remains,
     tuning,
 )
@@ -40,7 +41,6 @@ from infra.estimate import Estimate, estimate, exceeded
 from infra.hosts import aws
 from infra.hosts.host import Host, RunningStack, chosen_port
 from infra.interrupts import Interrupts
-from infra.pushed import check as check_images
 from infra.resources import titles
 from infra.resources.resource import Resource
 from infra.settings import DeploymentSettings
@@ -124,13 +124,17 @@ def _plan(call: Call) -> None:
         return
     for line in (*plan.lines(), *(found.lines() if found else [])):
         call.terminal.say(line)
+    if not options.destroy and (lacking := pushed.missing(deployment.blueprint.images)):
+        call.terminal.say(f"The registry lacks {' and '.join(lacking)}: `deploy` asks for `{make('push')}` first.")
 
 
 def _check(deployment: Deployment, call: Call) -> None:
     """Raises StepFailed for what stands in the way of a deployment, before anything is made."""
     _check_budget(deployment, call)
-    if not deployment.blueprint.built:
-        check_images(deployment.clients.ecr, deployment.blueprint)
+    clients, images_of_registry = deployment.clients, deployment.blueprint.images
+    pushed.check(images_of_registry, clients.ecr, clients.region)
+    for image in images_of_registry.values():
+        call.terminal.say(f"Image: {image.reference}")
 
 
 def _check_budget(deployment: Deployment, call: Call) -> None:
@@ -247,8 +251,7 @@ def _push(call: Call) -> None:
     clients = connect(options.target, settings.region, account=settings.account)  # before a build of minutes
     if options.build:
         images.build(*(options.names or images.NAMES), architecture=images.architecture_for(options.target))
-    pushed = images.push(clients, settings, options.names, call.terminal, dirty=options.dirty)
-    images.show(pushed, call.terminal)
+    images.show(images.push(clients, settings, options.names, call.terminal, dirty=options.dirty), call.terminal)
 
 
 def _data(call: Call) -> None:

@@ -22,26 +22,29 @@ from tests.aws.pretended_aws import Call, PretendedAws
 PYTHON = paths({}).environments / "client" / "bin" / "python"
 LIMIT_S = 300.0
 TAG = "0123abc"  # a commit's
+SETTINGS = {"COLUMNS": "300", "PYTHONDONTWRITEBYTECODE": "1", "IMAGE_TAG": TAG}
 READING = ("BatchGet", "Describe", "Get", "Head", "List")
 
 
-def start(aws: PretendedAws, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+def start(
+    aws: PretendedAws, *arguments: str, stderr: int = subprocess.STDOUT, **environment: str
+) -> "subprocess.Popen[str]":
     """The command, running, with nothing of the user's own AWS settings. What it says comes on stdout."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.Popen(
         [str(PYTHON), "-m", "infra", *arguments, "--target", "aws"],
         cwd=CHECKOUT,
-        env=kept | aws.environment() | {"COLUMNS": "300", "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        env=kept | aws.environment() | SETTINGS | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
     )
 
 
-def run(aws: PretendedAws, *arguments: str, **environment: str) -> tuple[int, str]:
+def run(aws: PretendedAws, *arguments: str, stderr: int = subprocess.STDOUT, **environment: str) -> tuple[int, str]:
     """The exit code of the command, and all that it said."""
-    with start(aws, *arguments, **environment) as process:
+    with start(aws, *arguments, stderr=stderr, **environment) as process:
         try:
             said, _ = process.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:

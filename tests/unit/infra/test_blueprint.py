@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.blueprint import VARIANT, Blueprint, scalable, scaling_requests
+from infra.blueprint import VARIANT, Blueprint, Image, scalable, scaling_requests
 from infra.settings import (
     DeploymentSettings,
     FunctionSettings,
@@ -101,6 +101,32 @@ def test_models_that_are_trained_alike_have_one_job_and_an_endpoint_each() -> No
     assert blueprint.endpoints == ["stagemaker-demo-one", "stagemaker-demo-two"]
     assert blueprint.called_endpoint == "stagemaker-demo-two"
     assert blueprint.function_request()["Environment"]["Variables"]["ENDPOINT_NAME"] == "stagemaker-demo-two"
+
+
+def images(trainer: Image, serve: Image) -> tuple[str, str, str]:
+    """The names of the training job, the tuning job and the model with these."""
+    blueprint = replace(BLUEPRINT, images={"trainer": trainer, "serve": serve})
+    job = blueprint.training_request(MODEL)["TrainingJobName"]
+    return job, blueprint.tuning_request()["HyperParameterTuningJobName"], blueprint.model_request(job)["ModelName"]
+
+
+def test_what_another_image_makes_anew() -> None:
+    trainer, serve = Image("trainer@sha256:1", "files"), Image("serve@sha256:2", "files")
+    job, search, model = images(trainer, serve)
+    assert images(Image("trainer@sha256:3", "files"), serve) == (job, search, model)
+    other_files = images(Image("trainer@sha256:4", "other files"), serve)
+    assert not {job, search, model} & set(other_files)
+    other_serve = images(trainer, Image("serve@sha256:5", "other files"))
+    assert other_serve[:2] == (job, search)
+    assert other_serve[2] != model
+
+
+def test_images_of_the_registry_are_named_by_their_references() -> None:
+    blueprint = replace(BLUEPRINT, images={"trainer": Image("t@sha256:1", "x"), "serve": Image("s@sha256:2", "x")})
+    training = blueprint.training_request(MODEL)["AlgorithmSpecification"]["TrainingImage"]
+    tuning = blueprint.tuning_request()["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingImage"]
+    assert training == tuning == "t@sha256:1"
+    assert blueprint.model_request("job")["PrimaryContainer"]["Image"] == "s@sha256:2"
 
 
 def test_a_loss_is_made_small() -> None:

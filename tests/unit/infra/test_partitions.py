@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.blueprint import Blueprint
+from infra.blueprint import Blueprint, registry_host
 from infra.partitions import Partition, of_region
 from infra.settings import DeploymentSettings
 
@@ -27,7 +27,7 @@ def test_every_name_of_a_blueprint_is_of_its_partition(region: str, name: str, s
     assert blueprint.arn("logs", "log-group:a") == f"arn:{name}:logs:{region}:123456789012:log-group:a"
     assert blueprint.role_arn("training") == f"arn:{name}:iam::123456789012:role/stagemaker-demo-training-{region}"
     assert blueprint.bucket_arn == f"arn:{name}:s3:::stagemaker-demo-123456789012-{region}"
-    assert blueprint.image("serve") == f"123456789012.dkr.ecr.{region}.{suffix}/stagemaker/serve:latest"
+    assert registry_host("123456789012", region) == f"123456789012.dkr.ecr.{region}.{suffix}"
 
 
 def test_what_the_services_are_called_in_a_trust() -> None:
