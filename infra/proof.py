@@ -86,21 +86,12 @@ def show_three(deployment: Deployment, terminal: Terminal) -> str:
 
 def through_function(deployment: Deployment, photo: Photo) -> str:
     """The label that the Lambda function answers for a photo in S3, in the form of the blueprint's system."""
-    system, request = (
-        deployment.blueprint.settings.function.system,
-        {"s3": f"s3://{deployment.blueprint.bucket}/data/{photo.key}"},
-    )
-    event = (
-        {"endpoint_name": deployment.blueprint.called_endpoint, "request_dict": json.dumps(request)}
-        if system == "C"
-        else request
-    )
     reply = deployment.clients.lambda_.invoke(
-        FunctionName=deployment.blueprint.function, Qualifier=ALIAS, Payload=json.dumps(event)
+        FunctionName=deployment.blueprint.function, Qualifier=ALIAS, Payload=json.dumps(event_of(deployment, photo))
     )
     answer = json.loads(reply["Payload"].read())
     try:
-        return deployment.dataset.classes[_class_number(system, answer)]
+        return deployment.dataset.classes[class_number(deployment.blueprint.settings.function.system, answer)]
     except (ValueError, TypeError, KeyError, IndexError):
         raise StepFailed(
             f"The function answered {json.dumps(answer)[:500]}",
@@ -108,8 +99,17 @@ def through_function(deployment: Deployment, photo: Photo) -> str:
         ) from None
 
 
-def _class_number(system: str, answer: Any) -> int:
-    """The answers of seed systems A, B, C and E: C's is the label's number, the others' holds a row of logits."""
+def event_of(deployment: Deployment, photo: Photo) -> dict[str, str]:
+    """The function's event for a photo in S3, in the form of the blueprint's system."""
+    request = {"s3": f"s3://{deployment.blueprint.bucket}/data/{photo.key}"}
+    if deployment.blueprint.settings.function.system != "C":
+        return request
+    return {"endpoint_name": deployment.blueprint.called_endpoint, "request_dict": json.dumps(request)}
+
+
+def class_number(system: str, answer: Any) -> int:
+    """The answers of seed systems A, B, C and E: C's is the label's number, the others' holds a row of logits. Raises
+    ValueError, TypeError, KeyError or IndexError for an answer of another form."""
     if system == "C":
         return int(answer[0])
     logits = json.loads(answer if system == "B" else answer["body"])[0]

@@ -13,8 +13,8 @@ from infra.typed import make
 MIN_DRAWN = 2  # trials with an objective, before a picture says anything
 
 
-def run(deployment: Deployment, terminal: Terminal) -> None:
-    """Bring the tuning job to its end. Raises StepFailed."""
+def run(deployment: Deployment, terminal: Terminal) -> str:
+    """Bring the tuning job to its end. Its name. Raises StepFailed."""
     settings = deployment.blueprint.settings.tuning
     names = (*settings.ranges.continuous, *settings.ranges.categorical)
     header = ("Job", *names, settings.objective, "State", "Time")
@@ -28,6 +28,7 @@ def run(deployment: Deployment, terminal: Terminal) -> None:
     state = job.read() or {}
     terminal.say(f"Best of {len(found)} training jobs: {job.remark(state)}")
     terminal.say(f"Train with them: {make('train')} BEST=1")
+    return job.name
 
 
 def _shown_by(show: Callable[[list[tuple[str, ...]]], None], names: tuple[str, ...]) -> Callable[..., None]:

@@ -41,14 +41,7 @@ def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> int:
     """Make the load that the options ask for, and write the page. The exit code: 130 after Ctrl-C. Raises StepFailed
     for options that cannot be meant, and when there is no endpoint."""
     chosen_curve(options)  # what is wrong with it is said before AWS is asked
-    clients = connect(options.target, options.region)
-    session = boto3.Session(region_name=clients.region)
-    client = partial(make_client, session, endpoint=clients.endpoint)
-    services = Services(clients.sagemaker, client("application-autoscaling"), client("cloudwatch"))
-    variant = _variant(services, options.endpoint)
-    credentials = session.get_credentials() if clients.target == "aws" else Credentials(*LOCAL_CREDENTIALS.values())
-    connection = partial(Connection, _request(options, clients), credentials, clients.region, options.timeout)
-    loads = Loads(options, clients, services, variant, connection, interrupts, terminal)
+    loads = prepared(options, connect(options.target, options.region), interrupts, terminal)
     try:
         loads.run()
     except KeyboardInterrupt:
@@ -60,6 +53,17 @@ def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> int:
     if loads.is_interrupted:
         terminal.say("Interrupted.")
     return 130 if loads.is_interrupted else 0
+
+
+def prepared(options: Namespace, clients: Clients, interrupts: Interrupts, terminal: Terminal) -> "Loads":
+    """What loads the endpoint of the options. Raises StepFailed when there is none in service."""
+    session = boto3.Session(region_name=clients.region)
+    client = partial(make_client, session, endpoint=clients.endpoint)
+    services = Services(clients.sagemaker, client("application-autoscaling"), client("cloudwatch"))
+    variant = _variant(services, options.endpoint)
+    credentials = session.get_credentials() if clients.target == "aws" else Credentials(*LOCAL_CREDENTIALS.values())
+    connection = partial(Connection, _request(options, clients), credentials, clients.region, options.timeout)
+    return Loads(options, clients, services, variant, connection, interrupts, terminal)
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Loads:
     def run(self) -> None:
         """Load the variant as it is; or scaled as a system, and after that, to compare, as it is."""
         if self.options.system is None:
-            self._load("as it is", "as it is", chosen_curve(self.options))
+            self.load("as it is", "as it is", chosen_curve(self.options))
             return
         before = scaling.before(self.services, self.variant)
         instances = f"{before.instances} instance{'' if before.instances == 1 else 's'}"
@@ -90,7 +94,7 @@ class Loads:
                 scaling.put_back(self.services, self.variant, before, self.clients.poll_s)
                 step.result = instances
         if self.options.compare and not self.is_interrupted:
-            self._load("without scaling", f"none, {instances}", self.runs[0].curve)
+            self.load("without scaling", f"none, {instances}", self.runs[0].curve)
 
     def _load_scaled(self) -> None:
         options, settings = self.options, SYSTEMS[self.options.system]
@@ -98,10 +102,10 @@ class Loads:
             compression = scaling.scale(self.services, self.variant, settings)
             step.result = str(settings)
         curve = chosen_curve(options, compression)
-        self._load(f"scaled as system {options.system}", str(settings), curve)
+        self.load(f"scaled as system {options.system}", str(settings), curve)
 
-    def _load(self, title: str, scaled: str, curve: Curve) -> None:
-        """Send until the curve ends, or Ctrl-C comes."""
+    def load(self, title: str, scaled: str, curve: Curve) -> None:
+        """Send until the curve ends, or Ctrl-C comes. `title` names the run, `scaled` says how the variant scales."""
         due_s = _meant(partial(due_times, curve, self.options.seed))
         generator = Generator(due_s, self.connection, self.options.connections)
         observe_every_s = _OBSERVE_EVERY_S[self.clients.target]

@@ -11,6 +11,7 @@ from infra.load import pictures
 from infra.load.summary import PERCENTS, Run, figures_of
 
 Figures = Mapping[str, Any]
+ACTIVITY = ("At", "Status", "Description", "Message", "Cause", "Took")
 
 
 def write(folder: Path, runs: Sequence[Run]) -> Path:
@@ -37,7 +38,7 @@ def html(runs: Sequence[Figures], picture: str) -> str:
     ]  # fmt: skip
     parts = [
         *(f'<p class="note">{escape(note)}</p>' for note in notes),
-        _summary(runs),
+        table(("", *(run["title"] for run in runs)), summary_rows(runs)),
         "<p>An open loop: each request is sent when it is due, whatever became of those before it, and its latency "
         "counts from that moment. Due = answered + failed + not sent. Not sent are requests that found all connections "
         "in use for too long.</p>",
@@ -47,7 +48,8 @@ def html(runs: Sequence[Figures], picture: str) -> str:
     return document(f"Load on {runs[0]['called']}", parts)
 
 
-def _summary(runs: Sequence[Figures]) -> str:
+def summary_rows(runs: Sequence[Figures]) -> list[tuple[str, ...]]:
+    """What is counted and measured: a row each, with a cell for each run."""
     kinds = sorted({kind for run in runs for kind in run["failed"]})
     rows: list[tuple[str, list[str]]] = [
         ("Scaling", [run["scaling"] for run in runs]),
@@ -61,14 +63,19 @@ def _summary(runs: Sequence[Figures]) -> str:
         *((f"Latency {name}, from sent", [_ms(run["latency_from_sent_ms"], name) for run in runs]) for name in _NAMES),
         ("Instance seconds", [f"{run['instance_seconds']:,.0f}" for run in runs]),
     ]
-    return table(("", *(run["title"] for run in runs)), ((name, *cells) for name, cells in rows))
+    return [(name, *cells) for name, cells in rows]
 
 
 def _activities(run: Figures) -> str:
     title = f"<h2>Scaling activities: {escape(run['title'])}</h2>"
     if not run["activities"]:
         return f"{title}\n<p>None.</p>"
-    rows = (
+    return f"{title}\n{table(ACTIVITY, activity_rows(run))}"
+
+
+def activity_rows(run: Figures) -> list[tuple[str, ...]]:
+    """The scaling activities of a run, with the cells of ACTIVITY."""
+    return [
         (
             f"{one['second']:.0f} s",
             one["status"],
@@ -78,8 +85,7 @@ def _activities(run: Figures) -> str:
             "" if one["took_s"] is None else f"{one['took_s']:.0f} s",
         )
         for one in run["activities"]
-    )
-    return f"{title}\n{table(('At', 'Status', 'Description', 'Message', 'Cause', 'Took'), rows)}"
+    ]
 
 
 _NAMES = (*(f"p{percent}" for percent in PERCENTS), "max")
