@@ -94,16 +94,16 @@ def _load_batches(
     split: Split, batches: Sequence[Indices], load: Callable[[int], Floats], workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     with ThreadPoolExecutor(workers) as pool:
-        for batch, arrays in zip(batches, _load_ahead(pool, load, batches), strict=True):
+        for batch, arrays in zip(batches, load_ahead(pool, load, batches), strict=True):
             labels = torch.tensor([split.labels[index] for index in batch])
             yield torch.from_numpy(np.stack(arrays)), labels
 
 
-def _load_ahead(
-    pool: ThreadPoolExecutor, load: Callable[[int], Floats], batches: Sequence[Indices]
-) -> Iterator[list[Floats]]:
+def load_ahead[Loaded](
+    pool: ThreadPoolExecutor, load: Callable[[int], Loaded], batches: Sequence[Indices]
+) -> Iterator[list[Loaded]]:
     """The loaded batches in order. Two are loaded while one is used, which bounds the memory and keeps threads busy."""
-    waiting: deque[list[Future[Floats]]] = deque()
+    waiting: deque[list[Future[Loaded]]] = deque()
     try:
         for batch in batches:
             waiting.append([pool.submit(load, int(index)) for index in batch])

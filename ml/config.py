@@ -40,7 +40,8 @@ class Config:
     crop of "full" takes. `flip` adds mirrored pictures. `patience` is the number of epochs without a better validation
     before training stops. `amp` is mixed precision, on CUDA only. `max_unusable_share` is the share of all photos that
     may be left out because they cannot be decoded; above it the job fails. A `learning_rate` of 0 becomes the default
-    of the kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full".
+    of the kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full". `feature_engine` computes
+    the features for "head", and `features_only` ends the job when it has: they are its model, for a channel `features`.
     """
 
     backbone: str = _choice("efficientnet-lite0", *BACKBONES)
@@ -58,10 +59,14 @@ class Config:
     seed: int = _number(0, 0, 2**31 - 1)
     amp: bool = True
     max_unusable_share: float = _number(MAX_UNUSABLE_SHARE, 0.0, 1.0)
+    feature_engine: str = _choice("auto", "auto", "openvino-f32", "openvino-bf16", "torch-f32")
+    features_only: bool = False
 
     def __post_init__(self) -> None:
         if self.learning_rate == 0:
             object.__setattr__(self, "learning_rate", _LEARNING_RATES[self.fine_tune])
+        if self.features_only and self.fine_tune != "head":
+            raise ConfigError("Hyperparameter 'features-only' is for fine-tune=head: nothing else trains on features.")
 
     @classmethod
     def from_hyperparameters(cls, hyperparameters: Mapping[str, Any]) -> "Config":

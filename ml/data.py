@@ -59,6 +59,10 @@ class Dataset:
     splits: Mapping[str, Split]
     digest: str
 
+    def keys(self) -> list[str]:
+        """`split/class/name` of every picture, in the order of the splits."""
+        return [_key(path) for split in self.splits.values() for path in split.files]
+
 
 def scan(root: Path) -> Dataset:
     """The dataset in `root` (/opt/ml/input/data). Raises DataError for a layout that cannot be used for training."""
@@ -77,14 +81,29 @@ def check_images(
     max_unusable_share: float = MAX_UNUSABLE_SHARE,
     report: Path | None = None,
 ) -> Dataset:
-    """Decodes every picture once, and returns the dataset of those that can be used: the same on every host.
+    """Decodes every picture once, and leaves out those that cannot be used, as `leave_out` does."""
+    return leave_out(dataset, judge_all(dataset, workers), say, max_unusable_share, report)
+
+
+def judge_all(dataset: Dataset, workers: int) -> Verdicts:
+    """Decodes every picture once: how far each can be used. `workers` is the number of threads."""
+    files = [path for split in dataset.splits.values() for path in split.files]
+    with ThreadPoolExecutor(workers) as pool:
+        return Verdicts(dict(zip(map(_key, files), pool.map(judge, files), strict=True)))
+
+
+def leave_out(
+    dataset: Dataset,
+    verdicts: Verdicts,
+    say: Callable[[str], None],
+    max_unusable_share: float = MAX_UNUSABLE_SHARE,
+    report: Path | None = None,
+) -> Dataset:
+    """The dataset of the pictures that can be used: the same on every host.
 
     Names in the log the pictures that are left out or cut short, and writes them into the folder `report` as
     photos.json. Raises DataError when more than `max_unusable_share` (0 to 1) of all is left out, or all of a class.
     """
-    files = [path for split in dataset.splits.values() for path in split.files]
-    with ThreadPoolExecutor(workers) as pool:
-        verdicts = Verdicts(dict(zip(map(_key, files), pool.map(judge, files), strict=True)))
     for key, error in verdicts.left_out.items():
         say(f"left out {key}: {error}")
     for key in verdicts.cut_short:
@@ -92,7 +111,7 @@ def check_images(
     if report:
         _write_report(verdicts, report / REPORT_FILE)
     _refuse_too_few(verdicts, max_unusable_share)
-    say(f"checked images={len(files)}" + (f" left_out={len(verdicts.left_out)}" if verdicts.left_out else ""))
+    say(f"checked images={len(verdicts.by_key)}" + (f" left_out={len(verdicts.left_out)}" if verdicts.left_out else ""))
     return _without(dataset, verdicts.left_out) if verdicts.left_out else dataset
 
 

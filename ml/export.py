@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from safetensors.torch import save_file
@@ -51,17 +52,22 @@ def export(
     images: Tensor,
     folder: Path,
     measure: Callable[[Path], Mapping[str, Any]] | None = None,
+    graph: Path | None = None,
 ) -> ModelCard:
     """Writes model.safetensors, model.onnx and model.json into `folder`, and returns the card.
 
     ONNX and the network are compared on `images`, float32 (N >= 2, 3, S, S). What `measure` finds for the ONNX file
-    becomes the card's metric `precisions`. Raises ExportError, and then writes nothing.
+    becomes the card's metric `precisions`. `graph` is what `write_graph` wrote before the head was trained; it saves
+    the export. Raises ExportError, and then writes nothing.
     """
     model = model.eval().cpu()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
         partial = Path(temporary)
-        _write_onnx(model, images[:2], partial / ONNX_FILE)
+        if graph:
+            _write_with_head(graph, model, partial / ONNX_FILE)
+        else:
+            write_graph(model, images.shape[-1], partial / ONNX_FILE)
         check(model, partial / ONNX_FILE, images)
         if measure:
             card = replace(card, metrics=card.metrics | {"precisions": dict(measure(partial / ONNX_FILE))})
@@ -96,14 +102,15 @@ def check(model: nn.Module, path: Path, images: Tensor) -> float:
     return largest
 
 
-def _write_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
+def write_graph(model: nn.Module, size: int, path: Path) -> None:
+    """Writes the network as ONNX for images (N, 3, size, size), without checking it. Raises ExportError."""
     for module in model.modules():
         if hasattr(module, "inplace"):
             setattr(module, "inplace", False)  # noqa: B010 - not every module has it; in-place activations make the exporter three times slower
     any_count: dict[int, Any] = {0: torch.export.Dim("n", min=1)}
     program = torch.onnx.export(
         model,
-        (example,),
+        (torch.zeros(2, 3, size, size),),
         dynamo=True,
         verbose=False,
         opset_version=OPSET,
@@ -116,3 +123,13 @@ def _write_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
     for node in program.model.graph:
         node.metadata_props.clear()  # it holds source lines and paths of the training machine
     program.save(path, external_data=False)
+
+
+def _write_with_head(graph: Path, model: nn.Module, path: Path) -> None:
+    """Writes the graph with the head's weights that the model has now."""
+    program = onnx.load(graph)
+    heads = {name: value for name, value in model.state_dict().items() if name.startswith("head.")}
+    for initializer in program.graph.initializer:
+        if initializer.name in heads:
+            initializer.CopyFrom(onnx.numpy_helper.from_array(heads[initializer.name].numpy(), initializer.name))
+    onnx.save(program, path)

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from ml import checkpoint
 from ml.checkpoint import Checkpoint
 from ml.config import Config
+from ml.context import Context
 from ml.distributed import Ranks
 from ml.errors import JobError, Stopped
-from ml.learners import Context, Learner
+from ml.learners import Learner
 
 _AMP = "cuda"
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,30 +13,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ml import feature_cache
 from ml.artifact import ModelCard
 from ml.config import Config
-from ml.data import Dataset, check_images
+from ml.context import Context, Paths
+from ml.data import Dataset, judge_all, leave_out
 from ml.distributed import ONE_HOST, Ranks
 from ml.errors import Stopped
 from ml.evaluate import evaluate, write
 from ml.export import export, versions
+from ml.feature_store import FeatureStore
 from ml.fit import Progress, fit
-from ml.learners import Context, FullLearner, HeadLearner, Learner, sample
+from ml.learners import FullLearner, HeadLearner, Learner, sample
 from ml.model import Classifier, build, preprocessing
+from ml.photos import Verdicts
 from ml.precisions import Validation, measure
 from ml.weights import Weights, find_weights
 
 _CHECKED_IMAGES = 4  # pictures of the data on which the ONNX model is compared with the network
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Folders of a job: `data` holds the channels, `model` the artifact, `output` the evaluation's files."""
-
-    data: Path
-    model: Path
-    output: Path
-    checkpoints: Path
 
 
 def train(
@@ -50,54 +45,88 @@ def train(
 
     After `stop` answers True it ends soon, with the best model so far and the checkpoint of the last whole epoch.
     With several `ranks`, every rank calls this with the same data and config, and the first rank writes the files.
+    With `features_only` it computes the features and writes them as the job's model.
     Raises JobError for what the owner of the job can correct.
     """
     start = time.monotonic()
     device, threads = set_up()
-    report = paths.output if ranks.first else None
-    dataset = check_images(dataset, threads, say, config.max_unusable_share, report)
     weights = find_weights(config, paths.data / "pretrained")
-    model = build(config, len(dataset.classes), weights).to(device)
-    context = Context(config, dataset, preprocessing(config), device, threads, stop, say, ranks)
-    say(_first_line(context, weights, threads))
-    try:
-        with ranks.connected(device.type, stop):
-            metrics, logits = _fit(model, context, paths, _identity(config, dataset, weights, device))
-    except Stopped:
-        metrics, logits = {}, {}
-    if not metrics:
-        say("Stopped before the first epoch ended: there is no model yet.")
-        return
-    if not ranks.first:
-        say(f"rank={ranks.rank} done: the host {ranks.hosts[0]} writes the model")
-        return
-    card = ModelCard(
-        dataset.classes,
-        config.backbone,
+    model = build(config, len(dataset.classes), weights)
+    with tempfile.TemporaryDirectory(prefix="stagemaker-") as scratch:
+        store = FeatureStore(config, dataset, paths, model, Path(scratch))
+        cached = store.find(say)
+        verdicts = cached.verdicts if cached else judge_all(dataset, threads)
+        report = paths.output if ranks.first else None
+        used = leave_out(dataset, verdicts, say, config.max_unusable_share, report)
+        context = Context(config, used, preprocessing(config), device, threads, stop, say, ranks)
+        say(_first_line(context, weights, threads))
+        model.to(device)
+        try:
+            with ranks.connected(device.type, stop):
+                trained = _train(model, context, paths, _identity(config, used, weights, device), store, verdicts)
+        except Stopped:
+            trained = None
+        if config.features_only:
+            is_complete = not ranks.first or (paths.model / feature_cache.FILE).is_file()
+            say(f"features seconds={time.monotonic() - start:.1f}" if is_complete else "Stopped before all features.")
+        elif trained is None:
+            say("Stopped before the first epoch ended: there is no model yet.")
+        elif not ranks.first:
+            say(f"rank={ranks.rank} done: the host {ranks.hosts[0]} writes the model")
+        else:
+            card = _card(context, weights, trained.metrics)
+            images, measured = sample(context, _CHECKED_IMAGES), _measure(context, trained.logits)
+            card = export(model, card, images, paths.model, measured, store.graph)
+            say(_precisions_line(card))
+            say(f"model classes={len(used.classes)} seconds={time.monotonic() - start:.1f}")
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The metrics for the card, and the logits of each split that was evaluated."""
+
+    metrics: dict[str, Any]
+    logits: dict[str, Tensor]
+
+
+def _train(
+    model: Classifier,
+    context: Context,
+    paths: Paths,
+    identity: dict[str, str],
+    store: FeatureStore,
+    verdicts: Verdicts,
+) -> _Trained | None:
+    """Trains and evaluates. None if no epoch was completed, or only features were to be computed. Raises Stopped."""
+    context.ranks.require_equal(identity)
+    learner: Learner
+    found: dict[str, Any] = {}
+    if context.config.fine_tune == "head":
+        features = store.features(context, verdicts)
+        if context.config.features_only:
+            return None
+        learner, found = HeadLearner(model, context, features), {"features": dict(features.origin)}
+        identity |= {"engine of the features": str(features.engine)}
+    else:
+        learner = FullLearner(model, context)
+    progress = fit(learner, context, paths.checkpoints, identity)
+    if not progress.best_epoch:
+        return None
+    figures, logits = _evaluate(learner, context, progress, paths.output)
+    return _Trained(_metrics(progress) | figures | found, logits)
+
+
+def _card(context: Context, weights: Weights, metrics: dict[str, Any]) -> ModelCard:
+    return ModelCard(
+        context.dataset.classes,
+        context.config.backbone,
         context.preprocessing,
         metrics,
         versions(),
-        dataset.digest,
-        config.to_hyperparameters(),
+        context.dataset.digest,
+        context.config.to_hyperparameters(),
         weights.source,
     )
-    card = export(model, card, sample(context, _CHECKED_IMAGES), paths.model, _measure(context, logits))
-    say(_precisions_line(card))
-    say(f"model classes={len(dataset.classes)} seconds={time.monotonic() - start:.1f}")
-
-
-def _fit(
-    model: Classifier, context: Context, paths: Paths, identity: dict[str, str]
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Trains and evaluates; returns the metrics for the card, empty if no epoch was completed, and the logits of each
-    split that was evaluated. Raises Stopped."""
-    context.ranks.require_equal(identity)
-    learner = _learner(model, context)
-    progress = fit(learner, context, paths.checkpoints, identity)
-    if not progress.best_epoch:
-        return {}, {}
-    figures, logits = _evaluate(learner, context, progress, paths.output)
-    return _metrics(progress) | figures, logits
 
 
 def _measure(context: Context, logits: Mapping[str, Tensor]) -> Callable[[Path], dict[str, Any]] | None:
@@ -135,12 +164,6 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _learner(model: Classifier, context: Context) -> Learner:
-    if context.config.fine_tune == "head":
-        return HeadLearner(model, context)
-    return FullLearner(model, context)
-
-
 def _first_line(context: Context, weights: Weights, threads: int) -> str:
     counts = " ".join(f"{name}={len(split)}" for name, split in context.dataset.splits.items())
     config = context.config
@@ -152,7 +175,7 @@ def _first_line(context: Context, weights: Weights, threads: int) -> str:
 
 def _identity(config: Config, dataset: Dataset, weights: Weights, device: torch.device) -> dict[str, str]:
     """What must be equal to continue from a checkpoint. The digest is of the photos that are used."""
-    may_differ = {"epochs", "patience", "max-unusable-share"}
+    may_differ = {"epochs", "patience", "max-unusable-share", "feature-engine", "features-only"}
     settings = {name: value for name, value in config.to_hyperparameters().items() if name not in may_differ}
     start = weights.source.get("sha256") or weights.source["source"]
     return settings | {"data digest": dataset.digest, "starting weights": start, "kind of device": device.type}

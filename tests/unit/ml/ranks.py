@@ -15,11 +15,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ml.config import Config
+from ml.context import Context
 from ml.data import check_images, scan
 from ml.distributed import Ranks
 from ml.errors import JobError
+from ml.export import write_graph
+from ml.features import compute
 from ml.fit import fit
-from ml.learners import Context, FullLearner, HeadLearner
+from ml.learners import FullLearner, HeadLearner, Learner
 from ml.model import build, preprocessing
 from ml.train import set_up
 from ml.weights import find_weights
@@ -57,10 +60,20 @@ def train_rank(data: Path, folder: Path, config: Config, ranks: Ranks, norm: str
     identity = config.to_hyperparameters() | {"data digest": dataset.digest, "epochs": ""}
     with ranks.connected(device.type, stop):
         ranks.require_equal(identity)
-        learner = HeadLearner(model, context) if config.fine_tune == "head" else FullLearner(model, context)
+        learner: Learner
+        if config.fine_tune == "head":
+            features = compute(model, context, lambda: _graph(model, config, folder / f"{ranks.rank}.onnx"))
+            learner = HeadLearner(model, context, features)
+        else:
+            learner = FullLearner(model, context)
         fit(learner, context, folder / "checkpoints", identity)
     state = {name: value.contiguous() for name, value in learner.module.state_dict().items()}
     save_file(state, folder / f"rank{ranks.rank}.safetensors")
+
+
+def _graph(model: nn.Module, config: Config, path: Path) -> Path:
+    write_graph(model, config.image_size, path)
+    return path
 
 
 def trained_weights(folder: Path, rank: int) -> dict[str, Tensor]:

@@ -19,7 +19,15 @@ from tests.unit.ml.data import write_dataset, write_image
 from tests.unit.ml.ranks import equal_tensors, start, train_rank, trained_weights
 
 # 9 pictures in each split: 18 views in batches of 5 leave 3, too few to share; the shares of validation are padded.
-HEAD = Config(backbone="mobilenet_v3_large", weights="none", image_size=32, epochs=4, batch_size=5, learning_rate=0.003)
+HEAD = Config(
+    backbone="mobilenet_v3_large",
+    weights="none",
+    image_size=32,
+    epochs=4,
+    batch_size=5,
+    learning_rate=0.003,
+    feature_engine="torch-f32",  # needs no export
+)
 FULL = replace(HEAD, fine_tune="full", batch_size=7, epochs=2, learning_rate=0.0005)
 LONG = replace(HEAD, epochs=9999, patience=9999)
 TIMEOUT_S = 180  # a loaded machine

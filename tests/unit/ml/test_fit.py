@@ -15,7 +15,9 @@ from tests.unit.ml.data import write_dataset
 from tests.unit.ml.ranks import equal_tensors, train_rank, trained_weights
 from tests.unit.ml.stops import StopAfter, never
 
-HEAD = Config(weights="none", image_size=32, epochs=4, batch_size=8, learning_rate=0.003)
+HEAD = Config(
+    weights="none", image_size=32, epochs=4, batch_size=8, learning_rate=0.003, feature_engine="torch-f32"
+)  # PyTorch's features need no export
 FULL = replace(HEAD, fine_tune="full", epochs=3, learning_rate=0.001)
 EPOCH = re.compile(r"epoch=(\d+) train_loss=\d+\.\d{4} valid_loss=\d+\.\d{4} valid_accuracy=[01]\.\d{4}$")
 Run = Callable[..., list[str]]

@@ -1,0 +1,63 @@
+"""Where the features of a job come from: the channel `features`, its checkpoints, or its own work."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ml import feature_cache
+from ml.artifact import ONNX_FILE
+from ml.config import Config
+from ml.context import Context, Paths
+from ml.data import Dataset
+from ml.export import write_graph
+from ml.feature_cache import Cached
+from ml.features import Features, compute
+from ml.model import Classifier
+from ml.photos import Verdicts
+
+
+class FeatureStore:
+    """Finds or computes the features of one job, and keeps what was computed.
+
+    `graph` is the classifier as an ONNX file, once something has needed it: the export then replaces its head."""
+
+    def __init__(self, config: Config, dataset: Dataset, paths: Paths, model: Classifier, scratch: Path) -> None:
+        self._config, self._dataset, self._paths, self._model = config, dataset, paths, model
+        self._scratch = scratch / ONNX_FILE
+        self._cached: Cached | None = None
+        self._identity: dict[str, str] = {}
+        self.graph: Path | None = None
+
+    def find(self, say: Callable[[str], None]) -> Cached | None:
+        """What is there already. Says from where it is, and of a file that is not used, why."""
+        if self._config.fine_tune != "head":
+            return None
+        self._identity = feature_cache.identity(self._config, self._dataset, self._model)
+        for folder in (self._paths.data / "features", self._paths.checkpoints):
+            found = feature_cache.load(folder, self._identity, self._dataset, self._config.feature_engine)
+            if isinstance(found, Cached):
+                say(f"features from={folder.name}/{feature_cache.FILE} engine={found.features.engine}")
+                self._cached, self.graph = found, found.graph
+                return found
+            if found:
+                say(found)
+        return None
+
+    def features(self, context: Context, verdicts: Verdicts) -> Features:
+        """Those that all ranks have already, or else what they compute now, which the first rank keeps with the
+        checkpoints, or with `features_only` as the job's model. Raises Stopped."""
+        lacks = context.ranks.any(self._cached is None)
+        features = (
+            compute(self._model, context, self._written_graph) if lacks or not self._cached else self._cached.features
+        )
+        context.ranks.require_equal({"features": feature_cache.digest(features)})
+        only = context.config.features_only
+        if context.ranks.first and (lacks or only):
+            folder = self._paths.model if only else self._paths.checkpoints
+            feature_cache.save(folder, features, verdicts, self._identity, self.graph if only else None)
+        return features
+
+    def _written_graph(self) -> Path:
+        if self.graph is None:
+            write_graph(self._model, self._config.image_size, self._scratch)
+            self.graph = self._scratch
+        return self.graph

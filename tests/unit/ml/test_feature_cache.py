@@ -1,0 +1,137 @@
+"""Features that were kept give the same model as computed ones; a file that is broken or foreign is not used."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from ml import feature_cache
+from ml.artifact import CARD_FILE, ONNX_FILE, WEIGHTS_FILE, read_card
+from ml.config import Config
+from ml.context import Paths
+from ml.data import scan
+from ml.feature_cache import FILE
+from ml.model import build
+from ml.train import train
+from ml.weights import Weights
+from tests.unit.ml.data import write_dataset
+from tests.unit.ml.stops import never
+
+CONFIG = Config(weights="none", image_size=32, epochs=2, batch_size=8, max_unusable_share=0.1)
+Run = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The data, of which one photo is broken, and the folder of a job that only computes features."""
+    base = tmp_path_factory.mktemp("jobs")
+    data = write_dataset(base / "data")
+    (data / "valid" / "red" / "1.png").write_bytes(b"no image")
+    run(replace(CONFIG, features_only=True), data, base / "features")
+    return data, base / "features" / "model"
+
+
+def run(config: Config, data: Path, base: Path) -> list[str]:
+    lines: list[str] = []
+    paths = Paths(data, base / "model", base / "output", base / "checkpoints")
+    train(config, scan(data), paths, never, lines.append)
+    return lines
+
+
+def with_channel(data: Path, base: Path, kept: Path) -> Path:
+    """The same data in another folder, with a channel `features` of the files in `kept`."""
+    root = base / "input"
+    root.mkdir(parents=True)
+    for split in ("train", "valid", "test"):
+        (root / split).symlink_to(data / split)
+    (root / "features").mkdir()
+    for path in kept.iterdir():
+        (root / "features" / path.name).write_bytes(path.read_bytes())
+    return root
+
+
+def test_kept_features_give_the_same_model_as_computed_ones(jobs: tuple[Path, Path], tmp_path: Path) -> None:
+    data, kept = jobs
+    assert sorted(path.name for path in kept.iterdir()) == [FILE, ONNX_FILE]
+    computed = run(CONFIG, data, tmp_path / "computed")
+    cached = run(CONFIG, with_channel(data, tmp_path, kept), tmp_path / "cached")
+    assert any(line.startswith("features split=train") for line in computed)
+    assert not any("split=" in line for line in cached)
+    assert any(re.match(rf"features from=features/{FILE} engine=openvino-", line) for line in cached)
+    assert any(line.startswith("left out valid/red/1.png") for line in cached)  # as kept, without decoding
+    assert (tmp_path / "computed/checkpoints" / FILE).is_file()  # for the job's next attempt
+    for name in (WEIGHTS_FILE, ONNX_FILE, CARD_FILE):
+        assert (tmp_path / "computed/model" / name).read_bytes() == (tmp_path / "cached/model" / name).read_bytes()
+    assert read_card(tmp_path / "cached/model").metrics["features"]["engine"] == "openvino"
+
+
+def test_a_job_that_goes_on_uses_the_features_beside_its_checkpoints(jobs: tuple[Path, Path], tmp_path: Path) -> None:
+    data, kept = jobs
+    (tmp_path / "checkpoints").mkdir()
+    for path in kept.iterdir():
+        (tmp_path / "checkpoints" / path.name).write_bytes(path.read_bytes())
+    lines = run(CONFIG, data, tmp_path)
+    assert any(line.startswith(f"features from=checkpoints/{FILE}") for line in lines)
+    assert not any("split=" in line for line in lines)
+
+
+def header(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="pt") as file:
+        found: dict[str, str] = file.metadata()
+        return found
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def change_the_format(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, header(path) | {"format": "another/1"})
+
+
+def lose_the_content(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, {"format": header(path)["format"], "content": '{"identity": {}}'})
+
+
+@pytest.mark.parametrize(
+    ("damage", "config", "reason"),
+    [
+        (cut, CONFIG, r"it is broken \("),
+        (flip_a_bit, CONFIG, r"it is broken \(a digest is wrong\)"),
+        (change_the_format, CONFIG, "its format is 'another/1'"),
+        (lose_the_content, CONFIG, "its header is broken"),
+        (lambda path: None, replace(CONFIG, flip=False), "it was computed from other flip"),
+        (lambda path: None, replace(CONFIG, seed=1), "it was computed from other weights"),
+        (lambda path: None, replace(CONFIG, crop=1.0), "it was computed from other preprocessing"),
+        (
+            lambda path: None,
+            replace(CONFIG, feature_engine="torch-f32"),
+            "it was computed by openvino-.*not by torch-f32",
+        ),
+    ],
+)
+def test_a_file_that_is_broken_or_foreign_is_named_and_not_used(
+    damage: Callable[[Path], None], config: Config, reason: str, jobs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, kept = jobs
+    root = with_channel(data, tmp_path, kept)
+    damage(root / "features" / FILE)
+    model = build(config, 3, Weights(None, {"source": "none"}))
+    of = feature_cache.identity(config, scan(data), model)
+    found = feature_cache.load(root / "features", of, scan(data), config.feature_engine)
+    assert isinstance(found, str)
+    assert re.match(f"features/{FILE} is not used: {reason}", found), found
