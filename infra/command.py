@@ -1,7 +1,7 @@
 """How every command of infra ends: its exit code, and what a failure or a Ctrl-C says."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -27,12 +27,23 @@ def run(action: Callable[[Interrupts], int | None], terminal: Terminal, *, next_
             others = group.split((StepFailed, BotoCoreError, ClientError))[1]
             if others:
                 raise others from None
-            for one in group.exceptions:
-                terminal.failure(_failure(one, next_step))
+            for failure in _failures(group.exceptions, next_step):
+                terminal.failure(failure)
             return 1
         except KeyboardInterrupt:
             terminal.say(interrupted)
             return 130
+
+
+def _failures(errors: Iterable[Exception], next_step: str) -> Iterator[StepFailed]:
+    """Those of the steps that ran at once. Credentials that have expired, or a network that is gone, stop all of them:
+    that is told once."""
+    explained = set[str]()
+    for error in errors:
+        failure = _failure(error, next_step)
+        if isinstance(error, StepFailed) or failure.next_step == next_step or failure.next_step not in explained:
+            yield failure
+        explained.add(failure.next_step)
 
 
 def _failure(error: Exception, next_step: str) -> StepFailed:

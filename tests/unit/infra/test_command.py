@@ -53,6 +53,19 @@ def test_several_steps_failed() -> None:
     )
 
 
+def test_what_stops_all_steps_is_told_once() -> None:
+    expired = [
+        ClientError({"Error": {"Code": code, "Message": "The token has expired."}}, "Y")
+        for code in ("ExpiredTokenException", "ExpiredToken", "RequestExpired")
+    ]
+    other = ClientError({"Error": {"Code": "X"}}, "Y")
+    code, said = ended(ExceptionGroup("several", [other, *expired, other]))
+    assert code == 1
+    assert said.count("The AWS credentials have expired (ExpiredTokenException: The token has expired).") == 1
+    assert said.count("have expired") == 1
+    assert said.count(f"Failed: {other}") == 2
+
+
 def test_what_is_our_fault_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         ended(ZeroDivisionError())
