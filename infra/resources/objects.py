@@ -2,11 +2,12 @@
 
 A manifest object beside the data holds each file's SHA-256. A file is left alone when the manifest knows its digest
 and S3 lists it with its size. Before anything is sent the manifest forgets what is about to change, so that a run that
-is cut short is made good by the next.
+is cut short is made good by the next, which sends what the manifest does not know.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.errors import StepFailed
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, find, is_missing
 from infra.terminal import Advance
 from infra.wait import check
 
 _SENDERS = 8
+SAVED_EVERY = 500  # (ours) files between two manifests while they are sent
 _MAX_PUT_BYTES = 8 << 20  # larger files are sent in parts
 
 
@@ -88,8 +91,13 @@ class StoredFiles(Resource):
         if state["digests"]:
             self._put_manifest({key: digest for key, digest in known.items() if key not in missing})
         with self._bar("uploading", len(self._files)) as advance:
+            left = dict(missing)
             advance(len(self._files) - len(missing))
-            self._send(missing, advance)
+            for key in self._send(missing):
+                del left[key]
+                advance(1)
+                if left and len(left) % SAVED_EVERY == 0:  # a run that is cut short has not sent all for nothing
+                    self._put_manifest({key: digest for key, digest in known.items() if key not in left})
         delete(self._s3, self._bucket, (f"{self._prefix}/{key}" for key in self._extra(state)))
         self._put_manifest(known)
         return self._sent(len(missing))
@@ -116,13 +124,15 @@ class StoredFiles(Resource):
     def _extra(self, state: State) -> list[str]:
         return sorted(state["sizes"].keys() - self._files.keys())
 
-    def _send(self, files: Mapping[str, File], advance: Advance) -> None:
+    def _send(self, files: Mapping[str, File]) -> Iterator[str]:
+        """The key of each as soon as S3 has it."""
         pool = ThreadPoolExecutor(_SENDERS)
         try:
-            for future in as_completed([pool.submit(self._put, key, file) for key, file in files.items()]):
+            futures = {pool.submit(self._put, key, file): key for key, file in files.items()}
+            for future in as_completed(futures):
                 check()
                 future.result()
-                advance(1)
+                yield futures[future]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -132,6 +142,8 @@ class StoredFiles(Resource):
             self._s3.upload_file(str(file.path), self._bucket, key, ExtraArgs={"ContentType": file.content_type})
         else:
             body = file.path.read_bytes()
+            if hashlib.sha256(body).hexdigest() != file.sha256:
+                raise StepFailed(f"The file {file.path} has changed since it was looked at.", "Run this again.")
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=file.content_type)
 
     def _put_manifest(self, digests: Mapping[str, str]) -> None:
@@ -146,6 +158,14 @@ def sizes(s3: Any, bucket: str, prefix: str) -> dict[str, int]:
 
 
 def delete(s3: Any, bucket: str, keys: Iterable[str]) -> None:
-    """Delete these objects; one that is not there is no error."""
+    """Delete these objects; one that is not there is no error. Raises StepFailed for those that S3 does not delete."""
     for some in batched(keys, 1000):  # the most that one call takes
-        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True})
+        objects = [{"Key": key} for key in some]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        if failed := answer.get("Errors"):
+            first = failed[0]
+            raise StepFailed(
+                f"{len(failed)} objects of the bucket {bucket} cannot be deleted, such as {first['Key']}: "
+                f"{first['Code']}: {first.get('Message', '')}",
+                "Does a policy forbid s3:DeleteObject? Then run this again.",
+            )

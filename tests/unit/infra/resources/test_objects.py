@@ -1,12 +1,16 @@
 """Which files are sent, and that a run that is cut short is made good by the next."""
 
+import hashlib
 import io
 import json
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from infra.errors import StepFailed
+from infra.resources import objects
 from infra.resources.objects import File, StoredFiles
 from tests.unit.infra.fakes import FakeClient, missing
 from tests.unit.infra.photos import quiet
@@ -59,11 +63,11 @@ def s3() -> FakeS3:
 
 
 def stored(s3: FakeS3, folder: Path, **contents: str) -> StoredFiles:
-    """Files of these contents, whose digest is the content."""
+    """Files of these contents."""
     files = {}
     for name, content in contents.items():
         (folder / name).write_text(content)
-        files[name] = File(folder / name, content)
+        files[name] = File(folder / name, hashlib.sha256(content.encode()).hexdigest())
     return StoredFiles(s3, "bucket", "data", files, "Data in S3", "photos", quiet().bar)
 
 
@@ -119,6 +123,51 @@ def test_a_run_that_is_cut_short_is_made_good_by_the_next(s3: FakeS3, tmp_path: 
     s3.broken = set()
     bring(files)
     assert s3.objects["data/b"] == b"9"
+
+
+def test_a_run_that_is_killed_has_not_sent_all_for_nothing(
+    s3: FakeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "SAVED_EVERY", 1)
+    files, saved = stored(s3, tmp_path, a="1", b="2"), Event()
+
+    def put(Key: str, Body: bytes, **_: Any) -> dict[str, Any]:
+        if Key == "data/b":
+            assert saved.wait(60)
+            raise missing("SlowDown")
+        s3.objects[Key] = Body
+        if Key == MANIFEST:
+            saved.set()
+        return {}
+
+    kept, s3.answers["put_object"] = s3.answers["put_object"], put
+    with pytest.raises(Exception, match="SlowDown"):
+        bring(files)
+    s3.answers["put_object"] = kept
+    s3.calls.clear()
+    bring(files)
+    assert s3.sent() == ["data/b"]
+
+
+def test_a_file_that_changes_while_it_is_sent_is_not_taken_for_the_one_that_was_looked_at(
+    s3: FakeS3, tmp_path: Path
+) -> None:
+    files = stored(s3, tmp_path, a="1")
+    (tmp_path / "a").write_text("another")
+    with pytest.raises(StepFailed, match=r"a has changed since it was looked at"):
+        bring(files)
+    assert s3.objects == {}
+
+
+def test_an_object_that_s3_does_not_delete_is_told(s3: FakeS3, tmp_path: Path) -> None:
+    files = stored(s3, tmp_path, a="1")
+    bring(files)
+    refused = {"Key": "data/a", "Code": "AccessDenied", "Message": "Access Denied"}
+    s3.answers["delete_objects"] = {"Errors": [refused]}
+    with pytest.raises(
+        StepFailed, match=r"1 objects of the bucket bucket cannot be deleted, such as data/a: AccessDen"
+    ):
+        files.delete()
 
 
 def test_delete_leaves_nothing_of_the_prefix(s3: FakeS3, tmp_path: Path) -> None:
