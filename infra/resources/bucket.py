@@ -30,16 +30,17 @@ class Bucket(Resource):
 
     def read(self) -> State | None:
         """Its public access block, and its `tags`. Raises NotOurs when somebody else has the name."""
-        try:
-            self._s3.head_bucket(Bucket=self.name)
+        try:  # not HeadBucket, whose errors have no code: credentials that have expired would look like anything
+            listed = self._s3.list_objects_v2(Bucket=self.name, MaxKeys=1)
         except ClientError as error:
-            if error_code(error) == "403":
+            if error_code(error) == "AccessDenied":
                 raise self._taken() from None
             if not is_missing(error):
                 raise
             return None
         found = find(self._s3.get_public_access_block, Bucket=self.name) or {}
-        return {**found.get("PublicAccessBlockConfiguration", {}), "tags": self._checked_tags()}
+        tags = self._checked_tags(is_empty=not listed.get("Contents"))
+        return {**found.get("PublicAccessBlockConfiguration", {}), "tags": tags}
 
     def diff(self, state: State) -> list[Change]:
         """Each way to the public that is open, and the tags that are missing."""
@@ -73,13 +74,16 @@ class Bucket(Resource):
         objects.delete(self._s3, self.name, objects.sizes(self._s3, self.name, ""))
         self._s3.delete_bucket(Bucket=self.name)
 
-    def _checked_tags(self) -> list[dict[str, str]]:
+    def _checked_tags(self, *, is_empty: bool) -> list[dict[str, str]]:
         """Its tags. A deployment that was cut leaves an empty bucket without tags, which is taken as ours."""
         found = find(self._s3.get_bucket_tagging, Bucket=self.name)
         tags = found["TagSet"] if found else []
-        if tags or self._s3.list_objects_v2(Bucket=self.name, MaxKeys=1).get("Contents"):
+        if tags or not is_empty:
             ownership.check(self.title, self.name, tags, self._tags)
         return list(tags)
 
     def _taken(self) -> NotOurs:
-        return NotOurs(f"The bucket {self.name} belongs to someone else.", "Choose another --project.")
+        return NotOurs(
+            f"The bucket {self.name} belongs to someone else, or you may not list it.",
+            "Choose another --project, or get the right s3:ListBucket.",
+        )

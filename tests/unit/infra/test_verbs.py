@@ -30,7 +30,6 @@ def nothing_there() -> Clients:
     answers: dict[str, dict[str, Any]] = {
         "sagemaker": {name: missing() for name in described} | listed,
         "s3": {
-            "head_bucket": missing("404"),
             "get_object": missing("NoSuchKey"),
             "list_objects_v2": missing("NoSuchBucket"),
         },

@@ -1,4 +1,5 @@
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.errors import StepFailed
 from infra.resources.bucket import Bucket
@@ -13,13 +14,19 @@ def bucket(region: str = "us-east-1", **answers: object) -> tuple[FakeClient, Bu
 
 
 def test_none() -> None:
-    _, one = bucket(head_bucket=missing("404"))
+    _, one = bucket(list_objects_v2=missing("NoSuchBucket"))
     assert one.read() is None
 
 
 def test_one_of_another_account() -> None:
-    _, one = bucket(head_bucket=missing("403"))
+    _, one = bucket(list_objects_v2=missing("AccessDenied"))
     with pytest.raises(StepFailed, match="belongs to someone else"):
+        one.read()
+
+
+def test_credentials_that_have_expired_are_not_taken_for_a_bucket_of_another_account() -> None:
+    _, one = bucket(list_objects_v2=missing("ExpiredToken"))
+    with pytest.raises(ClientError, match="ExpiredToken"):
         one.read()
 
 
