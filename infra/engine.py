@@ -6,7 +6,7 @@ none locks out another: what is there is always read from AWS.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
@@ -105,6 +105,11 @@ def decide(resource: Resource, state: State | None, changed: Iterable[str] = ())
     if changes:
         action = "replace" if any(change.replaces for change in changes) else "update"
     return Step(resource.title, resource.name, action, changes, after if changes else ())
+
+
+def titles_left(resources: Iterable[Resource], done: Container[str]) -> list[str]:
+    """The titles of the steps that are left of an `apply`, in its order, when those of `done` are done."""
+    return [one.title for one in order(resources) if one.is_wanted and one.title not in done]
 
 
 def plan(resources: Iterable[Resource]) -> Plan:

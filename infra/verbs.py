@@ -170,12 +170,22 @@ def _tune(call: Call) -> None:
 
 
 def _apply(resources: list[Resource], terminal: Terminal) -> None:
-    actions = engine.apply(resources, terminal)
+    try:
+        actions = engine.apply(resources, terminal)
+    except KeyboardInterrupt:
+        _say_left(resources, terminal)
+        raise
     changed = sum(action != "unchanged" for action in actions)
     terminal.summary()
     terminal.say(
         f"{changed} of {len(actions)} steps changed something." if changed else "Nothing changed: all is as planned."
     )
+
+
+def _say_left(resources: list[Resource], terminal: Terminal) -> None:
+    left = engine.titles_left(resources, {step.title for step in terminal.steps})
+    if left:
+        terminal.say(f"Left to do: {', '.join(left)}. What was begun, such as a training job, goes on by itself.")
 
 
 def _destroy(call: Call) -> None:

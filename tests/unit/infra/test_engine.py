@@ -142,9 +142,11 @@ def test_an_apply_that_failed_goes_on_where_it_stopped() -> None:
         Broken("B", there, journal, "A"),
         FakeResource("C", there, journal, "B"),
     )
+    terminal = quiet()
     with pytest.raises(StepFailed):
-        engine.apply([a, b, c], quiet())
+        engine.apply([a, b, c], terminal)
     assert journal == ["create a"]
+    assert engine.titles_left([c, b, a], {step.title for step in terminal.steps}) == ["B", "C"]
     engine.apply([a, FakeResource("B", there, journal, "A"), c], quiet())
     assert journal == ["create a", "create b", "create c"]
 
