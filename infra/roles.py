@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.blueprint import CHECKPOINTS, TRAINING_LOGS, Blueprint, endpoint_logs
+from infra.notebook import names
 
 POLICY_NAME = "least-privilege"
 EC2_FOLDER = "models/ec2"  # of the bucket: what EC2 hosts write
@@ -164,12 +165,108 @@ def ec2(blueprint: Blueprint) -> Role:
     return Role(blueprint.role("ec2"), "Trains the model on an EC2 host", "ec2.amazonaws.com", statements)
 
 
+def notebook(blueprint: Blueprint) -> Role:
+    """For the notebook instance, and for the jobs and endpoints that its notebook makes: their names begin alike, and
+    it may touch no others."""
+    own, begin = blueprint.role_arn("notebook"), names.begin(blueprint)
+    bucket = blueprint.partition.arn("s3", f"{begin}-{blueprint.account}-{blueprint.settings.region}")
+    endpoint, tuning_jobs = f"{begin}-*", f"hyper-parameter-tuning-job/{begin}-*"
+    made = ("training-job", "model", "endpoint", "endpoint-config")
+    itself = blueprint.arn("sagemaker", f"notebook-instance/{names.name(blueprint)}")
+    scaling = "sagemaker.application-autoscaling.amazonaws.com"
+    linked = f"role/aws-service-role/{scaling}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+    statements = (
+        Statement(
+            "FetchNotebook",
+            ("s3:GetObject",),
+            _objects(blueprint, names.FILES),
+            "the instance fetches the notebook and the list of its packages",
+        ),
+        Statement(
+            "StopItself",
+            ("sagemaker:DescribeNotebookInstance", "sagemaker:StopNotebookInstance"),
+            (itself,),
+            "the instance stops itself when nobody uses it; the notebook asks it for its role",
+        ),
+        Statement(
+            "TrainAndDeploy",
+            _NOTEBOOK_CALLS,
+            tuple(blueprint.arn("sagemaker", each) for each in (tuning_jobs, *(f"{kind}/{begin}-*" for kind in made))),
+            "the notebook trains, tunes, deploys, predicts and cleans up what its names begin",
+        ),
+        Statement(
+            "ListAndScale",
+            NOTEBOOK_LISTS,
+            ("*",),
+            "neither lists nor new scalable targets know resources; the SDK wants a role to attach networks",
+        ),
+        Statement(
+            "ScaleByAlarms",
+            ("cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms"),
+            (blueprint.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{endpoint}"),),
+            "a scaling policy has two alarms, which whoever makes it must be allowed to make",
+        ),
+        Statement(
+            "LetScalingAct",
+            ("iam:CreateServiceLinkedRole",),
+            (blueprint.partition.arn("iam", linked, account=blueprint.account),),
+            "the first scalable target of an account makes Application Auto Scaling's own role",
+            {"StringEquals": {"iam:AWSServiceName": scaling}},
+        ),
+        Statement(
+            "OwnBucket",
+            ("s3:CreateBucket", "s3:DeleteBucket", "s3:GetBucketLocation", "s3:ListBucket",
+             "s3:PutBucketPublicAccessBlock"),
+            (bucket,),
+            "the notebook makes a bucket of its own and deletes it",
+        ),
+        Statement(
+            "OwnObjects",
+            ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+            (f"{bucket}/*",),
+            "photos go into it, models come out, and all are deleted at the end",
+        ),
+        Statement(
+            "PassItself",
+            ("iam:PassRole",),
+            (own,),
+            "its jobs and endpoints run under the same role",
+            {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        ),
+        Statement(
+            "LookAtItself",
+            ("iam:GetRole", "iam:SimulatePrincipalPolicy"),
+            (own,),
+            "SageMaker's SDK asks what the role may do before it gives it to a job",
+        ),
+        Statement(
+            "WriteLogs",
+            (*_WRITE_LOGS, "logs:DescribeLogStreams", "logs:GetLogEvents"),
+            tuple(
+                blueprint.arn("logs", f"log-group:{group}:*")
+                for group in (names.LOGS, TRAINING_LOGS, endpoint_logs(endpoint))
+            ),
+            "SageMaker writes what instance, jobs and endpoints print, and the notebook shows a job's",
+        ),
+        Statement(
+            "WriteMetrics",
+            ("cloudwatch:PutMetricData",),
+            ("*",),
+            "jobs and endpoints tell theirs; the action knows no resources, so the namespaces narrow it",
+            {"StringEquals": {"cloudwatch:namespace": [TRAINING_LOGS, "/aws/sagemaker/Endpoints"]}},
+        ),
+        *_pull_image(blueprint, "trainer", "serve"),
+    )  # fmt: skip
+    return Role(blueprint.role("notebook"), "Runs the notebook and its jobs", "sagemaker.amazonaws.com", statements)
+
+
 # By the word that a user gives to `explain`.
 ROLES: Mapping[str, Callable[[Blueprint], Role]] = {
     "training": training,
     "hosting": hosting,
     "lambda": function,
     "ec2": ec2,
+    "notebook": notebook,
 }
 
 
@@ -182,6 +279,22 @@ SESSION_MANAGER = (
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
 )
+_NOTEBOOK_CALLS = (
+    *(f"sagemaker:{verb}{noun}" for noun in ("TrainingJob", "HyperParameterTuningJob")
+      for verb in ("Create", "Describe", "Stop")),
+    *(f"sagemaker:{verb}{noun}" for noun in ("Model", "EndpointConfig", "Endpoint")
+      for verb in ("Create", "Describe", "Delete")),
+    "sagemaker:ListTrainingJobsForHyperParameterTuningJob", "sagemaker:AddTags", "sagemaker:InvokeEndpoint",
+    "sagemaker:UpdateEndpointWeightsAndCapacities",
+)  # fmt: skip
+NOTEBOOK_LISTS = (
+    "sagemaker:ListTrainingJobs", "sagemaker:ListHyperParameterTuningJobs", "s3:ListAllMyBuckets",
+    "application-autoscaling:RegisterScalableTarget", "application-autoscaling:DeregisterScalableTarget",
+    "application-autoscaling:PutScalingPolicy", "application-autoscaling:DescribeScalingActivities",
+    "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission", "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
+)  # fmt: skip
 _PULL_IMAGES = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _FROM_ECR = "images come from ECR where they were pushed, and from this machine where they were built"
 # What the roles grant and not every run uses: the action, the end of the resource or of the condition's value, and the
@@ -239,7 +352,7 @@ def _write_metrics(namespace: str) -> Statement:
     )
 
 
-def _pull_image(blueprint: Blueprint, name: str) -> tuple[Statement, Statement]:
+def _pull_image(blueprint: Blueprint, *names_of_images: str) -> tuple[Statement, Statement]:
     return (
         Statement(
             "LogInToRegistry",
@@ -250,7 +363,7 @@ def _pull_image(blueprint: Blueprint, name: str) -> tuple[Statement, Statement]:
         Statement(
             "PullImage",
             _PULL_IMAGES,
-            (blueprint.arn("ecr", f"repository/stagemaker/{name}"),),
+            tuple(blueprint.arn("ecr", f"repository/stagemaker/{image}") for image in names_of_images),
             "SageMaker pulls the image under this role",
         ),
     )

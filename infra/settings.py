@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from infra.ec2.settings import Ec2Settings
 from infra.image_settings import ImageSettings
+from infra.notebook.settings import NotebookSettings
 
 _PROJECT = re.compile(r"[a-z](?:-?[a-z0-9]){1,19}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
@@ -215,7 +216,7 @@ class BudgetSettings:
 class DeploymentSettings:
     """One deployment. `project` begins every name. On AWS no other `account` is taken, where one is named. `tags` are
     those that its resources have besides the project's. `hyperparameters` are of all training jobs. Without `ec2` there
-    is no EC2 host. Raises ValueError for what AWS would not take."""
+    is no EC2 host, and without `notebook` no notebook instance. Raises ValueError for what AWS would not take."""
 
     project: str = "stagemaker-demo"
     region: str = "us-east-1"
@@ -227,6 +228,7 @@ class DeploymentSettings:
     function: FunctionSettings = FunctionSettings()
     images: ImageSettings = ImageSettings()  # noqa: RUF009 - frozen
     ec2: Ec2Settings | None = None
+    notebook: NotebookSettings | None = None
     budget: BudgetSettings = BudgetSettings()
 
     def __post_init__(self) -> None:

@@ -25,6 +25,10 @@ SECURITY_GROUP = "Security group of the EC2 host"
 KEY_PAIR = "Key pair of the EC2 host"
 LAUNCH_TEMPLATE = "Launch template of the EC2 host"
 EC2_HOST = "EC2 host"
+NOTEBOOK_ROLE = "Role of the notebook"
+NOTEBOOK_FILES = "Files of the notebook in S3"
+NOTEBOOK_LIFECYCLE = "Lifecycle configuration of the notebook"
+NOTEBOOK_INSTANCE = "Notebook instance"
 
 
 def of_model(title: str, model: str) -> str:

@@ -20,7 +20,7 @@ def check_the_roles_have_what_a_run_needs(clients: Clients) -> None:
     blueprint = Blueprint(DeploymentSettings(region=clients.region), clients.account, data_digest="")
     granted: set[tuple[str, str]] = set()
     for purpose, role_of in ROLES.items():
-        if purpose == "ec2":  # only `ec2-train` makes this role
+        if purpose in ("ec2", "notebook"):  # no run of the demo makes these roles
             continue
         role = role_of(blueprint)
         used = set(_pairs(policy.ask(clients, Principal=blueprint.role_arn(purpose))["Policy"]))

@@ -13,8 +13,13 @@ from tests.unit.infra.aws_shapes import check
 
 BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
 LONGEST = Blueprint(DeploymentSettings(project="a" * 20, region="ap-northeast-1"), "123456789012", "cd" * 32)
-# AWS's list gives these actions none, or only what an EC2 instance or a session is.
-NO_RESOURCES = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", *roles.SESSION_MANAGER}
+# AWS's list gives these actions none, only what an EC2 instance or a session is, or what nobody knows before.
+NO_RESOURCES = {
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    *roles.SESSION_MANAGER,
+    *roles.NOTEBOOK_LISTS,
+}
 
 
 def allowed(role: Role) -> dict[str, Statement]:
@@ -50,7 +55,7 @@ def test_every_statement_has_a_reason_and_a_name_of_its_own(purpose: str) -> Non
 @pytest.mark.parametrize("purpose", ROLES)
 def test_a_role_trusts_only_its_service(purpose: str) -> None:
     (statement,) = ROLES[purpose](BLUEPRINT).trust["Statement"]
-    service = {"training": "sagemaker", "hosting": "sagemaker", "lambda": "lambda", "ec2": "ec2"}[purpose]
+    service = {"lambda": "lambda", "ec2": "ec2"}.get(purpose, "sagemaker")
     assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
 
 
@@ -112,3 +117,15 @@ def test_the_ec2_host_writes_only_below_its_own_folder() -> None:
     listed = statements["ListOwnBucket"].condition["StringLike"]["s3:prefix"]
     assert listed == ["data/*", "pretrained/*", "models/ec2/*"]
     assert not any(action.startswith("ssm:Get") for action in statements["OpenSessions"].actions)
+
+
+def test_the_notebook_touches_only_what_its_names_begin() -> None:
+    statements = allowed(roles.notebook(BLUEPRINT))
+    assert all("/stagemaker-demo-nb-" in each for each in statements["TrainAndDeploy"].resources)
+    assert statements["OwnBucket"].resources == ("arn:aws:s3:::stagemaker-demo-nb-123456789012-us-east-1",)
+    assert statements["FetchNotebook"].resources == (f"arn:aws:s3:::{BLUEPRINT.bucket}/notebook/*",)
+    assert BLUEPRINT.bucket not in statements["OwnBucket"].resources[0]
+    (itself,) = statements["PassItself"].resources
+    assert itself == BLUEPRINT.role_arn("notebook")
+    longest = allowed(roles.notebook(LONGEST))["TrainAndDeploy"].resources
+    assert all(f"/{'a' * 17}-nb-*" in each for each in longest)  # a tuning job's name keeps 20 characters of it
