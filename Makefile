@@ -39,8 +39,8 @@ down: ## Remove the stack's containers, with all that they started, networks and
 	@scripts/setup client
 	@$(infra) stop --docker
 
-notebook: ## Serve notebooks/ in JupyterLab beside the stack in containers, and print its address (NOTEBOOK_PORT=8888)
-	@scripts/notebook
+notebook: ## Serve notebooks/ in JupyterLab, and print its address (NOTEBOOK_PORT=8888; with PRESET or TARGET=aws: that deployment's)
+	@if [ -z "$(PRESET)$(filter aws,$(TARGET))" ]; then scripts/notebook; else scripts/setup client && $(infra) notebook $(target); fi
 
 status: ## Say whether the stack runs, as processes or in containers, and how to talk to it
 	@scripts/setup client

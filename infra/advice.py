@@ -48,13 +48,9 @@ def advice_of(settings: DeploymentSettings, prices: Prices) -> tuple[Advice, ...
         *(advice for training in jobs for advice in rules.training(training)),
         *(advice for model in settings.models for advice in rules.endpoint(model.endpoint)),
         *(rules.host(settings.ec2) if settings.ec2 else ()),
+        *(rules.notebook(settings.notebook.instance_type) if settings.notebook else ()),
     ]
     return tuple(dict.fromkeys(found))
-
-
-def of_notebook(settings: DeploymentSettings, prices: Prices, instance_type: str) -> tuple[Advice, ...]:
-    """For a notebook instance of this type."""
-    return tuple(_Rules(settings, prices).notebook(instance_type))
 
 
 def training_gib(settings: DeploymentSettings) -> float:

@@ -98,6 +98,11 @@ def _add_project(parser: ArgumentParser) -> None:
     parser.add_argument("--region", help=f"default: the preset's, {_DEFAULTS.region}")
 
 
+def _add_destination(parser: ArgumentParser) -> None:
+    _add_target(parser)
+    _add_project(parser)
+
+
 def _add_data_folder(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ["DATA"]) if os.environ.get("DATA") else None,
@@ -311,7 +316,7 @@ def _add_explain(parser: ArgumentParser) -> None:
     environ = os.environ
     parser.add_argument(
         "role", nargs="?", default=environ.get("ROLE") or None,
-        help="training, hosting, lambda or ec2 (default: $ROLE, else all)",
+        help="training, hosting, lambda, ec2 or notebook (default: $ROLE, else all)",
     )  # fmt: skip
     _add_project(parser)
     parser.add_argument("--account", help="twelve digits (default: the preset's, else that of the local credentials)")
@@ -392,6 +397,10 @@ VERBS = (
     Verb(
         "data", "fetch or check a data set of photos by class", _add_data,
         "Please report this.", "Interrupted. What was downloaded is kept: run it again to go on.",
+    ),
+    Verb(
+        "notebook", "start the notebook instance where it is stopped, and print an address that opens it for 5 minutes",
+        _add_destination, _IS_IT_RUNNING, "Interrupted. It goes on to start.",
     ),
     Verb("clean", "stop the stack, and remove the images that were built", _no_options, "Run it again."),
 )  # fmt: skip

@@ -114,6 +114,7 @@ def cost_of(settings: DeploymentSettings, stored_bytes: int, prices: Prices, job
         *counted.endpoints(),
         *counted.provisioned(),
         counted.storage(stored_bytes),
+        *counted.notebook(),
         *counted.training(),
         *counted.tuning(),
         *counted.host(),
@@ -158,6 +159,14 @@ class _Counted:
     def storage(self, stored_bytes: int) -> CostLine:
         gb = stored_bytes / GB
         return _standing("storage", f"data in S3: {gb:.3f} GB", self._find("storage"), gb / MONTH_H)
+
+    def notebook(self) -> Iterable[CostLine]:
+        """While it is in service; one that has stopped itself pays its volume alone."""
+        if (notebook := self.settings.notebook) is not None:
+            price = self._find("notebook", notebook.instance_type)
+            yield _standing("notebook", f"notebook: {notebook.instance_type}", price, 1)
+            what = f"notebook: volume of {notebook.volume_gb} GB"
+            yield _standing("notebook", what, self._find("volume"), notebook.volume_gb / MONTH_H)
 
     def training(self) -> Iterable[CostLine]:
         """Models that are trained alike have one job."""

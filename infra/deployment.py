@@ -16,6 +16,9 @@ from infra.data import digits
 from infra.data.dataset import Dataset, load
 from infra.errors import StepFailed
 from infra.hyperparameters import suited_to
+from infra.notebook import names as notebook_names
+from infra.notebook.lifecycle import lifecycle_request
+from infra.notebook.requests import instance_request
 from infra.paths import CHECKOUT, paths
 from infra.resources import titles
 from infra.resources.bucket import Bucket
@@ -25,6 +28,7 @@ from infra.resources.function_alias import FunctionAlias
 from infra.resources.function_url import FunctionUrl
 from infra.resources.logs import LogGroup
 from infra.resources.model import Model
+from infra.resources.notebook import NotebookInstance, NotebookLifecycle, are_offered
 from infra.resources.objects import File, StoredFiles
 from infra.resources.resource import Resource
 from infra.resources.role import IamRole
@@ -38,6 +42,10 @@ from infra.typed import make
 from ml.photos import MAX_UNUSABLE_SHARE
 
 HANDLER = CHECKOUT / "containers" / "lambda" / "handler.py"
+NOTEBOOK_FILES = {
+    "train_and_deploy.ipynb": CHECKOUT / "notebooks" / "train_and_deploy.ipynb",
+    "requirements.txt": CHECKOUT / "requirements" / "notebook.txt",
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,28 @@ class Deployment:
             Function(clients, blueprint, HANDLER),
             FunctionAlias(clients, blueprint, HANDLER),
             FunctionUrl(clients, blueprint),
+            *self._notebook(terminal),
             *self._unwanted(),
+        ]
+
+    def _notebook(self, terminal: Terminal) -> list[Resource]:
+        """The notebook instance with what it needs; to delete, where the settings have none any more."""
+        clients, blueprint, settings = self.clients, self.blueprint, self.blueprint.settings.notebook
+        if settings is None:
+            found = _existing_notebook(clients, blueprint, terminal)
+            for resource in found:
+                resource.is_wanted = False
+            return found
+        if not are_offered(clients):
+            terminal.say("Left out: the notebook instance. Only a stage in containers has any (make up).")
+            return []
+        files = {name: _file(path) for name, path in NOTEBOOK_FILES.items()}
+        bucket, prefix = blueprint.bucket, notebook_names.FILES
+        return [
+            StoredFiles(clients.s3, bucket, prefix, files, titles.NOTEBOOK_FILES, "files", terminal.bar),
+            IamRole(clients.iam, roles.notebook(blueprint), titles.NOTEBOOK_ROLE, blueprint.tags),
+            NotebookLifecycle(clients.sagemaker, lifecycle_request(blueprint, settings)),
+            NotebookInstance(clients, instance_request(blueprint, settings)),
         ]
 
     def _model(self, model: ModelSettings, terminal: Terminal) -> list[Resource]:
@@ -152,6 +181,23 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
             ],
             terminal.say,
         ),
+        *_existing_notebook(clients, blueprint, terminal),
+    ]
+
+
+def notebook_of(clients: Clients, blueprint: Blueprint) -> NotebookInstance:
+    """The notebook instance that there may be, to read, start, open and delete."""
+    name = notebook_names.name(blueprint)
+    return NotebookInstance(clients, {"NotebookInstanceName": name, "Tags": blueprint.tags})
+
+
+def _existing_notebook(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list[Resource]:
+    name = notebook_names.name(blueprint)
+    lifecycle = {"NotebookInstanceLifecycleConfigName": name, "Tags": blueprint.tags}
+    return [
+        *_role(clients, blueprint, roles.notebook, titles.NOTEBOOK_ROLE, terminal),
+        *ownership.ours([NotebookLifecycle(clients.sagemaker, lifecycle)], terminal.say),
+        *ownership.ours([notebook_of(clients, blueprint)], terminal.say),
     ]
 
 
@@ -296,6 +342,10 @@ def _weights(path: Path | None) -> File | None:
         return None
     if not path.is_file():
         raise StepFailed(f"There is no file {path}.", "Give the starting weights: --pretrained <file>")
+    return _file(path)
+
+
+def _file(path: Path) -> File:
     with open(path, "rb") as file:
         return File(path, hashlib.file_digest(file, "sha256").hexdigest())
 

@@ -87,7 +87,13 @@ class Quotas:
 
 def needs_of(settings: DeploymentSettings) -> tuple[Need, ...]:
     """Each quota once. Counted as if all jobs of a deployment ran at once; a search runs by itself."""
-    return (*_training(settings), *_hosting(settings), *_concurrency(settings))
+    notebook = settings.notebook
+    return (
+        *_training(settings),
+        *_hosting(settings),
+        *_concurrency(settings),
+        *((notebook_need(notebook.instance_type),) if notebook else ()),
+    )
 
 
 def _training(settings: DeploymentSettings) -> Iterable[Need]:

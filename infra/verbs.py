@@ -35,8 +35,10 @@ from infra.deployment import (
     deployment_of,
     existing,
     load_data,
+    notebook_of,
     settings_of,
 )
+from infra.errors import StepFailed
 from infra.estimate import Estimate, estimate, exceeded
 from infra.hosts import aws
 from infra.hosts.host import Host, RunningStack, chosen_port
@@ -234,6 +236,19 @@ def _load(call: Call) -> int:
     return load.run(call.options, call.interrupts, call.terminal)
 
 
+def _notebook(call: Call) -> None:
+    settings, clients = _whose(call)
+    instance = notebook_of(clients, Blueprint(settings, clients.account, data_digest=""))
+    if instance.read() is None:
+        raise StepFailed(
+            f"There is no notebook instance {instance.name}.",
+            f"Deploy a preset with a table [notebook], such as PRESET=e {make('deploy')}.",
+        )
+    with call.terminal.step(instance.title) as done:
+        done.result = f"{instance.name} ({instance.start()})"
+    call.terminal.say(f"Within 5 minutes: {instance.address()}")
+
+
 def _policy(call: Call) -> None:
     options = call.options
     policy.show(options.role, options.form, options.group, options.out, options.account, call.terminal)
@@ -300,3 +315,4 @@ RUN: Mapping[str, Callable[[Call], int | None]] = {
     "data": _data,
     "clean": _clean,
 }
+    "notebook": _notebook,

@@ -8,6 +8,7 @@ import pytest
 from infra import advice, presets
 from infra.advice import Advice
 from infra.ec2.settings import Ec2Settings
+from infra.notebook.settings import NotebookSettings
 from infra.prices import prices
 from infra.prices.prices import NoPrices
 from infra.settings import (
@@ -104,8 +105,9 @@ def test_an_endpoint_that_scales_is_not_told_to_burst() -> None:
 
 @pytest.mark.parametrize(("name", "is_told"), [("ml.m5.xlarge", True), ("ml.t3.medium", False), ("ml.x9.large", False)])
 def test_e_s_notebook_is_large_enough(name: str, is_told: bool) -> None:
-    told = advice.of_notebook(DeploymentSettings(), TABLE, name)
-    assert [one.instead for one in told] == (["ml.t3.medium"] if is_told else [])
+    told = advice.advice_of(DeploymentSettings(notebook=NotebookSettings(instance_type=name)), TABLE)
+    found = [one.instead for one in told if one.subject == f"notebook on {name}"]
+    assert found == (["ml.t3.medium"] if is_told else [])
 
 
 def test_a_region_without_prices_has_no_advice_but_spot() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from infra import cost, presets
 from infra.ec2.settings import Ec2Settings
+from infra.notebook.settings import NotebookSettings
 from infra.paths import CHECKOUT
 from infra.prices import prices
 from infra.prices.prices import UNITS, Price, Prices
@@ -44,8 +45,8 @@ ROUND = table(
 
 
 def settings(preset: str) -> DeploymentSettings:
-    """Those of a preset in the repository, without its EC2 host."""
-    return replace(presets.read(presets.find(preset)), ec2=None)
+    """Those of a preset in the repository, without its EC2 host and its notebook."""
+    return replace(presets.read(presets.find(preset)), ec2=None, notebook=None)
 
 
 def amounts(found: cost.Cost) -> list[tuple[float | None, ...]]:
@@ -88,6 +89,16 @@ def test_preset_c_trains_on_gpus_whose_disks_cost_nothing_more() -> None:
         (None, None, 1.0, 4.0),  # 2 jobs of `make tune`
     ]
     assert found.total("estimated") == pytest.approx(2.5)
+
+
+def test_a_notebook_costs_its_instance_and_its_volume() -> None:
+    prices = table(price("notebook", 0.05, "ml.t3.medium"), price("volume", 7.3))
+    found = cost.cost_of(DeploymentSettings(notebook=NotebookSettings()), 0, prices)
+    assert [one.what for one in found.lines if one.kind == "notebook"] == [
+        "notebook: ml.t3.medium",
+        "notebook: volume of 10 GB",
+    ]
+    assert amounts(found)[2:4] == [(0.05, 36.5, None, 36.5), (0.1, 73.0, None, 73.0)]
 
 
 def test_preset_e_has_one_endpoint_of_up_to_three() -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra import engine
 from infra.blueprint import Blueprint
+from infra.clients import Target
 from infra.data.dataset import load
 from infra.deployment import (
     Deployment,
@@ -20,6 +22,7 @@ from infra.deployment import (
     settings_of,
 )
 from infra.errors import StepFailed
+from infra.notebook.settings import NotebookSettings
 from infra.resources import titles
 from infra.resources.objects import File
 from infra.resources.resource import Resource
@@ -258,6 +261,67 @@ def test_two_models_of_a_preset(tmp_path: Path) -> None:
     multi = [titles.of_model(titles.TRAINING_JOB, "multi")]
     trained = [one.title for one in engine.needed_for(multi, made.resources(quiet()))]
     assert "Training job (single)" not in trained
+
+
+def with_notebook(folder: Path, client: FakeClient, target: Target = "local") -> Deployment:
+    made = deployment(folder, client)
+    settings = replace(BLUEPRINT.settings, notebook=NotebookSettings())
+    return replace(made, blueprint=replace(BLUEPRINT, settings=settings), clients=replace(made.clients, target=target))
+
+
+def refusal(status: int) -> ClientError:
+    error: Any = {"Error": {"Code": "Any", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(error, "CreateNotebookInstance")
+
+
+NOTEBOOK = [titles.NOTEBOOK_FILES, titles.NOTEBOOK_ROLE, titles.NOTEBOOK_LIFECYCLE, titles.NOTEBOOK_INSTANCE]
+
+
+def test_a_notebook_instance_comes_after_all_that_it_needs(tmp_path: Path) -> None:
+    client = sagemaker()
+    client.answers["create_notebook_instance"] = refusal(400)
+    resources = with_notebook(tmp_path, client).resources(quiet())
+    found = [one.title for one in engine.order(resources) if one.is_wanted]
+    assert [title for title in found if title in NOTEBOOK] == NOTEBOOK
+    needed = engine.needed_for([titles.NOTEBOOK_INSTANCE], resources)
+    assert [one.title for one in engine.order(needed)] == [titles.BUCKET, *NOTEBOOK]
+
+
+def test_a_stage_of_processes_has_no_notebook_instance_and_deploys_all_else(tmp_path: Path) -> None:
+    client, terminal = sagemaker(), quiet()
+    client.answers["create_notebook_instance"] = refusal(501)
+    resources = with_notebook(tmp_path, client).resources(terminal)
+    assert not [one for one in resources if one.title in NOTEBOOK]
+    assert titles.ENDPOINT in [one.title for one in resources]
+    assert text_of(terminal).count("Left out: the notebook instance.") == 1
+
+
+def test_on_aws_nobody_is_asked_whether_there_are_notebook_instances(tmp_path: Path) -> None:
+    client = sagemaker()
+    resources = with_notebook(tmp_path, client, "aws").resources(quiet())
+    assert [one.title for one in resources if one.title in NOTEBOOK] == NOTEBOOK
+    assert "create_notebook_instance" not in client.names()
+
+
+def test_a_notebook_instance_that_is_not_wanted_any_more_is_deleted(tmp_path: Path) -> None:
+    client, tags = sagemaker(), {"Tags": BLUEPRINT.tags}
+    described = {"NotebookInstanceStatus": "Stopped", "NotebookInstanceArn": "arn"}
+    client.answers |= {"describe_notebook_instance": [described] * 4 + [missing()], "list_tags": lambda **_: tags}
+    made = deployment(tmp_path, client)
+    logs = FakeClient({"describe_log_streams": {"logStreams": []}})
+    resources = replace(made, clients=replace(made.clients, logs=logs)).resources(quiet())
+    (instance,) = (one for one in resources if one.title == titles.NOTEBOOK_INSTANCE)
+    assert engine.apply_one(instance) == ("delete", "")
+    assert "delete_notebook_instance" in client.names()
+
+
+def test_a_notebook_instance_of_somebody_else_stays(tmp_path: Path) -> None:
+    client, terminal = sagemaker(), quiet()
+    described = {"NotebookInstanceStatus": "InService", "NotebookInstanceArn": "by-stagemaker-demo"}
+    client.answers["describe_notebook_instance"] = described
+    resources = deployment(tmp_path, client).resources(terminal)
+    assert titles.NOTEBOOK_INSTANCE not in [one.title for one in resources]
+    assert "Left alone: The notebook instance stagemaker-demo-notebook" in " ".join(text_of(terminal).split())
 
 
 def test_an_address_is_open_to_anybody_on_this_machine_only(tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ def test_the_ec2_hosts_of_the_systems() -> None:
     assert DeploymentSettings().ec2 is None
 
 
+def test_the_notebooks_of_the_systems() -> None:
+    notebooks = [read(find(name)).notebook for name in "abcde"]
+    types = ["ml.t3.medium", "ml.t2.medium", "ml.t3.medium", "ml.t3.medium", "ml.t3.medium"]
+    assert [one and one.instance_type for one in notebooks] == types
+    assert DeploymentSettings().notebook is None
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
@@ -88,6 +95,7 @@ def test_the_ec2_hosts_of_the_systems() -> None:
         ("[[models]]\nname = 'a'\n\n[[models]]\nname = 'a'", 1, "several must each have a name of their own."),
         ("project = 'Dogs'", 1, "The project name 'Dogs'"),
         ("[[models]]\nendpoint = {instances = 1, colour = 1}", 2, "there is no key 'colour' here"),
+        ("[notebook]\nvolume_gb = 1", 1, "1 GB: AWS takes 5 to 16,384."),
         ("version = 2", 1, "it is of version 2, and this Stagemaker reads version 1."),
     ],
 )

@@ -21,6 +21,7 @@ def test_c_needs_gpus_for_its_jobs_and_the_most_instances_of_its_endpoints() -> 
         "ml.g4dn.xlarge for training job usage": 3,  # one of one and one of two instances
         "ml.m5.large for endpoint usage": 4,  # up to 3, and 1
         "Concurrent executions": 200,
+        "ml.t3.medium for notebook instance usage": 1,
     }
 
 
