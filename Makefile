@@ -70,7 +70,7 @@ tune: ## Search for the best hyperparameters, and draw what was found (JOBS=10 P
 
 deploy: ## Train if need be, and deploy endpoints and function (TARGET=aws: with the images that `make push` put there)
 	@scripts/setup client
-	@[ "$(TARGET)" = aws ] || scripts/build trainer serve lambda
+	@[ "$(TARGET)" = aws ] || scripts/build trainer serve lambda $(if $(shell grep -sl '^\[notebook\]' 'presets/$(PRESET).toml' '$(PRESET)'),notebook)
 	@exec $(infra) deploy $(target)
 
 deploy-local: deploy ## The same, by its earlier name

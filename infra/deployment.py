@@ -28,7 +28,7 @@ from infra.resources.function_alias import FunctionAlias
 from infra.resources.function_url import FunctionUrl
 from infra.resources.logs import LogGroup
 from infra.resources.model import Model
-from infra.resources.notebook import NotebookInstance, NotebookLifecycle, are_offered
+from infra.resources.notebook import NotebookInstance, NotebookLifecycle, why_not_offered
 from infra.resources.objects import File, StoredFiles
 from infra.resources.resource import Resource
 from infra.resources.role import IamRole
@@ -81,8 +81,11 @@ class Deployment:
             for resource in found:
                 resource.is_wanted = False
             return found
-        if not are_offered(clients):
-            terminal.say("Left out: the notebook instance. Only a stage in containers has any (make up).")
+        if reason := why_not_offered(clients):
+            terminal.say(
+                f"Left out: the notebook instance ({reason}). A stage in containers has them once "
+                "`scripts/build notebook` has made their image."
+            )
             return []
         files = {name: _file(path) for name, path in NOTEBOOK_FILES.items()}
         bucket, prefix = blueprint.bucket, notebook_names.FILES

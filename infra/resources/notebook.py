@@ -210,11 +210,11 @@ class NotebookInstance(Resource):
         poll(self._clients.poll_s, reason)
 
 
-def are_offered(clients: Clients) -> bool:
-    """Whether the target has notebook instances: AWS has, and the stage where it runs in containers. Nothing is made:
-    the stage is asked for one with a lifecycle configuration that nobody has."""
+def why_not_offered(clients: Clients) -> str:
+    """Why the target has no notebook instances; empty where it has. AWS has, and the stage where it runs in containers
+    and has their image. Nothing is made: the stage is asked for one with a lifecycle configuration that nobody has."""
     if clients.target == "aws":
-        return True
+        return ""
     try:
         clients.sagemaker.create_notebook_instance(
             NotebookInstanceName=_NOBODYS,
@@ -223,5 +223,6 @@ def are_offered(clients: Clients) -> bool:
             LifecycleConfigName=_NOBODYS,
         )
     except ClientError as error:
-        return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) != 501
-    return True
+        message = str(error.response["Error"].get("Message", ""))
+        return "" if _NOBODYS in message else message.rstrip(".")
+    return ""

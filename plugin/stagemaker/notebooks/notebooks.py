@@ -181,9 +181,9 @@ class NotebookInstances:
         """Raise ApiError for what an instance cannot be started with."""
         if not self._image:
             raise not_supported("notebook instances in the process runtime: they need the stack in containers")
+        self._runtime.check_image(self._image)
         if LIFECYCLE_CONFIG_NAME in record:
             self._configs.get(self._config_ref(ref, record), "describe")
-        self._runtime.check_image(self._image)
         self._runtime.check_hardware(record["InstanceType"], 1)
         self._account.role_environment(ref.scope, record["RoleArn"], ref.arn, record.get("SubnetId", ""))
 

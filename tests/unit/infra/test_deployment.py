@@ -269,9 +269,8 @@ def with_notebook(folder: Path, client: FakeClient, target: Target = "local") ->
     return replace(made, blueprint=replace(BLUEPRINT, settings=settings), clients=replace(made.clients, target=target))
 
 
-def refusal(status: int) -> ClientError:
-    error: Any = {"Error": {"Code": "Any", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(error, "CreateNotebookInstance")
+def refusal(message: str) -> ClientError:
+    return ClientError({"Error": {"Code": "Any", "Message": message}}, "CreateNotebookInstance")
 
 
 NOTEBOOK = [titles.NOTEBOOK_FILES, titles.NOTEBOOK_ROLE, titles.NOTEBOOK_LIFECYCLE, titles.NOTEBOOK_INSTANCE]
@@ -279,7 +278,7 @@ NOTEBOOK = [titles.NOTEBOOK_FILES, titles.NOTEBOOK_ROLE, titles.NOTEBOOK_LIFECYC
 
 def test_a_notebook_instance_comes_after_all_that_it_needs(tmp_path: Path) -> None:
     client = sagemaker()
-    client.answers["create_notebook_instance"] = refusal(400)
+    client.answers["create_notebook_instance"] = refusal("stagemaker-asks-whether-there-are-any does not exist.")
     resources = with_notebook(tmp_path, client).resources(quiet())
     found = [one.title for one in engine.order(resources) if one.is_wanted]
     assert [title for title in found if title in NOTEBOOK] == NOTEBOOK
@@ -289,11 +288,11 @@ def test_a_notebook_instance_comes_after_all_that_it_needs(tmp_path: Path) -> No
 
 def test_a_stage_of_processes_has_no_notebook_instance_and_deploys_all_else(tmp_path: Path) -> None:
     client, terminal = sagemaker(), quiet()
-    client.answers["create_notebook_instance"] = refusal(501)
+    client.answers["create_notebook_instance"] = refusal("it runs as processes.")
     resources = with_notebook(tmp_path, client).resources(terminal)
     assert not [one for one in resources if one.title in NOTEBOOK]
     assert titles.ENDPOINT in [one.title for one in resources]
-    assert text_of(terminal).count("Left out: the notebook instance.") == 1
+    assert text_of(terminal).count("Left out: the notebook instance (it runs as processes).") == 1
 
 
 def test_on_aws_nobody_is_asked_whether_there_are_notebook_instances(tmp_path: Path) -> None:

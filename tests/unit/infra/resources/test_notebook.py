@@ -13,7 +13,7 @@ from infra.notebook.lifecycle import lifecycle_request
 from infra.notebook.requests import instance_request
 from infra.notebook.settings import NotebookSettings
 from infra.resources import notebook
-from infra.resources.notebook import NotebookInstance, NotebookLifecycle, are_offered
+from infra.resources.notebook import NotebookInstance, NotebookLifecycle, why_not_offered
 from infra.settings import DeploymentSettings
 from tests.unit.infra.aws_shapes import check
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
@@ -237,14 +237,22 @@ def test_no_scripts() -> None:
     assert changing(client)[-1] == "delete_notebook_instance_lifecycle_config"
 
 
-@pytest.mark.parametrize(("status", "offered"), [(501, False), (400, True)])
-def test_a_stage_of_processes_has_none(status: int, offered: bool) -> None:
-    error: Any = {"Error": {"Code": "Any", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    client = FakeClient({"create_notebook_instance": ClientError(error, "CreateNotebookInstance")})
-    assert are_offered(fake_clients(sagemaker=client)) is offered
+NO_CONTAINERS = "notebook instances in the process runtime: they need the stack in containers is not supported yet."
+NO_CONFIG = (
+    "Unable to describe Notebook Instance Lifecycle Config 'arn:aws:sagemaker:us-east-1:000000000000:"
+    "notebook-instance-lifecycle-config/stagemaker-asks-whether-there-are-any'. (Details: ... does not exist.)"
+)
+
+
+@pytest.mark.parametrize(("message", "reason"), [(NO_CONTAINERS, NO_CONTAINERS[:-1]), (NO_CONFIG, "")])
+def test_a_stage_says_whether_it_has_any(message: str, reason: str) -> None:
+    error = ClientError({"Error": {"Code": "Any", "Message": message}}, "CreateNotebookInstance")
+    client = FakeClient({"create_notebook_instance": error})
+    assert why_not_offered(fake_clients(sagemaker=client)) == reason
+    check("sagemaker", "CreateNotebookInstance", client.calls[0][1])
 
 
 def test_aws_is_not_asked_whether_it_has_any() -> None:
     client = FakeClient()
-    assert are_offered(replace(fake_clients(sagemaker=client), target="aws"))
+    assert why_not_offered(replace(fake_clients(sagemaker=client), target="aws")) == ""
     assert client.calls == []
