@@ -9,7 +9,7 @@ pytest = -m pytest --dist loadfile --numprocesses
 export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PORT PRESET PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH YES
 
-.PHONY: help demo data start stop up down notebook status logs plan bootstrap destroy build train tune deploy deploy-local invoke load \
+.PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune deploy deploy-local invoke load \
 	policy explain push test test-unit test-contract test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
 	chaos bench bench-serve lint \
 	format lock setup clean
@@ -22,6 +22,10 @@ help: ## This list
 demo: ## Train, deploy and call a real model, then delete everything (DATA=<folder> of train/ valid/ test/, KEEP=1, DOCKER=1)
 	@scripts/setup
 	@exec $(infra) demo
+
+rehearse: ## Play a system from empty to clean, and write a page (PRESET=a to e or <file>, DATA=<folder>, DOCKER=1)
+	@scripts/setup
+	@exec $(infra) rehearse
 
 start: ## Start LocalStack with the plugin on 127.0.0.1:$PORT
 	@scripts/setup

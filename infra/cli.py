@@ -178,6 +178,10 @@ def _add_train(parser: ArgumentParser) -> None:
 
 def _add_tune(parser: ArgumentParser) -> None:
     _add_deploy(parser)
+    _add_search(parser)
+
+
+def _add_search(parser: ArgumentParser) -> None:
     tuning = _DEFAULTS.tuning
     parser.add_argument(
         "--jobs", type=int, default=os.environ.get("JOBS") or None,
@@ -191,6 +195,16 @@ def _add_tune(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--early-stopping", choices=EARLY_STOPPING,
         help=f"stop jobs that are worse than the median (default: the preset's, {tuning.early_stopping})",
+    )  # fmt: skip
+
+
+def _add_rehearse(parser: ArgumentParser) -> None:
+    _add_docker(parser)
+    _add_content(parser)
+    _add_search(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path(os.environ["OUT"]) if os.environ.get("OUT") else None,
+        help="folder of the page (default: $OUT, else .stagemaker/state/rehearse/<preset>)",
     )  # fmt: skip
 
 
@@ -357,6 +371,10 @@ VERBS = (
     Verb(
         "demo", "train, deploy and call a real model on this machine, then delete everything again",
         _add_demo, "Please report this.", "Interrupted: everything was stopped.",
+    ),
+    Verb(
+        "rehearse", "play a system from empty to clean on this machine, and write a page about it",
+        _add_rehearse, "Please report this.", "Interrupted: everything was stopped.",
     ),
     Verb(
         "start", "start LocalStack with the plugin on 127.0.0.1:$PORT, and wait until it answers",

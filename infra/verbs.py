@@ -63,6 +63,12 @@ def _demo(call: Call) -> None:
     demo.run(call.options, hosts.choose(docker=call.options.docker), call.interrupts, call.terminal)
 
 
+def _rehearse(call: Call) -> None:
+    from infra.rehearse import rehearse  # matplotlib takes a second to import, which no other verb should wait for
+
+    rehearse.run(call.options, call.interrupts, call.terminal)
+
+
 def _start(call: Call) -> None:
     host, port = hosts.choose(docker=call.options.docker), chosen_port(os.environ)
     if host.images:
@@ -298,6 +304,7 @@ def _clean(call: Call) -> None:
 
 RUN: Mapping[str, Callable[[Call], int | None]] = {
     "demo": _demo,
+    "rehearse": _rehearse,
     "start": _start,
     "stop": _stop,
     "status": _status,
