@@ -236,12 +236,6 @@ def _invoke(call: Call) -> None:
     invoke.show_labels(options.image, options.endpoint, options.target, options.region, call.terminal)
 
 
-def _load(call: Call) -> int:
-    from infra.load import load  # matplotlib takes a second to import, which no other verb should wait for
-
-    return load.run(call.options, call.interrupts, call.terminal)
-
-
 def _notebook(call: Call) -> None:
     settings, clients = _whose(call)
     instance = notebook_of(clients, Blueprint(settings, clients.account, data_digest=""))
@@ -253,6 +247,12 @@ def _notebook(call: Call) -> None:
     with call.terminal.step(instance.title) as done:
         done.result = f"{instance.name} ({instance.start()})"
     call.terminal.say(f"Within 5 minutes: {instance.address()}")
+
+
+def _load(call: Call) -> int:
+    from infra.load import load  # matplotlib takes a second to import, which no other verb should wait for
+
+    return load.run(call.options, call.interrupts, call.terminal)
 
 
 def _policy(call: Call) -> None:
@@ -315,6 +315,7 @@ RUN: Mapping[str, Callable[[Call], int | None]] = {
     "tune": _tune,
     "destroy": _destroy,
     "invoke": _invoke,
+    "notebook": _notebook,
     "load": _load,
     "policy": _policy,
     "explain": _explain,
@@ -322,4 +323,3 @@ RUN: Mapping[str, Callable[[Call], int | None]] = {
     "data": _data,
     "clean": _clean,
 }
-    "notebook": _notebook,
