@@ -1,6 +1,7 @@
 """How JupyterLab is served in the image, and who may open it.
 
-With NOTEBOOK_URL_KEY it opens to whoever brings a token that was signed with that key (addresses.py), for one session.
+With NOTEBOOK_URL_KEY it opens to whoever brings a token that was signed with that key (addresses.py), for one session,
+and to the machine itself, as on AWS: a lifecycle script asks there whether the instance is used.
 Without it Jupyter makes a token of its own at each start, and writes it into its log.
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 KEY = os.environ.pop("NOTEBOOK_URL_KEY", "")  # no kernel is told
 COOKIE = f"notebook-session-{os.environ.get('NOTEBOOK_PORT', '8888')}"
 DAY_S = 24 * 3600
+LOOPBACK = ("127.0.0.1", "::1")  # no other container and no browser comes from there
 
 
 class SignedAddresses(IdentityProvider):  # type: ignore[misc]
@@ -34,6 +36,8 @@ class SignedAddresses(IdentityProvider):  # type: ignore[misc]
 
     def get_user(self, handler: JupyterHandler) -> User | None:
         """The one user of the notebook; None when the session has ended or none was opened."""
+        if handler.request.remote_ip in LOOPBACK:
+            return User("ec2-user")
         until_s = handler.get_secure_cookie(COOKIE, max_age_days=1)
         if until_s and time.time() < float(until_s):
             return User("ec2-user")
