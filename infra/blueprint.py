@@ -22,6 +22,11 @@ POLICY = "invocations"  # of the endpoint's scaling
 INVOCATIONS_METRIC = "SageMakerVariantInvocationsPerInstance"
 CHECKPOINTS = "checkpoints"  # begins the keys of those of jobs on spot instances
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+FEATURES = "features"  # the channel of the backbone's features, and what begins the keys of the jobs' that compute them
+# The hyperparameters that features depend on. The trainer checks that its channel's are those that it needs.
+_OF_FEATURES = frozenset(
+    {"backbone", "weights", "image-size", "crop", "flip", "seed", "feature-engine", "max-unusable-share"}
+)
 PROJECT_TAG = "stagemaker:project"
 URL_STATEMENTS = ("call-the-url", "by-the-url")  # of the policy that opens an address to anybody
 
@@ -114,19 +119,51 @@ class Blueprint:
         checkpoints = {"CheckpointConfig": {"S3Uri": f"s3://{self.bucket}/{CHECKPOINTS}/{name}"}}
         return {"TrainingJobName": name, **request, **(checkpoints if model.training.spot else {})}
 
-    def tuning_request(self, attempt: int = 1) -> dict[str, Any]:
+    @property
+    def searches_with_features(self) -> bool:
+        """Whether all training jobs of the search train a head on the same features."""
+        tuned = {*self.settings.tuning.ranges.continuous, *self.settings.tuning.ranges.categorical}
+        is_head = self.settings.hyperparameters.get("fine-tune", "head") == "head"
+        return is_head and not tuned & {*_OF_FEATURES, "fine-tune"}
+
+    def features_request(self, attempt: int = 1) -> dict[str, Any]:
+        """CreateTrainingJob: the job that computes the features for the jobs of a search. Searches that differ in other
+        hyperparameters have one job."""
+        image = self.image("trainer")
+        fingerprint = _fingerprint({**self._features(image.content), "data": self.data_digest})
+        suffix = f"-{attempt}" if attempt > 1 else ""
+        return {
+            "TrainingJobName": f"{self.settings.project}-{fingerprint}{suffix}",
+            **self._features(image.reference),
+        }
+
+    def _features(self, image: str) -> dict[str, Any]:
+        request = self._training(self.settings.models[0], image)
+        kept = {name: value for name, value in request["HyperParameters"].items() if name in _OF_FEATURES}
+        return {
+            **request,
+            "HyperParameters": {**kept, "features-only": "true"},
+            "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/{FEATURES}"},
+        }
+
+    def tuning_request(self, attempt: int = 1, features_job: str = "") -> dict[str, Any]:
         """CreateHyperParameterTuningJob: training jobs as `training_request` has them, but for the hyperparameters that
-        are searched, for the first model. The job's name has at most 32 characters, and is another for each attempt."""
-        request = self._tuning(self.image("trainer").reference)
-        same = self._tuning(self.image("trainer").content)
+        are searched, for the first model, and with the features of `features_job`, if it has a name. The job's name has
+        at most 32 characters, and is another for each attempt."""
+        request = self._tuning(self.image("trainer").reference, features_job)
+        same = self._tuning(self.image("trainer").content, features_job)
         fingerprint = _fingerprint({**same, "data": self.data_digest, "attempt": attempt})
         return {"HyperParameterTuningJobName": f"{self.settings.project}-{fingerprint}", **request}
 
-    def _tuning(self, image: str) -> dict[str, Any]:
+    def _tuning(self, image: str, features_job: str) -> dict[str, Any]:
         s = self.settings
         training, ranges, objective = self._training(s.models[0], image), s.tuning.ranges, s.tuning.objective
         tuned = {*ranges.continuous, *ranges.categorical}
         algorithm = training["AlgorithmSpecification"]
+        static = {name: value for name, value in training["HyperParameters"].items() if name not in tuned}
+        channels = training["InputDataConfig"]
+        if features_job:
+            channels = [*channels, self._channel(FEATURES, f"{FEATURES}/{features_job}/output/")]
         return {
             "HyperParameterTuningJobConfig": {
                 "Strategy": s.tuning.strategy,
@@ -144,8 +181,9 @@ class Blueprint:
             "TrainingJobDefinition": {
                 "AlgorithmSpecification": algorithm,
                 "RoleArn": training["RoleArn"],
-                "StaticHyperParameters": {k: v for k, v in training["HyperParameters"].items() if k not in tuned},
-                "InputDataConfig": training["InputDataConfig"],
+                # Nobody serves these models: `make train BEST=1` trains anew.
+                "StaticHyperParameters": {"measure-precisions": "false", **static},
+                "InputDataConfig": channels,
                 "OutputDataConfig": training["OutputDataConfig"],
                 "ResourceConfig": training["ResourceConfig"],
                 "StoppingCondition": training["StoppingCondition"],
@@ -181,8 +219,8 @@ class Blueprint:
             "Tags": self.tags,
         }
 
-    def _channel(self, name: str) -> dict[str, Any]:
-        prefix = f"data/{name}/" if name in SPLITS else f"{name}/"
+    def _channel(self, name: str, prefix: str = "") -> dict[str, Any]:
+        prefix = prefix or (f"data/{name}/" if name in SPLITS else f"{name}/")
         source = {
             "S3DataType": "S3Prefix",
             "S3Uri": f"s3://{self.bucket}/{prefix}",

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from infra import ownership, presets, pushed, roles
-from infra.blueprint import PROJECT_TAG, Blueprint, endpoint_logs
+from infra.blueprint import FEATURES, PROJECT_TAG, Blueprint, endpoint_logs
 from infra.clients import Clients, Target, connect
 from infra.data import digits
 from infra.data.dataset import Dataset, load
+from infra.ec2 import resources as ec2_resources
 from infra.errors import StepFailed
 from infra.hyperparameters import suited_to
 from infra.notebook import names as notebook_names
@@ -33,7 +34,7 @@ from infra.resources.objects import File, StoredFiles
 from infra.resources.resource import Resource
 from infra.resources.role import IamRole
 from infra.resources.scaling import EndpointScaling
-from infra.resources.training import TrainingJob, next_request
+from infra.resources.training import TrainingJob, next_features_request, next_request
 from infra.resources.tuning import Show, TuningJob, best_of
 from infra.resources.tuning import next_request as next_tuning_request
 from infra.settings import DeploymentSettings, ModelSettings
@@ -128,11 +129,23 @@ class Deployment:
 
     def tuning(self, terminal: Terminal, show: Show) -> list[Resource]:
         """A tuning job, and all that it needs. `show` gets its progress."""
-        request = next_tuning_request(self.clients.sagemaker, self.blueprint)
-        return [*self._for_training(terminal), TuningJob(self.clients, request, show)]
+        clients, blueprint = self.clients, self.blueprint
+        needed = self._for_training(terminal)
+        features_job = ""
+        if blueprint.searches_with_features:
+            job = next_features_request(clients.sagemaker, blueprint)
+            features_job = job["TrainingJobName"]
+            needed.append(TrainingJob(clients, job, terminal.line, FEATURES))
+        request = next_tuning_request(clients.sagemaker, blueprint, features_job)
+        return [*needed, TuningJob(clients, request, show)]
 
     def _for_training(self, terminal: Terminal) -> list[Resource]:
         """What training jobs read, and the role that they run under."""
+        role = IamRole(self.clients.iam, roles.training(self.blueprint), titles.TRAINING_ROLE, self.blueprint.tags)
+        return [*self.data_in_s3(terminal), role]
+
+    def data_in_s3(self, terminal: Terminal) -> list[Resource]:
+        """The bucket with the photos, and the starting weights where there are some."""
         clients, blueprint = self.clients, self.blueprint
         digests = self.dataset.digests
         photos = {p.key: File(p.path, digests[p.key], p.content_type) for p in self.dataset.photos}
@@ -141,7 +154,6 @@ class Deployment:
         return [
             Bucket(clients.s3, blueprint.bucket, blueprint.settings.region, blueprint.tags),
             *(files for files in stored if weights or files.title != titles.WEIGHTS),
-            IamRole(clients.iam, roles.training(blueprint), titles.TRAINING_ROLE, blueprint.tags),
         ]
 
 
@@ -185,6 +197,7 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
             terminal.say,
         ),
         *_existing_notebook(clients, blueprint, terminal),
+        *ec2_resources.existing(clients, blueprint, terminal.say),
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.blueprint import CHECKPOINTS, TRAINING_LOGS, Blueprint, endpoint_logs
+from infra.blueprint import CHECKPOINTS, FEATURES, TRAINING_LOGS, Blueprint, endpoint_logs
 from infra.notebook import names
 
 POLICY_NAME = "least-privilege"
@@ -67,17 +67,17 @@ def training(blueprint: Blueprint) -> Role:
     """For training jobs: reads the data, writes models, its own logs and metrics, and the trainer's image."""
     spot = any(model.training.spot for model in blueprint.settings.models)
     statements = (
-        _list_bucket(blueprint, "data", "pretrained", *((CHECKPOINTS,) if spot else ())),
+        _list_bucket(blueprint, "data", "pretrained", FEATURES, *((CHECKPOINTS,) if spot else ())),
         Statement(
             "ReadData",
             ("s3:GetObject",),
-            _objects(blueprint, "data", "pretrained"),
+            _objects(blueprint, "data", "pretrained", FEATURES),
             "SageMaker downloads the channels under this role",
         ),
         Statement(
             "WriteModels",
             ("s3:PutObject", "s3:AbortMultipartUpload"),
-            _objects(blueprint, "models"),
+            _objects(blueprint, "models", FEATURES),
             "SageMaker uploads model.tar.gz under this role, a large one in parts",
         ),
         *((_checkpoints(blueprint),) if spot else ()),
@@ -302,6 +302,10 @@ _FROM_ECR = "images come from ECR where they were pushed, and from this machine 
 NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
     ("s3:GetObject", "/pretrained/*"): "only a training with --pretrained has the channel",
     ("s3:GetObject", "/data/*"): "an endpoint reads photos only for requests that name one in S3",
+    **{
+        (action, "/features/*"): "only `make tune` has the job that computes the features"
+        for action in ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
+    },
     ("s3:AbortMultipartUpload", "/models/*"): "a large model is sent in parts, which are given up when one fails",
     ("logs:DescribeLogStreams", ":*"): "in SageMaker's own list of what a role needs; the stage does not ask for it",
     ("cloudwatch:PutMetricData", "Endpoints"): "an endpoint's instances tell theirs once a minute",

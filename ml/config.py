@@ -42,6 +42,7 @@ class Config:
     may be left out because they cannot be decoded; above it the job fails. A `learning_rate` of 0 becomes the default
     of the kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full". `feature_engine` computes
     the features for "head", and `features_only` ends the job when it has: they are its model, for a channel `features`.
+    `measure_precisions` finds out for the model card what bf16 changes.
     """
 
     backbone: str = _choice("efficientnet-lite0", *BACKBONES)
@@ -61,6 +62,7 @@ class Config:
     max_unusable_share: float = _number(MAX_UNUSABLE_SHARE, 0.0, 1.0)
     feature_engine: str = _choice("auto", "auto", "openvino-f32", "openvino-bf16", "torch-f32")
     features_only: bool = False
+    measure_precisions: bool = True
 
     def __post_init__(self) -> None:
         if self.learning_rate == 0:

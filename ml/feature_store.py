@@ -1,5 +1,8 @@
 """Where the features of a job come from: the channel `features`, its checkpoints, or its own work."""
 
+import shutil
+import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,9 @@ from ml.feature_cache import Cached
 from ml.features import Features, compute
 from ml.model import Classifier
 from ml.photos import Verdicts
+
+CHANNEL = "features"
+ARCHIVE = "model.tar.gz"
 
 
 class FeatureStore:
@@ -32,7 +38,7 @@ class FeatureStore:
         if self._config.fine_tune != "head":
             return None
         self._identity = feature_cache.identity(self._config, self._dataset, self._model)
-        for folder in (self._paths.data / "features", self._paths.checkpoints):
+        for folder in (self._unpacked(self._paths.data / CHANNEL, say), self._paths.checkpoints):
             found = feature_cache.load(folder, self._identity, self._dataset, self._config.feature_engine)
             if isinstance(found, Cached):
                 say(f"features from={folder.name}/{feature_cache.FILE} engine={found.features.engine}")
@@ -41,6 +47,24 @@ class FeatureStore:
             if found:
                 say(found)
         return None
+
+    def _unpacked(self, channel: Path, say: Callable[[str], None]) -> Path:
+        """The channel's folder, or if it holds another job's model.tar.gz, a folder with the files of that."""
+        archive = channel / ARCHIVE
+        if not archive.is_file():
+            return channel
+        folder = self._scratch.parent / CHANNEL
+        folder.mkdir()
+        try:
+            with tarfile.open(archive) as files:
+                for name in (feature_cache.FILE, ONNX_FILE):
+                    if (member := files.extractfile(name)) is not None:
+                        with (folder / name).open("wb") as copy:
+                            shutil.copyfileobj(member, copy)
+        except (tarfile.TarError, OSError, EOFError, KeyError, zlib.error) as error:
+            say(f"{CHANNEL}/{ARCHIVE} is not used: {error}")
+            return channel
+        return folder
 
     def features(self, context: Context, verdicts: Verdicts) -> Features:
         """Those that all ranks have already, or else what they compute now, which the first rank keeps with the

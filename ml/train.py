@@ -130,9 +130,9 @@ def _card(context: Context, weights: Weights, metrics: dict[str, Any]) -> ModelC
 
 
 def _measure(context: Context, logits: Mapping[str, Tensor]) -> Callable[[Path], dict[str, Any]] | None:
-    """What measures the lower precisions of an ONNX file on the validation photos; None when the job had to stop before
-    these were evaluated."""
-    if "valid" not in logits:
+    """What measures the lower precisions of an ONNX file on the validation photos; None when the job is not to, or had
+    to stop before these were evaluated."""
+    if "valid" not in logits or not context.config.measure_precisions:
         return None
     split = context.dataset.splits["valid"]
     validation = Validation(split, context.preprocessing, logits["valid"].numpy(), context.workers)
@@ -140,7 +140,7 @@ def _measure(context: Context, logits: Mapping[str, Tensor]) -> Callable[[Path],
 
 
 def _precisions_line(card: ModelCard) -> str:
-    found = card.metrics.get("precisions", {}).get("bf16", "Not measured: the job had to stop.")
+    found = card.metrics.get("precisions", {}).get("bf16", "Not measured.")
     if isinstance(found, str):
         return f"precision=bf16 '{found}'"
     names = ("accuracy", "accuracy_drop", "differing_share")
@@ -175,7 +175,7 @@ def _first_line(context: Context, weights: Weights, threads: int) -> str:
 
 def _identity(config: Config, dataset: Dataset, weights: Weights, device: torch.device) -> dict[str, str]:
     """What must be equal to continue from a checkpoint. The digest is of the photos that are used."""
-    may_differ = {"epochs", "patience", "max-unusable-share", "feature-engine", "features-only"}
+    may_differ = {"epochs", "patience", "max-unusable-share", "feature-engine", "features-only", "measure-precisions"}
     settings = {name: value for name, value in config.to_hyperparameters().items() if name not in may_differ}
     start = weights.source.get("sha256") or weights.source["source"]
     return settings | {"data digest": dataset.digest, "starting weights": start, "kind of device": device.type}

@@ -26,8 +26,17 @@ FINAL = ("Completed", "Failed", "Stopped")
 def next_request(sagemaker: Any, blueprint: Blueprint, model: ModelSettings) -> dict[str, Any]:
     """The request of the job that is completed or runs for this model, else of the one to create: a job that failed
     has used up its name. Raises StepFailed after too many failures."""
+    return _next(sagemaker, partial(blueprint.training_request, model))
+
+
+def next_features_request(sagemaker: Any, blueprint: Blueprint) -> dict[str, Any]:
+    """As `next_request`, of the job that computes the features for a search."""
+    return _next(sagemaker, blueprint.features_request)
+
+
+def _next(sagemaker: Any, request_of: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
     for attempt in range(1, _ATTEMPTS + 1):
-        request = blueprint.training_request(model, attempt)
+        request = request_of(attempt)
         found = find(sagemaker.describe_training_job, TrainingJobName=request["TrainingJobName"])
         if found is None or found["TrainingJobStatus"] in ("Completed", "InProgress"):
             return request

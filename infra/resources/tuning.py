@@ -50,11 +50,12 @@ class Trial:
 Show = Callable[[State, list[Trial]], None]
 
 
-def next_request(sagemaker: Any, blueprint: Blueprint) -> dict[str, Any]:
+def next_request(sagemaker: Any, blueprint: Blueprint, features_job: str = "") -> dict[str, Any]:
     """The request of the tuning job that is completed or runs for this blueprint, else of the one to create: a job that
-    failed has used up its name. Raises StepFailed after too many failures."""
+    failed has used up its name. `features_job` is the one whose features it uses. Raises StepFailed after too many
+    failures."""
     for attempt in range(1, _ATTEMPTS + 1):
-        request = blueprint.tuning_request(attempt)
+        request = blueprint.tuning_request(attempt, features_job)
         name = request["HyperParameterTuningJobName"]
         found = find(sagemaker.describe_hyper_parameter_tuning_job, HyperParameterTuningJobName=name)
         if found is None or found["HyperParameterTuningJobStatus"] in ("Completed", "InProgress"):
@@ -88,7 +89,7 @@ class TuningJob(Resource):
     read and delete one, a request that holds only HyperParameterTuningJobName is enough."""
 
     title = titles.TUNING_JOB
-    depends_on = (titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE)
+    depends_on = (titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE, titles.FEATURES_JOB)
 
     def __init__(self, clients: Clients, request: Mapping[str, Any], show: Show) -> None:
         self._clients, self._request, self._show = clients, request, show

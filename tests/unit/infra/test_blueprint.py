@@ -36,9 +36,45 @@ class TestRequests:
         request = replace(blueprint, settings=settings).tuning_request()
         check("sagemaker", "CreateHyperParameterTuningJob", request)
         assert len(request["HyperParameterTuningJobName"]) <= 32
-        assert request["TrainingJobDefinition"]["StaticHyperParameters"] == {"epochs": "3"}
+        static = {"epochs": "3", "measure-precisions": "false"}
+        assert request["TrainingJobDefinition"]["StaticHyperParameters"] == static
         again = replace(blueprint, settings=settings).tuning_request(attempt=2)
         assert again["HyperParameterTuningJobName"] != request["HyperParameterTuningJobName"]
+
+    def test_features_of_a_search(self, blueprint: Blueprint) -> None:
+        tuning = TuningSettings(ranges=Ranges({"learning-rate": ("0.0003", "0.03")}, {"batch-size": ("32", "64")}))
+        of = {"crop": "1.0", "epochs": "3"}
+        searching = replace(blueprint, settings=replace(blueprint.settings, tuning=tuning, hyperparameters=of))
+        job = searching.features_request(2)
+        check("sagemaker", "CreateTrainingJob", job)
+        assert job["HyperParameters"] == {"crop": "1.0", "features-only": "true"}
+        other = replace(searching, settings=replace(searching.settings, hyperparameters={**of, "epochs": "9"}))
+        assert other.features_request(2) == job  # computed once for both
+        request = searching.tuning_request(features_job=job["TrainingJobName"])
+        check("sagemaker", "CreateHyperParameterTuningJob", request)
+        channel = request["TrainingJobDefinition"]["InputDataConfig"][-1]
+        prefix = f"{job['OutputDataConfig']['S3OutputPath']}/{job['TrainingJobName']}/output/"
+        assert (channel["ChannelName"], channel["DataSource"]["S3DataSource"]["S3Uri"]) == ("features", prefix)
+
+    @pytest.mark.parametrize(
+        ("hyperparameters", "tuned", "is_worth_it"),
+        [
+            ({}, {"batch-size": ("32", "64")}, True),
+            ({"fine-tune": "full"}, {"batch-size": ("32", "64")}, False),
+            ({}, {"crop": ("0.8", "1.0")}, False),
+            ({}, {"fine-tune": ("head", "full")}, False),
+        ],
+    )
+    def test_only_a_search_of_heads_on_the_same_features_computes_them_first(
+        self,
+        hyperparameters: dict[str, str],
+        tuned: dict[str, tuple[str, ...]],
+        is_worth_it: bool,
+        blueprint: Blueprint,
+    ) -> None:
+        tuning = TuningSettings(ranges=Ranges({}, tuned))
+        settings = replace(blueprint.settings, tuning=tuning, hyperparameters=hyperparameters)
+        assert replace(blueprint, settings=settings).searches_with_features is is_worth_it
 
     def test_model(self, blueprint: Blueprint) -> None:
         name = blueprint.training_request(MODEL, 20)["TrainingJobName"]

@@ -140,7 +140,7 @@ def test_a_training_needs_no_endpoint_and_no_function(tmp_path: Path) -> None:
 def test_a_search_needs_what_a_training_needs(tmp_path: Path) -> None:
     resources = deployment(tmp_path, sagemaker()).tuning(quiet(), lambda *_: None)
     found = [one.title for one in engine.order(resources)]
-    assert found == [titles.BUCKET, titles.DATA, titles.TRAINING_ROLE, titles.TUNING_JOB]
+    assert found == [titles.BUCKET, titles.DATA, titles.TRAINING_ROLE, titles.FEATURES_JOB, titles.TUNING_JOB]
 
 
 def test_the_best_hyperparameters_win_over_the_data_s_and_lose_to_the_user_s(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def test_the_function_may_only_invoke_its_endpoint_and_write_its_log() -> None:
 
 def test_training_writes_models_and_hosting_only_reads_them() -> None:
     models = f"arn:aws:s3:::{BLUEPRINT.bucket}/models/*"
-    assert allowed(roles.training(BLUEPRINT))["WriteModels"].resources == (models,)
+    features = f"arn:aws:s3:::{BLUEPRINT.bucket}/features/*"
+    assert allowed(roles.training(BLUEPRINT))["WriteModels"].resources == (models, features)
     assert models not in allowed(roles.training(BLUEPRINT))["ReadData"].resources
     assert not [one for one in roles.hosting(BLUEPRINT).statements if "s3:PutObject" in one.actions]
 

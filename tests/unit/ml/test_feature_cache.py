@@ -1,6 +1,7 @@
 """Features that were kept give the same model as computed ones; a file that is broken or foreign is not used."""
 
 import re
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,25 @@ def test_kept_features_give_the_same_model_as_computed_ones(jobs: tuple[Path, Pa
     for name in (WEIGHTS_FILE, ONNX_FILE, CARD_FILE):
         assert (tmp_path / "computed/model" / name).read_bytes() == (tmp_path / "cached/model" / name).read_bytes()
     assert read_card(tmp_path / "cached/model").metrics["features"]["engine"] == "openvino"
+
+
+def test_the_channel_may_be_the_archive_that_sagemaker_makes_of_the_job_that_computed_them(
+    jobs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, kept = jobs
+    root = with_channel(data, tmp_path, kept)
+    with tarfile.open(root / "features" / "model.tar.gz", "w:gz") as archive:
+        for path in kept.iterdir():
+            archive.add(path, path.name)
+            (root / "features" / path.name).unlink()
+    quick = replace(CONFIG, epochs=1, measure_precisions=False)
+    lines = run(quick, root, tmp_path)
+    assert any(line.startswith(f"features from=features/{FILE}") for line in lines)
+    assert "precisions" not in read_card(tmp_path / "model").metrics
+    (root / "features" / "model.tar.gz").write_bytes(b"\x1f\x8bno archive")
+    lines = run(replace(quick, feature_engine="torch-f32"), root, tmp_path / "again")
+    assert any(line.startswith("features/model.tar.gz is not used: ") for line in lines)
+    assert any(line.startswith("features split=train") for line in lines)
 
 
 def test_a_job_that_goes_on_uses_the_features_beside_its_checkpoints(jobs: tuple[Path, Path], tmp_path: Path) -> None:
