@@ -208,6 +208,18 @@ def _add_rehearse(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_ec2_train(parser: ArgumentParser) -> None:
+    _add_deploy(parser)
+    parser.add_argument(
+        "--detach", action="store_true", default=_is_set("DETACH"), help="launch it and do not follow it (or DETACH=1)"
+    )
+    parser.add_argument(
+        "--ssh-key", default=os.environ.get("SSH_KEY") or None, metavar="FILE",
+        help="the public key for ssh where the preset opens it, or `none` to open nothing (default: $SSH_KEY, else "
+        "that of ~/.ssh; on this machine none)",
+    )  # fmt: skip
+
+
 def _add_plan(parser: ArgumentParser) -> None:
     _add_target(parser)
     _add_content(parser)
@@ -390,6 +402,10 @@ VERBS = (
     ),
     Verb("train", "do the part of `deploy` up to the trained model", _add_train, _IS_IT_RUNNING, _GO_ON),
     Verb("tune", "search for the best hyperparameters, and draw what was found", _add_tune, _IS_IT_RUNNING, _GO_ON),
+    Verb(
+        "ec2-train", "train on an EC2 host, which ends itself, and set it beside the training job",
+        _add_ec2_train, _IS_IT_RUNNING, "Interrupted. The host goes on and ends itself: run it again to follow it.",
+    ),
     Verb(
         "destroy", "delete all that `deploy` ever made for the project, last first",
         _add_destroy, _IS_IT_RUNNING, "Interrupted. Run it again to go on.",

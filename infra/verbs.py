@@ -38,6 +38,7 @@ from infra.deployment import (
     notebook_of,
     settings_of,
 )
+from infra.ec2 import train
 from infra.errors import StepFailed
 from infra.estimate import Estimate, estimate, exceeded
 from infra.hosts import aws
@@ -177,6 +178,12 @@ def _tune(call: Call) -> None:
     tuning.run(deployment, call.terminal)
 
 
+def _ec2_train(call: Call) -> None:
+    deployment = _deployment(call)
+    _check_budget(deployment, call)
+    train.run(deployment, call.options, call.terminal)
+
+
 def _apply(resources: list[Resource], terminal: Terminal) -> None:
     try:
         actions = engine.apply(resources, terminal)
@@ -313,6 +320,7 @@ RUN: Mapping[str, Callable[[Call], int | None]] = {
     "deploy": _deploy,
     "train": _train,
     "tune": _tune,
+    "ec2-train": _ec2_train,
     "destroy": _destroy,
     "invoke": _invoke,
     "notebook": _notebook,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.blueprint import Blueprint
+from infra.blueprint import Blueprint, Image
 from infra.ec2.settings import Ec2Settings
 from infra.ec2.user_data import Run, user_data
 from infra.roles import EC2_FOLDER
@@ -44,19 +44,20 @@ def key_name(blueprint: Blueprint, public_key: str) -> str:
     return f"{host_name(blueprint)}-{hashlib.sha256(public_key.encode()).hexdigest()[:10]}"
 
 
-def run_of(blueprint: Blueprint, host: Ec2Settings, image: str) -> Run:
+def run_of(blueprint: Blueprint, host: Ec2Settings, image: Image) -> Run:
     """The run of a host that trains as the first model's training job does. `image` is the trainer by its digest. The
-    same settings, data and image give the same name, so that a second run goes on where the first one was ended."""
+    same settings, data and files of the image give the same name, so that a second run goes on where the first one was
+    ended."""
     training = blueprint.training_request(blueprint.settings.models[0])
     channels = {one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"] for one in training["InputDataConfig"]}
     hyperparameters = {**training["HyperParameters"], **host.hyperparameters}
-    content = [image, host.instance_type, host.script, hyperparameters, channels, blueprint.data_digest]
+    content = [image.content, host.instance_type, host.script, hyperparameters, channels, blueprint.data_digest]
     name = f"{blueprint.settings.project}-{_fingerprint(content)}"
     return Run(
         name=name,
         region=blueprint.settings.region,
         results=f"s3://{blueprint.bucket}/{EC2_FOLDER}/{name}",
-        image=image,
+        image=image.reference,
         instance_type=host.instance_type,
         limit_s=host.limit_s,
         script=host.script,

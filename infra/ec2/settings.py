@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 _TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 MARKETS = ("on-demand", "spot")
 OWN_ADDRESS = "own"
+NO_KEY = "none"  # in place of the file of a public key: no port is opened
 # The newest image of each sort, by AWS's public parameters in Systems Manager. The Deep Learning AMI has Docker, the
 # GPU's driver and NVIDIA's container toolkit; the plain one has neither, and the host installs Docker itself.
 AMIS: Mapping[str, str] = {

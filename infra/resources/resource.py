@@ -20,6 +20,7 @@ _MISSING = {
     "NoSuchPublicAccessBlockConfiguration",
     "NoSuchTagSet",
     "ObjectNotFoundException",
+    "ParameterNotFound",
     "ProvisionedConcurrencyConfigNotFoundException",
     "RepositoryNotFoundException",
     "RepositoryPolicyNotFoundException",

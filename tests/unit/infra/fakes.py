@@ -9,6 +9,12 @@ from infra.clients import Clients
 from infra.resources.resource import Change, Resource, State
 
 ACCOUNT = "123456789012"
+NOTHING_IN_EC2: Mapping[str, Any] = {
+    "describe_instances": {"Reservations": []},
+    "describe_key_pairs": {"KeyPairs": []},
+    "describe_launch_templates": {"LaunchTemplates": []},
+    "describe_security_groups": {"SecurityGroups": []},
+}
 
 
 def missing(code: str = "ValidationException") -> ClientError:
@@ -62,6 +68,7 @@ def fake_clients(**services: FakeClient) -> Clients:
     services.setdefault("iam", FakeClient({"get_role": missing("NoSuchEntity")}))
     services.setdefault("lambda_", FakeClient({"get_function": missing("ResourceNotFoundException")}))
     services.setdefault("autoscaling", FakeClient({"describe_scalable_targets": {"ScalableTargets": []}}))
+    services.setdefault("ec2", FakeClient(NOTHING_IN_EC2))
     names = ("s3", "iam", "logs", "sagemaker", "runtime", "lambda_", "ecr", "autoscaling", "ec2", "ssm", "tagging")
     made: dict[str, Any] = {name: services.get(name, FakeClient()) for name in names}
     return Clients("local", "us-east-1", "http://127.0.0.1:1", ACCOUNT, poll_s=0.0, **made)

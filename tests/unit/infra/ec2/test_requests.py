@@ -2,19 +2,21 @@
 
 import base64
 
-from infra.blueprint import Blueprint
+from infra.blueprint import Blueprint, Image
 from infra.ec2.requests import Ami, ingress, launch_template, run_of
 from infra.ec2.settings import Ec2Settings
 from infra.settings import DeploymentSettings
 
 BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
-IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/stagemaker/trainer@sha256:" + "ab" * 32
+IMAGE = Image("123456789012.dkr.ecr.us-east-1.amazonaws.com/stagemaker/trainer@sha256:" + "ab" * 32, "its layers")
 
 
 def test_the_same_settings_data_and_image_are_the_same_run() -> None:
     one = run_of(BLUEPRINT, Ec2Settings(), IMAGE)
     assert one == run_of(BLUEPRINT, Ec2Settings(), IMAGE)
     assert one.name != run_of(BLUEPRINT, Ec2Settings(hyperparameters={"epochs": "1"}), IMAGE).name
+    assert one.name == run_of(BLUEPRINT, Ec2Settings(), Image("the same by another commit", IMAGE.content)).name
+    assert one.image == IMAGE.reference
     assert one.results == f"s3://{BLUEPRINT.bucket}/models/ec2/{one.name}"
     assert one.channels["train"] == f"s3://{BLUEPRINT.bucket}/data/train/"
 
