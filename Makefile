@@ -6,7 +6,7 @@ infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PORT PRESET PROVISIONED \
+export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PEERS PORT PRESET PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH YES
 
 .PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune deploy deploy-local invoke load \
@@ -152,7 +152,7 @@ bench: ## Measure against `docker run` and sagemaker's local mode, into benchmar
 	@scripts/setup bench
 	@scripts/build && $(env)/bench/bin/python -m benchmarks $(SCENARIO)
 
-bench-serve: ## Measure the serving container beside FastAPI with PyTorch and the limits (ONLY=resnet50, ROUNDS=3; no Docker)
+bench-serve: ## Measure the serving container beside its peers and the limits (ONLY=resnet50, PEERS="mosec ray" or all, ROUNDS=3; no Docker)
 	@scripts/setup client serve trainer dev
 	@$(env)/client/bin/python -m benchmarks serve_speed --rounds $(or $(ROUNDS),3)
 

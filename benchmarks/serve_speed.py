@@ -1,9 +1,10 @@
-"""How fast the serving container answers photos, beside plain FastAPI with PyTorch and beside what the machine can do.
+"""How fast the serving container answers photos, beside its peers (serve_peers.py) and beside what the machine can do.
 
-The servers take turns in each round, so that whatever else the machine does affects all alike; only ratios of one run
-mean something. The load comes from this process. The limits are measured in the same rounds: the forward pass of the
-engine that the server chose, decoding, and HTTP with an empty handler. Together they allow 1 / (1/a + 1/b + 1/c) images
-a second. The weights are random, and the model card that the benchmark writes allows bf16, as a trained model's may.
+Ours and a peer take turns in each round, so that whatever else the machine does affects both alike; only ratios of one
+run mean something, and the CPU time of an answer. The load comes from this process. The limits are measured in the same
+rounds: the forward pass of the engine that the server chose, decoding, and HTTP with an empty handler. Together they
+allow 1 / (1/a + 1/b + 1/c) images a second. The weights are random, and the model card that the benchmark writes allows
+bf16, as a trained model's may.
 """
 
 import http.client
@@ -14,8 +15,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks import serve_load
-from benchmarks.ports import free_port
+from benchmarks import serve_load, serve_peers
 from benchmarks.serve_load import Load
 from benchmarks.serve_page import write_page
+from benchmarks.serve_peers import PEERS, CannotRun, Server, running, running_peer
 from benchmarks.timing import RESULTS, write
 from infra.paths import CHECKOUT
 
 BACKBONES = tuple((os.environ.get("ONLY") or "resnet50 mobilenet_v3_large efficientnet-lite0").split())
 CLIENTS = (1, 8, 32, 256)
 BURST_S = float(os.environ.get("BURST_S", "3"))
-START_S, CHOICE_S = 300.0, 180.0
+CHOICE_S = 180.0
 PHOTOS = 16
-_PROGRAMS = CHECKOUT / "benchmarks" / "serve_programs"
-_ENVIRONMENTS = CHECKOUT / ".stagemaker" / "env"
+OURS = "stagemaker"
 _CHOSEN = re.compile(r'engine_info{engine="(\w+)",precision="(\w+)",streams="(\d+)"}')
 # Run in the trainer's environment: writes an artifact with random weights.
 _MODEL = """
@@ -89,83 +89,161 @@ print(rate(lambda body: engine.run(preprocess(body, card.preprocessing)[np.newax
 
 
 @dataclass(frozen=True)
-class Server:
-    """A running server: its address, its process, and the seconds from its start to its first answer of a photo."""
+class Burst:
+    """A load, and the seconds of the CPU that the server took for it."""
 
-    address: tuple[str, int]
-    process: "subprocess.Popen[bytes]"
-    first_answer_s: float
+    load: Load
+    cpu_s: float
 
-    def memory_mb(self) -> float:
-        """The proportional set size of the process and of all that it started."""
-        return sum(_pss_kib(pid) for pid in _family(self.process.pid)) / 1024
+    def figures(self) -> dict[str, float]:
+        """Those of the load, and milliseconds of the server's CPU an answer, which neighbours change less than rates.
+        Without refusals only: these take of it too."""
+        found = self.load.figures()
+        answers = self.load.took_s.get(200, [])
+        if answers and 503 not in self.load.took_s:
+            found["cpu_ms"] = round(1000 * self.cpu_s / len(answers), 2)
+        return found
+
+
+@dataclass(frozen=True)
+class Round:
+    """What was measured one right after the other: each server's bursts by number of clients, and what the machine can
+    do, in images a second."""
+
+    bursts: Mapping[str, Mapping[int, Burst]]
+    limits_per_s: Mapping[str, float]
+
+    @property
+    def allowed_per_s(self) -> float:
+        """The images a second that decoding, the forward pass and HTTP allow together."""
+        return 1 / sum(1 / self.limits_per_s[name] for name in ("http", "forward", "decode"))
 
 
 def main(rounds: int) -> None:
     """Measures the scenario, and writes its figures, a table and a picture."""
-    figures: dict[str, Any] = {"rounds": rounds, "burst_s": BURST_S, "cpu": _cpu()}
+    asked = serve_peers.names(os.environ.get("PEERS") or "fastapi")
+    left_out: dict[str, str] = {}
+    peers = []
+    for name in asked:
+        try:
+            serve_peers.install(name)
+            peers.append(name)
+        except CannotRun as error:
+            left_out[name] = str(error)
+    figures: dict[str, Any] = {"rounds": rounds, "burst_s": BURST_S, "cpu": _cpu(), "left out": left_out}
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         photos.mkdir()
-        requests = [_request(_photo(photos / f"{number:02}.jpg", number)) for number in range(PHOTOS)]
+        bodies = [_photo(photos / f"{number:02}.jpg", number) for number in range(PHOTOS)]
         for backbone in BACKBONES:
             print(f"{backbone} ...", flush=True)
             base = Path(folder) / backbone
             _python("trainer", "-c", _MODEL, backbone, base / "model")
-            figures[backbone] = _measure(backbone, base, photos, requests, rounds)
+            figures[backbone] = _measure(backbone, base, bodies, peers, rounds, left_out)
+    for name, reason in left_out.items():
+        print(f"left out: {name}: {reason}", flush=True)
     write("serve_speed", figures)
     write_page(figures, RESULTS)
 
 
-def _measure(backbone: str, base: Path, photos: Path, requests: Sequence[bytes], rounds: int) -> dict[str, Any]:
-    with ExitStack() as stack:
-        ours = stack.enter_context(_ours(base, requests[0]))
+def _measure(
+    backbone: str, base: Path, bodies: Sequence[bytes], peers: Sequence[str], count: int, left_out: dict[str, str]
+) -> dict[str, Any]:
+    """The figures of one model. Ours takes turns with one peer after the other, so that no more than two servers take
+    memory, and no third one takes time. A peer that does not run is added to `left_out`."""
+    requests = {OURS: [_request("/invocations", body) for body in bodies]}
+    requests |= {name: [_request(PEERS[name].path, body) for body in bodies] for name in peers}
+    shown: dict[str, dict[str, float]] = {}
+    rounds: list[Round] = []
+    with _ours(base, requests[OURS][0]) as ours, running("serve", ["empty.py"], {}, requests[OURS][0]) as empty:
         choice = _choice(ours)
-        servers = {"stagemaker": ours, "fastapi + torch": stack.enter_context(_fastapi(backbone, requests[0]))}
-        empty = stack.enter_context(_running("serve", [_PROGRAMS / "empty.py"], {}, requests[0]))
-        loads: dict[str, dict[int, list[Load]]] = {name: {clients: [] for clients in CLIENTS} for name in servers}
-        limits: dict[str, list[float]] = {"http": [], "forward": [], "decode": [], "one_thread": []}
-        for number in range(rounds + 1):  # the first is a warm-up
-            for clients in CLIENTS:
-                for name, server in servers.items():
-                    load = serve_load.run(server.address, requests, clients, BURST_S if number else 1.0)
-                    print(f"  round {number}: {name}, {clients} clients: {load.figures()}", flush=True)
-                    if number:
-                        loads[name][clients].append(load)
-            if number:
-                limits["http"].append(serve_load.run(empty.address, requests, 8, BURST_S).answered_per_s)
-                output = _python("serve", "-c", _LIMIT, base / "model", photos, *choice, BURST_S)
-                for name, text in zip(("forward", "decode", "one_thread"), output.split(), strict=True):
-                    limits[name].append(float(text))
-        return {
-            "engine": dict(zip(("name", "precision", "streams"), choice, strict=True)),
-            "servers": {name: _shown(server, loads[name]) for name, server in servers.items()},
-            "limits_per_s": {name: round(statistics.median(rates), 1) for name, rates in limits.items()},
-            "ratios": ratios(loads["stagemaker"], loads["fastapi + torch"], limits),
-        }
+
+        def limits() -> dict[str, float]:
+            output = _python("serve", "-c", _LIMIT, base / "model", base.parent / "photos", *choice, BURST_S)
+            rates = map(float, output.split())
+            return {
+                "http": serve_load.run(empty.address, requests[OURS], 8, BURST_S).answered_per_s,
+                **dict(zip(("forward", "decode", "one_thread"), rates, strict=True)),
+            }
+
+        def take_turns(servers: Mapping[str, Server]) -> None:
+            for number in range(count + 1):  # the first is a warm-up
+                found = _bursts(servers, requests, BURST_S if number else 1.0, f"round {number}")
+                if number:
+                    rounds.append(Round(found, limits()))
+            for name, server in servers.items():
+                shown[name] = {
+                    "first_answer_s": round(server.first_answer_s, 2),
+                    "memory_mb": round(server.memory_mb()),
+                }
+
+        for name in peers:
+            try:
+                with running_peer(name, backbone, base / name, requests[name][0]) as peer:
+                    take_turns({OURS: ours, name: peer})
+            except CannotRun as error:
+                left_out[name] = str(error)
+        if not rounds:
+            take_turns({OURS: ours})
+    return {
+        "engine": dict(zip(("name", "precision", "streams"), choice, strict=True)),
+        "servers": {name: found | _typical(rounds, name) for name, found in shown.items()},
+        "limits_per_s": {
+            name: round(statistics.median(it.limits_per_s[name] for it in rounds), 1) for name in rounds[0].limits_per_s
+        },
+        "ratios": ratios(rounds),
+    }
 
 
-def ratios(
-    ours: Mapping[int, Sequence[Load]], peer: Mapping[int, Sequence[Load]], limits: Mapping[str, Sequence[float]]
-) -> dict[str, float | None]:
+def _bursts(
+    servers: Mapping[str, Server], requests: Mapping[str, Sequence[bytes]], seconds: float, title: str
+) -> dict[str, dict[int, Burst]]:
+    found: dict[str, dict[int, Burst]] = {name: {} for name in servers}
+    for clients in CLIENTS:
+        for name, server in servers.items():
+            began_s = server.cpu_s()
+            load = serve_load.run(server.address, requests[name], clients, seconds)
+            found[name][clients] = burst = Burst(load, server.cpu_s() - began_s)
+            print(f"  {title}: {name}, {clients} clients: {burst.figures()}", flush=True)
+    return found
+
+
+def _typical(rounds: Sequence[Round], name: str) -> dict[str, Any]:
+    """The figures of one server: of the round with the median rate, by number of clients."""
+    shown = {}
+    for clients in CLIENTS:
+        bursts = [it.bursts[name][clients] for it in rounds if name in it.bursts]
+        ordered = sorted(bursts, key=lambda burst: burst.load.answered_per_s)
+        shown[f"{clients} clients"] = ordered[len(ordered) // 2].figures()
+    return shown
+
+
+def ratios(rounds: Sequence[Round]) -> dict[str, float | None]:
     """The medians over the rounds of what was measured in the same round; None where nothing was answered."""
 
-    def rates(loads: Mapping[int, Sequence[Load]], clients: int) -> list[float]:
-        return [load.answered_per_s for load in loads[clients]]
-
-    def median(above: Sequence[float], below: Sequence[float]) -> float | None:
-        found = [a / b for a, b in zip(above, below, strict=True) if b]
+    def median(pairs: Iterable[tuple[float, float]]) -> float | None:
+        found = [above / below for above, below in pairs if below]
         return round(statistics.median(found), 2) if found else None
 
-    parts = zip(limits["http"], limits["forward"], limits["decode"], strict=True)
-    allowed = [1 / sum(1 / rate for rate in rates_of_a_round) for rates_of_a_round in parts]
-    alone_s = [serve_load.percentile(load.took_s[200], 99) for load in ours[1]]
+    def rate(it: Round, name: str, clients: int) -> float:
+        return it.bursts[name][clients].load.answered_per_s
+
+    peers = list(dict.fromkeys(name for it in rounds for name in it.bursts if name != OURS))
+    over_peers = {
+        f"ours over {peer} at 8 clients": median(
+            (rate(it, OURS, 8), rate(it, peer, 8)) for it in rounds if peer in it.bursts
+        )
+        for peer in peers
+    }
+    alone = [(it.bursts[OURS][1].load.took_s[200], it.limits_per_s["one_thread"]) for it in rounds]
     return {
-        "ours over the peer at 8 clients": median(rates(ours, 8), rates(peer, 8)),
-        "ours over what the limits allow at 8 clients": median(rates(ours, 8), allowed),
-        "32 clients over 8": median(rates(ours, 32), rates(ours, 8)),
-        "256 clients over 8": median(rates(ours, 256), rates(ours, 8)),
-        "p99 of 1 client over the raw time of an image": median(alone_s, [1 / rate for rate in limits["one_thread"]]),
+        **over_peers,
+        "ours over what the limits allow at 8 clients": median((rate(it, OURS, 8), it.allowed_per_s) for it in rounds),
+        "32 clients over 8": median((rate(it, OURS, 32), rate(it, OURS, 8)) for it in rounds),
+        "256 clients over 8": median((rate(it, OURS, 256), rate(it, OURS, 8)) for it in rounds),
+        "p99 of 1 client over the raw time of an image": median(
+            (serve_load.percentile(took_s, 99), 1 / raw) for took_s, raw in alone
+        ),
     }
 
 
@@ -173,47 +251,12 @@ def ratios(
 def _ours(base: Path, request: bytes) -> Iterator[Server]:
     variables = {"SAGEMAKER_BASE_DIR": str(base), "STAGEMAKER_BIND_HOST": "127.0.0.1"}
     variables["STAGEMAKER_SERVE_CACHE"] = str(base / "cache")
-    with _running("serve", [CHECKOUT / "containers/serve/serve"], variables, request) as server:
+    with running("serve", [CHECKOUT / "containers/serve/serve"], variables, request) as server:
         deadline_s = time.monotonic() + CHOICE_S
         while not list((base / "cache").glob("*.json")) and time.monotonic() < deadline_s:
             time.sleep(0.5)
         time.sleep(5)  # the engine is replaced
         yield server
-
-
-@contextmanager
-def _fastapi(backbone: str, request: bytes) -> Iterator[Server]:
-    with _running("dev", [_PROGRAMS / "fastapi_torch.py", backbone], {}, request) as server:
-        yield server
-
-
-@contextmanager
-def _running(
-    environment: str, command: Sequence[str | Path], variables: Mapping[str, str], request: bytes
-) -> Iterator[Server]:
-    """Runs a server on a free port until the end of the block, which begins with its first answer. Raises
-    TimeoutError."""
-    address = ("127.0.0.1", free_port())
-    port = [] if "SAGEMAKER_BASE_DIR" in variables else [str(address[1])]
-    began_s = time.perf_counter()
-    with subprocess.Popen(
-        [_ENVIRONMENTS / environment / "bin/python", *command, *port],
-        env={"PATH": os.defpath, "OMP_NUM_THREADS": "1", "SAGEMAKER_BIND_TO_PORT": str(address[1]), **variables},
-        cwd=_PROGRAMS,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            while True:
-                try:
-                    serve_load.run(address, [request], 1, 0.0)
-                    break
-                except OSError:
-                    if time.perf_counter() - began_s > START_S or process.poll() is not None:
-                        raise TimeoutError(f"{command} does not answer") from None
-                    time.sleep(0.01)
-            yield Server(address, process, time.perf_counter() - began_s)
-        finally:
-            process.terminate()
 
 
 def _choice(server: Server) -> tuple[str, str, str]:
@@ -227,21 +270,9 @@ def _choice(server: Server) -> tuple[str, str, str]:
     return found[1], found[2], found[3]
 
 
-def _shown(server: Server, loads: Mapping[int, Sequence[Load]]) -> dict[str, Any]:
-    """The figures of one server: of the round with the median rate, by number of clients."""
-    shown: dict[str, Any] = {
-        "first_answer_s": round(server.first_answer_s, 2),
-        "memory_mb": round(server.memory_mb()),
-    }
-    for clients, rounds in loads.items():
-        ordered = sorted(rounds, key=lambda load: load.answered_per_s)
-        shown[f"{clients} clients"] = ordered[len(ordered) // 2].figures()
-    return shown
-
-
 def _python(environment: str, *arguments: object) -> str:
     variables = {"PATH": os.defpath, "PYTHONPATH": str(CHECKOUT), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
-    command = [str(_ENVIRONMENTS / environment / "bin/python"), *map(str, arguments)]
+    command = [str(serve_peers.ENVIRONMENTS / environment / "bin/python"), *map(str, arguments)]
     done = subprocess.run(
         command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
     )
@@ -261,8 +292,8 @@ def _photo(path: Path, seed: int) -> bytes:
     return stream.getvalue()
 
 
-def _request(photo: bytes) -> bytes:
-    head = "POST /invocations HTTP/1.1\r\nHost: bench\r\nContent-Type: image/jpeg\r\n"
+def _request(path: str, photo: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: image/jpeg\r\n"
     return f"{head}Content-Length: {len(photo)}\r\n\r\n".encode() + photo
 
 
@@ -272,14 +303,3 @@ def _cpu() -> dict[str, Any]:
     model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     flags = re.findall(r"\b(avx2|avx512f|avx512_vnni|avx512_bf16|amx_bf16|amx_int8)\b", text)
     return {"model": model[1] if model else "", "flags": sorted(set(flags))}
-
-
-def _family(pid: int) -> list[int]:
-    """The process and its descendants."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(member for child in children for member in _family(int(child)))]
-
-
-def _pss_kib(pid: int) -> int:
-    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    return int(found[1]) if found else 0

@@ -7,7 +7,9 @@ import pytest
 
 from benchmarks.serve_load import Load, percentile, run
 from benchmarks.serve_page import table
-from benchmarks.serve_speed import ratios
+from benchmarks.serve_peers import PEERS, CannotRun, install, names, running
+from benchmarks.serve_speed import OURS, Burst, Round, ratios
+from infra.paths import CHECKOUT
 
 
 def load(rate: int, took_s: float = 0.01) -> Load:
@@ -29,12 +31,26 @@ def test_figures_name_refusals_only_when_there_are_some() -> None:
     }
 
 
+def test_the_cpu_time_of_an_answer_is_known_without_refusals_only() -> None:
+    assert Burst(load(4), 0.02).figures() == load(4).figures() | {"cpu_ms": 5.0}
+    refused = Load(1.0, {200: [0.01], 503: [0.001]})
+    assert Burst(refused, 0.02).figures() == refused.figures()
+
+
 def test_ratios_are_those_of_a_round() -> None:
-    ours = {1: [load(10, 0.02), load(10, 0.04)], 8: [load(100), load(50)], 32: [load(100)] * 2, 256: [load(50)] * 2}
-    peer = {8: [load(50), load(25)]}
-    limits = {"http": [1000.0, 500.0], "forward": [250.0, 125.0], "decode": [1000.0, 500.0], "one_thread": [50.0, 25.0]}
-    assert ratios(ours, peer, limits) == {
-        "ours over the peer at 8 clients": 2.0,
+    def bursts(*loads: Load) -> dict[int, Burst]:
+        return {clients: Burst(found, 0.0) for clients, found in zip((1, 8, 32, 256), loads, strict=True)}
+
+    def limits(rate: float) -> dict[str, float]:
+        return {"http": 4 * rate, "forward": rate, "decode": 4 * rate, "one_thread": rate / 5}
+
+    ours = bursts(load(10, 0.02), load(100), load(100), load(50))
+    slower = bursts(load(10, 0.04), load(50), load(100), load(50))
+    peer = bursts(load(10), load(50), load(50), load(50))
+    rounds = [Round({OURS: ours, "mosec": peer}, limits(250.0)), Round({OURS: slower, "ray": peer}, limits(125.0))]
+    assert ratios(rounds) == {
+        "ours over mosec at 8 clients": 2.0,
+        "ours over ray at 8 clients": 1.0,
         "ours over what the limits allow at 8 clients": 0.6,
         "32 clients over 8": 1.5,
         "256 clients over 8": 0.75,
@@ -42,16 +58,44 @@ def test_ratios_are_those_of_a_round() -> None:
     }
 
 
+def test_peers_are_asked_for_by_name() -> None:
+    assert names("mosec ray") == ("mosec", "ray")
+    assert names("all") == tuple(PEERS)
+    with pytest.raises(ValueError, match=r"PEERS knows fastapi, .* and all, not triton"):
+        names("mosec triton")
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_has_a_lock_and_a_program(name: str) -> None:
+    assert (CHECKOUT / "requirements" / f"{PEERS[name].environment}.txt").is_file()
+    assert (CHECKOUT / "benchmarks" / "serve_programs" / PEERS[name].program).is_file()
+
+
+def test_a_peer_that_needs_a_missing_program_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(CannotRun, match="there is no java on the PATH"):
+        install("torchserve")
+
+
+def test_a_server_that_ends_before_its_first_answer_is_told_apart() -> None:
+    with (
+        pytest.raises(TimeoutError, match="it ends with 3 before its first answer"),
+        running("dev", ["-c", "import sys; sys.exit(3)"], {}, b""),
+    ):
+        pass
+
+
 def test_the_table_has_a_row_for_each_server_and_for_each_model() -> None:
-    shown = {f"{clients} clients": load(5).figures() for clients in (1, 8, 32, 256)}
+    shown = {f"{clients} clients": Burst(load(5), 0.02).figures() for clients in (1, 8, 32, 256)}
     model = {
         "engine": {"engine": "onnx", "precision": "f32", "streams": "1"},
         "servers": {"stagemaker": shown | {"first_answer_s": 0.9, "memory_mb": 150}},
         "limits_per_s": {"http": 1000.0},
         "ratios": {"32 clients over 8": 1.0},
     }
-    lines = table({"rounds": 3, "tiny": model}).splitlines()
-    assert lines[2] == "| tiny | stagemaker | 5 / 10 | 5 / 10 | 5 / 10 | 5 / 10 | 0.9 | 150 |"
+    lines = table({"rounds": 3, "left out": {"ray": "it has no wheel"}, "tiny": model}).splitlines()
+    assert lines[2] == "| tiny | stagemaker | 5 / 10 | 5 / 10 | 5 / 10 | 5 / 10 | 4.0 | 0.9 | 150 |"
+    assert "Left out: ray: it has no wheel." in lines
     assert lines[-1] == "| tiny | onnx f32 1 | http 1000.0 | 32 clients over 8 1.0 |"
 
 
