@@ -22,6 +22,9 @@ def missing(code: str = "ValidationException") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "there is none"}}, "Describe")
 
 
+NOTHING_IN_IAM: Mapping[str, Any] = {name: missing("NoSuchEntity") for name in ("get_role", "get_instance_profile")}
+
+
 class FakeClient:
     """A boto3 client. `answers` holds for each operation an answer, an exception, a function of the request, or a list
     of answers, whose last one stays. An operation without an answer answers with nothing. `calls` are the requests."""
@@ -64,8 +67,8 @@ class FakePaginator:
 
 def fake_clients(**services: FakeClient) -> Clients:
     """Clients of a stack on this machine; a service that is not given answers with nothing. Nothing is scaled, and
-    there is no role and no function."""
-    services.setdefault("iam", FakeClient({"get_role": missing("NoSuchEntity")}))
+    there is no role, no function and nothing in EC2."""
+    services.setdefault("iam", FakeClient(NOTHING_IN_IAM))
     services.setdefault("lambda_", FakeClient({"get_function": missing("ResourceNotFoundException")}))
     services.setdefault("autoscaling", FakeClient({"describe_scalable_targets": {"ScalableTargets": []}}))
     services.setdefault("ec2", FakeClient(NOTHING_IN_EC2))

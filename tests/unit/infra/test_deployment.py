@@ -40,6 +40,7 @@ ENDPOINTS = {
     "by-stagemaker-demo": [],
 }
 LOGS = (titles.ENDPOINT_LOG, titles.FUNCTION_LOG)
+OF_EC2 = (titles.EC2_ROLE, titles.INSTANCE_PROFILE)  # `ec2-train` makes them
 
 
 def sagemaker(searches: Sequence[str] = (), **statuses: str) -> FakeClient:
@@ -210,7 +211,7 @@ def test_destroy_takes_the_resources_in_the_reverse_of_deploys_order(tmp_path: P
     made = deployment(tmp_path, sagemaker(first="Completed"), weights, FakeClient())
     deployed = [one.title for one in engine.order(made.resources(quiet()))]
     ended = engine.order(existing(made.clients, BLUEPRINT, quiet()))
-    to_delete = [one.title for one in ended if one.title not in LOGS and "(single)" not in one.title]
+    to_delete = [one.title for one in ended if one.title not in (*LOGS, *OF_EC2) and "(single)" not in one.title]
     left_out = (titles.ENDPOINT_CONFIGURATION, *LOGS)  # none of ours exists
     assert to_delete == [title for title in deployed if title not in left_out and "(single)" not in title]
 

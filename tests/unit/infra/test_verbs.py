@@ -33,7 +33,6 @@ def nothing_there() -> Clients:
             "get_object": missing("NoSuchKey"),
             "list_objects_v2": missing("NoSuchBucket"),
         },
-        "iam": {"get_role": missing("NoSuchEntity")},
         "lambda_": dict.fromkeys(functions, gone),
         "logs": {"describe_log_groups": {"logGroups": []}},
     }
