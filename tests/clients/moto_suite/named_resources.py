@@ -18,6 +18,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ClientError, ParamValidationError
 from botocore.httpsession import URLLib3Session
+from moto_suite.own_accounts import text
 
 IMAGES = {"TrainingImage": "stagemaker/trainer", "Image": "stagemaker/serve"}
 TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -45,7 +46,7 @@ class _Resources:
 
     def prepare(self, request: AWSPreparedRequest) -> None:
         """Make the roles and objects of a request to SageMaker, and exchange its images."""
-        if not _text(request.headers.get("X-Amz-Target", "")).startswith("SageMaker."):
+        if not text(request.headers.get("X-Amz-Target", "")).startswith("SageMaker."):
             return
         body = json.loads(request.body)
         for holder, name, value in _texts(body):
@@ -115,7 +116,3 @@ def _texts(value: Any) -> Iterator[tuple[Any, str, str]]:
     elif isinstance(value, list):
         for member in value:
             yield from _texts(member)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
