@@ -34,17 +34,17 @@ COMPRESSION = "STAGEMAKER_TIME_COMPRESSION"
 @dataclass
 class Played:
     """What has been played so far: the sections, and the seconds of each scene by its title. `now` is the scene that is
-    played, and `failure` why the rehearsal ended there, or nothing."""
+    played, empty before the first, and `failure` why the rehearsal ended there, or nothing."""
 
     sections: list[Section] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    now: str = "the start of the stage"
+    now: str = ""
     failure: str = ""
 
 
 def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> None:
-    """Play the system that the options name, and write its page. When a scene fails the stack is stopped, the page
-    says so, and then StepFailed, or botocore's error, is raised."""
+    """Play the system that the options name, and write its page. When a scene fails, or Ctrl-C comes, the stack is
+    stopped, the page says so, and then the exception goes on."""
     if not options.preset:
         raise StepFailed("No system was named.", "Name one, or a file: PRESET=a")
     settings = settings_of(options)
@@ -54,11 +54,11 @@ def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> None:
     began, played = time.monotonic(), Played()
     try:
         _play(options, settings, folder, played, interrupts, terminal)
-    except (StepFailed, BotoCoreError, ClientError, ExceptionGroup) as error:
+    except BaseException as error:
         played.failure = reason_of(error)
         raise
     finally:
-        if played.seconds or played.failure:
+        if played.now:  # what did not begin leaves an earlier page as it is
             host = "in containers" if options.docker else "as processes"
             took = f"{name.upper()} {host}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {time.monotonic() - began:.0f} s"
             title, sections = page_of(name.upper(), took, played, by_hand.read().get(name.upper(), {}))
@@ -130,8 +130,10 @@ def page_of(name: str, took: str, played: Played, told: Mapping[str, str]) -> tu
     return f"Rehearsal of system {name}", [outcome, *beside, *played.sections, times]
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """In a sentence or several."""
-    if isinstance(error, ExceptionGroup):
+    if isinstance(error, BaseExceptionGroup):
         return " ".join(reason_of(one) for one in error.exceptions)
+    if isinstance(error, KeyboardInterrupt):
+        return "It was interrupted."
     return error.reason if isinstance(error, StepFailed) else str(error)

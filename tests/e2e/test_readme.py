@@ -26,6 +26,7 @@ BLOCKS = [
     "KEEP=1 make demo",
     "export AWS_ENDPOINT_URL",
     "make start",
+    "make rehearse",
 ]
 
 

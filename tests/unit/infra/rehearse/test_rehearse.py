@@ -33,6 +33,7 @@ def test_a_rehearsal_that_failed_says_where_and_why() -> None:
 def test_the_reason_of_several_errors_is_that_of_each() -> None:
     group = ExceptionGroup("", [StepFailed("One.", "Next."), ExceptionGroup("", [ValueError("Two.")])])
     assert reason_of(group) == "One. Two."
+    assert reason_of(KeyboardInterrupt()) == "It was interrupted."
 
 
 def test_the_scenes_have_titles_of_their_own_and_end_clean() -> None:
