@@ -11,7 +11,7 @@ export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IM
 
 .PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune deploy deploy-local invoke load \
 	policy explain push test test-unit test-contract test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
-	chaos bench bench-serve lint \
+	chaos bench bench-compare bench-page bench-serve lint \
 	format lock setup clean
 
 help: ## This list
@@ -151,6 +151,14 @@ chaos: ## Break the stack part by part under load, and write a page (SEED=1, ONL
 bench: ## Measure against `docker run` and sagemaker's local mode, into benchmarks/results (SCENARIO=<name>, needs Docker)
 	@scripts/setup bench
 	@scripts/build && $(env)/bench/bin/python -m benchmarks $(SCENARIO)
+
+bench-compare: ## Say which benchmarks are worse than in their last run on such a machine, by more than the noise; 1 when one is
+	@scripts/setup client
+	@$(env)/client/bin/python -m benchmarks compare
+
+bench-page: ## Bring README's table of benchmarks and the picture of their history up to date
+	@scripts/setup client
+	@$(env)/client/bin/python -m benchmarks page
 
 bench-serve: ## Measure the serving container beside its peers and the limits (ONLY=resnet50, PEERS="mosec ray" or all, ROUNDS=3; no Docker)
 	@scripts/setup client serve trainer dev

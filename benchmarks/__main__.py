@@ -1,8 +1,14 @@
-"""`python -m benchmarks <scenario> [--rounds N]`: most scenarios need Docker, and the images of `make build`."""
+"""`python -m benchmarks <scenario> [--rounds N]`: most scenarios need Docker, and the images of `make build`.
+
+`compare` says which scenarios are worse than in the last run on such a machine; `page` brings README's table and the
+picture up to date.
+"""
 
 import argparse
 import importlib
 import sys
+
+from benchmarks import history, page
 
 SCENARIOS = (
     "training_overhead",
@@ -25,14 +31,22 @@ SCENARIOS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one scenario, or all of them."""
+    """Runs one scenario, or all of them, or compares the runs that there are: then the exit code is 1 where one is
+    worse by more than the noise."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("scenario", choices=(*SCENARIOS, "all"), nargs="?", default="all")
+    parser.add_argument("scenario", choices=(*SCENARIOS, "all", "compare", "page"), nargs="?", default="all")
     parser.add_argument("--rounds", type=int, help="of each measurement (default: 5; of cycles 100, in containers 20)")
     parser.add_argument("--docker", action="store_true", help="of cycles: in containers")
     options = parser.parse_args(arguments)
     if options.docker and options.scenario != "cycles":
         parser.error("--docker is for the scenario cycles")
+    if options.scenario == "compare":
+        lines, worse = history.report(history.read())
+        print("\n".join(lines))
+        return int(worse)
+    if options.scenario == "page":
+        page.write(history.read())
+        return 0
     for name in SCENARIOS if options.scenario == "all" else (options.scenario,):
         scenario = importlib.import_module(f"benchmarks.{name}")
         print(f"{name}: {(scenario.__doc__ or '').splitlines()[0]}")

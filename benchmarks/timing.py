@@ -1,8 +1,10 @@
 """Measures times in turn, and writes the figures with the command and the machine that they come from."""
 
+import importlib.metadata
 import json
 import os
 import platform
+import re
 import shlex
 import statistics
 import subprocess
@@ -13,7 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks import history
+from benchmarks.history import RESULTS as RESULTS
+from benchmarks.history import Run
+
+CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 def in_turn(rounds: int, timed: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
@@ -48,15 +54,22 @@ def summary(seconds: list[float]) -> dict[str, float]:
     }
 
 
-def write(scenario: str, figures: Mapping[str, Any]) -> None:
-    """Writes the figures to results/<scenario>.json and prints them."""
+def write(
+    scenario: str,
+    figures: Mapping[str, Any],
+    *,
+    spreads: Mapping[str, float] | None = None,
+    packages: Mapping[str, str] | None = None,
+) -> None:
+    """Keeps the figures as one more run (`benchmarks.history`) and prints them. `spreads` is half of the range over the
+    rounds, in parts of the number, of measures (`benchmarks.measures`) whose figures do not tell it; `packages` are
+    versions of what ran in other environments than this process."""
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
-    found = {"scenario": scenario, "command": command, "machine": machine(), "figures": figures}
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{scenario}.json"
-    path.write_text(json.dumps(found, indent=2) + "\n")
+    here = machine()
+    here["packages"] |= packages or {}
+    path = history.save(Run(scenario, command, here, figures, spreads or {}))
     print(json.dumps(figures, indent=2))
-    print(f"written to {path}")
+    print(f"written to {path}; `python -m benchmarks page` brings README and its picture up to date")
 
 
 def machine() -> dict[str, Any]:
@@ -64,13 +77,32 @@ def machine() -> dict[str, Any]:
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": _output_of("git", "describe", "--always", "--dirty"),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "packages": packages(),
         "docker": _output_of("docker", "version", "--format", "{{.Server.Version}}"),
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }
+
+
+def cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
+    """The model of the CPU, and those of its instructions that decide how fast a network runs; nothing where the system
+    does not tell."""
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    flags = re.findall(rf"\b({'|'.join(CPU_FLAGS)})\b", text)
+    return {"model": model[1] if model else "", "flags": sorted(set(flags))}
+
+
+def packages() -> dict[str, str]:
+    """The versions of the packages that this process has loaded."""
+    loaded = {name.split(".")[0] for name in sys.modules}
+    by_module = importlib.metadata.packages_distributions()
+    names = {name for module in loaded for name in by_module.get(module, [])}
+    return {name: importlib.metadata.version(name) for name in sorted(names)}
 
 
 def _output_of(*command: str) -> str:
