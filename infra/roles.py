@@ -182,6 +182,7 @@ def notebook(blueprint: Blueprint) -> Role:
             _objects(blueprint, names.FILES),
             "the instance fetches the notebook and the list of its packages",
         ),
+    in_subnet = blueprint.settings.notebook is not None and bool(blueprint.settings.notebook.subnet)
         Statement(
             "StopItself",
             ("sagemaker:DescribeNotebookInstance", "sagemaker:StopNotebookInstance"),
@@ -198,7 +199,7 @@ def notebook(blueprint: Blueprint) -> Role:
             "ListAndScale",
             NOTEBOOK_LISTS,
             ("*",),
-            "neither lists nor new scalable targets know resources; the SDK wants a role to attach networks",
+            "lists know no resources, nor does a scalable target before it is there",
         ),
         Statement(
             "ScaleByAlarms",
@@ -210,6 +211,7 @@ def notebook(blueprint: Blueprint) -> Role:
             "LetScalingAct",
             ("iam:CreateServiceLinkedRole",),
             (blueprint.partition.arn("iam", linked, account=blueprint.account),),
+        *((_attach_network(),) if in_subnet else ()),
             "the first scalable target of an account makes Application Auto Scaling's own role",
             {"StringEquals": {"iam:AWSServiceName": scaling}},
         ),
@@ -235,9 +237,9 @@ def notebook(blueprint: Blueprint) -> Role:
         ),
         Statement(
             "LookAtItself",
-            ("iam:GetRole", "iam:SimulatePrincipalPolicy"),
+            ("iam:GetRole",),
             (own,),
-            "SageMaker's SDK asks what the role may do before it gives it to a job",
+            "SageMaker's SDK looks a role up before it gives it to a job",
         ),
         Statement(
             "WriteLogs",
@@ -301,6 +303,9 @@ _FROM_ECR = "images come from ECR where they were pushed, and from this machine 
 # reason. tests/e2e/rights.py compares it with a run.
 NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
     ("s3:GetObject", "/pretrained/*"): "only a training with --pretrained has the channel",
+)  # fmt: skip
+# AWS's list for a notebook instance in a subnet: "SageMaker Roles" in the SageMaker guide.
+ATTACH_NETWORK = (
     ("s3:GetObject", "/data/*"): "an endpoint reads photos only for requests that name one in S3",
     **{
         (action, "/features/*"): "only `make tune` has the job that computes the features"
@@ -324,6 +329,15 @@ def _list_bucket(blueprint: Blueprint, *prefixes: str) -> Statement:
         ("s3:ListBucket",),
         (blueprint.bucket_arn,),
         "SageMaker lists the objects below a prefix before it downloads them",
+def _attach_network() -> Statement:
+    return Statement(
+        "AttachNetwork",
+        ATTACH_NETWORK,
+        ("*",),
+        "SageMaker attaches the instance to its subnet under this role; most of the actions know no resources",
+    )
+
+
         {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}},
     )
 

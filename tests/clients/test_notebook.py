@@ -1,6 +1,7 @@
 """The notebook from top to bottom, and its clean-up after a cell that failed: `make test-notebook` installs what it
 needs."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,11 @@ from typing import Any
 import boto3
 import pytest
 
+from infra import roles
+from infra.blueprint import Blueprint
+from infra.notebook.names import kernel_environment
+from infra.roles import POLICY_NAME, Role
+from infra.settings import DeploymentSettings
 from tests.clients.notebook_stack import running
 from tests.clients.page import python
 from tests.contract.localstack_process import ROOT, LocalStack
@@ -27,8 +33,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
         yield started
 
 
-def run(stack: LocalStack, folder: Path, *options: str) -> tuple[int, list[str]]:
-    """The exit code, and what each cell of code printed."""
+def run(stack: LocalStack, folder: Path, *options: str, **variables: str) -> tuple[int, list[str]]:
+    """The exit code, and what each cell of code printed. The variables are set, as on a notebook instance."""
     command = [python("notebook"), str(ROOT / "tests" / "clients" / "run_notebook.py"), str(NOTEBOOK), *options]
     environment = {
         "PATH": os.environ["PATH"],
@@ -38,7 +44,7 @@ def run(stack: LocalStack, folder: Path, *options: str) -> tuple[int, list[str]]
     }
     done = subprocess.run(
         command,
-        env=environment | KEYS | SMALL,
+        env=environment | KEYS | SMALL | variables,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -48,6 +54,27 @@ def run(stack: LocalStack, folder: Path, *options: str) -> tuple[int, list[str]]
     cells = re.split(r"^--- cell \d+\n", done.stdout, flags=re.MULTILINE)[1:]
     assert cells, done.stderr[-3000:]
     return done.returncode, cells
+
+
+def session_of(stack: LocalStack, role: Role) -> dict[str, str]:
+    """The variables of a session of the role, which a user opens here."""
+    iam = stack.client("iam")
+    user = iam.create_user(UserName="opener")["User"]["Arn"]
+    keys = iam.create_access_key(UserName="opener")["AccessKey"]
+    trust = role.trust
+    trust["Statement"] += [{"Effect": "Allow", "Principal": {"AWS": user}, "Action": "sts:AssumeRole"}]
+    iam.create_role(RoleName=role.name, AssumeRolePolicyDocument=json.dumps(trust))
+    iam.put_role_policy(RoleName=role.name, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(role.policy))
+    opener = boto3.client(
+        "sts", endpoint_url=stack.endpoint, region_name="us-east-1", aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+    )  # fmt: skip
+    made = opener.assume_role(RoleArn=f"arn:aws:iam::000000000000:role/{role.name}", RoleSessionName="notebook")
+    return {
+        "AWS_ACCESS_KEY_ID": made["Credentials"]["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": made["Credentials"]["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": made["Credentials"]["SessionToken"],
+    }
 
 
 def left(stack: LocalStack) -> dict[str, list[Any]]:
@@ -95,3 +122,14 @@ def test_it_cleans_up_after_a_cell_that_failed(stack: LocalStack, tmp_path: Path
     code, cells = run(stack, tmp_path, "--ends-only")
     assert code == 0, cells
     assert not any(left(stack).values())
+
+
+def test_the_role_of_a_notebook_instance_is_enough_for_it(stack: LocalStack, tmp_path: Path) -> None:
+    blueprint = Blueprint(DeploymentSettings(project="dogs"), "000000000000", data_digest="")
+    keys = session_of(stack, roles.notebook(blueprint))
+    code, cells = run(stack, tmp_path, **keys, **kernel_environment(blueprint))
+    assert code == 0, cells
+    assert "Successful Setting desired instance count to 2." in "\n".join(cells)
+    found = left(stack)
+    assert [role["RoleName"] for role in found.pop("roles")] == [blueprint.role("notebook")]
+    assert not any(found.values())

@@ -1,6 +1,7 @@
 """The image's own JupyterLab as a notebook instance, opened by a browser: `make test-notebook` builds it."""
 
 import json
+import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from urllib.error import HTTPError
 import pytest
 from docker.errors import ImageNotFound
 
+from infra.notebook.lifecycle import FOLDER as NOTEBOOK_SCRIPTS
 from tests.contract.browser import browser_title
 from tests.contract.docker_environment import client
 from tests.contract.docker_image import docker_url
 from tests.contract.docker_notebooks import DockerNotebooks, docker_notebooks
+from tests.contract.function_containers import running
 
 IMAGE = "stagemaker/notebook:latest"
 ON_CREATE = """#!/bin/bash
@@ -73,3 +76,14 @@ def test_an_address_that_has_ended_opens_nothing(lab: DockerNotebooks) -> None:
     status, page = ask(url)
     assert status == 403
     assert b"This address has ended" in page
+
+
+def test_the_machine_itself_knows_without_an_address_whether_it_is_used(lab: DockerNotebooks) -> None:
+    (container,) = running(lab.engine.network)
+    program = (
+        f"__name__ = 'idle'\n{(NOTEBOOK_SCRIPTS / 'idle.py').read_text()}\nprint(ask('kernels'), ask('terminals'))"
+    )
+    command = ["docker", "exec", container, "python3", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("[] []\n", 0), done.stderr
+    assert ask(f"http://{lab.described()['Url']}/api/kernels")[0] == 403

@@ -7,6 +7,7 @@ import pytest
 
 from infra import roles
 from infra.blueprint import Blueprint
+from infra.notebook.settings import NotebookSettings
 from infra.roles import NOT_IN_EVERY_RUN, ROLES, Role, Statement
 from infra.settings import DeploymentSettings, FunctionSettings, ModelSettings, TrainingSettings
 from tests.unit.infra.aws_shapes import check
@@ -130,3 +131,11 @@ def test_the_notebook_touches_only_what_its_names_begin() -> None:
     assert itself == BLUEPRINT.role_arn("notebook")
     longest = allowed(roles.notebook(LONGEST))["TrainAndDeploy"].resources
     assert all(f"/{'a' * 17}-nb-*" in each for each in longest)  # a tuning job's name keeps 20 characters of it
+    assert "AttachNetwork" not in statements
+
+
+def test_a_notebook_in_a_subnet_may_attach_it() -> None:
+    network = NotebookSettings(subnet="subnet-1", security_groups=("sg-1",))
+    role = roles.notebook(replace(LONGEST, settings=replace(LONGEST.settings, notebook=network)))
+    assert allowed(role)["AttachNetwork"].actions == roles.ATTACH_NETWORK
+    assert len(json.dumps(role.policy)) < 10_240
