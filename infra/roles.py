@@ -172,6 +172,7 @@ def notebook(blueprint: Blueprint) -> Role:
     bucket = blueprint.partition.arn("s3", f"{begin}-{blueprint.account}-{blueprint.settings.region}")
     endpoint, tuning_jobs = f"{begin}-*", f"hyper-parameter-tuning-job/{begin}-*"
     made = ("training-job", "model", "endpoint", "endpoint-config")
+    in_subnet = blueprint.settings.notebook is not None and bool(blueprint.settings.notebook.subnet)
     itself = blueprint.arn("sagemaker", f"notebook-instance/{names.name(blueprint)}")
     scaling = "sagemaker.application-autoscaling.amazonaws.com"
     linked = f"role/aws-service-role/{scaling}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
@@ -182,7 +183,6 @@ def notebook(blueprint: Blueprint) -> Role:
             _objects(blueprint, names.FILES),
             "the instance fetches the notebook and the list of its packages",
         ),
-    in_subnet = blueprint.settings.notebook is not None and bool(blueprint.settings.notebook.subnet)
         Statement(
             "StopItself",
             ("sagemaker:DescribeNotebookInstance", "sagemaker:StopNotebookInstance"),
@@ -201,6 +201,7 @@ def notebook(blueprint: Blueprint) -> Role:
             ("*",),
             "lists know no resources, nor does a scalable target before it is there",
         ),
+        *((_attach_network(),) if in_subnet else ()),
         Statement(
             "ScaleByAlarms",
             ("cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms"),
@@ -211,7 +212,6 @@ def notebook(blueprint: Blueprint) -> Role:
             "LetScalingAct",
             ("iam:CreateServiceLinkedRole",),
             (blueprint.partition.arn("iam", linked, account=blueprint.account),),
-        *((_attach_network(),) if in_subnet else ()),
             "the first scalable target of an account makes Application Auto Scaling's own role",
             {"StringEquals": {"iam:AWSServiceName": scaling}},
         ),
@@ -293,6 +293,9 @@ NOTEBOOK_LISTS = (
     "sagemaker:ListTrainingJobs", "sagemaker:ListHyperParameterTuningJobs", "s3:ListAllMyBuckets",
     "application-autoscaling:RegisterScalableTarget", "application-autoscaling:DeregisterScalableTarget",
     "application-autoscaling:PutScalingPolicy", "application-autoscaling:DescribeScalingActivities",
+)  # fmt: skip
+# AWS's list for a notebook instance in a subnet: "SageMaker Roles" in the SageMaker guide.
+ATTACH_NETWORK = (
     "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
     "ec2:DeleteNetworkInterfacePermission", "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
@@ -303,9 +306,6 @@ _FROM_ECR = "images come from ECR where they were pushed, and from this machine 
 # reason. tests/e2e/rights.py compares it with a run.
 NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
     ("s3:GetObject", "/pretrained/*"): "only a training with --pretrained has the channel",
-)  # fmt: skip
-# AWS's list for a notebook instance in a subnet: "SageMaker Roles" in the SageMaker guide.
-ATTACH_NETWORK = (
     ("s3:GetObject", "/data/*"): "an endpoint reads photos only for requests that name one in S3",
     **{
         (action, "/features/*"): "only `make tune` has the job that computes the features"
@@ -319,6 +319,15 @@ ATTACH_NETWORK = (
 }
 
 
+def _attach_network() -> Statement:
+    return Statement(
+        "AttachNetwork",
+        ATTACH_NETWORK,
+        ("*",),
+        "SageMaker attaches the instance to its subnet under this role; most of the actions know no resources",
+    )
+
+
 def _objects(blueprint: Blueprint, *prefixes: str) -> tuple[str, ...]:
     return tuple(f"{blueprint.bucket_arn}/{prefix}/*" for prefix in prefixes)
 
@@ -329,15 +338,6 @@ def _list_bucket(blueprint: Blueprint, *prefixes: str) -> Statement:
         ("s3:ListBucket",),
         (blueprint.bucket_arn,),
         "SageMaker lists the objects below a prefix before it downloads them",
-def _attach_network() -> Statement:
-    return Statement(
-        "AttachNetwork",
-        ATTACH_NETWORK,
-        ("*",),
-        "SageMaker attaches the instance to its subnet under this role; most of the actions know no resources",
-    )
-
-
         {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}},
     )
 
