@@ -1,46 +1,51 @@
-"""Says what each role of a deployment may do and why, from the blueprint alone: nobody is asked."""
+"""Says what each role of a deployment may do, and what the policies of its other resources say, and why, from the
+blueprint alone: nobody is asked."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from infra.blueprint import Blueprint
 from infra.errors import StepFailed
+from infra.resource_policies import POLICIES, ResourcePolicy
 from infra.roles import ROLES, Conditions, Role, Statement
 from infra.terminal import Terminal
 
+EXPLAINED: Mapping[str, Callable[[Blueprint], Role | ResourcePolicy]] = {**ROLES, **POLICIES}
 LOCAL_ACCOUNT = "000000000000"  # that of the local credentials
 _HEADER = ("Statement", "Actions", "Resources", "Condition", "Why")
 
 
 def show(blueprint: Blueprint, purpose: str | None, as_json: bool, terminal: Terminal) -> None:
-    """Print the role of this purpose, or without one every role: as a table, or as one JSON document. Raises
-    StepFailed where there is no such role."""
-    if purpose is not None and purpose not in ROLES:
-        raise StepFailed(f"There is no role {purpose}.", f"Name one of {', '.join(ROLES)}.")
-    found = {name: ROLES[name](blueprint) for name in ([purpose] if purpose else ROLES)}
+    """Print the role or policy of this purpose, or without one all of them: as a table, or as one JSON document. Raises
+    StepFailed where there is none."""
+    if purpose is not None and purpose not in EXPLAINED:
+        raise StepFailed(f"There is no role {purpose}.", f"Name one of {', '.join(EXPLAINED)}.")
+    found = {name: EXPLAINED[name](blueprint) for name in ([purpose] if purpose else EXPLAINED)}
     if as_json:
-        print(json.dumps({name: document(role) for name, role in found.items()}, indent=2))
+        print(json.dumps({name: document(one) for name, one in found.items()}, indent=2))
         return
-    for role in found.values():
-        title = f"{role.name}: {role.description}. Who may take it: {role.trusted}"
-        terminal.table(title, _HEADER, [_row(statement) for statement in role.statements])
+    for one in found.values():
+        who = f" Who may take it: {one.trusted}" if isinstance(one, Role) else ""
+        title = f"{one.name}: {one.description}.{who}"
+        terminal.table(title, _HEADER, [_row(statement) for statement in one.statements])
 
 
-def document(role: Role) -> dict[str, Any]:
-    """The role with its trust and its policy, as IAM takes them, and the reason of each statement by its Sid."""
+def document(one: Role | ResourcePolicy) -> dict[str, Any]:
+    """The policy as AWS takes it, that of a role with its trust, and the reason of each statement by its Sid."""
     return {
-        "name": role.name,
-        "description": role.description,
-        "trust": role.trust,
-        "policy": role.policy,
-        "reasons": {statement.sid: statement.reason for statement in role.statements},
+        "name": one.name,
+        "description": one.description,
+        **({"trust": one.trust} if isinstance(one, Role) else {}),
+        "policy": one.policy,
+        "reasons": {statement.sid: statement.reason for statement in one.statements},
     }
 
 
 def _row(statement: Statement) -> tuple[str, ...]:
+    denied = f"{statement.sid} (denies)" if statement.effect == "Deny" else statement.sid
     return (
-        statement.sid,
+        denied,
         "\n".join(statement.actions),
         "\n".join(statement.resources),
         "\n".join(_conditions(statement.condition)),

@@ -20,21 +20,31 @@ type Conditions = Mapping[str, Mapping[str, str | list[str]]]
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a policy, which allows the actions on the resources where the condition holds. `reason` says
-    why the role has it; IAM does not get to see it."""
+    """One statement of a policy, which allows the actions on the resources where the condition holds, or denies them.
+    `reason` says why it is there; IAM does not get to see it. `principals` are whom the policy of a bucket or of a
+    gateway endpoint is about: ARNs, or `*` for all; a role's policy has none."""
 
     sid: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     reason: str
     condition: Conditions = field(default_factory=dict)
+    effect: str = "Allow"
+    principals: tuple[str, ...] = ()
 
     @property
     def document(self) -> dict[str, Any]:
         """As IAM takes it."""
         resource = list(self.resources) if len(self.resources) > 1 else self.resources[0]
-        allow = {"Sid": self.sid, "Effect": "Allow", "Action": list(self.actions), "Resource": resource}
-        return {**allow, "Condition": dict(self.condition)} if self.condition else allow
+        whom = "*" if self.principals == ("*",) else {"AWS": list(self.principals)}
+        return {
+            "Sid": self.sid,
+            "Effect": self.effect,
+            **({"Principal": whom} if self.principals else {}),
+            "Action": list(self.actions),
+            "Resource": resource,
+            **({"Condition": dict(self.condition)} if self.condition else {}),
+        }
 
 
 @dataclass(frozen=True)

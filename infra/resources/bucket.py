@@ -1,13 +1,16 @@
 """The bucket that holds the data and the models."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from infra import ownership
 from infra.ownership import NotOurs
+from infra.partitions import of_region
 from infra.patience import once_free, once_seen
+from infra.resource_policies import only_tls
 from infra.resources import objects, titles
 from infra.resources.resource import Change, Resource, State, differences, error_code, find, is_missing
 
@@ -17,19 +20,25 @@ _BLOCK_PUBLIC = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
+_OWNER = "BucketOwnerEnforced"  # access control lists do not count; AWS's default since April 2023
 
 
 class Bucket(Resource):
-    """A bucket in a region, closed to the public, with the tags of the deployment."""
+    """A bucket in a region, with the tags of the deployment: closed to the public, without access control lists,
+    encrypted by S3, and for calls over TLS alone. Statements that others have put into its policy stay in it."""
 
     title = titles.BUCKET
     holds = "its photos and models"
 
     def __init__(self, s3: Any, name: str, region: str, tags: Sequence[dict[str, str]] = ()) -> None:
         self._s3, self.name, self._region, self._tags = s3, name, region, list(tags)
+        own = only_tls(of_region(region).arn("s3", name))
+        self._statements = {statement.sid: statement.document for statement in own}
+        self._wanted = {**_BLOCK_PUBLIC, "ObjectOwnership": _OWNER, "SSEAlgorithm": "AES256"}
 
     def read(self) -> State | None:
-        """Its public access block, and its `tags`. Raises NotOurs when somebody else has the name."""
+        """Its public access block, `ObjectOwnership`, `SSEAlgorithm`, the `statements` of its policy by their Sid or
+        place, and its `tags`. Raises NotOurs when somebody else has the name."""
         try:  # not HeadBucket, whose errors have no code: credentials that have expired would look like anything
             listed = self._s3.list_objects_v2(Bucket=self.name, MaxKeys=1)
         except ClientError as error:
@@ -38,17 +47,33 @@ class Bucket(Resource):
             if not is_missing(error):
                 raise
             return None
-        found = find(self._s3.get_public_access_block, Bucket=self.name) or {}
         tags = self._checked_tags(is_empty=not listed.get("Contents"))
-        return {**found.get("PublicAccessBlockConfiguration", {}), "tags": tags}
+        found = find(self._s3.get_public_access_block, Bucket=self.name) or {}
+        return {
+            **found.get("PublicAccessBlockConfiguration", {}),
+            "ObjectOwnership": self._ownership(),
+            "SSEAlgorithm": self._encryption(),
+            "statements": self._policy(),
+            "tags": tags,
+        }
 
     def diff(self, state: State) -> list[Change]:
-        """Each way to the public that is open, and the tags that are missing."""
+        """Each way to the public that is open, who owns its objects, how they are encrypted, the statements of its
+        policy that are ours, and the tags that are missing."""
         found = [tag for tag in state["tags"] if tag in self._tags]
-        return [*differences(_BLOCK_PUBLIC, state), *differences({"tags": self._tags}, {"tags": found})]
+        statements = state["statements"]
+        return [
+            *differences(self._wanted, state),
+            *(
+                Change(f"statement {sid}", statements.get(sid), wanted)
+                for sid, wanted in self._statements.items()
+                if _plain(statements.get(sid)) != _plain(wanted)
+            ),
+            *differences({"tags": self._tags}, {"tags": found}),
+        ]
 
     def create(self) -> str:
-        """Make it, and close it to the public. Raises NotOurs when another account has the name."""
+        """Make it, and close it. Raises NotOurs when another account has the name."""
         place = {} if self._region == "us-east-1" else {"LocationConstraint": self._region}
         request = {"Bucket": self.name, **({"CreateBucketConfiguration": place} if place else {})}
         try:
@@ -58,12 +83,26 @@ class Bucket(Resource):
                 raise self._taken() from None
             if error_code(error) != "BucketAlreadyOwnedByYou":  # made at this moment by another deployment
                 raise
-        return once_seen(lambda: self.update({"tags": []}, []))
+        nothing: State = {"statements": {}, "tags": []}
+        return once_seen(lambda: self.update(nothing, self.diff(nothing)))
 
     def update(self, state: State, changes: list[Change]) -> str:
-        """Close it to the public, and give it its tags besides those that it has."""
-        self._s3.put_public_access_block(Bucket=self.name, PublicAccessBlockConfiguration=_BLOCK_PUBLIC)
-        if self._tags:
+        """Put what differs: in the policy and among the tags besides those that others have given it."""
+        members = {change.member for change in changes}
+        if members & _BLOCK_PUBLIC.keys():
+            self._s3.put_public_access_block(Bucket=self.name, PublicAccessBlockConfiguration=_BLOCK_PUBLIC)
+        if "ObjectOwnership" in members:
+            rules = {"Rules": [{"ObjectOwnership": _OWNER}]}
+            self._s3.put_bucket_ownership_controls(Bucket=self.name, OwnershipControls=rules)
+        if "SSEAlgorithm" in members:
+            default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": self._wanted["SSEAlgorithm"]}}
+            rules = {"Rules": [default]}
+            self._s3.put_bucket_encryption(Bucket=self.name, ServerSideEncryptionConfiguration=rules)
+        if any(f"statement {sid}" in members for sid in self._statements):
+            statements = list({**state["statements"], **self._statements}.values())
+            policy = {"Version": "2012-10-17", "Statement": statements}
+            self._s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(policy))
+        if "tags" in members:
             keys = {tag["Key"] for tag in self._tags}
             tags = [*self._tags, *(tag for tag in state["tags"] if tag["Key"] not in keys)]
             self._s3.put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tags})
@@ -73,6 +112,23 @@ class Bucket(Resource):
         """Delete all objects in it, then the bucket."""
         objects.delete(self._s3, self.name, objects.sizes(self._s3, self.name, ""))
         self._s3.delete_bucket(Bucket=self.name)
+
+    def _ownership(self) -> str | None:
+        found = find(self._s3.get_bucket_ownership_controls, Bucket=self.name)
+        return found["OwnershipControls"]["Rules"][0]["ObjectOwnership"] if found else None
+
+    def _encryption(self) -> str | None:
+        found = find(self._s3.get_bucket_encryption, Bucket=self.name)
+        if not found:
+            return None
+        (rule,) = found["ServerSideEncryptionConfiguration"]["Rules"]
+        return str(rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"])
+
+    def _policy(self) -> dict[str, Any]:
+        found = find(self._s3.get_bucket_policy, Bucket=self.name)
+        statements = json.loads(found["Policy"])["Statement"] if found else []
+        listed = [statements] if isinstance(statements, Mapping) else statements
+        return {statement.get("Sid", f"number {number}"): statement for number, statement in enumerate(listed)}
 
     def _checked_tags(self, *, is_empty: bool) -> list[dict[str, str]]:
         """Its tags. A deployment that was cut leaves an empty bucket without tags, which is taken as ours."""
@@ -87,3 +143,17 @@ class Bucket(Resource):
             f"The bucket {self.name} belongs to someone else, or you may not list it.",
             "Choose another --project, or get the right s3:ListBucket.",
         )
+
+
+def _plain(statement: Mapping[str, Any] | None) -> Any:
+    """The statement with each list of one value as that value: AWS takes both for the same."""
+    if not isinstance(statement, Mapping):
+        return statement
+    return {
+        key: _plain(value) if isinstance(value, Mapping) else value[0] if _is_one(value) else value
+        for key, value in statement.items()
+    }
+
+
+def _is_one(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 1

@@ -108,6 +108,26 @@ def test_a_bucket_that_is_in_change_is_tried_again_and_has_its_tags(aws: Pretend
     assert one.diff(found) == []
 
 
+def test_a_bucket_that_others_have_opened_is_closed_again(aws: PretendedAws, blueprint: Blueprint) -> None:
+    s3, named = aws.client("s3"), {"Bucket": blueprint.bucket}
+    one = Bucket(s3, blueprint.bucket, REGION, blueprint.tags)
+    one.create()
+    s3.delete_bucket_policy(**named)
+    s3.delete_public_access_block(**named)
+    s3.put_bucket_ownership_controls(
+        **named, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
+    )
+    found = one.read()
+    assert found is not None
+    changes = one.diff(found)
+    assert {change.member for change in changes} >= {"BlockPublicAcls", "ObjectOwnership", "statement OnlyTls"}
+    one.update(found, changes)
+    found = one.read()
+    assert found is not None
+    assert one.diff(found) == []
+    s3.put_object(**named, Key="a", Body=b"x")  # over https, as AWS's clients call
+
+
 def test_a_bucket_whose_name_is_taken_is_refused(aws: PretendedAws, blueprint: Blueprint) -> None:
     taken = AwsError("BucketAlreadyExists", "The requested bucket name is not available.", 409)
     fault = Fault("s3", "CreateBucket", taken, matches=of("Bucket", blueprint.bucket))

@@ -1,11 +1,36 @@
+import json
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
 from infra.errors import StepFailed
 from infra.resources.bucket import Bucket
+from tests.unit.infra.aws_shapes import check
 from tests.unit.infra.fakes import FakeClient, missing
 
 CLOSED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+OWNER = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+POLICY: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "OnlyTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["s3:*"],
+            "Resource": ["arn:aws:s3:::photos", "arn:aws:s3:::photos/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ],
+}
+AS_WANTED = {
+    "get_public_access_block": {"PublicAccessBlockConfiguration": CLOSED},
+    "get_bucket_ownership_controls": {"OwnershipControls": OWNER},
+    "get_bucket_encryption": {"ServerSideEncryptionConfiguration": ENCRYPTION},
+    "get_bucket_policy": {"Policy": json.dumps(POLICY)},
+}
 
 
 def bucket(region: str = "us-east-1", **answers: object) -> tuple[FakeClient, Bucket]:
@@ -30,21 +55,57 @@ def test_credentials_that_have_expired_are_not_taken_for_a_bucket_of_another_acc
         one.read()
 
 
-def test_one_that_is_closed_to_the_public() -> None:
-    _, one = bucket(get_public_access_block={"PublicAccessBlockConfiguration": CLOSED})
+def test_one_that_is_as_wanted() -> None:
+    client, one = bucket(**AS_WANTED)
     state = one.read()
     assert state is not None
     assert one.diff(state) == []
+    assert all(name.startswith(("get", "list")) for name in client.names())
 
 
 def test_one_that_is_open_is_closed() -> None:
-    client, one = bucket(get_public_access_block=missing("NoSuchPublicAccessBlockConfiguration"))
+    client, one = bucket(
+        get_public_access_block=missing("NoSuchPublicAccessBlockConfiguration"),
+        get_bucket_ownership_controls=missing("OwnershipControlsNotFoundError"),
+        get_bucket_encryption=missing("ServerSideEncryptionConfigurationNotFoundError"),
+        get_bucket_policy=missing("NoSuchBucketPolicy"),
+    )
     state = one.read()
-    assert state == {"tags": []}
+    assert state is not None
     changes = one.diff(state)
-    assert [change.member for change in changes] == list(CLOSED)
+    assert [change.member for change in changes] == [*CLOSED, "ObjectOwnership", "SSEAlgorithm", "statement OnlyTls"]
     one.update(state, changes)
-    assert client.calls[-1][1]["PublicAccessBlockConfiguration"] == CLOSED
+    put = dict(client.calls[-4:])
+    assert put["put_public_access_block"]["PublicAccessBlockConfiguration"] == CLOSED
+    assert put["put_bucket_ownership_controls"]["OwnershipControls"] == OWNER
+    assert put["put_bucket_encryption"]["ServerSideEncryptionConfiguration"] == ENCRYPTION
+    assert json.loads(put["put_bucket_policy"]["Policy"]) == POLICY
+    for name, members in put.items():
+        check("s3", "".join(part.title() for part in name.split("_")), members)
+
+
+def test_only_what_was_changed_is_put() -> None:
+    theirs = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:root"}, "Action": "s3:Get*", "Resource": "*"}
+    (tls,) = POLICY["Statement"]
+    spoilt = json.dumps({"Version": "2012-10-17", "Statement": [theirs, {**tls, "Effect": "Allow"}]})
+    client, one = bucket(**{**AS_WANTED, "get_bucket_policy": {"Policy": spoilt}})
+    state = one.read()
+    assert state is not None
+    changes = one.diff(state)
+    assert [str(change) for change in changes] == ["statement OnlyTls.Effect: Allow -> Deny"]
+    client.calls.clear()
+    one.update(state, changes)
+    ((name, members),) = client.calls
+    assert (name, json.loads(members["Policy"])["Statement"]) == ("put_bucket_policy", [theirs, tls])
+
+
+def test_a_statement_that_aws_has_shortened_is_the_same() -> None:
+    (tls,) = POLICY["Statement"]
+    shortened = json.dumps({"Version": "2012-10-17", "Statement": {**tls, "Action": "s3:*"}})
+    _, one = bucket(**{**AS_WANTED, "get_bucket_policy": {"Policy": shortened}})
+    state = one.read()
+    assert state is not None
+    assert one.diff(state) == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +116,16 @@ def test_a_new_one_is_closed_and_in_its_region(region: str, more: dict[str, obje
     client, one = bucket(region)
     one.create()
     assert client.calls[0] == ("create_bucket", {"Bucket": "photos", **more})
-    assert client.names()[1:] == ["put_public_access_block"]
+    assert client.names()[1:] == [
+        "put_public_access_block", "put_bucket_ownership_controls", "put_bucket_encryption", "put_bucket_policy",
+    ]  # fmt: skip
+
+
+def test_in_china_its_policy_has_the_partition() -> None:
+    client, one = bucket("cn-north-1")
+    one.create()
+    (statement,) = json.loads(client.calls[-1][1]["Policy"])["Statement"]
+    assert statement["Resource"] == ["arn:aws-cn:s3:::photos", "arn:aws-cn:s3:::photos/*"]
 
 
 def test_it_is_emptied_before_it_is_deleted() -> None:
