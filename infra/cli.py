@@ -415,6 +415,10 @@ VERBS = (
         f"Is there an endpoint? `{make('deploy')}` makes it.",
     ),
     Verb(
+        "notebook", "start the notebook instance where it is stopped, and print an address that opens it for 5 minutes",
+        _add_destination, _IS_IT_RUNNING, "Interrupted. It goes on to start.",
+    ),
+    Verb(
         "load", "send requests to the endpoint at a rate over time, and write a page about what came of them",
         _add_load, _IS_IT_RUNNING,
     ),
@@ -431,10 +435,6 @@ VERBS = (
     Verb(
         "data", "fetch or check a data set of photos by class", _add_data,
         "Please report this.", "Interrupted. What was downloaded is kept: run it again to go on.",
-    ),
-    Verb(
-        "notebook", "start the notebook instance where it is stopped, and print an address that opens it for 5 minutes",
-        _add_destination, _IS_IT_RUNNING, "Interrupted. It goes on to start.",
     ),
     Verb("clean", "stop the stack, and remove the images that were built", _no_options, "Run it again."),
 )  # fmt: skip
