@@ -38,6 +38,7 @@ def play(rehearsal: Rehearsal) -> Section:
         *([of_jobs("the search", rehearsal.tuned)] if rehearsal.tuned else []),
         *(of_jobs(f"training job {name}", [job]) for name, job in jobs.items()),
         *_endpoints(rehearsal),
+        *_host(rehearsal),
     ]
     found, today = prices.read(), datetime.now(UTC).date()
     stored = sum(photo.path.stat().st_size for photo in rehearsal.dataset.photos)
@@ -62,6 +63,14 @@ def _endpoints(rehearsal: Rehearsal) -> list[Spent]:
         seconds = now_s - described["CreationTime"].timestamp()
         found.append(Spent(f"endpoint {name}", "hosting", endpoint.instance_type, endpoint.instances, seconds))
     return found
+
+
+def _host(rehearsal: Rehearsal) -> list[Spent]:
+    outcome, settings = rehearsal.host, rehearsal.preset.ec2
+    if outcome is None or settings is None:
+        return []
+    usage = "ec2-spot" if settings.market == "spot" else "ec2"
+    return [Spent("EC2 host", usage, settings.instance_type, 1, outcome.host.billed_s)]
 
 
 def section(spent: Sequence[Spent], found: Prices, region: str, estimate: Sequence[str]) -> Section:

@@ -8,7 +8,7 @@ from infra import policy
 from infra.rehearse.rehearsal import Rehearsal
 from infra.rehearse.section import Section, Table
 
-ROLES = ("training", "hosting", "lambda")
+ROLES = ("training", "hosting", "lambda", "ec2")
 CALLER = "caller"
 FINGERPRINT = 10  # characters
 

@@ -10,6 +10,7 @@ from typing import Any
 from infra.clients import Clients
 from infra.data.dataset import Dataset, Photo
 from infra.deployment import Deployment, deployment_of
+from infra.ec2.report import Outcome
 from infra.interrupts import Interrupts
 from infra.resources.resource import Resource
 from infra.settings import DeploymentSettings
@@ -20,7 +21,8 @@ from infra.terminal import Terminal
 class Rehearsal:
     """One play of a system. `preset` are its settings as they are written, `folder` is for the page, and `compression`
     how many times as fast as on AWS time passes for scaling. `jobs` are DescribeTrainingJob's answers for the training
-    jobs of its models, by the names of the models, and `tuned` those of its search."""
+    jobs of its models, by the names of the models, and `tuned` those of its search. `host` is what
+    came of the EC2 host, None without one."""
 
     options: Namespace
     preset: DeploymentSettings
@@ -34,6 +36,7 @@ class Rehearsal:
     deployment: Deployment = field(init=False)
     tuned: list[Mapping[str, Any]] = field(default_factory=list)
     jobs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    host: Outcome | None = None
 
     def __post_init__(self) -> None:
         self.decide({})

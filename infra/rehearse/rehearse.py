@@ -78,7 +78,7 @@ def _play(
     host, compression = _host(options, settings)
     if host.images:
         host.check_can_start(port)  # before a build of minutes
-        images.build(*host.images, *images.ALWAYS)
+        images.build(*host.images, *images.ALWAYS, *(("ec2-host",) if settings.ec2 else ()))
     running = None  # until it runs there is nothing of ours to stop
     try:
         with terminal.step("LocalStack") as done:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from infra.rehearse import calls, clean, costs, denied, deploy, loads, policies, search
+from infra.rehearse import calls, clean, costs, denied, deploy, host, loads, policies, search
 from infra.rehearse.rehearsal import Rehearsal
 from infra.rehearse.section import Section
 
@@ -24,6 +24,7 @@ SCENES = (
     Scene("a second deployment", deploy.again),
     Scene("the call before the policy", denied.play),
     Scene("the function", calls.play),
+    Scene("the EC2 host", host.play),
     Scene("load and scaling", loads.play),
     Scene("policies", policies.play),
     Scene("cost", costs.play),

@@ -11,7 +11,8 @@ from tests.e2e.environment import Environment, leftovers
 
 SECTIONS = (
     "It ran to the end", "By hand, and here", "Plan", "Tuning", "Training and endpoints", "A second deployment",
-    "The call before the policy", "The function, in the form of system E", "Scaling under load",
+    "The call before the policy", "The function, in the form of system E", "The EC2 host beside the training job",
+    "Scaling under load",
     "The policies that the run needed", "What it would have cost on AWS", "Clean-up", "Times",
 )  # fmt: skip
 # One minute of AWS in a second: the load takes 33 s, at a rate that a target of 4 keeps small.

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from infra.ec2.report import Outcome, Trained
 from infra.engine import Step
 from infra.load.summary import figures_of
 from infra.presets import find
 from infra.presets import read as read_preset
 from infra.prices import prices
-from infra.rehearse import calls, costs, denied, deploy, loads, policies, search
+from infra.rehearse import calls, costs, denied, deploy, host, loads, policies, search
 from infra.rehearse.calls import Call
 from infra.rehearse.costs import Spent
 from infra.rehearse.rehearsal import as_played
@@ -81,6 +82,20 @@ def test_a_call_is_shown_in_the_system_s_own_form_with_its_times() -> None:
     assert '"request_dict"' in section.code
     assert section.here["concurrency"].startswith("100 reserved, 2 provisioned")
     assert json.dumps(event) in section.here["function"]
+
+
+@pytest.mark.parametrize(("weights", "told"), [("aa", "the same weights"), ("bb", "not the same"), ("", "cannot be")])
+def test_the_host_and_the_job_are_side_by_side(weights: str, told: str) -> None:
+    on_host = Trained("EC2 host (m5.xlarge)", 20, 95, 0.0051, "s3://b/h.tar.gz", weights, {"validation:loss": 0.5})
+    job = Trained("Training job (ml.m5.xlarge)", 21, 40, None, "s3://b/j.tar.gz", "aa", {"validation:loss": 0.5})
+    section = host.section(Outcome("dogs-1", "Completed", "", on_host, job), "spot")
+    (table,) = section.tables
+    assert table.header == ("", "EC2 host (m5.xlarge)", "Training job (ml.m5.xlarge)")
+    assert ("Cost on AWS", "$0.0051", "price unknown") in table.rows
+    assert ("validation:loss", "0.5000", "0.5000") in table.rows
+    assert told in section.sentences[0]
+    assert "spot was asked for" in section.sentences[0]
+    assert section.here["ec2"].startswith("EC2 host (m5.xlarge): 20 s")
 
 
 def test_a_load_shows_its_requests_its_activities_and_a_picture() -> None:
