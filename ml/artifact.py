@@ -16,6 +16,7 @@ from ml.preprocess import Preprocessing
 
 WEIGHTS_FILE = "model.safetensors"
 ONNX_FILE = "model.onnx"
+INT8_FILE = "model.int8.onnx"  # the same network with 8-bit weights and activations; most artifacts lack it
 CARD_FILE = "model.json"
 MODEL_FILES = (WEIGHTS_FILE, ONNX_FILE, CARD_FILE)
 ONNX_INPUT, ONNX_OUTPUT = "images", "logits"

@@ -42,7 +42,8 @@ class Config:
     may be left out because they cannot be decoded; above it the job fails. A `learning_rate` of 0 becomes the default
     of the kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full". `feature_engine` computes
     the features for "head", and `features_only` ends the job when it has: they are its model, for a channel `features`.
-    `measure_precisions` finds out for the model card what bf16 changes.
+    `measure_precisions` finds out for the model card what bf16 changes; with `int8` it also adds a graph with 8-bit
+    numbers to the model, and finds out what that changes.
     """
 
     backbone: str = _choice("efficientnet-lite0", *BACKBONES)
@@ -63,6 +64,7 @@ class Config:
     feature_engine: str = _choice("auto", "auto", "openvino-f32", "openvino-bf16", "torch-f32")
     features_only: bool = False
     measure_precisions: bool = True
+    int8: bool = False
 
     def __post_init__(self) -> None:
         if self.learning_rate == 0:

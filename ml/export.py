@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ml.artifact import CARD_FILE, ONNX_FILE, ONNX_INPUT, ONNX_OUTPUT, WEIGHTS_FILE, ModelCard
+from ml.artifact import CARD_FILE, INT8_FILE, ONNX_FILE, ONNX_INPUT, ONNX_OUTPUT, WEIGHTS_FILE, ModelCard
 from ml.errors import JobError
 
 OPSET = 18
@@ -57,7 +57,8 @@ def export(
     """Writes model.safetensors, model.onnx and model.json into `folder`, and returns the card.
 
     ONNX and the network are compared on `images`, float32 (N >= 2, 3, S, S). What `measure` finds for the ONNX file
-    becomes the card's metric `precisions`. `graph` is what `write_graph` wrote before the head was trained; it saves
+    becomes the card's metric `precisions`; an INT8_FILE that it writes beside that file becomes a part of the artifact.
+    `graph` is what `write_graph` wrote before the head was trained; it saves
     the export. Raises ExportError, and then writes nothing.
     """
     model = model.eval().cpu()
@@ -75,8 +76,10 @@ def export(
         save_file({name: value.contiguous() for name, value in state.items()}, partial / WEIGHTS_FILE, {"format": "pt"})
         (partial / WEIGHTS_FILE).chmod(0o644)  # safetensors makes it readable to its owner only
         (partial / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
-        (folder / CARD_FILE).unlink(missing_ok=True)  # an older card must not describe the new weights
-        for name in (WEIGHTS_FILE, ONNX_FILE, CARD_FILE):
+        for name in (CARD_FILE, INT8_FILE):  # those of an older model must not be taken for the new one's
+            (folder / name).unlink(missing_ok=True)
+        int8 = [INT8_FILE] if (partial / INT8_FILE).is_file() else []
+        for name in (WEIGHTS_FILE, ONNX_FILE, *int8, CARD_FILE):
             (partial / name).replace(folder / name)
     return card
 

@@ -1,7 +1,7 @@
 """Measures what a lower precision of the served model costs in accuracy, on validation photos, for the model card.
 
-A server may compute in bf16 only when the card says what that changes. It is measured on OpenVINO, with which it would
-be served, and against the float32 logits that the evaluation used.
+A server may compute in bf16 or int8 only when the card says what that changes. It is measured on OpenVINO, with which
+it would be served, and against the float32 logits that the evaluation used.
 """
 
 import time
@@ -15,13 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ml import batches
+from ml.artifact import INT8_FILE
 from ml.data import Split
+from ml.errors import Stopped
 from ml.preprocess import Preprocessing
 
 MIN_PHOTOS = 100  # (ours) with fewer, a share of one in a hundred cannot be seen
 MAX_PHOTOS = 1000  # (ours)
 MAX_TIME_S = 60.0  # (ours) a CPU that only emulates bf16 needs a tenth of a second for a photo
 _BATCH = 16  # photos that are decoded together
+_STOPPED = "the job had to stop."
 
 
 class NotMeasured(Exception):
@@ -44,26 +47,55 @@ class Validation:
         return Validation(self.split.picked(order), self.preprocessing, self.logits[order], self.workers)
 
 
-def measure(onnx: Path, validation: Validation, stop: Callable[[], bool]) -> dict[str, Any]:
+def measure(
+    onnx: Path, validation: Validation, stop: Callable[[], bool], training: Split | None = None
+) -> dict[str, Any]:
     """For each lower precision what it changes: `accuracy` and `accuracy_drop` on `photos`, `differing_share` of these
     whose top class is another than in float32, and the engine; or a sentence that says why it is not known.
 
-    It ends when `stop` answers True."""
+    With the photos `training`, it writes the graph in int8 beside `onnx`, as INT8_FILE, calibrated on these, and
+    measures it too. It ends when `stop` answers True."""
+    found = {"bf16": _attempt(lambda: _measure(onnx, "bf16", validation.sample(MAX_PHOTOS), stop))}
+    if training:
+        found["int8"] = _attempt(lambda: _measure_int8(onnx, validation.sample(MAX_PHOTOS), stop, training))
+    return found
+
+
+def _attempt(measuring: Callable[[], dict[str, Any]]) -> dict[str, Any] | str:
     try:
-        return {"bf16": _measure(onnx, "bf16", validation.sample(MAX_PHOTOS), stop)}
+        return measuring()
     except NotMeasured as reason:
-        return {"bf16": f"Not measured: {reason}"}
+        return f"Not measured: {reason}"
+
+
+def _measure_int8(onnx: Path, validation: Validation, stop: Callable[[], bool], training: Split) -> dict[str, Any]:
+    _check_count(validation)  # before the work of the calibration
+    from ml.quantize import quantize  # takes tenths of a second, so only when it is used
+
+    graph = onnx.with_name(INT8_FILE)
+    try:
+        quantize(onnx, graph, training, validation.preprocessing, validation.workers, stop)
+        return _measure(graph, "int8", validation, stop)
+    except Stopped:
+        raise NotMeasured(_STOPPED) from None
+    except NotMeasured:
+        graph.unlink()  # nobody could serve it
+        raise
+
+
+def _check_count(validation: Validation) -> None:
+    if len(validation.split) < MIN_PHOTOS:
+        raise NotMeasured(f"there are {len(validation.split)} validation photos; {MIN_PHOTOS} are needed.")
 
 
 def _measure(onnx: Path, precision: str, validation: Validation, stop: Callable[[], bool]) -> dict[str, Any]:
-    if len(validation.split) < MIN_PHOTOS:
-        raise NotMeasured(f"there are {len(validation.split)} validation photos; {MIN_PHOTOS} are needed.")
+    _check_count(validation)
     run = _compile(onnx, precision, validation.preprocessing.size)
     deadline_s = time.monotonic() + MAX_TIME_S
     rows: list[npt.NDArray[np.float32]] = []
     for image in _images(validation):
         if stop():
-            raise NotMeasured("the job had to stop.")
+            raise NotMeasured(_STOPPED)
         if time.monotonic() > deadline_s and len(rows) >= MIN_PHOTOS:
             break
         rows.append(run(image))
@@ -91,7 +123,8 @@ def _images(validation: Validation) -> Iterator[npt.NDArray[np.float32]]:
 
 
 def _compile(onnx: Path, precision: str, size: int) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """A function image (3, size, size) -> logits (classes,) in this precision. Raises NotMeasured."""
+    """A function image (3, size, size) -> logits (classes,) in this precision, for which int8 needs a graph of its own.
+    Raises NotMeasured."""
     import openvino  # takes half a second, so only when it is used
 
     core = openvino.Core()
@@ -99,10 +132,11 @@ def _compile(onnx: Path, precision: str, size: int) -> Callable[[npt.NDArray[np.
         raise NotMeasured(f"the CPU of the training does not compute in {precision}.")
     graph = core.read_model(onnx)
     graph.reshape([1, 3, size, size])
-    compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"})
+    hint = "f32" if precision == "int8" else precision  # of what is not quantized
+    compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"})
     used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-    if used != precision:
-        raise NotMeasured(f"OpenVINO computes in {used} here, not in {precision}.")
+    if used != hint:
+        raise NotMeasured(f"OpenVINO computes in {used} here, not in {hint}.")
     request = compiled.create_infer_request()
 
     def run(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

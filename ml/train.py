@@ -77,7 +77,8 @@ def train(
             card = _card(context, weights, trained.metrics)
             images, measured = sample(context, _CHECKED_IMAGES), _measure(context, trained.logits)
             card = export(model, card, images, paths.model, measured, store.graph)
-            say(_precisions_line(card))
+            for line in _precisions_lines(card):
+                say(line)
             say(f"model classes={len(used.classes)} seconds={time.monotonic() - start:.1f}")
 
 
@@ -136,15 +137,21 @@ def _measure(context: Context, logits: Mapping[str, Tensor]) -> Callable[[Path],
         return None
     split = context.dataset.splits["valid"]
     validation = Validation(split, context.preprocessing, logits["valid"].numpy(), context.workers)
-    return partial(measure, validation=validation, stop=context.stop)
+    training = context.dataset.splits["train"] if context.config.int8 else None
+    return partial(measure, validation=validation, stop=context.stop, training=training)
 
 
-def _precisions_line(card: ModelCard) -> str:
-    found = card.metrics.get("precisions", {}).get("bf16", "Not measured.")
+def _precisions_lines(card: ModelCard) -> list[str]:
+    measured = card.metrics.get("precisions", {"bf16": "Not measured."})
+    return [_precision_line(name, found) for name, found in measured.items()]
+
+
+def _precision_line(precision: str, found: Mapping[str, Any] | str) -> str:
     if isinstance(found, str):
-        return f"precision=bf16 '{found}'"
+        return f"precision={precision} '{found}'"
     names = ("accuracy", "accuracy_drop", "differing_share")
-    return f"precision=bf16 photos={found['photos']} " + " ".join(f"{name}={found[name]:.4f}" for name in names)
+    figures = " ".join(f"{name}={found[name]:.4f}" for name in names)
+    return f"precision={precision} photos={found['photos']} {figures}"
 
 
 def set_up() -> tuple[torch.device, int]:
@@ -175,7 +182,8 @@ def _first_line(context: Context, weights: Weights, threads: int) -> str:
 
 def _identity(config: Config, dataset: Dataset, weights: Weights, device: torch.device) -> dict[str, str]:
     """What must be equal to continue from a checkpoint. The digest is of the photos that are used."""
-    may_differ = {"epochs", "patience", "max-unusable-share", "feature-engine", "features-only", "measure-precisions"}
+    may_differ = {"epochs", "patience", "max-unusable-share", "feature-engine", "features-only"}
+    may_differ |= {"measure-precisions", "int8"}
     settings = {name: value for name, value in config.to_hyperparameters().items() if name not in may_differ}
     start = weights.source.get("sha256") or weights.source["source"]
     return settings | {"data digest": dataset.digest, "starting weights": start, "kind of device": device.type}

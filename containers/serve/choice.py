@@ -13,7 +13,7 @@ from containers.serve.engines import SAFE_CHOICE, EngineChoice
 # (ours) Another choice must be this much faster than the safe one over all, and may be this much slower in one thing.
 _WORTHWHILE, _TOLERATED = 1.1, 0.95
 _MANY_THREADS = 8
-PRECISIONS = ("f32", "bf16")  # that an engine here can compute in
+PRECISIONS = ("f32", "bf16", "int8")  # that an engine here can compute in
 
 
 @dataclass(frozen=True)

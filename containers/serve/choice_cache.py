@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from containers.serve.engines import EngineChoice
-from ml.artifact import CARD_FILE, ONNX_FILE
+from ml.artifact import CARD_FILE, INT8_FILE, ONNX_FILE
 
 _FORM = "stagemaker-engine/1"  # raise the number when the way of measuring changes
 _MAX_BYTES = 65_536
@@ -27,8 +27,9 @@ def key(folder: Path, threads: int, cpu: str) -> str:
     """The digest of everything that a choice depends on: the model in `folder`, the CPU (cpu_text), the threads and the
     releases of the engines. Raises OSError."""
     digest = hashlib.sha256(json.dumps([_FORM, threads, cpu, [_version(name) for name in _PACKAGES]]).encode())
-    for name in (ONNX_FILE, CARD_FILE):
-        with (folder / name).open("rb") as file:
+    files = [folder / name for name in (ONNX_FILE, CARD_FILE, INT8_FILE)]
+    for path in files[:2] + [path for path in files[2:] if path.is_file()]:
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 

@@ -19,7 +19,7 @@ type Logits = npt.NDArray[np.float32]  # (N, classes)
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """`name` is onnx, openvino or torch, and `precision` f32 or bf16. `streams` is the number of images that are
+    """`name` is onnx, openvino or torch, and `precision` f32, bf16 or int8. `streams` is the number of images that are
     computed at the same time, each by its share of the threads."""
 
     name: str

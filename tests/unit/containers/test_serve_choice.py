@@ -11,15 +11,17 @@ from containers.serve.choice import Speed, best, candidates
 from containers.serve.engines import SAFE_CHOICE, EngineChoice
 from containers.serve.improver import parse
 from containers.serve.memory import free_memory_bytes
+from ml.artifact import INT8_FILE
 from tests.unit.containers.serve_process import write_model
 
 LAYERS, STREAMS = EngineChoice("openvino", "f32", 1), EngineChoice("openvino", "f32", 2)
-BF16 = EngineChoice("openvino", "bf16", 2)
+BF16, INT8 = EngineChoice("openvino", "bf16", 2), EngineChoice("openvino", "int8", 2)
 
 
 def test_only_precisions_that_are_given_are_compared() -> None:
     assert candidates(["f32"], 2) == (EngineChoice("onnx", "f32", 2), LAYERS, STREAMS)
     assert BF16 in candidates(["f32", "bf16"], 2)
+    assert INT8 in candidates(["f32", "int8"], 2)
     assert not [choice for choice in candidates(["f32", "int3"], 2) if choice.precision != "f32"]
 
 
@@ -109,6 +111,8 @@ def test_the_key_names_the_model_the_cpu_and_the_threads(tmp_path: Path) -> None
     keys = [choice_cache.key(tmp_path / name, threads, cpu) for name, threads, cpu in cases]
     assert len(set(keys)) == len(cases)
     assert choice_cache.key(tmp_path / "a", 1, "cpu") == keys[0]
+    (tmp_path / "a" / INT8_FILE).write_bytes(b"a graph in int8")
+    assert choice_cache.key(tmp_path / "a", 1, "cpu") not in keys
 
 
 def test_the_text_of_the_cpu_says_nothing_that_changes(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from containers.serve.engines import SAFE_CHOICE, EngineChoice, load_engine
 from containers.serve.improver import Improver
 from containers.serve.model import Model
 from containers.serve.settings import ServeSettings
-from ml.artifact import ONNX_FILE, BadArtifact, read_card
+from ml.artifact import CARD_FILE, INT8_FILE, ONNX_FILE, BadArtifact, read_card
 from tests.unit.containers.serve_process import invoke, npy, serving, wait_until, write_model
 
 OPENVINO = EngineChoice("openvino")
@@ -60,6 +60,19 @@ def test_a_graph_that_cannot_be_used_is_refused(folder: Path, tmp_path: Path, ch
 def test_a_precision_whose_accuracy_was_not_measured_is_refused(folder: Path) -> None:
     with pytest.raises(BadArtifact, match="does not say how accurate the model is in bf16"):
         Model.load(folder, 1, EngineChoice("openvino", "bf16"))
+
+
+def test_int8_runs_a_graph_of_its_own_where_the_card_knows_its_accuracy(folder: Path, tmp_path: Path) -> None:
+    write_model(tmp_path / "model")
+    write_model(tmp_path / "other", scale=11)
+    card = replace(read_card(folder), metrics={"precisions": {"int8": {"differing_share": 0.2}}})
+    (tmp_path / "model" / CARD_FILE).write_text(card.to_json())
+    int8 = EngineChoice("openvino", "int8")
+    with pytest.raises(BadArtifact, match=r"has no model\.int8\.onnx"):
+        Model.load(tmp_path / "model", 1, int8)
+    (tmp_path / "other" / ONNX_FILE).rename(tmp_path / "model" / INT8_FILE)
+    assert np.allclose(Model.load(tmp_path / "model", 1, int8).run(IMAGES), 1.1 * EXPECTED, atol=1e-4)
+    assert card.default_precisions == ("f32",)  # int8 changes too much: only an operator's setting chooses it
 
 
 def test_a_precision_that_the_engine_does_not_compute_in_is_refused(folder: Path) -> None:

@@ -97,7 +97,10 @@ def test_an_unusable_setting_is_named(base: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("tensorrt", "must be one of auto, onnx, openvino, openvino-bf16, torch"), ("torch", "use stagemaker/serve-gpu")],
+    [
+        ("tensorrt", "must be one of auto, onnx, openvino, openvino-bf16, openvino-int8, torch"),
+        ("torch", "use stagemaker/serve-gpu"),
+    ],
 )
 def test_an_unknown_engine_and_a_missing_engine_are_named(base: Path, name: str, says: str) -> None:
     assert says in failed_start(base, STAGEMAKER_SERVE_ENGINE=name)

@@ -55,6 +55,7 @@ def test_the_environment_sets_every_setting() -> None:
         ("onnx", EngineChoice("onnx")),
         ("openvino", EngineChoice("openvino", "f32", 3)),
         ("openvino-bf16", EngineChoice("openvino", "bf16", 3)),
+        ("openvino-int8", EngineChoice("openvino", "int8", 3)),
         ("torch", EngineChoice("torch")),
     ],
 )

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ml.artifact import MODEL_FILES, ModelCard, read_card
+from ml.artifact import INT8_FILE, MODEL_FILES, ModelCard, read_card
 from ml.export import ExportError, check, export, versions
 from ml.preprocess import Preprocessing
 
@@ -73,6 +73,17 @@ def test_what_is_measured_on_the_graph_is_in_the_card(model: nn.Module, tmp_path
     assert read_card(tmp_path) == card
     assert card.measured_precisions == {"bf16": 0.005, "f32": 0.0}
     assert card.metrics["valid_accuracy"] == 0.5
+
+
+def test_a_graph_in_int8_belongs_to_the_model_that_it_was_made_of(model: nn.Module, tmp_path: Path) -> None:
+    def measure(path: Path) -> dict[str, object]:
+        path.with_name(INT8_FILE).write_bytes(b"int8")
+        return {"int8": {"differing_share": 0.02}}
+
+    export(model, CARD, IMAGES, tmp_path, measure)
+    assert (tmp_path / INT8_FILE).read_bytes() == b"int8"
+    export(model, CARD, IMAGES, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(MODEL_FILES)
 
 
 def test_a_graph_that_differs_is_refused(folder: Path) -> None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 
+from ml.artifact import INT8_FILE
 from ml.data import Split
 from ml.precisions import MIN_PHOTOS, Validation, compare, measure
 from ml.preprocess import preprocess
@@ -74,3 +75,29 @@ def test_a_job_that_must_stop_measures_nothing(onnx: Path, validation: Validatio
         "Not measured: the job had to stop.",
         "Not measured: the CPU of the training does not compute in bf16.",
     )
+
+
+def test_int8_is_calibrated_on_training_photos_and_measured(onnx: Path, validation: Validation) -> None:
+    found = measure(onnx, validation, never, training=validation.split)["int8"]
+    assert onnx.with_name(INT8_FILE).is_file() == isinstance(found, dict)
+    if isinstance(found, str):
+        assert found == "Not measured: the CPU of the training does not compute in int8."
+        return
+    assert (found["accuracy"], found["differing_share"], found["photos"]) == (1.0, 0.0, MIN_PHOTOS)
+    session = onnxruntime.InferenceSession(onnx.with_name(INT8_FILE), providers=["CPUExecutionProvider"])
+    images = np.stack([preprocess(path.read_bytes(), PREPROCESSING) for path in validation.split.files[:3]])
+    logits = session.run(None, {"images": images})[0]
+    assert not np.array_equal(logits, validation.logits[:3])
+    assert np.abs(logits - validation.logits[:3]).max() < 0.05 * np.abs(validation.logits).max()
+
+
+def test_without_enough_validation_photos_nothing_is_quantized(
+    onnx: Path, tmp_path: Path, validation: Validation
+) -> None:
+    graph = tmp_path / onnx.name
+    graph.write_bytes(onnx.read_bytes())
+    found = measure(graph, validation.sample(MIN_PHOTOS - 1), never, training=validation.split)
+    assert found["int8"] == found["bf16"] == "Not measured: there are 99 validation photos; 100 are needed."
+    found = measure(graph, validation, lambda: True, training=validation.split)
+    assert found["int8"] == "Not measured: the job had to stop."
+    assert list(tmp_path.iterdir()) == [graph]
