@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from infra.blueprint import Blueprint
+from infra.deployer import deployer
 from infra.errors import StepFailed
 from infra.resource_policies import POLICIES, ResourcePolicy
 from infra.roles import ROLES, Conditions, Role, Statement
 from infra.terminal import Terminal
 
-EXPLAINED: Mapping[str, Callable[[Blueprint], Role | ResourcePolicy]] = {**ROLES, **POLICIES}
+EXPLAINED: Mapping[str, Callable[[Blueprint], Role | ResourcePolicy]] = {
+    **ROLES,
+    "deployer": deployer,
+    **POLICIES,
+}
 LOCAL_ACCOUNT = "000000000000"  # that of the local credentials
 _HEADER = ("Statement", "Actions", "Resources", "Condition", "Why")
 

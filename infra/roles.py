@@ -49,7 +49,8 @@ class Statement:
 
 @dataclass(frozen=True)
 class Role:
-    """An IAM role with its one inline policy; `trusted` is the service that may take it."""
+    """An IAM role with its one inline policy; `trusted` is who may take it: a service, or the ARN of an account's root,
+    which stands for all users and roles of the account that may assume it."""
 
     name: str
     description: str
@@ -59,7 +60,8 @@ class Role:
     @property
     def trust(self) -> dict[str, Any]:
         """The trust policy."""
-        allow = {"Effect": "Allow", "Principal": {"Service": self.trusted}, "Action": "sts:AssumeRole"}
+        kind = "AWS" if self.trusted.startswith("arn:") else "Service"
+        allow = {"Effect": "Allow", "Principal": {kind: self.trusted}, "Action": "sts:AssumeRole"}
         return {"Version": "2012-10-17", "Statement": [allow]}
 
     @property
