@@ -30,7 +30,9 @@ from ml.errors import JobError, Stopped, is_out_of_memory
 
 PORT = 29500  # of the first host, if MASTER_PORT names no other
 JOIN_TIMEOUT_S = 600.0  # hosts start and finish their downloads minutes apart
-EXCHANGE_TIMEOUT_S = 300.0  # after this, a host that disappeared without closing its connections counts as lost
+# (ours) After this a host counts as lost that does not answer and has not closed its connections, since it is frozen or
+# its network is cut. Hosts meet at least once in each batch, so it is also the most that one may be slower in a batch.
+EXCHANGE_TIMEOUT_S = 50.0
 _POLL_S = 0.2
 _log = logging.getLogger(__name__)
 _MIN_EXAMPLES = 2  # of a batch on each rank: batch norm cannot train on one

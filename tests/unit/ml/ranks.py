@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ml import distributed
 from ml.config import Config
 from ml.context import Context
 from ml.data import check_images, scan
@@ -30,9 +31,17 @@ from ml.weights import find_weights
 ROOT = Path(__file__).parents[3]
 
 
-def start(data: Path, folder: Path, config: Config, rank: int, port: int, norm: str = "batch") -> subprocess.Popen[str]:
+def start(
+    data: Path,
+    folder: Path,
+    config: Config,
+    rank: int,
+    port: int,
+    norm: str = "batch",
+    exchange_timeout_s: float = distributed.EXCHANGE_TIMEOUT_S,
+) -> subprocess.Popen[str]:
     """Starts the process of rank 0 or rank 1 of two ranks."""
-    arguments = [str(data), str(folder), json.dumps(asdict(config)), str(rank), norm]
+    arguments = [str(data), str(folder), json.dumps(asdict(config)), str(rank), norm, str(exchange_timeout_s)]
     environment = os.environ | {"MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, __file__, *arguments],
@@ -86,8 +95,9 @@ def equal_tensors(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def main(data: str, folder: str, config: str, rank: str, norm: str) -> int:
+def main(data: str, folder: str, config: str, rank: str, norm: str, exchange_timeout_s: str) -> int:
     """Trains one rank and returns the exit status."""
+    distributed.EXCHANGE_TIMEOUT_S = float(exchange_timeout_s)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     ranks = Ranks(("127.0.0.1", "127.0.0.2"), int(rank), "lo")

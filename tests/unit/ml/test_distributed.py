@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.ports import free_port
 from ml import distributed
+from ml.batches import batch_indices
 from ml.config import Config
 from ml.distributed import ONE_HOST, Ranks, RanksError
 from ml.errors import Stopped
@@ -77,6 +78,23 @@ def test_the_parts_make_up_the_batch_and_their_mean_is_its_mean(size: int) -> No
     assert np.mean(means) == pytest.approx(batch.mean())
 
 
+@pytest.mark.parametrize("hosts", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", [2, 9, 64, 101])
+def test_the_ranks_see_every_example_of_an_epoch_exactly_once(count: int, hosts: int) -> None:
+    """But for a last batch of one, which nobody sees, and batches that are too small to share, which all see."""
+    config = replace(HEAD, batch_size=10)
+    names = tuple(f"algo-{number}" for number in range(hosts))
+    for epoch in (1, 2):
+        indices = batch_indices(count, config, epoch)
+        shared = [batch for batch in indices if len(batch) >= 2 * hosts]
+        seen = [Ranks(names, rank).part(batch) for batch in shared for rank in range(hosts)]
+        assert sorted(np.concatenate([*seen, []])) == sorted(np.concatenate([*shared, []]))
+        for batch in indices:
+            if len(batch) < 2 * hosts:
+                assert all(np.array_equal(Ranks(names, rank).part(batch), batch) for rank in range(hosts))
+        assert sum(len(batch) for batch in indices) == count - (count % 10 == 1)
+
+
 def test_every_rank_computes_a_batch_that_is_too_small_to_share() -> None:
     batch = np.arange(3)
     assert Ranks(("a", "b"), 1).part(batch).tolist() == [0, 1, 2]
@@ -132,6 +150,20 @@ def test_a_lost_host_ends_the_job_of_the_other(victim: int, data: Path, tmp_path
     [(status, _, errors)] = results_of([other])
     assert status == 1
     assert f"Lost another host of this job (127.0.0.{victim + 1}): its own log says why it ended." in errors
+
+
+def test_a_host_that_is_frozen_counts_as_lost(data: Path, tmp_path: Path, started: list[Process]) -> None:
+    """It keeps its connections open. The real limit is below a minute; here it is shorter, and long enough for a busy
+    machine."""
+    assert distributed.EXCHANGE_TIMEOUT_S < 60
+    port = free_port()
+    started += [start(data, tmp_path, LONG, rank, port, exchange_timeout_s=15) for rank in (0, 1)]
+    first, second = started
+    wait_for_line(first, "epoch=2")
+    second.send_signal(signal.SIGSTOP)
+    [(status, _, errors)] = results_of([first])
+    assert status == 1
+    assert "Lost another host of this job (127.0.0.2)" in errors
 
 
 def test_different_data_is_refused(data: Path, tmp_path: Path, started: list[Process]) -> None:
