@@ -96,8 +96,7 @@ class Bucket(Resource):
             self._s3.put_bucket_ownership_controls(Bucket=self.name, OwnershipControls=rules)
         if "SSEAlgorithm" in members:
             default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": self._wanted["SSEAlgorithm"]}}
-            rules = {"Rules": [default]}
-            self._s3.put_bucket_encryption(Bucket=self.name, ServerSideEncryptionConfiguration=rules)
+            self._s3.put_bucket_encryption(Bucket=self.name, ServerSideEncryptionConfiguration={"Rules": [default]})
         if any(f"statement {sid}" in members for sid in self._statements):
             statements = list({**state["statements"], **self._statements}.values())
             policy = {"Version": "2012-10-17", "Statement": statements}

@@ -25,7 +25,7 @@ POLICY: dict[str, Any] = {
         }
     ],
 }
-AS_WANTED = {
+AS_WANTED: dict[str, Any] = {
     "get_public_access_block": {"PublicAccessBlockConfiguration": CLOSED},
     "get_bucket_ownership_controls": {"OwnershipControls": OWNER},
     "get_bucket_encryption": {"ServerSideEncryptionConfiguration": ENCRYPTION},
@@ -33,7 +33,7 @@ AS_WANTED = {
 }
 
 
-def bucket(region: str = "us-east-1", **answers: object) -> tuple[FakeClient, Bucket]:
+def bucket(region: str = "us-east-1", **answers: Any) -> tuple[FakeClient, Bucket]:
     client = FakeClient(answers)
     return client, Bucket(client, "photos", region)
 
