@@ -7,21 +7,28 @@ from botocore.exceptions import ClientError
 
 from infra.blueprint import PROJECT_TAG
 from infra.clients import Clients
+from infra.ec2 import instances
 from infra.errors import StepFailed
 from infra.resources.resource import error_code
 from infra.wait import pause
 
 LAG_S = 60.0  # (ours) for which AWS may still list what is deleted
+_INSTANCE = ":instance/"
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 
 def of_project(clients: Clients, project: str) -> list[str]:
     """The ARNs that carry the project's tag in the clients' region, by GetResources of the Resource Groups Tagging API
-    (which lists no IAM roles; a destruction deletes those by name)."""
+    (which lists no IAM roles; a destruction deletes those by name). An EC2 instance that has ended keeps its tags for
+    an hour or so, and is not counted."""
     pages = clients.tagging.get_paginator("get_resources").paginate(
         TagFilters=[{"Key": PROJECT_TAG, "Values": [project]}]
     )
-    return sorted(found["ResourceARN"] for page in pages for found in page["ResourceTagMappingList"])
+    found = [one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"]]
+    if any(_INSTANCE in arn for arn in found):
+        ended = {one["InstanceId"] for one in instances.of_project(clients.ec2, project, instances.OVER)}
+        found = [arn for arn in found if _INSTANCE not in arn or arn.rpartition("/")[2] not in ended]
+    return sorted(found)
 
 
 def check(clients: Clients, project: str, say: Callable[[str], None]) -> None:

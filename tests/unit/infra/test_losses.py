@@ -90,6 +90,14 @@ def test_what_is_left_is_named() -> None:
     assert caught.value.evidence == (ARN,)
 
 
+@pytest.mark.parametrize(("ended", "left"), [(["i-1"], []), ([], ["i-1"])])
+def test_an_instance_that_has_ended_is_not_left(ended: list[str], left: list[str]) -> None:
+    arn = "arn:aws:ec2:us-east-1:123456789012:instance/"
+    found = {"Reservations": [{"Instances": [{"InstanceId": one} for one in ended]}]}
+    clients = replace(tagged(page(f"{arn}i-1")), ec2=FakeClient({"describe_instances": found}))
+    assert remains.of_project(clients, "dogs") == [f"{arn}{one}" for one in left]
+
+
 def test_what_aws_still_lists_is_waited_for() -> None:
     said: list[str] = []
     remains.check(replace(tagged([page(ARN), page(ARN), page()]), target="aws"), "dogs", said.append)
