@@ -24,6 +24,8 @@ def play(rehearsal: Rehearsal) -> Section:
     reports = {name: policy.ask(clients, Principal=arn, Group=groups) for name, arn in arns.items() if arn in seen}
     folder = rehearsal.folder / "policies"
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.json"):
+        old.unlink()
     for name, report in reports.items():
         (folder / f"{name}.json").write_text(json.dumps(report["Policy"], indent=2) + "\n")
     return section(reports, rehearsal.dataset.classes)

@@ -120,6 +120,7 @@ def page_of(name: str, took: str, played: Played, told: Mapping[str, str]) -> tu
     failed = f"It ended in the scene “{played.now}”: {played.failure}" if played.failure else ""
     sentences = (
         f"{took}. From empty to clean on the local stage, whose IAM refuses what no policy allows.",
+        "Instance types are those that AWS is asked for; here all runs on the cores of this machine.",
         *([failed] if failed else []),
     )
     rows = (*((scene, f"{seconds:.1f}") for scene, seconds in played.seconds.items()),)

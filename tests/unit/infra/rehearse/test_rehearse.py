@@ -27,7 +27,7 @@ def test_a_rehearsal_that_failed_says_where_and_why() -> None:
     played = Played([TUNED], {"tuning": 61.24}, "training and endpoints", "The job failed.")
     _, sections = page_of("E", "E as processes", played, {})
     assert sections[0].title == "It failed"
-    assert sections[0].sentences[1] == "It ended in the scene “training and endpoints”: The job failed."
+    assert sections[0].sentences[-1] == "It ended in the scene “training and endpoints”: The job failed."
 
 
 def test_the_reason_of_several_errors_is_that_of_each() -> None:
