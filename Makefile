@@ -10,7 +10,7 @@ export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IM
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH YES
 
 .PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune deploy deploy-local invoke load \
-	policy explain push test test-unit test-contract test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
+	policy explain push test test-unit test-contract test-aws test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
 	chaos bench bench-compare bench-page bench-serve lint \
 	format lock setup clean
 
@@ -122,6 +122,10 @@ test-contract: ## Contract tests: every runtime, every response, a real LocalSta
 	@scripts/setup plugin-dev plugin trainer serve lambda client
 	@! scripts/has-docker || scripts/build lambda ec2-host
 	$(env)/plugin-dev/bin/python $(pytest) 3 tests/contract tests/aws tests/clients/test_plain_clients.py
+
+test-aws: ## Deploy every preset through the pretended AWS, each request judged by the stage, botocore's models and moto (not in CI)
+	@scripts/setup plugin-dev plugin trainer serve lambda client
+	STAGEMAKER_EVERY_PRESET=1 $(env)/plugin-dev/bin/python -m pytest tests/aws/test_presets.py
 
 test-clients: ## Every block of docs/clients.md by its client: both SDKs, MLflow, a notebook (installs 1.3 GB; not in CI)
 	@scripts/setup plugin-dev plugin lambda client clients-sdk2 clients-sdk3

@@ -26,9 +26,7 @@ SETTINGS = {"COLUMNS": "300", "PYTHONDONTWRITEBYTECODE": "1", "IMAGE_TAG": TAG}
 READING = ("BatchGet", "Describe", "Get", "Head", "List")
 
 
-def start(
-    aws: PretendedAws, *arguments: str, stderr: int = subprocess.STDOUT, **environment: str
-) -> "subprocess.Popen[str]":
+def start(aws: PretendedAws, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
     """The command, running, with nothing of the user's own AWS settings. What it says comes on stdout."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.Popen(
@@ -37,14 +35,14 @@ def start(
         env=kept | aws.environment() | SETTINGS | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=stderr,
+        stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def run(aws: PretendedAws, *arguments: str, stderr: int = subprocess.STDOUT, **environment: str) -> tuple[int, str]:
+def run(aws: PretendedAws, *arguments: str, **environment: str) -> tuple[int, str]:
     """The exit code of the command, and all that it said."""
-    with start(aws, *arguments, stderr=stderr, **environment) as process:
+    with start(aws, *arguments, **environment) as process:
         try:
             said, _ = process.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -52,6 +50,11 @@ def run(aws: PretendedAws, *arguments: str, stderr: int = subprocess.STDOUT, **e
             said, _ = process.communicate()
             raise AssertionError(f"it did not end within {LIMIT_S:.0f} s: {said}") from None
         return process.returncode, said
+
+
+def document(said: str) -> Any:
+    """The JSON document in what a command said, which begins and ends with a line of its own."""
+    return json.loads("{" + said.partition("\n{\n")[2].partition("\n}\n")[0] + "}")
 
 
 def changing(aws: PretendedAws) -> list[Call]:

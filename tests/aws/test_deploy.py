@@ -1,13 +1,13 @@
 """`deploy --target aws` from end to end, in an account that has nothing of ours at first and at the end."""
 
-import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra.blueprint import scalable
-from tests.aws.deploys import TAG, changing, pushed_images, put_image, run
+from tests.aws.deploys import TAG, changing, document, pushed_images, put_image, run
+from tests.aws.judges import judged
 from tests.aws.pretended_aws import PretendedAws
 
 PRESET = """
@@ -42,8 +42,8 @@ class Story:
 
     def plans(self) -> dict[str, dict[str, Any]]:
         """The steps of a plan that change something, by their titles."""
-        document = json.loads(self.does("plan", "--json").partition("\n{")[2].join(("{", "")))
-        return {step["title"]: step for step in document["plan"]["steps"] if step["action"] != "unchanged"}
+        steps = document(self.does("plan", "--json"))["plan"]["steps"]
+        return {step["title"]: step for step in steps if step["action"] != "unchanged"}
 
 
 def spoil(aws: PretendedAws, project: str) -> None:
@@ -61,7 +61,14 @@ def spoil(aws: PretendedAws, project: str) -> None:
 def test_a_deployment_from_empty_to_clean(aws: PretendedAws, images: None, small_digits: Path, tmp_path: Path) -> None:
     preset = tmp_path / "mine.toml"
     preset.write_text(PRESET)
-    story = Story(aws, f"d{uuid.uuid4().hex[:8]}", small_digits, preset)
+    with judged(aws):
+        tell(Story(aws, f"d{uuid.uuid4().hex[:8]}", small_digits, preset))
+
+
+def tell(story: Story) -> None:
+    """Each step of a deployment's life."""
+    aws, project = story.aws, story.project
+    aws.forget()
     assert "steps changed something." in story.does("deploy")
     (job,) = [call.members for call in aws.calls("sagemaker", "CreateTrainingJob")]
     assert "/stagemaker/trainer@sha256:" in job["AlgorithmSpecification"]["TrainingImage"]
@@ -70,13 +77,13 @@ def test_a_deployment_from_empty_to_clean(aws: PretendedAws, images: None, small
     assert UNCHANGED in story.does("deploy")
     assert changing(aws) == []
 
-    photo = next((small_digits / "test").rglob("*.png"))
-    code, said = run(aws, "invoke", str(photo), "--endpoint", story.project)
+    photo = next((story.data / "test").rglob("*.png"))
+    code, said = run(aws, "invoke", str(photo), "--endpoint", project)
     assert (code, "trained" in said, "100.0%" in said) == (0, True, True), said
     code, said = run(aws, "status")
     assert (code, "AWS takes the credentials: account 000000000000" in said) == (0, True), said
 
-    spoil(aws, story.project)
+    spoil(aws, project)
     aws.forget()
     drifted = story.plans()
     assert changing(aws) == []
@@ -90,12 +97,12 @@ def test_a_deployment_from_empty_to_clean(aws: PretendedAws, images: None, small
     assert story.plans() == {}
 
     aws.forget()
-    assert f"delete     Endpoint: {story.project}" in story.does("plan", "--destroy")
-    code, said = run(aws, "destroy", "--project", story.project)
+    assert f"delete     Endpoint: {project}" in story.does("plan", "--destroy")
+    code, said = run(aws, "destroy", "--project", project)
     assert (code, "There is no terminal to ask at" in said) == (1, True), said
     assert changing(aws) == []
     said = story.does("destroy", YES="1")
-    assert f"Nothing is left with the tag stagemaker:project={story.project}." in said
+    assert f"Nothing is left with the tag stagemaker:project={project}." in said
     assert "Nothing was there to delete." in story.does("destroy")
 
 
