@@ -20,6 +20,7 @@ SCENARIOS = (
     "serve_overload",
     "serve_speed",
     "compose_up",
+    "deploy",
     "image_builds",
     "search",
     "early_stopping",

@@ -37,6 +37,17 @@ class Value:
 
 
 MEASURES: Mapping[str, tuple[Measure, ...]] = {
+    "deploy": (
+        Measure(
+            "a deploy of preset a that changes nothing, in times of the first",
+            ("a", "second deploy, s"),
+            "less",
+            ("a", "deploy, s"),
+        ),
+        Measure(
+            "calls of a deploy of preset a that changes nothing", ("a", "second deploy, calls"), "less", is_ratio=False
+        ),
+    ),
     "training_overhead": (
         Measure("a training job in times of `docker run`", ("stagemaker",), "less", ("docker run",)),
         Measure(

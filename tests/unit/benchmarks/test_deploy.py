@@ -1,0 +1,17 @@
+"""What the benchmark of deployments reads in LocalStack's log."""
+
+from benchmarks.deploy import calls, changing
+
+LOG = """\
+2026-11-27T12:57:37.212  INFO --- [et.reactor-3] localstack.request.aws     : AWS iam.GetRole => 404 (NoSuchEntity)
+2026-11-27T12:57:37.459  INFO --- [et.reactor-2] localstack.request.aws     : AWS s3.DeleteObject => 204
+2026-11-27T12:57:37.604  INFO --- [et.reactor-1] localstack.request.http    : GET /_localstack/health => 200
+2026-11-27T12:57:37.734  INFO --- [et.reactor-0] localstack.request.aws     : AWS ecr.BatchGetImage => 200
+2026-11-27T12:57:37.862  INFO --- [et.reactor-3] localstack.request.aws     : AWS lambda.Invoke => 200
+"""
+
+
+def test_the_calls_and_those_that_change_something() -> None:
+    found = calls(LOG)
+    assert found == ["iam.GetRole", "s3.DeleteObject", "ecr.BatchGetImage", "lambda.Invoke"]
+    assert changing(found) == ["s3.DeleteObject", "lambda.Invoke"]
