@@ -3,6 +3,7 @@ what ran. However it ends, Ctrl-C included, no process and no container is left.
 
 import os
 import time
+import tomllib
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import hosts, images
+from infra import hosts, images, presets
 from infra.clients import connect
 from infra.data import digits
 from infra.deployment import load_data, settings_of
@@ -28,6 +29,7 @@ from infra.settings import DeploymentSettings
 from infra.terminal import Terminal
 
 PER_CLASS = 40  # digits: 28 to train, 6 to valid, 6 to test
+SEARCHED = {"jobs": 4, "parallel": 2}  # (ours) where neither the preset nor the command line says how many
 COMPRESSION = "STAGEMAKER_TIME_COMPRESSION"
 
 
@@ -47,7 +49,7 @@ def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> None:
     stopped, the page says so, and then the exception goes on."""
     if not options.preset:
         raise StepFailed("No system was named.", "Name one, or a file: PRESET=a")
-    settings = settings_of(options)
+    settings = searched(options)
     options.data = options.data or digits.make(paths().data / f"digits-{PER_CLASS}", PER_CLASS)
     name = Path(options.preset).stem.lower()
     folder = options.out or paths().state / "rehearse" / name
@@ -63,6 +65,17 @@ def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> None:
             took = f"{name.upper()} {host}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {time.monotonic() - began:.0f} s"
             title, sections = page_of(name.upper(), took, played, by_hand.read().get(name.upper(), {}))
             terminal.say(f"Page: {page.write(folder, title, sections)}")
+
+
+def searched(options: Namespace) -> DeploymentSettings:
+    """Those that the options name; a preset without [tuning] searches with the few jobs of SEARCHED."""
+    settings = settings_of(options)
+    if "tuning" in tomllib.loads(presets.find(options.preset).read_text(encoding="utf-8")):
+        return settings
+    for name, value in SEARCHED.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return settings_of(options)
 
 
 def _play(

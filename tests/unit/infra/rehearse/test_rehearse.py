@@ -6,7 +6,7 @@ import pytest
 
 from infra.errors import StepFailed
 from infra.interrupts import Interrupts
-from infra.rehearse.rehearse import Played, page_of, reason_of, run
+from infra.rehearse.rehearse import Played, page_of, reason_of, run, searched
 from infra.rehearse.scenes import SCENES
 from infra.rehearse.section import Section
 from infra.terminal import Terminal
@@ -40,6 +40,17 @@ def test_the_scenes_have_titles_of_their_own_and_end_clean() -> None:
     titles = [scene.title for scene in SCENES]
     assert len(set(titles)) == len(titles)
     assert titles[-1] == "clean-up"
+
+
+@pytest.mark.parametrize(
+    ("preset", "jobs", "parallel", "expected"),
+    [("b", None, None, (10, 3)), ("c", None, None, (2, 2)), ("e", None, None, (4, 2)), ("e", 8, None, (8, 2))],
+)
+def test_a_preset_that_does_not_say_how_many_jobs_searches_with_few(
+    preset: str, jobs: int | None, parallel: int | None, expected: tuple[int, int]
+) -> None:
+    tuning = searched(Namespace(preset=preset, jobs=jobs, parallel=parallel)).tuning
+    assert (tuning.jobs, tuning.parallel) == expected
 
 
 def test_a_rehearsal_needs_the_name_of_a_system() -> None:
