@@ -22,7 +22,7 @@ class Photos:
         self.model = PhotoModel(os.environ["BACKBONE"])
 
     @bentoml.api(route="/invocations")  # type: ignore[untyped-decorator]
-    def invocations(self, photo: Annotated[Path, ContentType("image/jpeg")]) -> list[list[float]]:
+    def invocations(self, photo: Annotated[Path, ContentType("image/jpeg")], /) -> list[list[float]]:
         """The logits of one photo, which BentoML hands on as a file."""
         return self.model.logits(photo.read_bytes())
 
