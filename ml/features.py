@@ -198,7 +198,7 @@ def _with_torch(body: nn.Module, context: Context) -> Chunks:
 
 def _with_openvino(graph: Path, precision: str, context: Context) -> Chunks:
     """Each thread of the pool decodes a photo and computes its features, so that no core waits for another."""
-    run = _compile(graph, precision, context.preprocessing.size, context.workers)
+    run = compile_features(graph, precision, context.preprocessing.size, context.workers)
 
     def chunks(split: Split, both: bool) -> Iterator[list[Tensor]]:
         def load(index: int) -> Sequence[Floats]:
@@ -218,7 +218,7 @@ def _with_openvino(graph: Path, precision: str, context: Context) -> Chunks:
     return chunks
 
 
-def _compile(graph: Path, precision: str, size: int, threads: int) -> Callable[[Floats], Floats]:
+def compile_features(graph: Path, precision: str, size: int, threads: int) -> Callable[[Floats], Floats]:
     """A function image (3, size, size) -> features (F,), which `threads` callers may use at a time, each on one core.
     Raises FeaturesError."""
     import openvino  # takes half a second, so only when it is used
@@ -253,6 +253,9 @@ def _compile(graph: Path, precision: str, size: int, threads: int) -> Callable[[
         finally:
             requests.put(request)
 
+    # The first call of a process, by one thread alone: OpenVINO's binding makes something of its own in it, and two
+    # threads that do so at once have been seen to wait for each other for ever.
+    run(np.zeros((3, size, size), np.float32))
     return run
 
 

@@ -6,7 +6,7 @@ remains.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ml.context import Context
 from ml.distributed import Ranks
 from ml.errors import JobError, Stopped
 from ml.learners import Learner
+from ml.remarks import Seen, remarks
 
 _AMP = "cuda"
 
@@ -56,8 +57,16 @@ class Progress:
 class Trainer:
     """The optimizer, the loss scale and the best weights of one training. A checkpoint holds them and the Progress."""
 
-    def __init__(self, module: nn.Module, config: Config, device: torch.device, ranks: Ranks) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        config: Config,
+        device: torch.device,
+        ranks: Ranks,
+        class_weights: Tensor | None = None,
+    ) -> None:
         self.module, self.config, self.device, self.ranks = module, config, device, ranks
+        self._class_weights = None if class_weights is None else class_weights.to(device)
         self._network = ranks.wrap(module)
         self.optimizer = torch.optim.AdamW(
             module.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -85,6 +94,11 @@ class Trainer:
         check_finite(mean, "loss", number)
         return mean
 
+    def gradient_norm(self) -> float:
+        """The norm of all gradients of the last batch."""
+        gradients = [weight.grad for weight in self.module.parameters() if weight.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients))
+
     def keep_best(self) -> None:
         """Keeps a copy of the present weights as the best ones."""
         self.best = self._snapshot()
@@ -111,13 +125,23 @@ class Trainer:
 
     def _step(self, inputs: Tensor, labels: Tensor, weight: float) -> Tensor:
         with torch.autocast(self.device.type, self.dtype, enabled=self.amp):
-            loss = nn.functional.cross_entropy(self._network(inputs), labels) * weight
+            loss = self._loss(self._network(inputs), labels) * weight
         self.optimizer.zero_grad()
         with self.ranks.translate_errors():
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return loss.detach()
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean over the examples; class weights are such that their mean over all training examples is 1."""
+        smoothing = self.config.label_smoothing
+        if self._class_weights is None:
+            return nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        losses = nn.functional.cross_entropy(
+            logits, labels, self._class_weights, label_smoothing=smoothing, reduction="none"
+        )
+        return losses.mean()
 
     def _snapshot(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.module.state_dict().items()}
@@ -129,7 +153,10 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
     Afterwards the learner's module has the best weights. Says one line for each epoch. The first rank writes the
     checkpoint, and all ranks read it. Raises CheckpointError, RanksError, TrainingError."""
     ranks = context.ranks
-    trainer, progress = Trainer(learner.module, context.config, context.device, ranks), Progress()
+    is_balanced, labels = context.config.class_weights == "balanced", context.dataset.splits["train"].labels
+    weights = class_weights(labels, len(context.dataset.classes)) if is_balanced else None
+    trainer, progress = Trainer(learner.module, context.config, context.device, ranks, weights), Progress()
+    told: set[str] = set()
     if saved := checkpoint.load(folder, identity):
         state = dict(saved.state)
         trainer.restore(saved.tensors, state.pop("scale"))
@@ -138,13 +165,20 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
     ranks.require_equal({"checkpoint": str(progress)})
     try:
         while not progress.finished(context.config):
-            row = ranks.broadcast(_row(trainer.epoch(progress.epoch + 1, learner), *learner.logits("valid")))
+            loss = trainer.epoch(progress.epoch + 1, learner)
+            logits, truth = learner.logits("valid")
+            row = ranks.broadcast(_row(loss, logits, truth))
             check_finite(row["valid_loss"], "validation loss", progress.epoch + 1)  # or it might be the best
             progress = progress.after(row)
             if progress.best_epoch == progress.epoch:
                 trainer.keep_best()
             context.say(_epoch_line(progress, ranks))
             if ranks.first:
+                missing = _never_predicted(logits, truth, context.dataset.classes)
+                found = remarks(Seen(progress.history, missing, trainer.gradient_norm()))
+                for name in found.keys() - told:
+                    context.say(f"remark after_epoch={progress.epoch} '{found[name]}'")
+                told |= found.keys()
                 state = asdict(progress) | {"scale": trainer.scaler.state_dict()}
                 checkpoint.save(folder, Checkpoint(trainer.tensors(), state, identity))
     except Stopped:
@@ -158,6 +192,17 @@ def check_finite(loss: float, what: str, epoch: int) -> None:
     """Raises TrainingError when `loss` is infinite or not a number; the message calls it `what`."""
     if not math.isfinite(loss):
         raise TrainingError(f"The {what} is not finite in epoch {epoch}; a smaller 'learning-rate' may help.")
+
+
+def class_weights(labels: Sequence[int], classes: int) -> Tensor:
+    """What an example of each class counts, so that all classes count alike and the mean over all examples is 1."""
+    counts = torch.bincount(torch.tensor(labels), minlength=classes)
+    return len(labels) / (classes * counts.float())
+
+
+def _never_predicted(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> list[str]:
+    predicted, there = set(logits.argmax(1).tolist()), set(labels.tolist())
+    return [classes[number] for number in sorted(there - predicted)]
 
 
 def _in_layout_of(weight: Tensor, value: Tensor) -> Tensor:

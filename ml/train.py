@@ -20,7 +20,7 @@ from ml.context import Context, Paths
 from ml.data import Dataset, judge_all, leave_out
 from ml.distributed import ONE_HOST, Ranks
 from ml.errors import Stopped
-from ml.evaluate import evaluate, write
+from ml.evaluate import evaluate, temperature, write
 from ml.export import export, versions
 from ml.feature_store import FeatureStore
 from ml.fit import Progress, fit
@@ -221,6 +221,8 @@ def _evaluate(
         prefix = f"best_epoch={progress.best_epoch} " if split == "valid" else ""
         context.say(prefix + " ".join(f"{name}={value:.4f}" for name, value in found.items()))
         metrics |= found
+        if split == "valid":
+            metrics["temperature"] = round(temperature(logits.numpy(), labels.numpy()), 4)
     return metrics, all_logits
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.evaluate import draw, evaluate, write
+from ml.evaluate import draw, evaluate, temperature, write
 
 CLASSES = ("a", "b", "c", "d", "e", "f")
 LOGITS = np.eye(6, dtype=np.float32)[[0, 0, 1, 2]]  # predicted: a a b c
@@ -56,3 +56,12 @@ def test_the_picture_has_a_bounded_size(count: int) -> None:
     colours = image.getcolors(image.width * image.height)
     assert colours is not None
     assert (8, 48, 107) in [colour for _, colour in colours]
+
+
+def test_the_temperature_undoes_logits_that_are_too_sure() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(4000, 5)) * 2
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = np.array([random.choice(5, p=row) for row in chances])
+    assert temperature(logits, labels) == pytest.approx(1.0, abs=0.1)
+    assert temperature(3 * logits, labels) == pytest.approx(3.0, abs=0.3)

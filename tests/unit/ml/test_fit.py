@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from ml import remarks
 from ml.checkpoint import CheckpointError
 from ml.config import Config
 from ml.distributed import ONE_HOST
-from ml.fit import Progress, TrainingError
+from ml.fit import Progress, TrainingError, class_weights
 from tests.unit.ml.data import write_dataset
 from tests.unit.ml.ranks import equal_tensors, train_rank, trained_weights
 from tests.unit.ml.stops import StopAfter, never
@@ -79,3 +81,22 @@ def test_early_stopping() -> None:
     assert progress.after(row(0.5, 0.9)).finished(config)
     assert progress.after(row(0.6, 2.0)).best_epoch == 4
     assert Progress(epoch=9, best_epoch=9).finished(config)
+
+
+def test_balanced_classes_count_alike(tmp_path: Path) -> None:
+    weights = class_weights([0, 0, 0, 0, 1, 1, 2], 3)
+    assert torch.allclose(weights * torch.tensor([4.0, 2.0, 1.0]), torch.full((3,), 7 / 3))
+    data = write_dataset(tmp_path / "data")
+    for number in (1, 2, 3):
+        (data / "train" / "green" / f"{number}.png").unlink()
+    for name in ("none", "balanced"):
+        (tmp_path / name).mkdir()
+        train_rank(data, tmp_path / name, replace(HEAD, epochs=1, class_weights=name), ONE_HOST, "batch", never)
+    assert not equal_tensors(trained_weights(tmp_path / "none", 0), trained_weights(tmp_path / "balanced", 0))
+
+
+def test_what_is_wrong_is_said_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remarks, "_VANISHED", 1e9)
+    lines = [line for line in run(HEAD, tmp_path) if "gradients" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("remark after_epoch=1 'The gradients have vanished")

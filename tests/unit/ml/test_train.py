@@ -40,6 +40,7 @@ def test_the_head_learns_on_the_weights_of_the_package(data: Path, tmp_path: Pat
     card = read_card(tmp_path / "model")
     assert card.classes == ("blue", "green", "red")
     assert card.metrics["test_accuracy"] == 1.0
+    assert 0.05 <= card.metrics["temperature"] <= 20
     assert card.data_digest == scan(data).digest
     assert card.metrics["precisions"] == {"bf16": "Not measured: there are 12 validation photos; 100 are needed."}
     assert f"precision=bf16 '{card.metrics['precisions']['bf16']}'" in lines
