@@ -1,9 +1,10 @@
 """Plan, deploy, second deploy and destroy of each preset on a stack of processes: seconds, and calls of AWS.
 
-Each verb is a process, as `make` runs it. The calls are those that the log of LocalStack has, which also has what jobs
-and endpoints ask. Processes train on one instance, and have no notebook instances: so do the presets here. The data are
-360 small pictures, the training takes one epoch. A plan, and a second deploy, must not make a call that changes
-anything: the log proves it. (Whether the stage has notebook instances, they ask by a call that is refused.)
+Each verb is a process, as `make` runs it. The calls are those that LocalStack's log has, also those of jobs and
+endpoints. It is the deployment that is measured: the trainer is a program that ends at once, the server a tiny one, and
+the data are 180 small pictures. Processes train on one instance, and have no notebook instances: so do the presets
+here. A plan, and a second deploy, must not make a call that changes anything: the log proves it. (Whether the stage has
+notebook instances, they ask by a call that is refused.)
 """
 
 import os
@@ -15,50 +16,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ports import free_port
+from benchmarks.environment import process_stack_with_paths
 from benchmarks.timing import write
-from infra.hosts.process import ProcessHost
-from infra.paths import CHECKOUT, Paths, paths
+from infra.paths import CHECKOUT, Paths
 
 PRESETS = ("default", "a", "b", "c", "d", "e")
-PER_CLASS = 36
+PER_CLASS = 18
 STEPS: Mapping[str, tuple[str, ...]] = {
-    "plan": ("plan", "--set=epochs=1"),
-    "deploy": ("deploy", "--set=epochs=1"),
-    "second deploy": ("deploy", "--set=epochs=1"),
+    "plan": ("plan",),
+    "deploy": ("deploy",),
+    "second deploy": ("deploy",),
     "destroy": ("destroy", "--yes"),
 }
 READING = ("BatchGet", "Describe", "Get", "Head", "List")
 _CALL = re.compile(r" : AWS ([\w-]+)\.(\w+) => (\d+)")
+_TRAIN = 'import os, pathlib; pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model", "weights").write_text("trained")'
 _DIGITS = "import pathlib, sys; from infra.data import digits; digits.make(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
 
 
 def main(_rounds: int) -> None:
     """Measures each preset once, and writes the figures. SystemExit for a verb that fails, and for one that changed
     what it must not."""
-    with tempfile.TemporaryDirectory() as folder:
-        places = paths({**os.environ, "STAGEMAKER_STATE": str(Path(folder) / "state")})
-        python, data = str(places.environments / "client" / "bin" / "python"), Path(folder) / "digits"
+    with tempfile.TemporaryDirectory() as name, process_stack_with_paths() as (_, places):
+        folder, data = Path(name), Path(name) / "digits"
+        (places.images / "trainer" / "train").write_text(_TRAIN)
+        python = str(places.environments / "client" / "bin" / "python")
         subprocess.run([python, "-c", _DIGITS, str(data), str(PER_CLASS)], cwd=CHECKOUT, check=True)
-        host = ProcessHost(places, os.environ)
-        running = host.start(free_port(), stays=False)
-        try:
-            environment = {**os.environ, "AWS_ENDPOINT_URL": running.endpoint, "DATA": str(data)}
-            figures = {name: _preset(name, Path(folder), places, python, environment) for name in PRESETS}
-        finally:
-            host.stop()
+        figures = {preset: _preset(preset, folder, places, [python, "-m", "infra"], data) for preset in PRESETS}
     write("deploy", figures)
 
 
-def _preset(
-    name: str, folder: Path, places: Paths, python: str, environment: Mapping[str, str]
-) -> dict[str, float | int]:
+def _preset(name: str, folder: Path, places: Paths, infra: list[str], data: Path) -> dict[str, Any]:
     text, preset = (CHECKOUT / "presets" / f"{name}.toml").read_text(), folder / f"{name}.toml"
     preset.write_text(text.replace("instances = 2", "instances = 1"))
     figures = dict[str, Any]()
     for step, arguments in STEPS.items():
         size, began_s = places.log.stat().st_size, time.perf_counter()
-        command = [python, "-m", "infra", *arguments, "--preset", str(preset)]
+        command, environment = [*infra, *arguments, "--preset", str(preset)], {**os.environ, "DATA": str(data)}
         done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
         took_s = time.perf_counter() - began_s
         if done.returncode:
