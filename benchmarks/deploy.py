@@ -29,6 +29,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "destroy": ("destroy", "--yes"),
 }
 READING = ("BatchGet", "Describe", "Get", "Head", "List")
+OF_THE_STAGE = ("cloudwatch.PutMetricData", "logs.CreateLogGroup", "logs.CreateLogStream", "logs.PutLogEvents")
 _CALL = re.compile(r" : AWS ([\w-]+)\.(\w+) => (\d+)")
 _TRAIN = 'import os, pathlib; pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model", "weights").write_text("trained")'
 _DIGITS = "import pathlib, sys; from infra.data import digits; digits.make(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
@@ -73,9 +74,6 @@ def calls(log: str) -> list[str]:
 
 
 def changing(log: str) -> list[str]:
-    """Those that are not for reading, and were not refused."""
-    return [
-        f"{service}.{operation}"
-        for service, operation, status in _CALL.findall(log)
-        if not operation.startswith(READING) and int(status) < 400
-    ]
+    """Those that are not for reading, were not refused, and do not only say how jobs, endpoints and functions do."""
+    taken = [(f"{service}.{operation}", operation) for service, operation, status in _CALL.findall(log) if status < "4"]
+    return [name for name, operation in taken if not operation.startswith(READING) and name not in OF_THE_STAGE]

@@ -9,11 +9,13 @@ LOG = """\
 2026-11-27T12:57:37.734  INFO --- [et.reactor-0] localstack.request.aws     : AWS ecr.BatchGetImage => 200
 2026-11-27T12:57:37.862  INFO --- [et.reactor-3] localstack.request.aws     : AWS lambda.Invoke => 200
 2026-11-27T12:57:37.993  INFO --- [et.reactor-0] localstack.request.aws     : AWS sagemaker.CreateModel => 400 (Refused)
+2026-11-27T12:57:37.994  INFO --- [et.reactor-0] localstack.request.aws     : AWS logs.PutLogEvents => 200
 """
 
 
 def test_the_calls_and_those_that_change_something() -> None:
     assert calls(LOG) == [
         "iam.GetRole", "s3.DeleteObject", "ecr.BatchGetImage", "lambda.Invoke", "sagemaker.CreateModel",
+        "logs.PutLogEvents",
     ]  # fmt: skip
     assert changing(LOG) == ["s3.DeleteObject", "lambda.Invoke"]
