@@ -325,7 +325,7 @@ def test_a_notebook_instance_of_somebody_else_stays(tmp_path: Path) -> None:
 
 
 def test_an_address_is_open_to_anybody_on_this_machine_only(tmp_path: Path) -> None:
-    options = Namespace(hyperparameters=[], pretrained=None, images="pushed", url=True)
+    options = Namespace(hyperparameters=[], pretrained=None, images="pushed", image_tag="0123abc", url=True)
     here, data = fake_clients(sagemaker=sagemaker()), load(write_set(tmp_path / "set"))
     auths = [deployment_of(options, replace(here, target=target), data) for target in ("local", "aws")]
     assert [one.blueprint.function_url_request()["AuthType"] for one in auths] == ["NONE", "AWS_IAM"]
