@@ -94,7 +94,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with closing(client()) as built:
         _build(built, folder, name)
         yield name
-        built.remove_image(name, force=True)  # type: ignore[no-untyped-call]
+        built.remove_image(name, force=True)
 
 
 def _build(engine_client: APIClient, folder: Path, name: str) -> None:
