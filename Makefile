@@ -11,7 +11,7 @@ export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IM
 
 .PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune deploy deploy-local invoke load \
 	policy explain push test test-unit test-contract test-aws test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
-	chaos bench bench-compare bench-page bench-serve lint \
+	chaos bench bench-compare bench-page bench-serve bench-train lint \
 	format lock setup clean
 
 help: ## This list
@@ -167,6 +167,10 @@ bench-page: ## Bring README's table of benchmarks and the picture of their histo
 bench-serve: ## Measure the serving container beside its peers and the limits (ONLY=resnet50, PEERS="mosec ray" or all, ROUNDS=3; no Docker)
 	@scripts/setup client serve trainer dev
 	@$(env)/client/bin/python -m benchmarks serve_speed --rounds $(or $(ROUNDS),3)
+
+bench-train: ## Measure the trainer beside torchvision's recipe and the limits (DATA=<folder>, BACKBONE=resnet50, ROUNDS=3; no Docker)
+	@scripts/setup client trainer
+	@$(env)/client/bin/python -m benchmarks train --rounds $(or $(ROUNDS),3)
 
 lint: ## ruff and mypy --strict
 	@scripts/setup dev plugin-dev

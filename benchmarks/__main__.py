@@ -19,6 +19,7 @@ SCENARIOS = (
     "update_under_load",
     "serve_overload",
     "serve_speed",
+    "train",
     "compose_up",
     "deploy",
     "image_builds",

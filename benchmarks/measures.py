@@ -93,6 +93,10 @@ MEASURES: Mapping[str, tuple[Measure, ...]] = {
     "serve_speed": (Measure(ANY, (ANY, "ratios", ANY), "more"),),
     "compose_up": (Measure("`make up`, s", ("up",), "less", is_ratio=False),),
     "image_builds": (Measure("a build after a code change, s", (ANY, "after a code change"), "less", is_ratio=False),),
+    "train": (
+        Measure("features in times of torchvision's recipe", ("frozen: ours in times of the recipe", "rate"), "more"),
+        Measure("full fine-tuning in times of the recipe", ("full: ours in times of the recipe", "rate"), "more"),
+    ),
     "search": (
         Measure(
             "regret of our search in parts of Random's", ("Bayesian's median regret in parts of Random's", ANY), "less"

@@ -1,11 +1,13 @@
 """A pretended AWS for the tests of this folder: a strict LocalStack behind AWS's own host names."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.aws.backends import Server
+from tests.aws.broken_off import PRESET, Project
 from tests.aws.deploys import make_digits, pushed_images
 from tests.aws.pretended_aws import Keys, PretendedAws, pretending
 from tests.contract.gateway import Gateway, running
@@ -42,3 +44,11 @@ def images(aws: PretendedAws) -> Iterator[None]:
 def small_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """18 pictures of each of two classes."""
     return make_digits(tmp_path_factory.mktemp("data") / "digits")
+
+
+@pytest.fixture
+def project(aws: PretendedAws, images: None, small_digits: Path, tmp_path: Path) -> Project:
+    """A project that nothing is deployed of."""
+    preset = tmp_path / "mine.toml"
+    preset.write_text(PRESET)
+    return Project(aws, f"d{uuid.uuid4().hex[:8]}", small_digits, preset)

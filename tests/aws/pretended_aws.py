@@ -37,11 +37,12 @@ from tests.aws import wire
 from tests.aws.backends import Backend
 from tests.aws.certificates import Authority
 from tests.aws.rules import Fault, Rules
-from tests.aws.wire import Asked, HttpRequest, HttpResponse
+from tests.aws.wire import Asked, AwsError, HttpRequest, HttpResponse
 
 REGION = "us-east-1"
 _IDLE_S = 120.0
 _MAX_BODY_BYTES = 256 << 20
+_CUT_SHORT = "the client went away in the middle of a body"
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,14 @@ class PretendedAws:
         if fault is None:
             return self.backend.send(request)
         time.sleep(fault.delay_s)
+        fault.meanwhile(asked)
         if fault.error:
-            return wire.write(fault.error, asked, request)
+            error = fault.error if isinstance(fault.error, AwsError) else fault.error(asked)
+            return wire.write(error, asked, request)
         if fault.cut == "before":
             return None
         response = self.backend.send(request)
+        fault.afterwards(asked)
         return None if fault.cut == "after" else response
 
 
@@ -271,18 +275,27 @@ class _Tunnel(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
             pieces, total = list[bytes](), 0
-            while size := int(self.rfile.readline().split(b";")[0], 16):
+            while size := int(self._line().split(b";")[0], 16):
                 total += size
                 if total > _MAX_BODY_BYTES:
                     raise OSError("the body is too long")
                 pieces.append(self.rfile.read(size))
-                self.rfile.readline()
+                self._line()
             while self.rfile.readline().strip():
                 pass  # trailers
             return b"".join(pieces)
         length = int(self.headers.get("Content-Length") or 0)
         if length > _MAX_BODY_BYTES:
             raise OSError("the body is too long")
-        return self.rfile.read(length)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise OSError(_CUT_SHORT)
+        return body
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line:
+            raise OSError(_CUT_SHORT)
+        return line
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _pass_on

@@ -17,18 +17,21 @@ class Fault:
 
     `service` is boto3's name and `operation` the model's; empty ones mean any. It concerns the calls `first` to `last`
     (None: for ever), every `every`-th of them, for `seconds` from the first (None: for ever), and only those that
-    `matches` says yes to. Such a call is answered with `error`; or its connection is cut, `before` or `after` it has
-    been done; or it is done after `delay_s`."""
+    `matches` says yes to. Such a call is answered with `error`, or what that says of it; or its connection is cut,
+    `before` or `after` it has been done; or it is done after `delay_s`. `meanwhile` is called before it is done, and
+    `afterwards` once it is done and not yet answered, each with the call."""
 
     service: str = ""
     operation: str = ""
-    error: AwsError | None = None
+    error: AwsError | Callable[[Asked], AwsError] | None = None
     cut: Cut | None = None
     delay_s: float = 0.0
     first: int = 1
     last: int | None = None
     every: int = 1
     seconds: float | None = None
+    meanwhile: Callable[[Asked], object] = lambda _: None
+    afterwards: Callable[[Asked], object] = lambda _: None
     matches: Callable[[Asked], bool] = lambda _: True
 
 
