@@ -130,7 +130,7 @@ def main(rounds: int) -> None:
             peers.append(name)
         except CannotRun as error:
             left_out[name] = str(error)
-    figures: dict[str, Any] = {"rounds": rounds, "burst_s": BURST_S, "cpu": _cpu(), "left out": left_out}
+    figures: dict[str, Any] = {"rounds": rounds, "burst_s": BURST_S, "left out": left_out}
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         photos.mkdir()
@@ -169,13 +169,12 @@ def _measure(
         def take_turns(servers: Mapping[str, Server]) -> None:
             for number in range(count + 1):  # the first is a warm-up
                 found = _bursts(servers, requests, BURST_S if number else 1.0, f"round {number}")
-                if number:
-                    rounds.append(Round(found, limits()))
-            for name, server in servers.items():
-                shown[name] = {
-                    "first_answer_s": round(server.first_answer_s, 2),
-                    "memory_mb": round(server.memory_mb()),
-                }
+                if not number:
+                    continue
+                rounds.append(Round(found, limits()))
+                for name, server in servers.items():
+                    first_s, memory_mb = round(server.first_answer_s, 2), round(server.memory_mb())
+                    shown[name] = {"first_answer_s": first_s, "memory_mb": memory_mb}
 
         for name in peers:
             try:
@@ -198,11 +197,17 @@ def _measure(
 def _bursts(
     servers: Mapping[str, Server], requests: Mapping[str, Sequence[bytes]], seconds: float, title: str
 ) -> dict[str, dict[int, Burst]]:
+    """One burst of each server for each number of clients. Raises CannotRun when a peer fails under a load."""
     found: dict[str, dict[int, Burst]] = {name: {} for name in servers}
     for clients in CLIENTS:
         for name, server in servers.items():
             began_s = server.cpu_s()
-            load = serve_load.run(server.address, requests[name], clients, seconds)
+            try:
+                load = serve_load.run(server.address, requests[name], clients, seconds)
+            except (OSError, RuntimeError) as error:
+                if name == OURS:
+                    raise
+                raise CannotRun(f"with {clients} clients, {error}") from error
             found[name][clients] = burst = Burst(load, server.cpu_s() - began_s)
             print(f"  {title}: {name}, {clients} clients: {burst.figures()}", flush=True)
     return found
@@ -295,11 +300,3 @@ def _photo(path: Path, seed: int) -> bytes:
 def _request(path: str, photo: bytes) -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: image/jpeg\r\n"
     return f"{head}Content-Length: {len(photo)}\r\n\r\n".encode() + photo
-
-
-def _cpu() -> dict[str, Any]:
-    """The kind of the CPU, and its instructions for machine learning."""
-    text = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
-    flags = re.findall(r"\b(avx2|avx512f|avx512_vnni|avx512_bf16|amx_bf16|amx_int8)\b", text)
-    return {"model": model[1] if model else "", "flags": sorted(set(flags))}

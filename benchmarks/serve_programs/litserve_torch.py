@@ -34,6 +34,6 @@ class PhotoApi(litserve.LitAPI):  # type: ignore[misc] # untyped
 
 if __name__ == "__main__":
     server = litserve.LitServer(
-        PhotoApi(api_path="/invocations"), accelerator="cpu", workers_per_device=WORKERS, fast_queue=True
+        PhotoApi(api_path="/invocations"), accelerator="cpu", workers_per_device=WORKERS, fast_queue=True, timeout=120
     )
     server.run(host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", generate_client_file=False)
