@@ -157,7 +157,7 @@ def test_a_host_that_is_frozen_counts_as_lost(data: Path, tmp_path: Path, starte
     machine."""
     assert distributed.EXCHANGE_TIMEOUT_S < 60
     port = free_port()
-    started += [start(data, tmp_path, LONG, rank, port, exchange_timeout_s=15) for rank in (0, 1)]
+    started += [start(data, tmp_path, LONG, rank, port, exchange_timeout_s=20) for rank in (0, 1)]
     first, second = started
     wait_for_line(first, "epoch=2")
     second.send_signal(signal.SIGSTOP)
