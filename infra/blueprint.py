@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.data.layout import SPLITS
+from infra.network.requests import Vpc, vpc_config
 from infra.partitions import Partition, of_region
 from infra.settings import METRICS, DeploymentSettings, ModelSettings, Ranges, ScalingSettings
 
@@ -45,13 +46,15 @@ class Image:
 class Blueprint:
     """All names and requests of one deployment in one account. `data_digest` is the data set's SHA-256 in hex;
     `pretrained` whether starting weights are sent as a channel of that name. `images` are those of the account's
-    registry, by their names; the others go by the name that they are built with on this machine."""
+    registry, by their names; the others go by the name that they are built with on this machine. `vpc` is where jobs
+    and endpoints run, None for SageMaker's own network."""
 
     settings: DeploymentSettings
     account: str
     data_digest: str
     pretrained: bool = False
     images: Mapping[str, Image] = field(default_factory=dict)
+    vpc: Vpc | None = None
 
     @property
     def bucket(self) -> str:
@@ -102,6 +105,11 @@ class Blueprint:
     def role_arn(self, purpose: str) -> str:
         return self.partition.arn("iam", f"role/{self.role(purpose)}", account=self.account)
 
+    @property
+    def _vpc_config(self) -> dict[str, Any]:
+        """The member VpcConfig, with the name of the security group, or nothing."""
+        return {"VpcConfig": vpc_config(self.settings.project, self.vpc)} if self.vpc else {}
+
     def image(self, name: str) -> Image:
         """That of the account's registry, else the one that was built on this machine."""
         built = f"stagemaker/{name}:latest"
@@ -117,7 +125,12 @@ class Blueprint:
         name = f"{self.settings.project}-{fingerprint}{suffix}"
         # On spot instances a job goes on from its own checkpoints, and a new attempt has none.
         checkpoints = {"CheckpointConfig": {"S3Uri": f"s3://{self.bucket}/{CHECKPOINTS}/{name}"}}
-        return {"TrainingJobName": name, **request, **(checkpoints if model.training.spot else {})}
+        return {
+            "TrainingJobName": name,
+            **request,
+            **(checkpoints if model.training.spot else {}),
+            **self._vpc_config,  # the same model comes of it, wherever it is trained
+        }
 
     @property
     def searches_with_features(self) -> bool:
@@ -135,6 +148,7 @@ class Blueprint:
         return {
             "TrainingJobName": f"{self.settings.project}-{fingerprint}{suffix}",
             **self._features(image.reference),
+            **self._vpc_config,
         }
 
     def _features(self, image: str) -> dict[str, Any]:
@@ -153,7 +167,9 @@ class Blueprint:
         request = self._tuning(self.image("trainer").reference, features_job)
         same = self._tuning(self.image("trainer").content, features_job)
         fingerprint = _fingerprint({**same, "data": self.data_digest, "attempt": attempt})
-        return {"HyperParameterTuningJobName": f"{self.settings.project}-{fingerprint}", **request}
+        definition = {**request["TrainingJobDefinition"], **self._vpc_config}
+        name = f"{self.settings.project}-{fingerprint}"
+        return {"HyperParameterTuningJobName": name, **request, "TrainingJobDefinition": definition}
 
     def _tuning(self, image: str, features_job: str) -> dict[str, Any]:
         s = self.settings
@@ -235,6 +251,7 @@ class Blueprint:
         request = {
             "PrimaryContainer": {"Image": self.image("serve").reference, "ModelDataUrl": artifact},
             "ExecutionRoleArn": self.role_arn("hosting"),
+            **self._vpc_config,
         }
         return {"ModelName": f"{self.settings.project}-{_fingerprint(request)}", **request, "Tags": self.tags}
 

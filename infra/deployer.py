@@ -297,7 +297,8 @@ NOT_IN_EVERY_DEPLOYMENT: Mapping[str, str] = {
         ),
         "`make tune`",
     ),
-    **dict.fromkeys(("Notebook", "PassToSageMaker"), "only a preset with [notebook] makes one"),
+    "Notebook": "only a preset with [notebook] makes one",
+    "application-autoscaling:DeleteScalingPolicy": "`make load` compares an endpoint with and without scaling",
     **dict.fromkeys(
         ("InstanceProfile", "PassToEc2", "RunTaggedHosts", "RunWithWhatThereIs", "MakeTagged", "TagWhatIsMade",
          "ChangeTagged", "NewestAmi"),

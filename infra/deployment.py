@@ -17,6 +17,8 @@ from infra.data.dataset import Dataset, load
 from infra.ec2 import resources as ec2_resources
 from infra.errors import StepFailed
 from infra.hyperparameters import suited_to
+from infra.network import resources as network_resources
+from infra.network.lookup import find_vpc
 from infra.notebook import names as notebook_names
 from infra.notebook.lifecycle import lifecycle_request
 from infra.notebook.requests import instance_request
@@ -142,7 +144,7 @@ class Deployment:
     def _for_training(self, terminal: Terminal) -> list[Resource]:
         """What training jobs read, and the role that they run under."""
         role = IamRole(self.clients.iam, roles.training(self.blueprint), titles.TRAINING_ROLE, self.blueprint.tags)
-        return [*self.data_in_s3(terminal), role]
+        return [*self.data_in_s3(terminal), role, *network_resources.wanted(self.clients, self.blueprint)]
 
     def data_in_s3(self, terminal: Terminal) -> list[Resource]:
         """The bucket with the photos, and the starting weights where there are some."""
@@ -197,6 +199,7 @@ def existing(clients: Clients, blueprint: Blueprint, terminal: Terminal) -> list
             terminal.say,
         ),
         *_existing_notebook(clients, blueprint, terminal),
+        *network_resources.existing(clients, blueprint),
         *ec2_resources.existing(clients, blueprint, terminal.say),
     ]
 
@@ -306,7 +309,8 @@ def deployment_of(
     digest = hashlib.sha256(f"{dataset.digest}{weights.sha256 if weights else ''}".encode()).hexdigest()
     is_built = clients.target == "local" and options.images == "built"
     images = {} if is_built else pushed.of_registry(clients, getattr(options, "image_tag", None))
-    blueprint = Blueprint(settings, clients.account, digest, pretrained=weights is not None, images=images)
+    vpc = find_vpc(clients.ec2, settings.network) if settings.network else None
+    blueprint = Blueprint(settings, clients.account, digest, pretrained=weights is not None, images=images, vpc=vpc)
     return Deployment(clients, blueprint, dataset, weights)
 
 

@@ -96,6 +96,7 @@ def training(blueprint: Blueprint) -> Role:
         _write_logs(blueprint, TRAINING_LOGS),
         _write_metrics(TRAINING_LOGS),
         *_pull_image(blueprint, "trainer"),
+        *(() if blueprint.settings.network is None else (_attach_network(),)),
     )
     return Role(blueprint.role("training"), "Trains the model", "sagemaker.amazonaws.com", statements)
 
@@ -119,6 +120,7 @@ def hosting(blueprint: Blueprint) -> Role:
         _write_logs(blueprint, *(endpoint_logs(name) for name in blueprint.endpoints)),
         _write_metrics("/aws/sagemaker/Endpoints"),
         *_pull_image(blueprint, "serve"),
+        *(() if blueprint.settings.network is None else (_attach_network(),)),
     )
     return Role(blueprint.role("hosting"), "Hosts the model", "sagemaker.amazonaws.com", statements)
 
@@ -306,7 +308,7 @@ NOTEBOOK_LISTS = (
     "application-autoscaling:RegisterScalableTarget", "application-autoscaling:DeregisterScalableTarget",
     "application-autoscaling:PutScalingPolicy", "application-autoscaling:DescribeScalingActivities",
 )  # fmt: skip
-# AWS's list for a notebook instance in a subnet: "SageMaker Roles" in the SageMaker guide.
+# AWS's list for a notebook instance, a job and a model in a subnet: "SageMaker Roles" in the SageMaker guide.
 ATTACH_NETWORK = (
     "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
     "ec2:DeleteNetworkInterfacePermission", "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
@@ -336,7 +338,7 @@ def _attach_network() -> Statement:
         "AttachNetwork",
         ATTACH_NETWORK,
         ("*",),
-        "SageMaker attaches the instance to its subnet under this role; most of the actions know no resources",
+        "SageMaker attaches instances to their subnets under this role; most of the actions know no resources",
     )
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from infra.ec2.settings import Ec2Settings
 from infra.image_settings import ImageSettings
+from infra.network.settings import NetworkSettings
 from infra.notebook.settings import NotebookSettings
 
 _PROJECT = re.compile(r"[a-z](?:-?[a-z0-9]){1,19}")
@@ -215,8 +216,9 @@ class BudgetSettings:
 @dataclass(frozen=True)
 class DeploymentSettings:
     """One deployment. `project` begins every name. On AWS no other `account` is taken, where one is named. `tags` are
-    those that its resources have besides the project's. `hyperparameters` are of all training jobs. Without `ec2` there
-    is no EC2 host, and without `notebook` no notebook instance. Raises ValueError for what AWS would not take."""
+    those that its resources have besides the project's. `hyperparameters` are of all training jobs. Without `network`
+    jobs and endpoints run in SageMaker's own, without `ec2` there is no EC2 host, and without `notebook` no notebook
+    instance. Raises ValueError for what AWS would not take."""
 
     project: str = "stagemaker-demo"
     region: str = "us-east-1"
@@ -227,6 +229,7 @@ class DeploymentSettings:
     tuning: TuningSettings = TuningSettings()
     function: FunctionSettings = FunctionSettings()
     images: ImageSettings = ImageSettings()  # noqa: RUF009 - frozen
+    network: NetworkSettings | None = None
     ec2: Ec2Settings | None = None
     notebook: NotebookSettings | None = None
     budget: BudgetSettings = BudgetSettings()

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from infra.clients import Clients
+from infra.network.lookup import placed
 from infra.patience import SAGEMAKER, once_role_is_known
 from infra.resources import titles
 from infra.resources.resource import FixedResource, State, find
@@ -17,7 +18,8 @@ class Model(FixedResource):
     def __init__(self, clients: Clients, request: Mapping[str, Any], model: str = "") -> None:
         self._clients, self._request = clients, request
         self.title = titles.of_model(titles.MODEL, model)
-        self.depends_on = (titles.HOSTING_ROLE, titles.of_model(titles.TRAINING_JOB, model))
+        network = (titles.JOBS_GROUP, titles.S3_ENDPOINT)
+        self.depends_on = (titles.HOSTING_ROLE, titles.of_model(titles.TRAINING_JOB, model), *network)
         self.name = request["ModelName"]
 
     def read(self) -> State | None:
@@ -26,7 +28,8 @@ class Model(FixedResource):
 
     def create(self) -> str:
         """Make it: a record, usable at once. Raises StepFailed when SageMaker cannot assume its role."""
-        create = partial(self._clients.sagemaker.create_model, **self._request)
+        request = placed(self._clients.ec2, dict(self._request))
+        create = partial(self._clients.sagemaker.create_model, **request)
         once_role_is_known(create, self._clients.iam, self._request["ExecutionRoleArn"], SAGEMAKER)
         return ""
 

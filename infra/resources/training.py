@@ -11,6 +11,7 @@ from infra import shortage
 from infra.blueprint import TRAINING_LOGS, Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
+from infra.network.lookup import placed
 from infra.patience import SAGEMAKER, once_role_is_known, once_seen
 from infra.resources import titles
 from infra.resources.logs import Follower, delete_streams, tail
@@ -77,7 +78,7 @@ class TrainingJob(Resource):
     """A completed training job. `show_line` gets the lines of its log while it runs. To read and delete one, a request
     that holds only TrainingJobName is enough."""
 
-    depends_on = (titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE)
+    depends_on = (titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE, titles.JOBS_GROUP, titles.S3_ENDPOINT)
 
     def __init__(
         self, clients: Clients, request: Mapping[str, Any], show_line: Callable[[str], None], model: str = ""
@@ -98,7 +99,8 @@ class TrainingJob(Resource):
     def create(self) -> str:
         """Start it, and follow it to its end, which takes minutes. Raises StepFailed with its FailureReason and the end
         of its log, and when SageMaker cannot assume its role, or the account has too few instances of its type."""
-        create = partial(self._clients.sagemaker.create_training_job, **self._request)
+        request = placed(self._clients.ec2, dict(self._request))
+        create = partial(self._clients.sagemaker.create_training_job, **request)
         start_job(create, self._clients, self._request)
         return self._follow()
 

@@ -9,6 +9,7 @@ from typing import Any
 from infra.blueprint import TRAINING_LOGS, Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
+from infra.network.lookup import placed
 from infra.patience import once_seen
 from infra.resources import titles
 from infra.resources.logs import delete_streams
@@ -89,7 +90,9 @@ class TuningJob(Resource):
     read and delete one, a request that holds only HyperParameterTuningJobName is enough."""
 
     title = titles.TUNING_JOB
-    depends_on = (titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE, titles.FEATURES_JOB)
+    depends_on = (
+        titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE, titles.FEATURES_JOB, titles.JOBS_GROUP, titles.S3_ENDPOINT,
+    )  # fmt: skip
 
     def __init__(self, clients: Clients, request: Mapping[str, Any], show: Show) -> None:
         self._clients, self._request, self._show = clients, request, show
@@ -107,8 +110,10 @@ class TuningJob(Resource):
 
     def create(self) -> str:
         """Start it, and follow it to its end. Raises StepFailed with its FailureReason."""
-        create = partial(self._clients.sagemaker.create_hyper_parameter_tuning_job, **self._request)
-        start_job(create, self._clients, self._request["TrainingJobDefinition"])
+        definition = placed(self._clients.ec2, self._request["TrainingJobDefinition"])
+        request = {**self._request, "TrainingJobDefinition": definition}
+        create = partial(self._clients.sagemaker.create_hyper_parameter_tuning_job, **request)
+        start_job(create, self._clients, definition)
         return self._follow()
 
     def update(self, state: State, changes: list[Change]) -> str:

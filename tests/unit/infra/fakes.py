@@ -14,6 +14,10 @@ NOTHING_IN_EC2: Mapping[str, Any] = {
     "describe_key_pairs": {"KeyPairs": []},
     "describe_launch_templates": {"LaunchTemplates": []},
     "describe_security_groups": {"SecurityGroups": []},
+    "describe_vpc_endpoints": {"VpcEndpoints": []},
+    "describe_vpcs": {"Vpcs": [{"VpcId": "vpc-01234567"}]},  # the default one, which every account has
+    "describe_subnets": {"Subnets": [{"SubnetId": "subnet-01234567"}]},
+    "describe_route_tables": {"RouteTables": [{"RouteTableId": "rtb-01234567", "Associations": [{"Main": True}]}]},
 }
 
 
