@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from infra.blueprint import scalable
+from tests.aws.deployer_keys import check_the_deployer_was_enough, deployer_keys
 from tests.aws.deploys import TAG, changing, document, pushed_images, put_image, run
 from tests.aws.judges import judged
-from tests.aws.pretended_aws import PretendedAws
+from tests.aws.pretended_aws import Keys, PretendedAws
+from tests.contract.gateway import Gateway
 
 PRESET = """
 version = 1
@@ -25,18 +27,19 @@ UNCHANGED = "Nothing changed: all is as planned."
 
 @dataclass(frozen=True)
 class Story:
-    """The commands of one project; each must end well, and says what it says."""
+    """The commands of one project, with the rights of `keys`; each must end well, and says what it says."""
 
     aws: PretendedAws
     project: str
     data: Path
     preset: Path
+    keys: Keys
 
     def does(self, verb: str, *more: str, **environment: str) -> str:
         """What the verb says of the project."""
         data = ("--data", str(self.data)) if verb in ("deploy", "plan") else ()
         arguments = verb, *data, "--preset", str(self.preset), "--project", self.project, *more
-        code, said = run(self.aws, *arguments, **environment)
+        code, said = run(self.aws, *arguments, **self.aws.environment(self.keys), **environment)
         assert code == 0, said
         return said
 
@@ -58,11 +61,16 @@ def spoil(aws: PretendedAws, project: str) -> None:
     aws.client("application-autoscaling").register_scalable_target(**scalable(project), MinCapacity=2, MaxCapacity=9)
 
 
-def test_a_deployment_from_empty_to_clean(aws: PretendedAws, images: None, small_digits: Path, tmp_path: Path) -> None:
+def test_a_deployment_from_empty_to_clean_with_the_rights_of_the_deployer(
+    aws: PretendedAws, aws_gateway: Gateway, images: None, small_digits: Path, tmp_path: Path
+) -> None:
     preset = tmp_path / "mine.toml"
     preset.write_text(PRESET)
+    project = f"d{uuid.uuid4().hex[:8]}"
+    keys = deployer_keys(aws, aws_gateway, project)
     with judged(aws):
-        tell(Story(aws, f"d{uuid.uuid4().hex[:8]}", small_digits, preset))
+        tell(Story(aws, project, small_digits, preset, keys))
+    check_the_deployer_was_enough(aws_gateway, project)
 
 
 def tell(story: Story) -> None:
