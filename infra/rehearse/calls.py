@@ -48,14 +48,15 @@ def ask(deployment: Deployment, photo: Photo, qualifier: str = ALIAS, what: str 
 
 
 def play(rehearsal: Rehearsal) -> Section:
-    """Calls of $LATEST, which nobody called before, and of the alias. Raises StepFailed for a wrong answer."""
+    """Two calls of $LATEST and two of the alias, which nobody called before. Raises StepFailed for a wrong answer."""
     deployment, photo = rehearsal.deployment, rehearsal.photo
     settings = deployment.blueprint.settings.function
-    waits = f"{settings.provisioned} environments wait warm" if settings.provisioned else "called before"
+    first = f"{settings.provisioned} environments wait warm" if settings.provisioned else "cold"
     calls = [
         ask(deployment, photo, LATEST, f"{LATEST}, first call: cold"),
         ask(deployment, photo, LATEST, f"{LATEST}, second call: warm"),
-        ask(deployment, photo, ALIAS, f"{ALIAS}: {waits}"),
+        ask(deployment, photo, ALIAS, f"{ALIAS}, first call: {first}"),
+        ask(deployment, photo, ALIAS, f"{ALIAS}, second call: warm"),
     ]
     classes = rehearsal.dataset.classes
     try:
@@ -68,13 +69,13 @@ def play(rehearsal: Rehearsal) -> Section:
 
 
 def section(calls: Sequence[Call], settings: FunctionSettings, meaning: str) -> Section:
-    """The event and the answer of the last call, and the times of all."""
-    last = calls[-1]
+    """The event and the answer of the last call, and the times of all: the first call of $LATEST comes first, and that
+    of the alias last but one."""
+    last, latest_ms, alias_ms = calls[-1], calls[0].took_ms, calls[-2].took_ms
     rows = tuple((call.what, f"{call.took_ms:.0f}", _init(call)) for call in calls)
     reserved = "" if settings.reserved is None else f"{settings.reserved} reserved"
     provisioned = f"{settings.provisioned} provisioned on version and alias {ALIAS}" if settings.provisioned else ""
     concurrency = ", ".join(part for part in (reserved, provisioned) if part) or "what the account has left"
-    warm = f"cold {calls[0].took_ms:.0f} ms, {ALIAS} {last.took_ms:.0f} ms"
     code = f"event:\n{as_json(last.event)}\n\nanswer:\n{as_json(last.answer)}"
     return Section(
         f"The function, in the form of system {settings.system}",
@@ -83,7 +84,7 @@ def section(calls: Sequence[Call], settings: FunctionSettings, meaning: str) -> 
         code=code,
         here={
             "function": f"the event {json.dumps(last.event)}; {last.took_ms:.0f} ms a prediction",
-            "concurrency": f"{concurrency}; {warm}",
+            "concurrency": f"{concurrency}; first call of {LATEST} {latest_ms:.0f} ms, of {ALIAS} {alias_ms:.0f} ms",
         },
     )
 

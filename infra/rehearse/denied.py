@@ -1,4 +1,4 @@
-"""The call that IAM denies, before the function's role has its policy, and the deployment that repairs it."""
+"""The call that IAM denies, before the function's role has its policy, and the same call with it."""
 
 import json
 from typing import Any
@@ -15,8 +15,8 @@ CODE = "AccessDenied"
 
 
 def play(rehearsal: Rehearsal) -> Section:
-    """Take the policy off the function's role, call the function, and deploy again. Raises StepFailed when the call is
-    not denied, or the drift not found."""
+    """Take the policy off the function's role, call the function, deploy again, and call it once more. Raises
+    StepFailed when the first call is not denied or the second one is, or the drift is not found."""
     rehearsal.clients.iam.delete_role_policy(RoleName=rehearsal.role, PolicyName=POLICY_NAME)
     answer = ask(rehearsal.deployment, rehearsal.photo).answer
     if CODE not in json.dumps(answer):
@@ -26,6 +26,9 @@ def play(rehearsal: Rehearsal) -> Section:
     if not drift:
         raise StepFailed("The plan does not see that the role has lost its policy.", "Please report this.")
     engine.apply(rehearsal.resources(), rehearsal.terminal)
+    after = ask(rehearsal.deployment, rehearsal.photo).answer
+    if CODE in json.dumps(after):
+        raise StepFailed(f"With its policy the function answers {as_json(after)}", "Please report this.")
     return section(rehearsal.role, answer, drift)
 
 
@@ -36,7 +39,7 @@ def section(role: str, answer: Any, drift: list[Step]) -> Section:
     )
     told = (
         f"Without a policy the role {role} may do nothing, and the function answers as below. The plan shows what is "
-        "missing, and a deployment puts it back."
+        "missing, and a deployment puts it back: then the same call is answered."
     )
     return Section(
         "The call before the policy",

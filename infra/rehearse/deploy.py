@@ -118,5 +118,6 @@ def again(rehearsal: Rehearsal) -> Section:
     actions = engine.apply(rehearsal.resources(), rehearsal.terminal)
     took_s = time.monotonic() - began
     if changed := [action for action in actions if action != "unchanged"]:
-        raise StepFailed(f"A second deployment did {len(changed)} things.", "Please report this, with the lines above.")
+        reason = f"A second deployment changed {len(changed)} of {len(actions)} resources."
+        raise StepFailed(reason, "The lines above say which: please report this.")
     return Section("A second deployment", (f"It changed nothing: {len(actions)} resources read in {took_s:.1f} s.",))

@@ -11,7 +11,7 @@ from tests.e2e.environment import Environment, leftovers
 
 SECTIONS = (
     "It ran to the end", "By hand, and here", "Plan", "Tuning", "Training and endpoints", "A second deployment",
-    "The call before the policy", "The function, in the form of system E", "The EC2 host beside the training job",
+    "The function, in the form of system E", "The call before the policy", "The EC2 host beside the training job",
     "Scaling under load",
     "The policies that the run needed", "What it would have cost on AWS", "Clean-up", "Times",
 )  # fmt: skip

@@ -75,12 +75,14 @@ def test_the_denied_call_and_the_drift_are_shown() -> None:
 
 def test_a_call_is_shown_in_the_system_s_own_form_with_its_times() -> None:
     event = {"endpoint_name": "dogs", "request_dict": '{"s3": "s3://b/k"}'}
-    made = [Call("cold", event, [56], 900.4, 600.2), Call("warm", event, [56], 30.2, None)]
+    made = [Call("cold", event, [56], 900.4, 600.2), Call("waits", event, [56], 41.0, None)]
+    made.append(Call("warm", event, [56], 30.2, None))
     section = calls.section(made, FunctionSettings(system="C", reserved=100, provisioned=2), "It means a dog.")
     assert section.title == "The function, in the form of system C"
-    assert section.tables[0].rows == (("cold", "900", "600"), ("warm", "30", "none"))
+    assert section.tables[0].rows == (("cold", "900", "600"), ("waits", "41", "none"), ("warm", "30", "none"))
     assert '"request_dict"' in section.code
     assert section.here["concurrency"].startswith("100 reserved, 2 provisioned")
+    assert section.here["concurrency"].endswith("first call of $LATEST 900 ms, of live 41 ms")
     assert json.dumps(event) in section.here["function"]
 
 
