@@ -28,7 +28,12 @@ class Photos(Worker):  # type: ignore[misc]  # untyped
 
 
 if __name__ == "__main__":
-    os.environ |= {"BACKBONE": sys.argv[1], "MOSEC_PORT": sys.argv[2], "MOSEC_ADDRESS": "127.0.0.1"}
+    os.environ |= {
+        "BACKBONE": sys.argv[1],
+        "MOSEC_PORT": sys.argv[2],
+        "MOSEC_ADDRESS": "127.0.0.1",
+        "MOSEC_TIMEOUT": "120000",
+    }
     server = Server()
     server.register_runtime({"/invocations": [Runtime(Photos, num=WORKERS)]})
     server.run()
