@@ -4,8 +4,10 @@ constraints that botocore itself does not check, and moto's records of each serv
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 
 import botocore.session
+from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 from stagemaker.api.validation import violations
@@ -77,14 +79,18 @@ def judged(aws: PretendedAws) -> Iterator[None]:
 def by_models(asked: Asked) -> list[str]:
     """What botocore's model of the operation forbids: members, types, lengths, patterns and enums. Streams are not
     looked at."""
-    model = botocore.session.get_session().get_service_model(asked.service).operation_model(asked.operation)
-    if (shape := model.input_shape) is None:
+    if (shape := _model(asked.service).operation_model(asked.operation).input_shape) is None:
         return []
     streams = {name: b"" for name in shape.required_members if shape.members[name].type_name == "blob"}
     members = streams | asked.members
     found = [f"{one.path}: {one.rule}" for one in violations(shape, members)]
     report = ParamValidator().validate(members, shape).generate_report().splitlines()
     return [f"{asked.service} {asked.operation}: {text}" for text in (*found, *report)]
+
+
+@cache
+def _model(service: str) -> ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
 
 
 def by_moto(sent: Iterable[Sent]) -> dict[tuple[str, str], str]:
