@@ -29,7 +29,10 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "destroy": ("destroy", "--yes"),
 }
 READING = ("BatchGet", "Describe", "Get", "Head", "List")
-OF_THE_STAGE = ("cloudwatch.PutMetricData", "logs.CreateLogGroup", "logs.CreateLogStream", "logs.PutLogEvents")
+OF_THE_STAGE = (  # metrics, logs and alarms of jobs, endpoints, functions and their scaling
+    "cloudwatch.PutMetricData", "cloudwatch.SetAlarmState", "logs.CreateLogGroup", "logs.CreateLogStream",
+    "logs.PutLogEvents",
+)  # fmt: skip
 _CALL = re.compile(r" : AWS ([\w-]+)\.(\w+) => (\d+)")
 _TRAIN = 'import os, pathlib; pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model", "weights").write_text("trained")'
 _DIGITS = "import pathlib, sys; from infra.data import digits; digits.make(pathlib.Path(sys.argv[1]), int(sys.argv[2]))"
