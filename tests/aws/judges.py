@@ -28,6 +28,10 @@ NOT_IN_MOTO = {  # services and operations that this moto lacks
 OTHER_IN_MOTO = {  # what it answers otherwise, since nothing runs there: no log is written, a deletion takes no time
     ("logs", "DescribeLogStreams"), ("logs", "GetLogEvents"), ("logs", "DeleteLogGroup"), ("logs", "DeleteLogStream"),
     ("sagemaker", "DescribeEndpoint"),
+    # Ids that the account chose, such as those of its VPC and of security groups, are none of moto's.
+    ("ec2", "CreateVpcEndpoint"), ("ec2", "ModifyVpcEndpoint"), ("ec2", "DeleteVpcEndpoints"),
+    ("ec2", "AuthorizeSecurityGroupIngress"), ("ec2", "AuthorizeSecurityGroupEgress"),
+    ("ec2", "RevokeSecurityGroupIngress"), ("ec2", "RevokeSecurityGroupEgress"), ("ec2", "DeleteSecurityGroup"),
     ("s3", "PutObject"), ("s3", "GetObject"),  # it reads no conditions, and denies what a bucket denies without TLS
 }  # fmt: skip
 _ACCOUNT = "000000000000"  # the stage's
