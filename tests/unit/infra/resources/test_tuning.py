@@ -112,12 +112,13 @@ def test_the_best_of_the_last_tuning_job_that_found_anything() -> None:
 class Blueprint:
     """Requests by attempt."""
 
-    def tuning_request(self, attempt: int) -> dict[str, Any]:
-        return {"HyperParameterTuningJobName": f"job-{attempt}"}
+    def tuning_request(self, attempt: int, features_job: str) -> dict[str, Any]:
+        return {"HyperParameterTuningJobName": f"job-{attempt}{features_job}"}
 
 
 def test_a_failed_job_has_used_up_its_name() -> None:
     client, _, _ = tuning(described("Failed"), described("Stopped"), missing())
     assert next_request(client, Blueprint()) == {"HyperParameterTuningJobName": "job-3"}  # type: ignore[arg-type]
     client, _, _ = tuning(described("InProgress"))
-    assert next_request(client, Blueprint()) == {"HyperParameterTuningJobName": "job-1"}  # type: ignore[arg-type]
+    found = next_request(client, Blueprint(), "-of-features")  # type: ignore[arg-type]
+    assert found == {"HyperParameterTuningJobName": "job-1-of-features"}
