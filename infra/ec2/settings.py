@@ -43,9 +43,9 @@ class Ec2Settings:
             raise ValueError(f"The AMI {self.ami!r} must be {' or '.join(AMIS)}, or a parameter /aws/service/....")
         if self.market not in MARKETS:
             raise ValueError(f"The market {self.market!r} must be {' or '.join(MARKETS)}.")
-        if not 1 <= self.volume_gb <= MAX_VOLUME_GB or not 60 <= self.limit_s <= MAX_LIMIT_S:
+        if not 1 <= self.volume_gb <= MAX_VOLUME_GB or not 1 <= self.limit_s <= MAX_LIMIT_S:
             raise ValueError(
-                f"{self.volume_gb} GB for {self.limit_s} s: it must be 1 to {MAX_VOLUME_GB} GB, and 60 to "
+                f"{self.volume_gb} GB for {self.limit_s} s: it must be 1 to {MAX_VOLUME_GB} GB, and 1 to "
                 f"{MAX_LIMIT_S} s."
             )
         if self.ssh_from not in ("", OWN_ADDRESS):

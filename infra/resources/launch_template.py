@@ -28,15 +28,19 @@ class LaunchTemplate(Resource):
         self._ec2, self.name, self._data, self._group, self._tags = ec2, name, data, group, tags
 
     def read(self) -> State | None:
-        """The default version's LaunchTemplateData as it is `found`, and as it is `wanted` now. Raises NotOurs when
-        somebody else has made a template of that name."""
+        """The template's `id`, and the default version's LaunchTemplateData as it is `found` and as it is `wanted` now.
+        Raises NotOurs when somebody else has made a template of that name."""
         by_name = [{"Name": "launch-template-name", "Values": [self.name]}]
         templates = self._ec2.describe_launch_templates(Filters=by_name)["LaunchTemplates"]
         if not templates:
             return None
         ownership.check(self.title, self.name, templates[0].get("Tags", []), self._tags)
         found = self._ec2.describe_launch_template_versions(LaunchTemplateName=self.name, Versions=["$Default"])
-        return {"found": found["LaunchTemplateVersions"][0]["LaunchTemplateData"], "wanted": self._wanted()}
+        return {
+            "id": templates[0]["LaunchTemplateId"],
+            "found": found["LaunchTemplateVersions"][0]["LaunchTemplateData"],
+            "wanted": self._wanted(),
+        }
 
     def diff(self, state: State) -> list[Change]:
         """By member. AWS adds members of its own to some, which are not looked at."""
@@ -60,7 +64,8 @@ class LaunchTemplate(Resource):
         """Make a version, and make it the default."""
         made = self._ec2.create_launch_template_version(LaunchTemplateName=self.name, LaunchTemplateData=self._wanted())
         number = made["LaunchTemplateVersion"]["VersionNumber"]
-        self._ec2.modify_launch_template(LaunchTemplateName=self.name, DefaultVersion=str(number))
+        # By its id: LocalStack knows no template by its name here.
+        self._ec2.modify_launch_template(LaunchTemplateId=state["id"], DefaultVersion=str(number))
         return f"version {number}"
 
     def delete(self) -> None:

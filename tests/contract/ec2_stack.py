@@ -18,12 +18,13 @@ TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal":
 
 
 class Ec2Stack:
-    """A LocalStack, and what tests of hosts ask it."""
+    """A LocalStack, and what tests of hosts ask it. `gateway` is this machine's address on the hosts' network."""
 
-    def __init__(self, localstack: LocalStack, network: str) -> None:
-        self.localstack, self.network = localstack, network
+    def __init__(self, localstack: LocalStack, network: str, gateway: str) -> None:
+        self.localstack, self.network, self.gateway = localstack, network, gateway
         self.ec2, self.ssm = localstack.client("ec2"), localstack.client("ssm")
         self.iam, self.s3 = localstack.client("iam"), localstack.client("s3")
+        self.ecr = localstack.client("ecr")
         self.ami: str = self.ssm.get_parameter(Name=AMI)["Parameter"]["Value"]
 
     def run(self, user_data: str | bytes = "", **more: Any) -> str:
@@ -70,7 +71,7 @@ class Ec2Stack:
 
 @contextmanager
 def ec2_stack(folder: Path, **environment: str) -> Iterator[Ec2Stack]:
-    """On a network of its own."""
+    """On a network of its own. What `environment` says wins."""
     with network() as (name, gateway):
         port = free_port()
         settings = {
@@ -82,8 +83,8 @@ def ec2_stack(folder: Path, **environment: str) -> Iterator[Ec2Stack]:
             "GATEWAY_LISTEN": f"127.0.0.1:{port},{gateway}:{port}",
             "LOCALSTACK_HOST": f"127.0.0.1:{port}",
         }
-        with running_localstack(folder, **settings, **environment) as localstack:
-            yield Ec2Stack(localstack, name)
+        with running_localstack(folder, **{**settings, **environment}) as localstack:
+            yield Ec2Stack(localstack, name, gateway)
 
 
 def inside(container: str, *command: str) -> str:

@@ -15,7 +15,7 @@ from infra.ec2.settings import AMIS, Ec2Settings
         ({"ami": "ubuntu"}, "must be deep-learning or amazon-linux-2023"),
         ({"market": "cheap"}, "must be on-demand or spot"),
         ({"volume_gb": 0}, "0 GB for 3600 s"),
-        ({"limit_s": 59}, "100 GB for 59 s"),
+        ({"limit_s": 0}, "100 GB for 0 s"),
         ({"ssh_from": "me"}, 'must be "own" or a CIDR block'),
         ({"ssh_from": "203.0.113.7/24"}, 'must be "own" or a CIDR block'),
         ({"ssh_from": "0.0.0.0/0"}, "opens port 22 to everybody"),

@@ -1,0 +1,90 @@
+"""`python -m infra ec2-train` as a user's shell runs it, with hosts that are containers of the real engine: each pulls
+a small image from the stage's ECR, trains in it, leaves what came of it in S3, and ends itself."""
+
+import json
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.ec2_training import Ec2Training, ec2_training
+from tests.contract.gateway import until
+from tests.interruptions import interrupt
+
+SPOT = 'market = "spot"'
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ec2Training]:
+    with ec2_training(tmp_path_factory.mktemp("ec2-train")) as made:
+        yield made
+
+
+def test_a_host_trains_leaves_its_model_in_s3_and_ends_itself(training: Ec2Training) -> None:
+    preset = training.preset("whole")
+    code, said = training.run("ec2-train", preset)
+    assert code == 0, said
+    (instance,) = training.instances("whole")
+    assert instance["State"]["Name"] in ("shutting-down", "terminated")
+    assert "validation:accuracy" in said
+    assert "0.9000" in said
+    (run,) = training.runs("whole")
+    keys = training.keys("whole", run)
+    assert {"output/model.tar.gz", "result.json", f"{instance['InstanceId']}/host.log"} <= keys
+    assert training.model("whole", run) == b"weights of 2 channels"
+    code, said = training.run("ec2-train", preset)
+    assert code == 0, said
+    assert "was completed before" in said
+    assert len(training.instances("whole")) == 1
+    code, said = training.run("plan", preset, "--destroy")
+    for what in ("launch template", "instance profile", "security group", "role of the ec2 host"):
+        assert what in said.lower(), said
+    code, said = training.run("destroy", preset)
+    assert code == 0, said
+    assert "0 to delete" not in said
+    assert training.left("whole") == []
+
+
+def test_a_program_that_fails_ends_the_host_and_leaves_its_log(training: Ec2Training) -> None:
+    code, said = training.run("ec2-train", training.preset("failing"), "--set", "mode=fail")
+    assert code == 1, said
+    assert "ended as Failed: no photos here" in said
+    training.is_over("failing")
+    (run,) = training.runs("failing")
+    assert any(key.endswith("/host.log") for key in training.keys("failing", run))
+
+
+def test_a_training_that_is_out_of_time_leaves_its_model_and_its_checkpoint(training: Ec2Training) -> None:
+    code, said = training.run("ec2-train", training.preset("late", "limit_s = 2"), "--set", "mode=long")
+    assert code == 1, said
+    assert "ended as Stopped: The training did not end within 2 s." in said
+    training.is_over("late")
+    (run,) = training.runs("late")
+    assert {"output/model.tar.gz", "checkpoints/last"} <= training.keys("late", run)
+
+
+def test_a_spot_notice_saves_the_checkpoint_and_another_host_goes_on_from_it(training: Ec2Training) -> None:
+    preset, long = training.preset("spot", SPOT), ("--set", "mode=long")
+    follower = training.start("ec2-train", preset, *long)
+    (run,) = until(lambda: training.runs("spot"), bool)
+    until(lambda: training.keys("spot", run), lambda keys: "checkpoints/last" in keys)
+    follower.send_signal(signal.SIGINT)
+    code, said = training.wait(follower)
+    assert code == 130, said
+    assert "The host goes on and ends itself" in said
+    code, said = training.run("ec2-train", preset, "--set", "mode=other")
+    assert code == 1, said
+    assert "does another run" in said
+    follower = training.start("ec2-train", preset, *long)
+    (instance,) = training.instances("spot")
+    body = json.dumps({"InstanceId": instance["InstanceId"]}).encode()
+    assert interrupt(training.stack.localstack.endpoint, body, "ec2")[0] == 202
+    code, said = training.wait(follower)
+    assert code == 1, said
+    assert "is under way" in said
+    assert "ended as Interrupted" in said
+    training.is_over("spot")
+    code, said = training.run("ec2-train", preset, *long)
+    assert code == 0, said
+    assert training.model("spot", run) == b"resumed from 1"
+    assert len(training.instances("spot")) == 2
