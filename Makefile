@@ -9,7 +9,7 @@ pytest = -m pytest --dist loadfile --numprocesses
 export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PEERS PORT PRESET PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH YES
 
-.PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune deploy deploy-local invoke load \
+.PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune ec2-train deploy deploy-local invoke load \
 	policy explain push test test-unit test-contract test-aws test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
 	chaos bench bench-compare bench-page bench-serve bench-train lint \
 	format lock setup clean
@@ -71,6 +71,10 @@ train: ## Build the trainer's image, and train (BEST=1: with what `make tune` fo
 tune: ## Search for the best hyperparameters, and draw what was found (JOBS=10 PARALLEL=3; then make train BEST=1)
 	@scripts/setup client
 	@scripts/build trainer && $(infra) tune $(target)
+
+ec2-train: ## Train on an EC2 host that ends itself, with the trainer that `make push` put into ECR (PRESET=b, DETACH=1)
+	@scripts/setup client
+	@exec $(infra) ec2-train $(target)
 
 deploy: ## Train if need be, and deploy endpoints and function (TARGET=aws: with the images that `make push` put there)
 	@scripts/setup client
