@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.unit.containers.test_trainer import ROOT, SMALL, settings, start
+from tests.unit.containers.trainer_process import SMALL, TRAINER, settings, start
 from tests.unit.ml.data import write_dataset
 
-SCRIPT = ROOT / "containers" / "trainer" / "train_on_host.py"
+SCRIPT = TRAINER / "train_on_host.py"
 
 
 def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":

@@ -1,11 +1,8 @@
 """The trainer's program as SageMaker starts it: a process, files under /opt/ml, signals and an exit status."""
 
 import json
-import os
 import resource
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,11 +11,8 @@ import pytest
 
 from benchmarks.ports import free_port
 from ml.artifact import read_card
+from tests.unit.containers.trainer_process import SMALL, settings, start
 from tests.unit.ml.data import write_dataset
-
-ROOT = Path(__file__).parents[3]
-TRAIN = ROOT / "containers" / "trainer" / "train"
-SMALL = {"weights": "none", "image-size": "32", "epochs": "2", "batch-size": "8"}
 
 
 @pytest.fixture
@@ -26,17 +20,6 @@ def base(tmp_path: Path) -> Path:
     (tmp_path / "input" / "config").mkdir(parents=True)
     write_dataset(tmp_path / "input" / "data", each=2)
     return tmp_path
-
-
-def settings(base: Path, name: str, content: Any) -> None:
-    (base / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
-
-
-def start(base: Path, **more: str) -> subprocess.Popen[str]:
-    own = {"SAGEMAKER_BASE_DIR": str(base), "PYTHONPATH": str(base / "first"), "OMP_NUM_THREADS": "1"}
-    environment = os.environ | own | more
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, str(TRAIN)], stdout=pipe, stderr=pipe, text=True, env=environment)
 
 
 def run(base: Path) -> tuple[int, str, str]:
