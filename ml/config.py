@@ -44,7 +44,7 @@ class Config:
     of the kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full". `feature_engine` computes
     the features for "head", and `features_only` ends the job when it has: they are its model, for a channel `features`.
     `measure_precisions` finds out for the model card what bf16 changes; with `int8` it also adds a graph with 8-bit
-    numbers to the model, and finds out what that changes.
+    numbers to the model, and finds out what that changes. `profile` writes where the time went, and a trace.
     """
 
     backbone: str = _choice("efficientnet-lite0", *BACKBONES)
@@ -68,6 +68,7 @@ class Config:
     features_only: bool = False
     measure_precisions: bool = True
     int8: bool = False
+    profile: bool = False
 
     def __post_init__(self) -> None:
         if self.learning_rate == 0:
@@ -128,7 +129,7 @@ def _within(value: Any, limits: Mapping[str, Any]) -> bool:
 
 def _convert(text: str, kind: Any) -> Any:
     if kind is bool:
-        return {"true": True, "false": False}.get(text.lower())
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
     if kind in (int, float) and ("_" in text or not text.isascii()):  # Python reads 1_000 and other digits than 0 to 9
         raise ValueError(text)
     if kind is float and not math.isfinite(float(text)):

@@ -1,7 +1,7 @@
 """What all parts of a training share: its config, its data, the device, and the ways to stop and to say something."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from ml.data import Dataset
 from ml.distributed import ONE_HOST, Ranks
 from ml.errors import Stopped
 from ml.preprocess import Preprocessing
+from ml.profiling import Timers, Tracer
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -31,7 +32,8 @@ class Context:
     """What a learner needs besides the network.
 
     `stop` is called before each batch and says whether the job must stop. `say` prints a line. `workers` is the number
-    of threads that decode pictures. `ranks` share each batch, so all of them see the same number of batches.
+    of threads that decode pictures. `ranks` share each batch, so all of them see the same number of batches. `tracer`
+    is there when the first training steps are to be traced.
     """
 
     config: Config
@@ -42,6 +44,8 @@ class Context:
     stop: Callable[[], bool]
     say: Callable[[str], None]
     ranks: Ranks = ONE_HOST
+    timers: Timers = field(default_factory=Timers)
+    tracer: Tracer | None = None
 
     def check_stopped(self) -> None:
         """Raises Stopped when the job must stop on any rank. All ranks must call it equally often."""

@@ -27,6 +27,7 @@ from ml.errors import JobError
 from ml.model import Classifier, fused
 from ml.photos import BadImage
 from ml.preprocess import preprocess
+from ml.profiling import EXPORT, FEATURES, PHOTOS
 
 MIN_AGREEMENT = 0.99  # of the validation photos must get the same class from bf16 features as from f32's
 _CHECKED_PHOTOS = 300  # (ours) validation photos, at most, on which that is seen
@@ -169,7 +170,7 @@ def _extract(context: Context, split: Split, both: bool, chunks: Chunks) -> list
     share = split.picked(context.ranks.shard(len(split)))
     views: list[list[Tensor]] = [[] for _ in range(1 + both)]
     progress = _ProgressLines(split.name, len(share), context.say)
-    for chunk in chunks(share, both):
+    for chunk in context.timers.each(FEATURES, chunks(share, both)):
         for view, rows in zip(views, chunk, strict=True):
             view.append(rows)
         progress.add(len(chunk[0]))
@@ -179,7 +180,9 @@ def _extract(context: Context, split: Split, both: bool, chunks: Chunks) -> list
 def _chunks(body: nn.Module, context: Context, engine: FeatureEngine, graph: Callable[[], Path]) -> Chunks:
     if engine.name == "torch":
         return _with_torch(body, context)
-    return _with_openvino(graph(), engine.precision, context)
+    with context.timers.part(EXPORT):
+        path = graph()
+    return _with_openvino(path, engine.precision, context)
 
 
 def _with_torch(body: nn.Module, context: Context) -> Chunks:
@@ -188,7 +191,8 @@ def _with_torch(body: nn.Module, context: Context) -> Chunks:
     size = 128 if context.device.type == "cuda" else 4  # a batch of 4 stays in a CPU's cache: twice as fast as 32
 
     def chunks(split: Split, both: bool) -> Iterator[list[Tensor]]:
-        for images, _ in context.until_stopped(batches.fixed(split, context.preprocessing, size, context.workers)):
+        photos = batches.fixed(split, context.preprocessing, size, context.workers)
+        for images, _ in context.until_stopped(context.timers.each(PHOTOS, photos)):
             views = (images, images.flip(3)) if both else (images,)
             with torch.no_grad():
                 yield [network(view.contiguous(memory_format=layout)).cpu() for view in views]
@@ -202,12 +206,16 @@ def _with_openvino(graph: Path, precision: str, context: Context) -> Chunks:
 
     def chunks(split: Split, both: bool) -> Iterator[list[Tensor]]:
         def load(index: int) -> Sequence[Floats]:
+            start = time.monotonic()
             try:
                 image = preprocess(split.files[index].read_bytes(), context.preprocessing)
             except BadImage as error:
                 raise bad_image(split.files[index], error) from error
             views = (image, np.ascontiguousarray(image[:, :, ::-1])) if both else (image,)
-            return [run(view) for view in views]
+            decoded = time.monotonic()
+            found = [run(view) for view in views]
+            context.timers.work(decoded - start, time.monotonic() - decoded)
+            return found
 
         numbers = np.array_split(np.arange(len(split)), range(_CHUNK, len(split), _CHUNK))
         with ThreadPoolExecutor(context.workers) as pool:

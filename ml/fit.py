@@ -21,6 +21,7 @@ from ml.context import Context
 from ml.distributed import Ranks
 from ml.errors import JobError, Stopped
 from ml.learners import Learner
+from ml.profiling import CHECKPOINT, STEPS, VALIDATION, Tracer
 from ml.remarks import Seen, remarks
 
 _AMP = "cuda"
@@ -77,14 +78,15 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(_AMP, enabled=half)
         self.best = self._snapshot()
 
-    def epoch(self, number: int, learner: Learner) -> float:
+    def epoch(self, number: int, learner: Learner, tracer: Tracer | None = None) -> float:
         """Trains one epoch and returns the mean loss over its examples. Raises Stopped, TrainingError."""
         self.module.train()
         rate = self.config.learning_rate * (1 + math.cos(math.pi * (number - 1) / self.config.epochs)) / 2
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
-        for inputs, labels, size in learner.train_batches(number):
+        batches = learner.train_batches(number)
+        for inputs, labels, size in tracer.traced(batches) if tracer else batches:
             total += self._step(inputs, labels, self.ranks.weight(len(labels), size)).double() * size
             count += size
         for statistics in self.module.buffers():
@@ -165,8 +167,10 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
     ranks.require_equal({"checkpoint": str(progress)})
     try:
         while not progress.finished(context.config):
-            loss = trainer.epoch(progress.epoch + 1, learner)
-            logits, truth = learner.logits("valid")
+            with context.timers.part(STEPS):
+                loss = trainer.epoch(progress.epoch + 1, learner, context.tracer)
+            with context.timers.part(VALIDATION):
+                logits, truth = learner.logits("valid")
             row = ranks.broadcast(_row(loss, logits, truth))
             check_finite(row["valid_loss"], "validation loss", progress.epoch + 1)  # or it might be the best
             progress = progress.after(row)
@@ -180,7 +184,8 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
                     context.say(f"remark after_epoch={progress.epoch} '{found[name]}'")
                 told |= found.keys()
                 state = asdict(progress) | {"scale": trainer.scaler.state_dict()}
-                checkpoint.save(folder, Checkpoint(trainer.tensors(), state, identity))
+                with context.timers.part(CHECKPOINT):
+                    checkpoint.save(folder, Checkpoint(trainer.tensors(), state, identity))
     except Stopped:
         context.say(f"stopped after_epoch={progress.epoch}")
     learner.module.load_state_dict(trainer.best)

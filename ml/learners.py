@@ -16,6 +16,7 @@ from ml.context import Batches, Context
 from ml.data import Split
 from ml.features import Features
 from ml.model import Classifier
+from ml.profiling import PHOTOS
 
 TrainBatches = Iterator[tuple[Tensor, Tensor, int]]
 
@@ -71,7 +72,8 @@ class FullLearner:
         indices = batches.batch_indices(len(split), context.config, epoch)
         parts = [context.ranks.part(batch) for batch in indices]
         source = batches.augmented(split, parts, context.preprocessing, context.config, context.workers, epoch)
-        moved = context.until_stopped((_channels_last(images), labels) for images, labels in source)
+        timed = context.timers.each(PHOTOS, ((_channels_last(images), labels) for images, labels in source))
+        moved = context.until_stopped(timed)
         return _with_sizes(moved, indices)
 
     def logits(self, split: str) -> tuple[Tensor, Tensor]:
@@ -99,7 +101,7 @@ def _with_sizes(source: Batches, indices: Sequence[batches.Indices]) -> TrainBat
 
 def _fixed(context: Context, split: Split) -> Batches:
     size = 128 if context.device.type == "cuda" else 4  # a batch of 4 stays in a CPU's cache: twice as fast as 32
-    return batches.fixed(split, context.preprocessing, size, context.workers)
+    return context.timers.each(PHOTOS, batches.fixed(split, context.preprocessing, size, context.workers))
 
 
 def _channels_last(images: Tensor) -> Tensor:

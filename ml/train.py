@@ -28,6 +28,7 @@ from ml.learners import FullLearner, HeadLearner, Learner, sample
 from ml.model import Classifier, build, preprocessing
 from ml.photos import Verdicts
 from ml.precisions import Validation, measure
+from ml.profiling import CHECK, EVALUATION, EXPORT, SUMMARY_FILE, Timers, Tracer, summary
 from ml.weights import Weights, find_weights
 
 _CHECKED_IMAGES = 4  # pictures of the data on which the ONNX model is compared with the network
@@ -45,9 +46,28 @@ def train(
 
     After `stop` answers True it ends soon, with the best model so far and the checkpoint of the last whole epoch.
     With several `ranks`, every rank calls this with the same data and config, and the first rank writes the files.
+    With `profile` the first rank also writes where the time went, however the training ends.
     With `features_only` it computes the features and writes them as the job's model.
     Raises JobError for what the owner of the job can correct.
     """
+    timers, tracer = Timers(), Tracer(paths.output) if config.profile and ranks.first else None
+    try:
+        _train_job(config, dataset, paths, stop, say, ranks, timers, tracer)
+    finally:
+        if tracer:
+            _write_profile(paths.output, timers, tracer, say)
+
+
+def _train_job(
+    config: Config,
+    dataset: Dataset,
+    paths: Paths,
+    stop: Callable[[], bool],
+    say: Callable[[str], None],
+    ranks: Ranks,
+    timers: Timers,
+    tracer: Tracer | None,
+) -> None:
     start = time.monotonic()
     device, threads = set_up()
     weights = find_weights(config, paths.data / "pretrained")
@@ -55,10 +75,11 @@ def train(
     with tempfile.TemporaryDirectory(prefix="stagemaker-") as scratch:
         store = FeatureStore(config, dataset, paths, model, Path(scratch))
         cached = store.find(say)
-        verdicts = cached.verdicts if cached else judge_all(dataset, threads)
+        with timers.part(CHECK):
+            verdicts = cached.verdicts if cached else judge_all(dataset, threads)
         report = paths.output if ranks.first else None
         used = leave_out(dataset, verdicts, say, config.max_unusable_share, report)
-        context = Context(config, used, preprocessing(config), device, threads, stop, say, ranks)
+        context = Context(config, used, preprocessing(config), device, threads, stop, say, ranks, timers, tracer)
         say(_first_line(context, weights, threads))
         model.to(device)
         try:
@@ -76,7 +97,8 @@ def train(
         else:
             card = _card(context, weights, trained.metrics)
             images, measured = sample(context, _CHECKED_IMAGES), _measure(context, trained.logits)
-            card = export(model, card, images, paths.model, measured, store.graph)
+            with timers.part(EXPORT):
+                card = export(model, card, images, paths.model, measured, store.graph)
             for line in _precisions_lines(card):
                 say(line)
             say(f"model classes={len(used.classes)} seconds={time.monotonic() - start:.1f}")
@@ -113,7 +135,8 @@ def _train(
     progress = fit(learner, context, paths.checkpoints, identity)
     if not progress.best_epoch:
         return None
-    figures, logits = _evaluate(learner, context, progress, paths.output)
+    with context.timers.part(EVALUATION):
+        figures, logits = _evaluate(learner, context, progress, paths.output)
     return _Trained(_metrics(progress) | figures | found, logits)
 
 
@@ -171,6 +194,14 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def _write_profile(folder: Path, timers: Timers, tracer: Tracer, say: Callable[[str], None]) -> None:
+    seconds = timers.seconds()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SUMMARY_FILE).write_text(summary(seconds, [tracer.note]), encoding="utf-8")
+    longest = max(seconds, key=lambda name: seconds[name])
+    say(f"profile seconds={sum(seconds.values()):.1f} longest='{longest}' {seconds[longest]:.1f}")
+
+
 def _first_line(context: Context, weights: Weights, threads: int) -> str:
     counts = " ".join(f"{name}={len(split)}" for name, split in context.dataset.splits.items())
     config = context.config
@@ -183,7 +214,7 @@ def _first_line(context: Context, weights: Weights, threads: int) -> str:
 def _identity(config: Config, dataset: Dataset, weights: Weights, device: torch.device) -> dict[str, str]:
     """What must be equal to continue from a checkpoint. The digest is of the photos that are used."""
     may_differ = {"epochs", "patience", "max-unusable-share", "feature-engine", "features-only"}
-    may_differ |= {"measure-precisions", "int8"}
+    may_differ |= {"measure-precisions", "int8", "profile"}
     settings = {name: value for name, value in config.to_hyperparameters().items() if name not in may_differ}
     start = weights.source.get("sha256") or weights.source["source"]
     return settings | {"data digest": dataset.digest, "starting weights": start, "kind of device": device.type}

@@ -26,7 +26,7 @@ def test_the_type_itself_resolves_the_learning_rate() -> None:
 
 
 def test_values_become_typed() -> None:
-    config = Config.from_hyperparameters({"epochs": "7", "flip": "False", "weight-decay": "1e-4", "amp": "true"})
+    config = Config.from_hyperparameters({"epochs": "7", "flip": "False", "weight-decay": "1e-4", "amp": "1"})
     assert (config.epochs, config.flip, config.weight_decay, config.amp) == (7, False, 1e-4, True)
     with pytest.raises(FrozenInstanceError):
         config.epochs = 8  # type: ignore[misc]
