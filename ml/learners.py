@@ -17,6 +17,7 @@ from ml.data import Split
 from ml.features import Features
 from ml.model import Classifier
 from ml.profiling import PHOTOS
+from ml.progress_lines import with_rate
 
 TrainBatches = Iterator[tuple[Tensor, Tensor, int]]
 
@@ -74,7 +75,8 @@ class FullLearner:
         source = batches.augmented(split, parts, context.preprocessing, context.config, context.workers, epoch)
         timed = context.timers.each(PHOTOS, ((_channels_last(images), labels) for images, labels in source))
         moved = context.until_stopped(timed)
-        return _with_sizes(moved, indices)
+        sized = _with_sizes(moved, indices)
+        return with_rate(sized, epoch, len(split), context.say) if context.ranks.first else sized
 
     def logits(self, split: str) -> tuple[Tensor, Tensor]:
         """Logits (N, classes) of a split in its order, and labels (N,), both on the CPU. Raises Stopped."""
