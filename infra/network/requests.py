@@ -50,10 +50,15 @@ def rules_as_text(ingress: list[dict[str, Any]], egress: list[dict[str, Any]]) -
         f"{'all' if one['IpProtocol'] == '-1' else one['IpProtocol']} {one.get('FromPort', 'ports')} {way} {whom}"
         for way, listed in (("in from", ingress), ("out to", egress))
         for one in listed
-        for whom in (
-            *(entry["CidrIp"] for entry in one.get("IpRanges", ())),
-            *(entry["CidrIpv6"] for entry in one.get("Ipv6Ranges", ())),
-            *(entry["GroupId"] for entry in one.get("UserIdGroupPairs", ())),
-            *(entry["PrefixListId"] for entry in one.get("PrefixListIds", ())),
-        )
+        for whom in whom_of(one)
+    )
+
+
+def whom_of(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """The blocks, groups and prefix lists that a rule of a security group names."""
+    return (
+        *(entry["CidrIp"] for entry in rule.get("IpRanges", ())),
+        *(entry["CidrIpv6"] for entry in rule.get("Ipv6Ranges", ())),
+        *(entry["GroupId"] for entry in rule.get("UserIdGroupPairs", ())),
+        *(entry["PrefixListId"] for entry in rule.get("PrefixListIds", ())),
     )

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra import ownership
 from infra.network.requests import rules, rules_as_text
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State
+from infra.resources.security_group import find_group
 
 
 class JobsGroup(Resource):
@@ -21,12 +21,7 @@ class JobsGroup(Resource):
     def read(self) -> State | None:
         """DescribeSecurityGroups' answer for it, or None. Raises NotOurs when somebody else has made a group of that
         name."""
-        filters = [{"Name": "group-name", "Values": [self.name]}, {"Name": "vpc-id", "Values": [self._vpc]}]
-        found = self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
-        if not found:
-            return None
-        ownership.check(self.title, self.name, found[0].get("Tags", []), self._tags)
-        return dict(found[0])
+        return find_group(self._ec2, self.title, self.name, self._vpc, self._tags)
 
     def diff(self, state: State) -> list[Change]:
         """Its rules."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from infra import ownership
 from infra.ec2.requests import tag_specifications
+from infra.network.requests import whom_of
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State
 
@@ -28,12 +29,7 @@ class SecurityGroup(Resource):
     def read(self) -> State | None:
         """DescribeSecurityGroups' answer for it, or None. Raises NotOurs when somebody else has made a group of that
         name."""
-        filters = [{"Name": "group-name", "Values": [self.name]}, {"Name": "vpc-id", "Values": [self._vpc]}]
-        found = self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
-        if not found:
-            return None
-        ownership.check(self.title, self.name, found[0].get("Tags", []), self._tags)
-        return dict(found[0])
+        return find_group(self._ec2, self.title, self.name, self._vpc, self._tags)
 
     def diff(self, state: State) -> list[Change]:
         """Who may come in, at which ports."""
@@ -71,15 +67,21 @@ class SecurityGroup(Resource):
         return f"open: {', '.join(_rules(self._ingress)) or 'nothing'}"
 
 
+def find_group(ec2: Any, title: str, name: str, vpc: str, tags: Sequence[Mapping[str, str]]) -> State | None:
+    """What DescribeSecurityGroups says of the group of that name in the VPC, or None. Raises NotOurs when somebody else
+    has made it."""
+    filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
+    found = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    if not found:
+        return None
+    ownership.check(title, name, found[0].get("Tags", []), tags)
+    return dict(found[0])
+
+
 def _rules(permissions: Sequence[Mapping[str, Any]]) -> list[str]:
     """Each rule as text, such as `tcp 22 from 203.0.113.7/32`, sorted."""
     return sorted(
         f"{one['IpProtocol']} {one.get('FromPort', 'all')} from {block}"
         for one in permissions
-        for block in (
-            *(entry["CidrIp"] for entry in one.get("IpRanges", ())),
-            *(entry["CidrIpv6"] for entry in one.get("Ipv6Ranges", ())),
-            *(entry["GroupId"] for entry in one.get("UserIdGroupPairs", ())),
-            *(entry["PrefixListId"] for entry in one.get("PrefixListIds", ())),
-        )
+        for block in whom_of(one)
     )
