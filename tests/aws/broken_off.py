@@ -10,23 +10,12 @@ from pathlib import Path
 from signal import Signals
 from typing import Any
 
-from tests.aws.deploys import LIMIT_S, READING, changing, run, start
+from tests.aws.deploys import LIMIT_S, READING, UNCHANGED, changing, run, start
 from tests.aws.pretended_aws import PretendedAws
 from tests.aws.rules import Fault
 from tests.aws.wire import Asked
 
 ALL_POINTS = bool(os.environ.get("STAGEMAKER_ALL_POINTS"))
-PRESET = """
-version = 1
-[[models]]
-[models.endpoint.scaling]
-min_instances = 1
-max_instances = 3
-target = 50
-[function]
-reserved = 3
-"""
-UNCHANGED = "Nothing changed: all is as planned."
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.aws.backends import Server
-from tests.aws.broken_off import PRESET, Project
-from tests.aws.deploys import make_digits, pushed_images
+from tests.aws.broken_off import Project
+from tests.aws.deploys import PRESET, make_digits, pushed_images
 from tests.aws.pretended_aws import Keys, PretendedAws, pretending
 from tests.contract.gateway import Gateway, running
 from tests.contract.users import allow, make_user

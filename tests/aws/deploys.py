@@ -23,6 +23,17 @@ PYTHON = paths({}).environments / "client" / "bin" / "python"
 LIMIT_S = 300.0
 TAG = "0123abc"  # a commit's
 SETTINGS = {"COLUMNS": "300", "PYTHONDONTWRITEBYTECODE": "1", "IMAGE_TAG": TAG}
+PRESET = """
+version = 1
+[[models]]
+[models.endpoint.scaling]
+min_instances = 1
+max_instances = 3
+target = 50
+[function]
+reserved = 3
+"""
+UNCHANGED = "Nothing changed: all is as planned."
 READING = ("BatchGet", "Describe", "Get", "Head", "List")
 
 

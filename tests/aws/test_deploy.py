@@ -7,22 +7,10 @@ from typing import Any
 
 from infra.blueprint import scalable
 from tests.aws.deployer_keys import check_the_deployer_was_enough, deployer_keys
-from tests.aws.deploys import TAG, changing, document, pushed_images, put_image, run
+from tests.aws.deploys import PRESET, TAG, UNCHANGED, changing, document, pushed_images, put_image, run
 from tests.aws.judges import judged
 from tests.aws.pretended_aws import Keys, PretendedAws
 from tests.contract.gateway import Gateway
-
-PRESET = """
-version = 1
-[[models]]
-[models.endpoint.scaling]
-min_instances = 1
-max_instances = 3
-target = 50
-[function]
-reserved = 3
-"""
-UNCHANGED = "Nothing changed: all is as planned."
 
 
 @dataclass(frozen=True)
