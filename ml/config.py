@@ -38,7 +38,8 @@ class Config:
     `fine_tune` "head" trains a linear layer on the frozen backbone's features; "full" trains every weight. `crop` is
     the share of the short side that the centre crop keeps. `min_crop` is the smallest share of the area that a random
     crop of "full" takes. `flip` adds mirrored pictures. `class_weights` "balanced" makes all classes count alike,
-    whatever their number of photos. `patience` is the number of epochs without a better validation before training
+    whatever their number of photos. `mixup` is the alpha of mixup, which trains on weighted means of two examples each;
+    0 is off. `patience` is the number of epochs without a better validation before training
     stops. `amp` is mixed precision, on CUDA only. `max_unusable_share` is the share of all photos that may be left out
     because they cannot be decoded; above it the job fails. A `learning_rate` of 0 becomes the default
     of the kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full". `feature_engine` computes
@@ -59,6 +60,7 @@ class Config:
     learning_rate: float = _number(0.0, 0.0, 10.0)
     weight_decay: float = _number(0.01, 0.0, 1.0)
     label_smoothing: float = _number(0.0, 0.0, 0.5)
+    mixup: float = _number(0.0, 0.0, 10.0)
     class_weights: str = _choice("none", "none", "balanced")
     patience: int = _number(10, 1, 10_000)
     seed: int = _number(0, 0, 2**31 - 1)

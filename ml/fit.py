@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -55,6 +56,16 @@ class Progress:
         return self.epoch >= config.epochs or self.epoch - self.best_epoch >= config.patience
 
 
+@dataclass(frozen=True)
+class _Mixed:
+    """A batch: `share` of each input has the label in `labels`, the rest of it that in `others`."""
+
+    inputs: Tensor
+    labels: Tensor
+    others: Tensor
+    share: float
+
+
 class Trainer:
     """The optimizer, the loss scale and the best weights of one training. A checkpoint holds them and the Progress."""
 
@@ -86,8 +97,10 @@ class Trainer:
             group["lr"] = rate
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         batches = learner.train_batches(number)
+        random = np.random.default_rng((self.config.seed, number, 0, 1))  # not the numbers of the order and the crops
         for inputs, labels, size in tracer.traced(batches) if tracer else batches:
-            total += self._step(inputs, labels, self.ranks.weight(len(labels), size)).double() * size
+            mix = self._mix(random, inputs, labels)
+            total += self._step(mix, self.ranks.weight(len(labels), size)).double() * size
             count += size
         for statistics in self.module.buffers():
             if statistics.is_floating_point():
@@ -125,9 +138,23 @@ class Trainer:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.scaler.load_state_dict(dict(scale))
 
-    def _step(self, inputs: Tensor, labels: Tensor, weight: float) -> Tensor:
+    def _mix(self, random: np.random.Generator, inputs: Tensor, labels: Tensor) -> "_Mixed":
+        """The examples, or with mixup each one mixed with another of this rank's part of the batch (Zhang et al.,
+        mixup: Beyond Empirical Risk Minimization, 2018). The share is the same on all ranks."""
+        if not self.config.mixup:
+            return _Mixed(inputs, labels, labels, 1.0)
+        share = float(random.beta(self.config.mixup, self.config.mixup))
+        others = torch.from_numpy(np.random.default_rng(random.integers(2**32)).permutation(len(labels)))
+        others = others.to(self.device)
+        return _Mixed(inputs * share + inputs[others] * (1 - share), labels, labels[others], share)
+
+    def _step(self, mixed: "_Mixed", weight: float) -> Tensor:
         with torch.autocast(self.device.type, self.dtype, enabled=self.amp):
-            loss = self._loss(self._network(inputs), labels) * weight
+            logits = self._network(mixed.inputs)
+            loss = self._loss(logits, mixed.labels)
+            if mixed.share < 1:
+                loss = loss * mixed.share + self._loss(logits, mixed.others) * (1 - mixed.share)
+            loss = loss * weight
         self.optimizer.zero_grad()
         with self.ranks.translate_errors():
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from ml import remarks
 from ml.checkpoint import CheckpointError
 from ml.config import Config
 from ml.distributed import ONE_HOST
-from ml.fit import Progress, TrainingError, class_weights
+from ml.fit import Progress, Trainer, TrainingError, class_weights
 from tests.unit.ml.data import write_dataset
 from tests.unit.ml.ranks import equal_tensors, train_rank, trained_weights
 from tests.unit.ml.stops import StopAfter, never
@@ -46,7 +47,10 @@ def run(data: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 # MobileNetV3's weights have another memory layout than its checkpoint; the rounding must stay the same.
-@pytest.mark.parametrize(("config", "calls"), [(HEAD, 16), (replace(FULL, backbone="mobilenet_v3_large"), 10)])
+@pytest.mark.parametrize(
+    ("config", "calls"),
+    [(HEAD, 16), (replace(HEAD, mixup=0.4), 16), (replace(FULL, backbone="mobilenet_v3_large", mixup=0.4), 10)],
+)
 def test_a_resumed_training_equals_an_uninterrupted_one(config: Config, calls: int, run: Run, tmp_path: Path) -> None:
     whole = run(config, tmp_path / "whole")
     stopped = run(config, tmp_path / "parts", StopAfter(calls))
@@ -93,6 +97,24 @@ def test_balanced_classes_count_alike(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         train_rank(data, tmp_path / name, replace(HEAD, epochs=1, class_weights=name), ONE_HOST, "batch", never)
     assert not equal_tensors(trained_weights(tmp_path / "none", 0), trained_weights(tmp_path / "balanced", 0))
+
+
+def test_mixup_mixes_inputs_and_labels_alike() -> None:
+    trainer = Trainer(torch.nn.Linear(3, 3), replace(HEAD, mixup=1.0), torch.device("cpu"), ONE_HOST)
+    labels = torch.arange(3)
+    inputs = torch.eye(3)
+    mixed = trainer._mix(np.random.default_rng(1), inputs, labels)
+    assert 0 < mixed.share < 1
+    assert torch.allclose(mixed.inputs, inputs[mixed.labels] * mixed.share + inputs[mixed.others] * (1 - mixed.share))
+    assert sorted(mixed.others.tolist()) == [0, 1, 2]
+    again = trainer._mix(np.random.default_rng(1), inputs, labels)
+    assert torch.equal(again.inputs, mixed.inputs)
+
+
+def test_mixup_changes_what_is_learnt(run: Run, tmp_path: Path) -> None:
+    for name, alpha in (("off", 0.0), ("on", 0.4)):
+        run(replace(HEAD, epochs=1, mixup=alpha), tmp_path / name)
+    assert not equal_tensors(trained_weights(tmp_path / "off", 0), trained_weights(tmp_path / "on", 0))
 
 
 def test_what_is_wrong_is_said_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
