@@ -25,6 +25,7 @@ from ml.context import Context
 from ml.data import Split, bad_image
 from ml.errors import JobError
 from ml.model import Classifier, fused
+from ml.openvino_core import openvino_core
 from ml.photos import BadImage
 from ml.preprocess import preprocess
 from ml.profiling import EXPORT, FEATURES, PHOTOS
@@ -231,7 +232,7 @@ def compile_features(graph: Path, precision: str, size: int, threads: int) -> Ca
     Raises FeaturesError."""
     import openvino  # takes half a second, so only when it is used
 
-    core = openvino.Core()
+    core = openvino_core()
     network = core.read_model(graph)
     [weight] = [node for node in network.get_ops() if node.get_friendly_name() == "head.weight"]
     [head] = [target.get_node() for target in weight.output(0).get_target_inputs()]

@@ -18,6 +18,7 @@ from ml import batches
 from ml.artifact import INT8_FILE
 from ml.data import Split
 from ml.errors import Stopped
+from ml.openvino_core import openvino_core
 from ml.preprocess import Preprocessing
 
 MIN_PHOTOS = 100  # (ours) with fewer, a share of one in a hundred cannot be seen
@@ -125,9 +126,7 @@ def _images(validation: Validation) -> Iterator[npt.NDArray[np.float32]]:
 def _compile(onnx: Path, precision: str, size: int) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
     """A function image (3, size, size) -> logits (classes,) in this precision, for which int8 needs a graph of its own.
     Raises NotMeasured."""
-    import openvino  # takes half a second, so only when it is used
-
-    core = openvino.Core()
+    core = openvino_core()
     if precision.upper() not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise NotMeasured(f"the CPU of the training does not compute in {precision}.")
     graph = core.read_model(onnx)

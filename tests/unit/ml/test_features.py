@@ -15,6 +15,7 @@ from ml.data import scan
 from ml.export import write_graph
 from ml.features import Features, FeaturesError, choose, classify, compute
 from ml.model import Classifier, build, preprocessing
+from ml.openvino_core import openvino_core
 from ml.weights import Weights
 from tests.unit.ml.data import write_dataset
 from tests.unit.ml.stops import never
@@ -89,9 +90,7 @@ def test_any_number_of_threads_computes_the_same_bits_and_nearly_those_of_pytorc
 
 
 def computes_in_bf16() -> bool:
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def test_bf16_is_measured_where_the_cpu_has_it_and_refused_elsewhere(computed: Callable[..., Features]) -> None:
