@@ -1,6 +1,5 @@
 """Follows a host to its end: its states, and its log, which it sends to S3 every few seconds."""
 
-import base64
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,8 +15,10 @@ from infra.resources.resource import find
 _POLL_S = 1.0  # at least: the log comes every ten seconds
 _SPARE_S = 45 * 60  # besides the time to train: the host's own 30 minutes, and as much to boot as AWS ever takes
 _SHUTDOWN_LIMIT_S = 300  # from the host's last word to its end
+_GONE_LIMIT_S = 120  # (ours) EC2 lists an instance for an hour after its end, but may not know it for a moment
 _CONSOLE_LINES = 30
-_ENDED = (*instances.OVER, "stopped", "stopping")
+_ENDING = ("shutting-down", "stopping")  # one that somebody ends still sends its checkpoint
+_ENDED = ("terminated", "stopped")
 
 
 class LogReader:
@@ -48,8 +49,13 @@ def follow(
     for one that ended without a result, with the end of its console."""
     reader = LogReader(clients.s3, f"{run.results}/{instance_id}/host.log", show_line)
     began, told, result, ended_at = time.monotonic(), "", None, 0.0
+    seen_at = began
     while True:
         found = instances.describe(clients.ec2, instance_id)
+        if found:
+            seen_at = time.monotonic()
+        elif time.monotonic() - seen_at > _GONE_LIMIT_S:
+            break
         state = found["State"]["Name"] if found else told or "pending"
         if state != told:
             say(f"The host {instance_id} is {state}.")
@@ -58,7 +64,7 @@ def follow(
         if result is None and (result := read_result(clients.s3, run.results, instance_id)):
             reader.read()
             ended_at = time.monotonic()
-        if state in _ENDED:
+        if state in _ENDED or (result and state in _ENDING):
             break
         late_s = time.monotonic() - (ended_at + _SHUTDOWN_LIMIT_S if result else began + run.limit_s + _SPARE_S)
         if late_s > 0:
@@ -68,21 +74,22 @@ def follow(
     reader.read()
     result = result or read_result(clients.s3, run.results, instance_id)
     if result is None:
-        reason = _state_reason(found) if found else ""
         raise StepFailed(
-            f"The EC2 host {instance_id} ended without a result{reason}.",
+            f"The EC2 host {instance_id} ended without a result{_state_reason(found)}.",
             "Run this again: it goes on from the last checkpoint.",
-            console(clients.ec2, instance_id),
+            console(clients.ec2, instance_id) if found else (),
         )
     return result
 
 
 def console(ec2: Any, instance_id: str) -> tuple[str, ...]:
-    """The last lines of the instance's console; none where AWS has none."""
-    output = ec2.get_console_output(InstanceId=instance_id).get("Output") or ""
-    return tuple(base64.b64decode(output).decode(errors="replace").splitlines()[-_CONSOLE_LINES:])
+    """The last lines of the instance's console, which boto3 has decoded; none where AWS has none."""
+    output = str(ec2.get_console_output(InstanceId=instance_id).get("Output") or "")
+    return tuple(output.splitlines()[-_CONSOLE_LINES:])
 
 
-def _state_reason(instance: Mapping[str, Any]) -> str:
+def _state_reason(instance: Mapping[str, Any] | None) -> str:
+    if instance is None:
+        return ": EC2 does not know it any more"
     reason = instance.get("StateReason") or {}
     return f": {reason.get('Message') or reason['Code']}" if reason else ""
