@@ -145,7 +145,8 @@ def _add_function(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--url", action="store_true", default=_is_set("FUNCTION_URL"),
-        help="give the function an address that anybody may call (or FUNCTION_URL=1)",
+        help="give the function an address: on this machine for anybody, on AWS for callers that IAM allows (or "
+        "FUNCTION_URL=1)",
     )  # fmt: skip
     parser.add_argument(
         "--origin", action="append", default=environ.get("ORIGIN", "").split() or None, dest="origins",
