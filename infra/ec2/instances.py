@@ -15,7 +15,9 @@ from infra.instance_types import next_types
 from infra.resources import titles
 from infra.resources.resource import FixedResource, State, error_code
 
-ALIVE = ("pending", "running", "stopping", "stopped")
+WORKING = ("pending", "running")
+STOPPED = ("stopping", "stopped")
+ALIVE = (*WORKING, *STOPPED)
 OVER = ("shutting-down", "terminated")
 _END_LIMIT_S = 600.0  # AWS takes a minute or two
 _PROFILE_LIMIT_S = 60.0  # until EC2 knows a new instance profile

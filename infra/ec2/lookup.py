@@ -4,7 +4,7 @@ Reads only.
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -13,6 +13,7 @@ from urllib.request import urlopen
 from infra import pushed
 from infra.blueprint import Blueprint, Image
 from infra.clients import Clients
+from infra.ec2.reach import why_closed
 from infra.ec2.requests import KEY_TYPES, Ami, Network
 from infra.ec2.settings import NO_KEY, OWN_ADDRESS
 from infra.errors import StepFailed
@@ -47,6 +48,35 @@ def newest_ami(clients: Clients, parameter: str) -> Ami:
     return Ami(ami, root, sizes.get(root, 1))
 
 
+def network_of(clients: Clients, blueprint: Blueprint, say: Callable[[str], None]) -> Network:
+    """Where hosts of the blueprint may stand: the subnets of its VPC, else the default ones. `say` is told of a subnet
+    that is of no use. Raises StepFailed where there is none, and on AWS where no host would reach ECR and S3 from
+    them."""
+    ec2, vpc, settings = clients.ec2, blueprint.vpc, blueprint.settings.network
+    if vpc is None or settings is None:
+        return default_network(ec2)
+    subnets = ec2.describe_subnets(SubnetIds=list(vpc.subnets))["Subnets"]
+    zones = {one["SubnetId"]: one["AvailabilityZone"] for one in subnets}
+    if clients.target == "local":  # routes are records there: every host of the stage has the same network
+        return Network(vpc.id, zones)
+    in_vpc = [{"Name": "vpc-id", "Values": [vpc.id]}]
+    tables = _all(ec2, "describe_route_tables", "RouteTables", in_vpc)
+    endpoints = _all(ec2, "describe_vpc_endpoints", "VpcEndpoints", in_vpc)
+    gets_s3 = settings.gateway_endpoint
+    told = {one["SubnetId"]: why_closed(one, tables, endpoints, gets_s3=gets_s3) for one in subnets}
+    closed = [f"{subnet} in {zones[subnet]}: {why}" for subnet, why in sorted(told.items()) if why]
+    if len(closed) == len(subnets):
+        raise StepFailed(
+            "From no subnet of [network] would an EC2 host reach ECR and S3.",
+            "Give them a NAT gateway, or the endpoints of ecr.api and ecr.dkr with private DNS names, and "
+            "gateway_endpoint = true; or name other subnets.",
+            tuple(closed),
+        )
+    for text in closed:
+        say(f"No host is launched in {text}.")
+    return Network(vpc.id, {subnet: zone for subnet, zone in zones.items() if not told[subnet]})
+
+
 def default_network(ec2: Any) -> Network:
     """The default VPC, and its subnet in each zone. Raises StepFailed when there is none."""
     vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
@@ -55,16 +85,15 @@ def default_network(ec2: Any) -> Network:
     vpc = vpcs[0]["VpcId"]
     filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "default-for-az", "Values": ["true"]}]
     subnets = ec2.describe_subnets(Filters=filters)["Subnets"]
-    return Network(vpc, {one["AvailabilityZone"]: one["SubnetId"] for one in subnets})
+    return Network(vpc, {one["SubnetId"]: one["AvailabilityZone"] for one in subnets})
 
 
 def zones_with(ec2: Any, instance_type: str) -> list[str]:
     """The zones of the region that have the instance type."""
     by_type = [{"Name": "instance-type", "Values": [instance_type]}]
-    pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
-        LocationType="availability-zone", Filters=by_type
-    )
-    return [one["Location"] for page in pages for one in page["InstanceTypeOfferings"]]
+    operation, items = "describe_instance_type_offerings", "InstanceTypeOfferings"
+    found = _all(ec2, operation, items, by_type, LocationType="availability-zone")
+    return [one["Location"] for one in found]
 
 
 def ssh_block(clients: Clients, wanted: str, address_of: str = WHO_AM_I) -> str:
@@ -103,6 +132,10 @@ def public_key(named: Path | None, folder: Path) -> str:
             "Make one: ssh-keygen -t ed25519",
         )
     return text
+
+
+def _all(ec2: Any, operation: str, items: str, filters: list[dict[str, Any]], **more: str) -> list[Any]:
+    return [one for page in ec2.get_paginator(operation).paginate(Filters=filters, **more) for one in page[items]]
 
 
 def _keys(folder: Path) -> Iterator[Path]:

@@ -28,7 +28,7 @@ class Ami:
 
 @dataclass(frozen=True)
 class Network:
-    """Where the host stands: `subnets` are ids by availability zone."""
+    """Where the host may stand: `subnets` are availability zones by the subnets' ids."""
 
     vpc: str
     subnets: Mapping[str, str]

@@ -16,6 +16,7 @@ from infra.ec2.settings import NO_KEY, Ec2Settings
 from infra.ec2.tries import tries
 from infra.ec2.user_data import Run
 from infra.errors import StepFailed
+from infra.network import resources as network_resources
 from infra.resources import titles
 from infra.terminal import Terminal
 
@@ -75,7 +76,10 @@ def _host(settings: Ec2Settings | None) -> Ec2Settings:
 def _begin(deployment: Deployment, planned: Run, ssh_key: str | None, terminal: Terminal) -> str:
     """The id of the instance that does the run: the one that does it already, or a new one."""
     clients, project = deployment.clients, deployment.blueprint.settings.project
-    running = next(instances.of_project(clients.ec2, project), None)
+    for stopped in instances.of_project(clients.ec2, project, instances.STOPPED):
+        terminal.say(f"The EC2 host {stopped['InstanceId']} was stopped, would never go on, and is terminated.")
+        instances.end(clients, stopped["InstanceId"])
+    running = next(instances.of_project(clients.ec2, project, instances.WORKING), None)
     if running is None:
         instance_id = _launch(deployment, planned, ssh_key, terminal)
     else:
@@ -86,7 +90,8 @@ def _begin(deployment: Deployment, planned: Run, ssh_key: str | None, terminal: 
                 f"Wait for its end, or end it: {_how_to_end(clients, instance_id)}",
             )
         terminal.say(f"The run {name} is under way.")
-    terminal.say(f"A shell on it: aws ssm start-session --region {clients.region} --target {instance_id}")
+    if clients.target == "aws":  # LocalStack has no Session Manager
+        terminal.say(f"A shell on it: aws ssm start-session --region {clients.region} --target {instance_id}")
     terminal.say(f"It ends itself. To end it now: {_how_to_end(clients, instance_id)}")
     return instance_id
 
@@ -94,12 +99,13 @@ def _begin(deployment: Deployment, planned: Run, ssh_key: str | None, terminal: 
 def _launch(deployment: Deployment, planned: Run, ssh_key: str | None, terminal: Terminal) -> str:
     clients, blueprint = deployment.clients, deployment.blueprint
     host = _host(blueprint.settings.ec2)
-    network = lookup.default_network(clients.ec2)
+    network = lookup.network_of(clients, blueprint, terminal.say)
     waiting = tries(host.market, network.subnets, lookup.zones_with(clients.ec2, host.instance_type))
     if not waiting:
         raise StepFailed(
-            f"No zone of {blueprint.settings.region} with a default subnet has the type {host.instance_type}.",
-            "Choose another instance_type in [ec2], or another region.",
+            f"No zone of {blueprint.settings.region} with such a subnet has the type {host.instance_type}.",
+            "Choose another instance_type in [ec2], other subnets in [network], or another region.",
+            tuple(f"{subnet} in {zone}" for subnet, zone in sorted(network.subnets.items())),
         )
     _prepare(deployment, planned, network, _ssh(clients, host, ssh_key, terminal), terminal)
     with terminal.step(titles.EC2_HOST) as done:
@@ -118,7 +124,9 @@ def _prepare(
     host = _host(blueprint.settings.ec2)
     ami = lookup.newest_ami(clients, host.ami_parameter)
     resources = of_run(clients, blueprint, host, planned, ami, network, ssh)
-    engine.apply([*deployment.data_in_s3(terminal), *resources], terminal)
+    way_to_s3 = [one for one in network_resources.wanted(clients, blueprint) if one.title == titles.S3_ENDPOINT]
+    wanted = [one for one in way_to_s3 if one.is_wanted]
+    engine.apply([*deployment.data_in_s3(terminal), *wanted, *resources], terminal)
 
 
 def _ssh(clients: Clients, host: Ec2Settings, ssh_key: str | None, terminal: Terminal) -> tuple[str, str] | None:
@@ -146,4 +154,5 @@ def _attempts(clients: Clients, project: str, planned: Run) -> int:
 
 
 def _how_to_end(clients: Clients, instance_id: str) -> str:
-    return f"aws ec2 terminate-instances --region {clients.region} --instance-ids {instance_id}"
+    where = f" --endpoint-url {clients.endpoint}" if clients.endpoint else ""
+    return f"aws{where} ec2 terminate-instances --region {clients.region} --instance-ids {instance_id}"

@@ -1,12 +1,14 @@
 """Where and how a host is launched, and what is tried next when AWS refuses it. Pure.
 
-Spot is tried in each zone, then on demand in each zone. A refusal is of one zone, or of a market as a whole.
+Spot is tried in each subnet, by zones, then on demand in each. A refusal is of one subnet, of its zone, or of a market
+as a whole.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 # AWS's codes (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html), and what they mean.
+OF_THE_SUBNET: Mapping[str, str] = {"InsufficientFreeAddressesInSubnet": "the subnet has no free address"}
 OF_THE_ZONE: Mapping[str, str] = {
     "InsufficientInstanceCapacity": "the zone has no capacity of this type now",
     "InsufficientHostCapacity": "the zone has no capacity of this type now",
@@ -16,8 +18,9 @@ OF_THE_ZONE: Mapping[str, str] = {
 OF_THE_MARKET: Mapping[str, str] = {
     "MaxSpotInstanceCountExceeded": "the account's quota of spot vCPUs of this family is used up, or 0",
     "VcpuLimitExceeded": "the account's quota of on-demand vCPUs of this family is used up, or 0",
+    "InstanceLimitExceeded": "the account's quota of instances is used up",
 }
-REASONS: Mapping[str, str] = {**OF_THE_ZONE, **OF_THE_MARKET}
+REASONS: Mapping[str, str] = {**OF_THE_SUBNET, **OF_THE_ZONE, **OF_THE_MARKET}
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,19 @@ class Try:
 
 
 def tries(market: str, subnets: Mapping[str, str], zones: Iterable[str]) -> tuple[Try, ...]:
-    """All that may be tried, in order; `zones` are those that have the instance type. Spot falls back to on demand."""
+    """All that may be tried, in order. `subnets` are zones by the subnets' ids; `zones` have the instance type.
+    Spot falls back to on demand."""
     markets = ("spot", "on-demand") if market == "spot" else (market,)
-    known = sorted(set(zones) & subnets.keys())
-    return tuple(Try(market, zone, subnets[zone]) for market in markets for zone in known)
+    with_type = set(zones)
+    known = sorted((zone, subnet) for subnet, zone in subnets.items() if zone in with_type)
+    return tuple(Try(market, zone, subnet) for market in markets for zone, subnet in known)
 
 
 def after(refused: Try, code: str, rest: Iterable[Try]) -> tuple[Try, ...]:
     """What is left to try after AWS refused one with this code, which is one of REASONS."""
+    left = tuple(rest)
     if code in OF_THE_MARKET:
-        return tuple(one for one in rest if one.market != refused.market)
-    return tuple(rest)
+        return tuple(one for one in left if one.market != refused.market)
+    if code in OF_THE_ZONE:
+        return tuple(one for one in left if (one.market, one.zone) != (refused.market, refused.zone))
+    return left

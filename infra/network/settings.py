@@ -12,7 +12,7 @@ _TAG = re.compile(r"[^=:*?\s][^=*?]{0,127}=[^*?]{1,256}")
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The VPC in which training jobs, tuning jobs and endpoints run: an id, or "default" for the account's default one
+    """The VPC in which jobs, endpoints and EC2 hosts run: an id, or "default" for the account's default one
     of the region. They run in the subnets that `subnets` names by id, else in those with the tag `subnet_tag`, such as
     "tier=private", else in all of the VPC. With `gateway_endpoint` the subnets' route tables get one of S3, by which
     only the deployment's own bucket can be reached. Raises ValueError for what AWS would not take."""
