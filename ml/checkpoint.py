@@ -5,16 +5,14 @@ S3, which is replaced object by object, sees either the old state or the new one
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from ml import tensor_file
 from ml.errors import JobError
 
 FILE = "checkpoint.safetensors"
@@ -36,15 +34,8 @@ class Checkpoint:
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Replaces the checkpoint in `folder` in one step, after the new file is complete on disk."""
-    folder.mkdir(parents=True, exist_ok=True)
     header = {"format": FORMAT, "state": json.dumps(checkpoint.state), "identity": json.dumps(checkpoint.identity)}
-    partial = folder / f".{FILE}.partial"
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    save_file(tensors, partial, header)
-    partial.chmod(0o644)  # safetensors makes it readable to its owner only
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(folder / FILE)
+    tensor_file.write(folder / FILE, checkpoint.tensors, header)
 
 
 def load(folder: Path, identity: Mapping[str, str]) -> Checkpoint | None:
@@ -53,10 +44,8 @@ def load(folder: Path, identity: Mapping[str, str]) -> Checkpoint | None:
     if not path.is_file():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - `file` is not a dict
-    except (SafetensorError, OSError) as error:
+        header, tensors = tensor_file.read(path)
+    except tensor_file.BrokenFile as error:
         raise CheckpointError(f"The checkpoint {FILE} is broken ({error}): remove it to start again.") from error
     if header.get("format") != FORMAT:
         raise CheckpointError(f"The checkpoint {FILE} has format {header.get('format')!r}, not {FORMAT!r}.")

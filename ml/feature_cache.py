@@ -7,17 +7,15 @@ what it needs. Beside the file may lie the classifier's graph, which saves its e
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from ml import tensor_file
 from ml.artifact import ONNX_FILE
 from ml.config import Config
 from ml.data import Dataset
@@ -72,13 +70,7 @@ def save(folder: Path, features: Features, verdicts: Verdicts, of: Mapping[str, 
         data = graph.read_bytes()
         content["graph"] = hashlib.sha256(data).hexdigest()
         (folder / ONNX_FILE).write_bytes(data)
-    partial = folder / f".{FILE}.partial"
-    tensors = {name: rows.contiguous() for name, rows in features.tensors.items()}
-    save_file(tensors, partial, {"format": FORMAT, "content": json.dumps(content)})
-    partial.chmod(0o644)  # safetensors makes it readable to its owner only
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(folder / FILE)
+    tensor_file.write(folder / FILE, features.tensors, {"format": FORMAT, "content": json.dumps(content)})
 
 
 def load(folder: Path, of: Mapping[str, str], dataset: Dataset, setting: str) -> Cached | str:
@@ -96,10 +88,8 @@ def load(folder: Path, of: Mapping[str, str], dataset: Dataset, setting: str) ->
 
 def _load(path: Path, of: Mapping[str, str], dataset: Dataset, setting: str) -> Cached:
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - `file` is not a dict
-    except (SafetensorError, OSError) as error:
+        header, tensors = tensor_file.read(path)
+    except tensor_file.BrokenFile as error:
         raise _NotUsable(f"it is broken ({error}).") from error
     if header.get("format") != FORMAT:
         raise _NotUsable(f"its format is {header.get('format')!r}, not {FORMAT!r}.")
