@@ -28,6 +28,8 @@ metadata() {
 
 send() { aws s3 cp --only-show-errors "$1" "$2" </dev/null; }
 
+send_log() { send "$LOG" "$RESULTS/$INSTANCE/host.log" || say "the log could not be sent"; }
+
 # The trainer replaces a checkpoint by a new file. Hard links hold the one that is complete now, so that an upload in
 # parts never mixes two of them.
 send_checkpoints() {
@@ -50,7 +52,7 @@ watch() {
         [[ ! -e $BASE/.interrupted ]] || stop_training
         looks=$((looks + 1))
         if ((looks % UPLOAD_EVERY == 0)); then
-            send "$LOG" "$RESULTS/$INSTANCE/host.log" || say "the log could not be sent"
+            send_log
             send_checkpoints || say "the checkpoints could not be sent"
         fi
     done
@@ -127,9 +129,13 @@ for _ in {1..30}; do
 done
 
 STEP="pull the image $IMAGE"
+say "pulls $IMAGE"
+send_log # the pull takes minutes
+began=$SECONDS
 aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE%%/*}" >/dev/null
 timeout "$PULL_LIMIT_S" docker pull --quiet "$IMAGE" >/dev/null
-say "image=$IMAGE"
+say "pulled in $((SECONDS - began)) s"
+send_log
 
 STEP="fetch the data"
 for channel in $CHANNELS; do # <name>=<S3 URI>

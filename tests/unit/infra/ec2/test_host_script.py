@@ -55,6 +55,14 @@ def test_the_image_finds_what_sagemaker_gives_a_training_job(tmp_path: Path) -> 
     assert run == f"docker run --rm --name trainer --volume {machine.ml}:/opt/ml {RUN.image} train"
 
 
+def test_the_log_is_sent_before_and_after_the_pull_which_takes_minutes(tmp_path: Path) -> None:
+    machine = HostMachine(tmp_path, MODEL)
+    machine.boot()
+    sent_or_pulled = [one for one in machine.calls if one.startswith("docker pull") or one.endswith("/host.log")]
+    assert [one.startswith("docker pull") for one in sent_or_pulled[:3]] == [False, True, False]
+    assert f"host: pulls {RUN.image}\nhost: pulled in " in machine.log
+
+
 def test_a_gpu_is_used_where_there_is_one(tmp_path: Path) -> None:
     machine = HostMachine(tmp_path, MODEL)
     machine.put("gpu")
