@@ -88,3 +88,22 @@ def test_a_spot_notice_saves_the_checkpoint_and_another_host_goes_on_from_it(tra
     assert code == 0, said
     assert training.model("spot", run) == b"resumed from 1"
     assert len(training.instances("spot")) == 2
+
+
+def test_with_a_network_the_host_stands_in_its_private_subnet_with_a_closed_group(training: Ec2Training) -> None:
+    ec2 = training.stack.ec2
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    private, _ = (ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{n}.0/24")["Subnet"]["SubnetId"] for n in (1, 2))
+    ec2.create_tags(Resources=[private], Tags=[{"Key": "tier", "Value": "private"}])
+    preset = training.preset("placed", SPOT, "[network]", f'vpc = "{vpc}"', 'subnet_tag = "tier=private"')
+    code, said = training.run("ec2-train", preset, "--detach")
+    assert code == 0, said
+    (instance,) = training.instances("placed")
+    assert (instance["VpcId"], instance["SubnetId"]) == (vpc, private)
+    groups = [one["GroupId"] for one in instance["SecurityGroups"]]
+    (group,) = ec2.describe_security_groups(GroupIds=groups)["SecurityGroups"]
+    assert (group["GroupName"], group["VpcId"], group["IpPermissions"]) == ("placed-host", vpc, [])
+    code, said = training.run("destroy", preset)
+    assert code == 0, said
+    assert training.left("placed") == []
+    assert ec2.describe_subnets(SubnetIds=[private])["Subnets"], "the account's own stays"
