@@ -117,6 +117,22 @@ def test_s3_names_the_resource_in_quotes_and_tells_other_accounts_nothing(strict
     )
 
 
+def test_s3_refuses_a_call_that_expects_another_owner_of_the_bucket(strict_gateway: Gateway) -> None:
+    root, bucket = strict_gateway.client("s3"), unique("owned")
+    root.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    whole = {"Bucket": bucket, "Key": "a", "Body": b"x"}
+    copied = {"Bucket": bucket, "Key": "b", "CopySource": f"{bucket}/a"}
+    listed = {"Bucket": bucket}
+    for operation, member, request in (
+        (root.put_object, "ExpectedBucketOwner", whole),
+        (root.list_objects_v2, "ExpectedBucketOwner", listed),
+        (root.copy_object, "ExpectedBucketOwner", copied),
+        (root.copy_object, "ExpectedSourceBucketOwner", copied),
+    ):
+        assert refused(operation, **request, **{member: OTHER}) == ("AccessDenied", "Access Denied", 403)
+        operation(**request, **{member: ACCOUNT})
+
+
 def test_a_policy_acts_on_the_next_call_and_so_does_its_end(strict_gateway: Gateway) -> None:
     user = make_user(strict_gateway)
     s3 = user.client("s3")

@@ -9,6 +9,7 @@ from typing import Any
 
 from stagemaker.access.addresses import copy_source
 from stagemaker.access.call import NO_RESOURCE, Call, Lookup, Need
+from stagemaker.core.errors import ApiError
 
 REFUSED_KEYS = "stagemaker_refused_keys"  # of a RequestContext: those of DeleteObjects by place, with the sentences
 # Operations whose action has another name; all others are their own action. `{}` is where "Version" comes for a request
@@ -119,6 +120,19 @@ def s3_needs(call: Call, lookup: Lookup) -> Iterator[Need]:
             yield _need(call, lookup, action, bucket, key)
     if call.operation in _READS and key and not version and not _is_there(lookup, bucket, key):
         yield _need(call, lookup, "ListBucket", bucket, None)  # who may not list does not learn that it is missing
+
+
+def check_owner(members: Mapping[str, Any], lookup: Lookup) -> None:
+    """Raise ApiError where a request names the account that it expects to own a bucket, and another one does, whatever
+    the caller may do (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html)."""
+    source = copy_source(members.get("CopySource"))
+    for bucket, expected in (
+        (members.get("Bucket"), members.get("ExpectedBucketOwner")),
+        (source[0] if source else None, members.get("ExpectedSourceBucketOwner")),
+    ):
+        owner = lookup.bucket_owner(bucket) if bucket and expected else None
+        if owner and owner != expected:
+            raise ApiError("AccessDenied", "Access Denied", 403)
 
 
 def s3_delete(call: Call, lookup: Lookup, bucket: str, entry: Mapping[str, Any]) -> Need:

@@ -24,7 +24,7 @@ from stagemaker.access.evaluate import Outcome
 from stagemaker.access.questions import UnknownAction, question_of, questions_of
 from stagemaker.access.request import Principal
 from stagemaker.access.resources import function_arn
-from stagemaker.access.s3_actions import REFUSED_KEYS, s3_delete
+from stagemaker.access.s3_actions import REFUSED_KEYS, check_owner, s3_delete
 from stagemaker.adapters.errors import exception
 from stagemaker.adapters.identity import caller_of, current_caller
 from stagemaker.api.operation import Resource
@@ -87,6 +87,8 @@ class Enforcement:
             if context.operation.name == "PostObject":
                 members |= _posted_object(context.request)
             try:
+                if context.service.service_name == "s3":
+                    check_owner(members, self._lookup)
                 self.authorize(context, members)
             except ApiError as error:
                 raise exception(error) from error
