@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.data.layout import SPLITS
+from infra.data.layout import CHANNELS, SPLITS
 from infra.network.requests import Vpc, vpc_config
 from infra.partitions import Partition, of_region
 from infra.settings import METRICS, DeploymentSettings, ModelSettings, Ranges, ScalingSettings
@@ -211,7 +211,7 @@ class Blueprint:
 
     def _training(self, model: ModelSettings, image: str) -> dict[str, Any]:
         training = model.training
-        channels = ("train", "valid", *(("pretrained",) if self.pretrained else ()))
+        channels = (*CHANNELS, *(("pretrained",) if self.pretrained else ()))
         return {
             "AlgorithmSpecification": {
                 "TrainingImage": image,
@@ -237,9 +237,10 @@ class Blueprint:
 
     def _channel(self, name: str, prefix: str = "") -> dict[str, Any]:
         prefix = prefix or (f"data/{name}/" if name in SPLITS else f"{name}/")
+        data = self.settings.data
         source = {
             "S3DataType": "S3Prefix",
-            "S3Uri": f"s3://{self.bucket}/{prefix}",
+            "S3Uri": f"{data.uri}{name}/" if data and name in CHANNELS else f"s3://{self.bucket}/{prefix}",
             "S3DataDistributionType": "FullyReplicated",
         }
         return {"ChannelName": name, "DataSource": {"S3DataSource": source}}

@@ -343,7 +343,8 @@ def _add_explain(parser: ArgumentParser) -> None:
     environ = os.environ
     parser.add_argument(
         "role", nargs="?", default=environ.get("ROLE") or None,
-        help="training, hosting, lambda, ec2, notebook, deployer, bucket or s3-endpoint (default: $ROLE, else all)",
+        help="training, hosting, lambda, ec2, notebook, deployer, bucket, s3-endpoint or data-bucket (default: $ROLE, "
+        "else all)",
     )  # fmt: skip
     _add_project(parser)
     parser.add_argument("--account", help="twelve digits (default: the preset's, else that of the local credentials)")

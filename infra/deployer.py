@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from infra.blueprint import PROJECT_TAG, TRAINING_LOGS, Blueprint, endpoint_logs
 from infra.notebook import names as notebook
-from infra.roles import ROLES, Role, Statement
+from infra.roles import ROLES, Role, Statement, data_of_another
 
 _SCALING = "sagemaker.application-autoscaling.amazonaws.com"
 _MAKING_IN_EC2 = ("RunInstances", "CreateSecurityGroup", "CreateLaunchTemplate", "ImportKeyPair", "CreateVpcEndpoint")
@@ -18,6 +18,7 @@ def deployer(blueprint: Blueprint) -> Role:
     one."""
     statements = (
         *_bucket(blueprint),
+        *data_of_another(blueprint, "the photos in another account's bucket are counted, and one is looked at"),
         *_roles(blueprint),
         *_sagemaker(blueprint),
         *_scaling(blueprint),

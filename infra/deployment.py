@@ -14,6 +14,7 @@ from infra.blueprint import FEATURES, PROJECT_TAG, Blueprint, endpoint_logs
 from infra.clients import Clients, Target, connect
 from infra.data import digits
 from infra.data.dataset import Dataset, load
+from infra.data_bucket.stored import StoredDataset, look
 from infra.ec2 import resources as ec2_resources
 from infra.errors import StepFailed
 from infra.hyperparameters import suited_to
@@ -57,7 +58,7 @@ class Deployment:
 
     clients: Clients
     blueprint: Blueprint
-    dataset: Dataset
+    dataset: Dataset | StoredDataset
     pretrained: File | None = None
 
     def resources(self, terminal: Terminal) -> list[Resource]:
@@ -147,15 +148,17 @@ class Deployment:
         return [*self.data_in_s3(terminal), role, *network_resources.wanted(self.clients, self.blueprint)]
 
     def data_in_s3(self, terminal: Terminal) -> list[Resource]:
-        """The bucket with the photos, and the starting weights where there are some."""
+        """The bucket with the photos, if they are not in one of another account, and the starting weights where there
+        are some."""
         clients, blueprint = self.clients, self.blueprint
         digests = self.dataset.digests
         photos = {p.key: File(p.path, digests[p.key], p.content_type) for p in self.dataset.photos}
         weights = {self.pretrained.path.name: self.pretrained} if self.pretrained else {}
-        stored = _stored(clients, blueprint, terminal, photos, weights)
+        data, pretrained = _stored(clients, blueprint, terminal, photos, weights)
         return [
             Bucket(clients.s3, blueprint.bucket, blueprint.settings.region, blueprint.tags),
-            *(files for files in stored if weights or files.title != titles.WEIGHTS),
+            *([data] if blueprint.settings.data is None else []),
+            *([pretrained] if weights else []),
         ]
 
 
@@ -284,6 +287,18 @@ def load_data(options: Namespace, terminal: Terminal) -> Dataset:
     return found
 
 
+def data_of(
+    options: Namespace, settings: DeploymentSettings, clients: Clients, terminal: Terminal
+) -> Dataset | StoredDataset:
+    """The data set of a folder that the options name; else that in another account's bucket, where the settings have
+    one; else the digits. Raises StepFailed."""
+    if settings.data is None or options.data:
+        return load_data(options, terminal)
+    found = look(clients, Blueprint(settings, clients.account, data_digest=""), settings.data)
+    terminal.say(f"Data: {settings.data.uri} of account {settings.data.account}, {found}")
+    return found
+
+
 def connect_to(target: Target, settings: DeploymentSettings, terminal: Terminal) -> Clients:
     """The clients of where the settings go. Of AWS it is said whose account that is. Raises StepFailed."""
     clients = connect(target, settings.region, account=settings.account)
@@ -296,11 +311,18 @@ def connect_to(target: Target, settings: DeploymentSettings, terminal: Terminal)
 
 
 def deployment_of(
-    options: Namespace, clients: Clients, dataset: Dataset, *, best: Mapping[str, str] | None = None
+    options: Namespace,
+    clients: Clients,
+    dataset: Dataset | StoredDataset,
+    *,
+    best: Mapping[str, str] | None = None,
 ) -> Deployment:
     """What the options ask for, with the hyperparameters that suit the data, then the `best` of a tuning job, and the
-    images that the registry has where they are not those of this machine. Raises StepFailed."""
+    images that the registry has where they are not those of this machine. Photos of this machine are sent to the
+    deployment's own bucket, whatever the preset says of another's. Raises StepFailed."""
     settings = suited_to(dataset, settings_of(options))
+    if isinstance(dataset, Dataset):
+        settings = replace(settings, data=None)
     hyperparameters = {**settings.hyperparameters, **(best or {}), **_pairs(options.hyperparameters)}
     auth = settings.function.url_auth or ("AWS_IAM" if clients.target == "aws" else "NONE")
     function = replace(settings.function, url_auth=auth)

@@ -26,7 +26,10 @@ def show(blueprint: Blueprint, purpose: str | None, as_json: bool, terminal: Ter
     StepFailed where there is none."""
     if purpose is not None and purpose not in EXPLAINED:
         raise StepFailed(f"There is no role {purpose}.", f"Name one of {', '.join(EXPLAINED)}.")
-    found = {name: EXPLAINED[name](blueprint) for name in ([purpose] if purpose else EXPLAINED)}
+    every = {name: EXPLAINED[name](blueprint) for name in ([purpose] if purpose else EXPLAINED)}
+    found = {name: one for name, one in every.items() if one.statements}
+    if not found:
+        raise StepFailed(f"These settings have no {purpose}.", "Give a preset that has one.")
     if as_json:
         print(json.dumps({name: document(one) for name, one in found.items()}, indent=2))
         return

@@ -6,8 +6,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from infra.data.dataset import Dataset
+from infra.data_bucket.stored import StoredDataset
 from infra.settings import DeploymentSettings, Ranges
-from ml.photos import decode
+from ml.photos import BadImage, decode
 
 SMALL_SIDE = 96  # pixels: below it the pictures are drawings or icons, which a photo model's large input only slows
 
@@ -28,12 +29,20 @@ PHOTO_RANGES = Ranges({"learning-rate": ("0.0003", "0.03")}, {"batch-size": ("32
 DRAWING_RANGES = Ranges({"learning-rate": ("0.0002", "0.01")}, {"batch-size": ("16", "32", "64")})
 
 
-def suited_to(dataset: Dataset, settings: DeploymentSettings) -> DeploymentSettings:
+def suited_to(dataset: Dataset | StoredDataset, settings: DeploymentSettings) -> DeploymentSettings:
     """The settings, and where they leave it open, hyperparameters and ranges for this data set, judged by its first
     photo."""
-    small = min(decode(dataset.split("train")[0].path.read_bytes()).size) <= SMALL_SIDE
+    small = _is_small(dataset.sample)
     suited = DRAWINGS if small else PHOTOS
     tuning = settings.tuning
     if tuning.ranges == Ranges():
         tuning = replace(tuning, ranges=DRAWING_RANGES if small else PHOTO_RANGES)
     return replace(settings, hyperparameters={**suited, **settings.hyperparameters}, tuning=tuning)
+
+
+def _is_small(content: bytes) -> bool:
+    """Whether it is a drawing or an icon; what cannot be decoded is taken for a photo."""
+    try:
+        return min(decode(content).size) <= SMALL_SIDE
+    except BadImage:
+        return False

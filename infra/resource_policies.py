@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.blueprint import Blueprint
-from infra.roles import Statement, document
+from infra.roles import Statement, data_of_another, document
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def s3_endpoint(blueprint: Blueprint) -> ResourcePolicy:
             "jobs, endpoints and hosts read and write the deployment's bucket; others cannot be reached from there",
             principals=("*",),
         ),
+        *data_of_another(blueprint, "the photos lie in another account's bucket", ("*",)),
         Statement(
             "ReadFromAws",
             ("s3:GetObject",),
@@ -70,5 +71,36 @@ def s3_endpoint(blueprint: Blueprint) -> ResourcePolicy:
     return ResourcePolicy(f"S3 endpoint of {blueprint.settings.project}", "The gateway endpoint's policy", statements)
 
 
+def data_bucket(blueprint: Blueprint, caller: str = "") -> ResourcePolicy:
+    """The one that the owner of the photos attaches to their bucket, where they are another account's: the roles that
+    read them, the deployer's, and `caller`, the ARN of who calls AWS now. Without such a bucket it has no statement.
+
+    It names the deployment's account, and its roles in a condition: S3 takes no policy that names a role which is not
+    there yet, and forgets one that is made anew
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html)."""
+    settings, root = blueprint.settings, blueprint.partition.arn("iam", "root", account=blueprint.account)
+    purposes = ("training", *(("ec2",) if settings.ec2 else ()))
+    readers = [blueprint.role_arn(purpose) for purpose in purposes]
+    readers += [one for one in (blueprint.role_arn("deployer"), *_identities(caller)) if one not in readers]
+    condition = {"ArnLike": {"aws:PrincipalArn": readers}}
+    statements = data_of_another(blueprint, "the deployment reads the photos and changes nothing", (root,), condition)
+    name = settings.data.bucket if settings.data else ""
+    return ResourcePolicy(name, "The policy that its owner, another account, attaches to the data's bucket", statements)
+
+
+def _identities(caller: str) -> tuple[str, ...]:
+    """Patterns of aws:PrincipalArn for the ARN of a caller, which tells of a role's session no path."""
+    service, _, resource = caller.rpartition(":")
+    if not resource.startswith("assumed-role/"):
+        return (caller,) if caller else ()
+    role, account = resource.split("/")[1], service.split(":")
+    begin = ":".join([*account[:2], "iam", *account[3:]])
+    return (f"{begin}:role/{role}", f"{begin}:role/*/{role}")
+
+
 # By the word that a user gives to `explain`.
-POLICIES: Mapping[str, Callable[[Blueprint], ResourcePolicy]] = {"bucket": bucket, "s3-endpoint": s3_endpoint}
+POLICIES: Mapping[str, Callable[[Blueprint], ResourcePolicy]] = {
+    "bucket": bucket,
+    "s3-endpoint": s3_endpoint,
+    "data-bucket": data_bucket,
+}

@@ -5,9 +5,11 @@ Pure: a role is computed from the blueprint. Each statement carries the reason w
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from infra.blueprint import CHECKPOINTS, FEATURES, TRAINING_LOGS, Blueprint, endpoint_logs
+from infra.data.layout import CHANNELS
 from infra.notebook import names
 
 POLICY_NAME = "least-privilege"
@@ -78,14 +80,16 @@ def document(statements: Iterable[Statement]) -> dict[str, Any]:
 def training(blueprint: Blueprint) -> Role:
     """For training jobs: reads the data, writes models, its own logs and metrics, and the trainer's image."""
     spot = any(model.training.spot for model in blueprint.settings.models)
+    channels = (*_own_data(blueprint), "pretrained", FEATURES)
     statements = (
-        _list_bucket(blueprint, "data", "pretrained", FEATURES, *((CHECKPOINTS,) if spot else ())),
+        _list_bucket(blueprint, *channels, *((CHECKPOINTS,) if spot else ())),
         Statement(
             "ReadData",
             ("s3:GetObject",),
-            _objects(blueprint, "data", "pretrained", FEATURES),
+            _objects(blueprint, *channels),
             "SageMaker downloads the channels under this role",
         ),
+        *data_of_another(blueprint, "SageMaker downloads the photos from another account's bucket under this role"),
         Statement(
             "WriteModels",
             ("s3:PutObject", "s3:AbortMultipartUpload"),
@@ -147,20 +151,22 @@ def function(blueprint: Blueprint) -> Role:
 def ec2(blueprint: Blueprint) -> Role:
     """For the EC2 host: reads the data and its own checkpoints, writes below its own folder, pulls the trainer's image,
     and lets Session Manager in."""
+    folders = (*_own_data(blueprint), "pretrained", EC2_FOLDER)
     statements = (
         Statement(
             "ListOwnBucket",
             ("s3:ListBucket",),
             (blueprint.bucket_arn,),
             "`aws s3 sync` lists the objects below a prefix before it downloads them",
-            {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in ("data", "pretrained", EC2_FOLDER)]}},
+            {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in folders]}},
         ),
         Statement(
             "ReadDataAndCheckpoints",
             ("s3:GetObject",),
-            _objects(blueprint, "data", "pretrained", EC2_FOLDER),
+            _objects(blueprint, *folders),
             "the host downloads the channels, and the checkpoints of a host that was interrupted",
         ),
+        *data_of_another(blueprint, "the host downloads the photos from another account's bucket"),
         Statement(
             "WriteResults",
             ("s3:PutObject", "s3:AbortMultipartUpload"),
@@ -331,6 +337,31 @@ NOT_IN_EVERY_RUN: Mapping[tuple[str, str], str] = {
     ("ecr:GetAuthorizationToken", "*"): _FROM_ECR,
     **{(action, f"/stagemaker/{image}"): _FROM_ECR for action in _PULL_IMAGES for image in ("trainer", "serve")},
 }
+
+
+def data_of_another(
+    blueprint: Blueprint, reason: str, principals: tuple[str, ...] = (), condition: Conditions = MappingProxyType({})
+) -> tuple[Statement, ...]:
+    """What reads the photos in a bucket of another account, where the settings have one: the channels of a training
+    job, and nothing else in it. Nothing is read should the bucket become somebody else's."""
+    data = blueprint.settings.data
+    if data is None:
+        return ()
+    arn = blueprint.partition.arn("s3", data.bucket)
+    below = [f"{data.folder}{channel}/*" for channel in CHANNELS]
+    owned = {**condition, "StringEquals": {"aws:ResourceAccount": data.account}}
+    listing = {**owned, "StringLike": {"s3:prefix": below}}
+    objects = tuple(f"{arn}/{each}" for each in below)
+    return (
+        Statement("ListDataOfAnother", ("s3:ListBucket",), (arn,), f"{reason}; a list comes first", listing,
+                  principals=principals),
+        Statement("ReadDataOfAnother", ("s3:GetObject",), objects, reason, owned, principals=principals),
+    )  # fmt: skip
+
+
+def _own_data(blueprint: Blueprint) -> tuple[str, ...]:
+    """The folder of the own bucket with the photos, where they are there."""
+    return ("data",) if blueprint.settings.data is None else ()
 
 
 def _attach_network() -> Statement:

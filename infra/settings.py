@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from infra.data_bucket.settings import DataSettings
 from infra.ec2.settings import Ec2Settings
 from infra.image_settings import ImageSettings
 from infra.network.settings import NetworkSettings
@@ -216,14 +217,16 @@ class BudgetSettings:
 @dataclass(frozen=True)
 class DeploymentSettings:
     """One deployment. `project` begins every name. On AWS no other `account` is taken, where one is named. `tags` are
-    those that its resources have besides the project's. `hyperparameters` are of all training jobs. Without `network`
-    jobs and endpoints run in SageMaker's own, without `ec2` there is no EC2 host, and without `notebook` no notebook
-    instance. Raises ValueError for what AWS would not take."""
+    those that its resources have besides the project's. Without `data` the photos of this machine are sent to the
+    deployment's own bucket. `hyperparameters` are of all training jobs. Without `network` jobs and endpoints run in
+    SageMaker's own, without `ec2` there is no EC2 host, and without `notebook` no notebook instance. Raises ValueError
+    for what AWS would not take."""
 
     project: str = "stagemaker-demo"
     region: str = "us-east-1"
     account: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    data: DataSettings | None = None
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     models: tuple[ModelSettings, ...] = (ModelSettings(),)
     tuning: TuningSettings = TuningSettings()
@@ -246,6 +249,11 @@ class DeploymentSettings:
             raise ValueError(f"{self.account!r} is not the number of an AWS account: 12 digits.")
         if ours := [key for key in self.tags if key.startswith(("aws:", "stagemaker:"))]:
             raise ValueError(f"The tag {ours[0]!r} cannot be given: AWS and Stagemaker have tags that begin so.")
+        if self.data and re.fullmatch(rf"{self.project}-[0-9]{{12}}-{self.region}", self.data.bucket):
+            raise ValueError(
+                f"The bucket of the data, {self.data.bucket}, has the name of a deployment's own, which is deleted "
+                "with it: name another."
+            )
         names = [model.name for model in self.models]
         if not names or len(set(names)) < len(names) or (len(names) > 1 and "" in names):
             raise ValueError("There must be a model, and several must each have a name of their own.")

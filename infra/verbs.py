@@ -5,6 +5,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
@@ -28,22 +29,24 @@ from infra import (
 from infra.blueprint import Blueprint
 from infra.clients import Clients, connect
 from infra.data import dataset, fetch
+from infra.data_bucket.denied import policy_told, tell_policy
 from infra.deployment import (
     Deployment,
     best_hyperparameters,
     connect_to,
+    data_of,
     deployment_of,
     existing,
-    load_data,
     notebook_of,
     settings_of,
 )
 from infra.ec2 import train
 from infra.errors import StepFailed
-from infra.estimate import Estimate, estimate, exceeded
+from infra.estimate import estimate, exceeded
 from infra.hosts import aws
 from infra.hosts.host import Host, RunningStack, chosen_port
 from infra.interrupts import Interrupts
+from infra.resource_policies import data_bucket
 from infra.resources import titles
 from infra.resources.resource import Resource
 from infra.settings import DeploymentSettings
@@ -117,7 +120,7 @@ def _nothing_runs() -> int:
 
 def _plan(call: Call) -> None:
     options, today = call.options, datetime.now(UTC).date()
-    found: Estimate | None = None
+    found, shared = None, None
     if options.json:  # the document alone goes to stdout
         call = replace(call, terminal=Terminal(Console(highlight=False, stderr=True)))
     if options.destroy:
@@ -127,13 +130,18 @@ def _plan(call: Call) -> None:
         plan = engine.plan(deployment.resources(call.terminal))
         settings, stored = deployment.blueprint.settings, _stored_bytes(deployment)
         found = estimate(settings, stored, deployment.clients, today, options.hours)
+        shared = data_bucket(deployment.blueprint, deployment.clients.caller) if settings.data else None
     if options.json:
         document = {"plan": asdict(plan), **(found.document() if found else {"cost": None})}
+        document |= {"data_bucket_policy": shared.policy} if shared else {}
         print(json.dumps(document, indent=2, default=str))
         return
     for line in (*plan.lines(), *(found.lines() if found else [])):
         call.terminal.say(line)
-    if not options.destroy and (lacking := pushed.missing(deployment.blueprint.images)):
+    if options.destroy:
+        return
+    tell_policy(deployment.blueprint, deployment.clients.caller, call.terminal.say)
+    if lacking := pushed.missing(deployment.blueprint.images):
         call.terminal.say(f"The registry lacks {' and '.join(lacking)}: `deploy` asks for `{make('push')}` first.")
 
 
@@ -162,20 +170,27 @@ def _stored_bytes(deployment: Deployment) -> int:
 def _deploy(call: Call) -> None:
     deployment = _deployment(call)
     _check(deployment, call)
-    _apply(deployment.resources(call.terminal), call.terminal)
+    with _policy_told(deployment, call):
+        _apply(deployment.resources(call.terminal), call.terminal)
 
 
 def _train(call: Call) -> None:
     deployment = _deployment(call)
     _check(deployment, call)
     jobs = [titles.of_model(titles.TRAINING_JOB, model.name) for model in deployment.blueprint.settings.models]
-    _apply(engine.needed_for(jobs, deployment.resources(call.terminal)), call.terminal)
+    with _policy_told(deployment, call):
+        _apply(engine.needed_for(jobs, deployment.resources(call.terminal)), call.terminal)
 
 
 def _tune(call: Call) -> None:
     deployment = _deployment(call)
     _check(deployment, call)
-    tuning.run(deployment, call.terminal)
+    with _policy_told(deployment, call):
+        tuning.run(deployment, call.terminal)
+
+
+def _policy_told(deployment: Deployment, call: Call) -> AbstractContextManager[None]:
+    return policy_told(deployment.blueprint, deployment.clients.caller, call.terminal.say)
 
 
 def _ec2_train(call: Call) -> None:
@@ -220,7 +235,7 @@ def _deployment(call: Call) -> Deployment:
     options = call.options
     settings = settings_of(options)
     clients = connect_to(options.target, settings, call.terminal)
-    data = load_data(options, call.terminal)
+    data = data_of(options, settings, clients, call.terminal)
     best = None
     if getattr(options, "best", False):
         best = best_hyperparameters(clients, Blueprint(settings, clients.account, data_digest=""), call.terminal)

@@ -63,6 +63,11 @@ class Dataset:
         """The photos of train, valid or test."""
         return tuple(photo for photo in self.photos if photo.split == name)
 
+    @property
+    def sample(self) -> bytes:
+        """The first photo to train with."""
+        return self.split("train")[0].path.read_bytes()
+
     @cached_property
     def digests(self) -> Mapping[str, str]:
         """SHA-256 in hex by key."""

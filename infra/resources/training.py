@@ -78,7 +78,14 @@ class TrainingJob(Resource):
     """A completed training job. `show_line` gets the lines of its log while it runs. To read and delete one, a request
     that holds only TrainingJobName is enough."""
 
-    depends_on = (titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE, titles.JOBS_GROUP, titles.S3_ENDPOINT)
+    depends_on = (
+        titles.BUCKET,
+        titles.DATA,
+        titles.WEIGHTS,
+        titles.TRAINING_ROLE,
+        titles.JOBS_GROUP,
+        titles.S3_ENDPOINT,
+    )
 
     def __init__(
         self, clients: Clients, request: Mapping[str, Any], show_line: Callable[[str], None], model: str = ""

@@ -91,7 +91,8 @@ class TuningJob(Resource):
 
     title = titles.TUNING_JOB
     depends_on = (
-        titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE, titles.FEATURES_JOB, titles.JOBS_GROUP, titles.S3_ENDPOINT,
+        titles.BUCKET, titles.DATA, titles.WEIGHTS, titles.TRAINING_ROLE, titles.FEATURES_JOB, titles.JOBS_GROUP,
+        titles.S3_ENDPOINT,
     )  # fmt: skip
 
     def __init__(self, clients: Clients, request: Mapping[str, Any], show: Show) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from infra.blueprint import VARIANT, Blueprint, Image, scalable, scaling_requests
+from infra.data_bucket.settings import DataSettings
 from infra.settings import (
     DeploymentSettings,
     FunctionSettings,
@@ -225,3 +226,21 @@ def test_a_search_on_spot_instances_shares_no_checkpoints() -> None:
     assert definition["EnableManagedSpotTraining"]
     assert definition["StoppingCondition"]["MaxWaitTimeInSeconds"] == 7200
     assert "CheckpointConfig" not in definition
+
+
+def test_photos_in_a_bucket_of_another_account_are_the_channels_of_every_job() -> None:
+    data = DataSettings("photos", "210987654321", "sets")
+    blueprint = Blueprint(replace(SETTINGS, data=data), "123456789012", "ab" * 32, pretrained=True)
+    tuned = blueprint.tuning_request()["TrainingJobDefinition"]
+    for request in (blueprint.training_request(MODEL), blueprint.features_request(), tuned):
+        channels = {
+            one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"] for one in request["InputDataConfig"]
+        }
+        assert channels == {
+            "train": "s3://photos/sets/train/",
+            "valid": "s3://photos/sets/valid/",
+            "pretrained": f"s3://{blueprint.bucket}/pretrained/",
+        }
+        assert request["OutputDataConfig"]["S3OutputPath"].startswith(f"s3://{blueprint.bucket}/")
+    check("sagemaker", "CreateTrainingJob", blueprint.training_request(MODEL))
+    assert blueprint.training_request(MODEL)["TrainingJobName"] != BLUEPRINT.training_request(MODEL)["TrainingJobName"]

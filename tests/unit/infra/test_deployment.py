@@ -12,23 +12,28 @@ from botocore.exceptions import ClientError
 from infra import engine
 from infra.blueprint import Blueprint
 from infra.clients import Target
-from infra.data.dataset import load
+from infra.data.dataset import Dataset, load
+from infra.data_bucket.settings import DataSettings
+from infra.data_bucket.stored import StoredDataset
 from infra.deployment import (
     Deployment,
     best_hyperparameters,
+    data_of,
     deployment_of,
     existing,
     load_data,
     settings_of,
 )
 from infra.errors import StepFailed
+from infra.hyperparameters import DRAWINGS
+from infra.hyperparameters import PHOTOS as PHOTO
 from infra.notebook.settings import NotebookSettings
 from infra.resources import titles
 from infra.resources.objects import File
 from infra.resources.resource import Resource
 from infra.settings import DeploymentSettings
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
-from tests.unit.infra.photos import quiet, text_of, write_set
+from tests.unit.infra.photos import quiet, text_of, write_photo, write_set
 
 BLUEPRINT = Blueprint(DeploymentSettings(), ACCOUNT, "ab" * 32)
 JOB = BLUEPRINT.training_request(BLUEPRINT.settings.models[0])["TrainingJobName"]
@@ -117,6 +122,52 @@ def test_an_address_that_is_not_wanted_any_more_is_deleted(tmp_path: Path) -> No
     (url,) = (one for one in resources if one.title == titles.FUNCTION_URL)
     assert engine.apply_one(url) == ("delete", "")
     assert "delete_function_url_config" in functions.names()
+
+
+PHOTOS = DataSettings("photos", "210987654321", "sets")
+
+
+def in_another_bucket(shown: bytes) -> StoredDataset:
+    return StoredDataset(PHOTOS.uri, ("cat", "dog"), {"train": 4, "valid": 4}, 0, "cd" * 32, shown)
+
+
+def test_photos_of_another_account_are_not_sent_and_their_bucket_is_none_of_the_resources(tmp_path: Path) -> None:
+    made = deployment(tmp_path, sagemaker())
+    blueprint = replace(BLUEPRINT, settings=replace(BLUEPRINT.settings, data=PHOTOS))
+    made = replace(made, blueprint=blueprint, dataset=in_another_bucket(b""))
+    resources = engine.order(made.resources(quiet()))
+    assert titles.DATA not in [one.title for one in resources]
+    assert [one.name for one in resources if one.title == titles.BUCKET] == [blueprint.bucket]
+    needed = [one.title for one in engine.needed_for([titles.TRAINING_JOB], resources)]
+    assert needed == [titles.BUCKET, titles.TRAINING_ROLE, titles.TRAINING_JOB]
+    found = existing(made.clients, blueprint, quiet())
+    assert not [one for one in (*resources, *found) if "photos" in one.name]
+
+
+def test_a_folder_that_is_given_wins_over_the_bucket_of_another_account(tmp_path: Path) -> None:
+    preset = tmp_path / "mine.toml"
+    preset.write_text("[data]\nbucket = 'photos'\naccount = '210987654321'\n")
+    options = Namespace(
+        preset=str(preset), hyperparameters=[], pretrained=None, images="built", data=write_set(tmp_path / "set")
+    )
+    s3 = FakeClient()
+    found = data_of(options, settings_of(options), fake_clients(s3=s3), quiet())
+    assert (isinstance(found, Dataset), s3.calls) == (True, [])
+    assert deployment_of(options, fake_clients(), found).blueprint.settings.data is None
+    assert deployment_of(options, fake_clients(), in_another_bucket(b"")).blueprint.settings.data is not None
+
+
+def test_the_first_photo_says_which_hyperparameters_suit(tmp_path: Path) -> None:
+    """One that cannot be decoded is taken for a photo: the trainer has the last word."""
+    options = Namespace(hyperparameters=[], pretrained=None, images="built")
+    sizes = {"drawing": 8, "photo": 200}
+    shown = {name: write_photo(tmp_path / f"{name}.png", side).read_bytes() for name, side in sizes.items()}
+    shown["broken"] = b"no photo"
+    found = {
+        name: deployment_of(options, fake_clients(), in_another_bucket(content)).blueprint.settings.hyperparameters
+        for name, content in shown.items()
+    }
+    assert found == {"drawing": DRAWINGS, "photo": PHOTO, "broken": PHOTO}
 
 
 def test_the_options_of_the_function(tmp_path: Path) -> None:

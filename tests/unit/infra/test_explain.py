@@ -39,6 +39,11 @@ def test_a_role_that_there_is_not() -> None:
     assert caught.value.reason == "There is no role admin."
 
 
+def test_a_policy_that_these_settings_do_not_have() -> None:
+    with pytest.raises(StepFailed, match="These settings have no data-bucket"):
+        explain.show(BLUEPRINT, "data-bucket", as_json=False, terminal=Terminal(Console(quiet=True)))
+
+
 def test_the_verb_writes_one_document_that_iam_takes(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "lambda", "--json", "--account", "123456789012"]) == 0
     found = json.loads(capsys.readouterr().out)

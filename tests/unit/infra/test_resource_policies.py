@@ -6,10 +6,15 @@ import pytest
 
 from infra import resource_policies
 from infra.blueprint import Blueprint
+from infra.data_bucket.settings import DataSettings
+from infra.ec2.settings import Ec2Settings
 from infra.settings import DeploymentSettings
 from stagemaker.access.simulate import simulate_custom_policy
 
 BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
+_DATA = DataSettings("photos", "210987654321", "sets")
+WITH_DATA = Blueprint(DeploymentSettings(data=_DATA, ec2=Ec2Settings()), "123456789012", "ab" * 32)
+CALLER = "arn:aws:sts::123456789012:assumed-role/ann/session"
 ALL = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})
 
 
@@ -33,3 +38,63 @@ def test_without_tls_nobody_reads_or_lists(secure: str, decision: str) -> None:
 def test_every_statement_has_its_reason() -> None:
     for policy_of in resource_policies.POLICIES.values():
         assert all(statement.reason for statement in policy_of(BLUEPRINT).statements)
+
+
+def test_the_owner_of_the_photos_lets_the_roles_of_the_deployment_read_them_and_nobody_else() -> None:
+    one, account = resource_policies.data_bucket(WITH_DATA, CALLER), "123456789012"
+    roles = f"arn:aws:iam::{account}:role"
+    by_role = {"training": True, "deployer": True, "ec2": True, "hosting": False, "lambda": False}
+    readers = {f"{roles}/stagemaker-demo-{name}-us-east-1": may for name, may in by_role.items()}
+    readers |= {f"{roles}/ann": True, f"{roles}/sso/ann": True, f"{roles}/joann": False}
+    for reader, may in readers.items():
+        assert may_read(one, reader, "s3:GetObject", "photos/sets/train/a/1.jpg") is may, reader
+    training = f"{roles}/stagemaker-demo-training-us-east-1"
+    assert may_read(one, training, "s3:ListBucket", "photos", prefix="sets/train/")
+    assert not may_read(one, training, "s3:ListBucket", "photos", prefix="")
+    for about in ("photos/sets/test/a/1.jpg", "photos/other/train/a/1.jpg"):
+        assert not may_read(one, training, "s3:GetObject", about)
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        assert not may_read(one, training, action, "photos/sets/train/a/1.jpg")
+
+
+def may_read(one: resource_policies.ResourcePolicy, caller: str, action: str, about: str, prefix: str = "") -> bool:
+    keys = {"aws:ResourceAccount": "210987654321", "aws:PrincipalArn": caller, "s3:prefix": prefix}
+    entries = [{"ContextKeyName": k, "ContextKeyValues": [v], "ContextKeyType": "string"} for k, v in keys.items()]
+    request = {
+        "PolicyInputList": [ALL],
+        "ActionNames": [action],
+        "ResourceArns": [f"arn:aws:s3:::{about}"],
+        "ResourcePolicy": json.dumps(one.policy),
+        "ResourceOwner": "arn:aws:iam::210987654321:root",
+        "CallerArn": caller.replace(":role/", ":user/"),
+        "ContextEntries": entries,
+    }
+    (result,) = simulate_custom_policy(request)["EvaluationResults"]
+    return bool(result["EvalDecision"] == "allowed")
+
+
+@pytest.mark.parametrize(
+    ("caller", "added"),
+    [
+        ("", []),
+        ("arn:aws:iam::123456789012:user/ann", ["arn:aws:iam::123456789012:user/ann"]),
+        (
+            "arn:aws-cn:sts::123456789012:assumed-role/ann/session",
+            ["arn:aws-cn:iam::123456789012:role/ann", "arn:aws-cn:iam::123456789012:role/*/ann"],
+        ),
+    ],
+)
+def test_who_calls_now_is_named_too(caller: str, added: list[str]) -> None:
+    for statement in resource_policies.data_bucket(WITH_DATA, caller).statements:
+        assert list(statement.condition["ArnLike"]["aws:PrincipalArn"])[3:] == added
+
+
+def test_without_a_bucket_of_another_account_there_is_no_policy_of_it() -> None:
+    assert resource_policies.data_bucket(BLUEPRINT).statements == ()
+
+
+def test_the_gateway_endpoint_lets_the_photos_through() -> None:
+    resources = {one.sid: one.resources for one in resource_policies.s3_endpoint(WITH_DATA).statements}
+    assert resources["ListDataOfAnother"] == ("arn:aws:s3:::photos",)
+    assert resources["ReadDataOfAnother"] == tuple(f"arn:aws:s3:::photos/sets/{name}/*" for name in ("train", "valid"))
+    assert "ListDataOfAnother" not in {one.sid for one in resource_policies.s3_endpoint(BLUEPRINT).statements}

@@ -7,6 +7,8 @@ import pytest
 
 from infra import roles
 from infra.blueprint import Blueprint
+from infra.data_bucket.settings import DataSettings
+from infra.deployer import deployer
 from infra.notebook.settings import NotebookSettings
 from infra.roles import NOT_IN_EVERY_RUN, ROLES, Role, Statement
 from infra.settings import DeploymentSettings, FunctionSettings, ModelSettings, TrainingSettings
@@ -139,3 +141,23 @@ def test_a_notebook_in_a_subnet_may_attach_it() -> None:
     role = roles.notebook(replace(LONGEST, settings=replace(LONGEST.settings, notebook=network)))
     assert allowed(role)["AttachNetwork"].actions == roles.ATTACH_NETWORK
     assert len(json.dumps(role.policy)) < 10_240
+
+
+def test_photos_of_another_account_are_read_by_who_trains_and_by_who_deploys_alone() -> None:
+    data = DataSettings("photos", "210987654321", "sets")
+    blueprint = replace(BLUEPRINT, settings=replace(BLUEPRINT.settings, data=data))
+    below = [f"sets/{channel}/*" for channel in ("train", "valid")]
+    owned = {"aws:ResourceAccount": "210987654321"}
+    for role_of in (roles.training, roles.ec2, deployer):
+        statements = allowed(role_of(blueprint))
+        listing, reading = statements["ListDataOfAnother"], statements["ReadDataOfAnother"]
+        assert (listing.actions, listing.resources) == (("s3:ListBucket",), ("arn:aws:s3:::photos",))
+        assert listing.condition == {"StringEquals": owned, "StringLike": {"s3:prefix": below}}
+        assert (reading.actions, reading.condition) == (("s3:GetObject",), {"StringEquals": owned})
+        assert reading.resources == tuple(f"arn:aws:s3:::photos/{each}" for each in below)
+    for role_of in (roles.training, roles.ec2):
+        own = json.dumps(role_of(blueprint).policy)
+        assert f"{blueprint.bucket}/data/" not in own
+        assert '"data/*"' not in own
+    for name in ("hosting", "lambda", "notebook"):
+        assert ROLES[name](blueprint) == ROLES[name](BLUEPRINT)

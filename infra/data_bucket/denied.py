@@ -1,0 +1,32 @@
+"""Tells the policy that a bucket of another account must have, where a job is refused its photos: SageMaker reads them
+under another role than who deploys."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from infra.blueprint import Blueprint
+from infra.resource_policies import data_bucket
+
+_REFUSAL = re.compile("access ?denied|permission|not authorized|forbidden", re.IGNORECASE)
+
+
+def tell_policy(blueprint: Blueprint, caller: str, say: Callable[[str], None]) -> None:
+    """Say the policy that the bucket's owner attaches, where the settings have such a bucket."""
+    if blueprint.settings.data:
+        say(f"The owner of the bucket {blueprint.settings.data.bucket} attaches this policy to it:")
+        say(json.dumps(data_bucket(blueprint, caller).policy, indent=2))
+
+
+@contextmanager
+def policy_told(blueprint: Blueprint, caller: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Say the policy when what is done meanwhile fails since the bucket may not be read. The error goes on."""
+    try:
+        yield
+    except Exception as error:
+        data = blueprint.settings.data
+        texts = [str(one) for one in (error.exceptions if isinstance(error, ExceptionGroup) else [error])]
+        if data and any(data.bucket in text and _REFUSAL.search(text) for text in texts):
+            tell_policy(blueprint, caller, say)
+        raise

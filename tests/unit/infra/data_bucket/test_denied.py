@@ -1,0 +1,44 @@
+"""When the policy of another account's bucket is told."""
+
+import json
+
+import pytest
+
+from infra.blueprint import Blueprint
+from infra.data_bucket.denied import policy_told, tell_policy
+from infra.data_bucket.settings import DataSettings
+from infra.errors import StepFailed
+from infra.resource_policies import data_bucket
+from infra.settings import DeploymentSettings
+
+BLUEPRINT = Blueprint(DeploymentSettings(data=DataSettings("photos", "210987654321")), "123456789012", "")
+DENIED = StepFailed("The training job a failed: Access denied to s3://photos/train/1.jpg.", "Mend it.")
+OTHER = StepFailed("The training job b failed: no photo of s3://photos/ has three colours.", "Mend it.")
+
+
+def told(error: Exception, blueprint: Blueprint = BLUEPRINT) -> list[str]:
+    said: list[str] = []
+    with pytest.raises(type(error)) as caught, policy_told(blueprint, "", said.append):
+        raise error
+    assert caught.value is error
+    return said
+
+
+@pytest.mark.parametrize("error", [DENIED, ExceptionGroup("two jobs", [OTHER, DENIED])])
+def test_a_job_that_is_refused_its_photos(error: Exception) -> None:
+    which, policy = told(error)
+    assert "photos" in which
+    assert json.loads(policy) == data_bucket(BLUEPRINT).policy
+
+
+def test_what_fails_for_another_reason() -> None:
+    assert told(OTHER) == []
+    assert told(StepFailed("Access denied to s3://others/model.tar.gz.", "Mend it.")) == []
+
+
+def test_photos_in_the_deployment_s_own_bucket() -> None:
+    own = Blueprint(DeploymentSettings(), "123456789012", "")
+    assert told(DENIED, own) == []
+    said: list[str] = []
+    tell_policy(own, "", said.append)
+    assert said == []

@@ -1,0 +1,61 @@
+"""The table [data] of a preset: what AWS would not take is refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from infra.data_bucket.settings import DataSettings
+from infra.errors import StepFailed
+from infra.presets import read
+from infra.settings import DeploymentSettings
+
+
+@pytest.mark.parametrize(
+    ("bucket", "account", "prefix", "reason"),
+    [
+        ("Photos", "210987654321", "", "The bucket 'Photos' must have 3 to 63 small letters"),
+        ("ab", "210987654321", "", "The bucket 'ab'"),
+        ("a" * 64, "210987654321", "", "must have 3 to 63"),
+        ("photos/*", "210987654321", "", "The bucket 'photos/*'"),
+        ("photos", "21098765432", "", "'21098765432' is not the number of an AWS account"),
+        ("photos", "٢٢٢٢٢٢٢٢٢٢٢٢", "", "is not the number of an AWS account"),
+        ("photos", "210987654321", "/sets", "The prefix '/sets' must be folders"),
+        ("photos", "210987654321", "sets/", "The prefix 'sets/' must be folders"),
+        ("photos", "210987654321", "*", "The prefix '*' must be folders"),
+        ("photos", "210987654321", "a" * 513, "at most 512"),
+    ],
+)
+def test_what_is_refused(bucket: str, account: str, prefix: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        DataSettings(bucket, account, prefix)
+
+
+def test_where_photos_lie() -> None:
+    assert DataSettings("photos", "210987654321").uri == "s3://photos/"
+    assert DataSettings("my.photos", "210987654321", "sets/dogs").uri == "s3://my.photos/sets/dogs/"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("project = 'dogs'\n[data]\nbucket = 'photos'", 2, "data lacks account."),
+        ("[data]\nbucket = 'photos'\naccount = 210987654321", 3, "data.account must be a text, not 210987654321."),
+        ("[data]\nbucket = 'Photos'\naccount = '210987654321'", 1, "The bucket 'Photos'"),
+    ],
+)
+def test_a_preset_says_the_line(tmp_path: Path, text: str, line: int, reason: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(StepFailed) as caught:
+        read(path)
+    assert caught.value.reason.startswith(f"{path}, line {line}: ")
+    assert reason in caught.value.reason
+
+
+def test_the_bucket_of_a_deployment_is_nobody_s_data() -> None:
+    """Its end would delete the photos."""
+    own = DataSettings("dogs-210987654321-us-east-1", "210987654321")
+    with pytest.raises(ValueError, match="has the name of a deployment's own"):
+        DeploymentSettings(project="dogs", data=own)
+    assert DeploymentSettings(project="cats", data=own).data == own
