@@ -10,7 +10,7 @@ export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IM
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH YES
 
 .PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune ec2-train deploy deploy-local invoke load \
-	policy explain push test test-unit test-contract test-aws test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
+	policy explain push test test-unit test-contract test-ec2 test-aws test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
 	chaos bench bench-compare bench-page bench-serve bench-train lint \
 	format lock setup clean
 
@@ -126,6 +126,11 @@ test-contract: ## Contract tests: every runtime, every response, a real LocalSta
 	@scripts/setup plugin-dev plugin trainer serve lambda client
 	@! scripts/has-docker || scripts/build lambda ec2-host
 	$(env)/plugin-dev/bin/python $(pytest) 3 tests/contract tests/aws tests/clients/test_plain_clients.py
+
+test-ec2: ## The contract tests of EC2 hosts and of ec2-train alone: instances, user data, spot, launch templates (needs Docker)
+	@scripts/setup plugin-dev plugin client
+	@scripts/build ec2-host
+	$(env)/plugin-dev/bin/python $(pytest) 2 tests/contract/test_ec2_*.py
 
 test-aws: ## Deploy every preset through the pretended AWS, each request judged by the stage, botocore's models and moto (not in CI)
 	@scripts/setup plugin-dev plugin trainer serve lambda client
