@@ -1,4 +1,4 @@
-"""A run on an EC2 host as AWS tells of it: the instance's states, and the objects in S3."""
+"""A run on an EC2 host as AWS tells of it: the instance's states, the objects in S3, and the routes of its subnet."""
 
 import io
 import json
@@ -67,3 +67,10 @@ def instance(state: str, reason: str = "", run: str = RUN.name) -> dict[str, Any
 def described(*instances: Mapping[str, Any]) -> dict[str, Any]:
     """DescribeInstances' answer."""
     return {"Reservations": [{"Instances": [one]} for one in instances]}
+
+
+def route_table(name: str, way: dict[str, str], **link: Any) -> dict[str, Any]:
+    """A route table with this way to the internet."""
+    local = {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}
+    everywhere = [{"DestinationCidrBlock": "0.0.0.0/0", "State": "active", **way}] if way else []
+    return {"RouteTableId": name, "Associations": [link], "Routes": [local, *everywhere]}

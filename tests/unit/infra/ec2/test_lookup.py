@@ -18,7 +18,7 @@ from infra.errors import StepFailed
 from infra.network.requests import Vpc
 from infra.network.settings import NetworkSettings
 from infra.settings import DeploymentSettings
-from tests.unit.infra.ec2.test_reach import table
+from tests.unit.infra.ec2.hosts import route_table
 from tests.unit.infra.fakes import FakeClient, fake_clients, missing
 
 PARAMETER = AMIS["deep-learning"]
@@ -80,7 +80,8 @@ def placed(target: Any, *tables: dict[str, Any], gateway_endpoint: bool = True) 
     return lookup.network_of(clients, Blueprint(settings, "123456789012", "", vpc=vpc), said.append), said
 
 
-CLOSED, OPEN = table("rtb-1", {}, Main=True), table("rtb-2", {"NatGatewayId": "nat-1"}, SubnetId="subnet-b")
+CLOSED = route_table("rtb-1", {}, Main=True)
+OPEN = route_table("rtb-2", {"NatGatewayId": "nat-1"}, SubnetId="subnet-b")
 
 
 def test_with_a_network_its_subnets_from_which_a_host_reaches_ecr_and_s3() -> None:

@@ -5,22 +5,16 @@ from typing import Any
 import pytest
 
 from infra.ec2.reach import why_closed
+from tests.unit.infra.ec2.hosts import route_table
 
 SUBNET = {"SubnetId": "subnet-a", "MapPublicIpOnLaunch": False}
-
-
-def table(name: str, way: dict[str, str], **link: Any) -> dict[str, Any]:
-    """A route table with this way to the internet."""
-    local = {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}
-    everywhere = [{"DestinationCidrBlock": "0.0.0.0/0", "State": "active", **way}] if way else []
-    return {"RouteTableId": name, "Associations": [link], "Routes": [local, *everywhere]}
 
 
 def tables(**way: str) -> list[dict[str, Any]]:
     """That of the subnet, and the VPC's main one, which leads to the internet."""
     return [
-        table("rtb-main", {"NatGatewayId": "nat-1"}, Main=True),
-        table("rtb-own", way, Main=False, SubnetId="subnet-a"),
+        route_table("rtb-main", {"NatGatewayId": "nat-1"}, Main=True),
+        route_table("rtb-own", way, Main=False, SubnetId="subnet-a"),
     ]
 
 
