@@ -1,5 +1,6 @@
 """What a job leaves behind: the archives that go to S3 whole or not at all, and what has changed in a folder."""
 
+import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -60,10 +61,10 @@ def files(folders: Sequence[Path]) -> dict[str, Path]:
 
 class Changes:
     """What in a folder is new or changed since it was last asked for. Names that are no UTF-8 are as Python's os has
-    them."""
+    them. A folder that its program replaces by a link is empty: the link may lead out of the container."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self._real = folder, os.path.realpath(folder)
         self._seen = dict(self._files())
         self.names = set(self._seen)  # when it was last asked for
 
@@ -78,11 +79,18 @@ class Changes:
         """Have the next `take` return it again, if it is still there."""
         self._seen.pop(name, None)
 
+    def path(self, name: str) -> Path | None:
+        """The real path of the file; None when there is none, or when a link leads to it from out of the folder."""
+        found = inside(self.folder, name)
+        return found if found and found.is_relative_to(self._real) else None
+
     def _files(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        if os.path.realpath(self.folder) != self._real:
+            return
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
             try:
-                found = inside(self.folder, name)
+                found = self.path(name)
                 if found and found.is_file():
                     state = found.stat()
                     yield name, (state.st_mtime_ns, state.st_size)

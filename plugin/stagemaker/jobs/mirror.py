@@ -8,7 +8,7 @@ from stagemaker.core.disk import explain
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from stagemaker.core.text import printable
-from stagemaker.jobs.artifacts import Changes, inside
+from stagemaker.jobs.artifacts import Changes
 from stagemaker.jobs.checks import JobAccount
 
 PERIOD_S = 10.0  # ours: AWS says "continuously"
@@ -85,7 +85,7 @@ class Mirror:
         if problem := key_problem(uri):
             return problem
         try:
-            found = inside(changes.folder, name)
+            found = changes.path(name)
             if found is None:
                 return ""
             try:

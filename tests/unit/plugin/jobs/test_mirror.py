@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from stagemaker.jobs.mirror import Mirror
 from tests.unit.plugin.fakes import SCOPE, FakeAws
 from tests.unit.plugin.jobs.trees import make
@@ -61,6 +63,26 @@ def test_a_file_that_cannot_be_read_now_is_not_deleted(tmp_path: Path) -> None:
         (folder / "old").symlink_to("/etc/hostname")
     environment.mirror.send(last=True)
     assert environment.keys() == ["later", "old"]
+
+
+@pytest.mark.parametrize("replaced", ["board", "board/logs"])
+def test_a_folder_that_its_program_replaces_by_a_link_is_not_read(tmp_path: Path, replaced: str) -> None:
+    make(tmp_path / "of the machine", {"secret": "s", "logs/secret": "s"})
+    mounted = make(tmp_path / "mounted", {"board/logs/old": "old"})
+    account = FakeAws({})
+    mirror = Mirror(
+        {"algo-1": mounted / "board" / "logs"},
+        "s3://b/c",
+        scope=SCOPE,
+        account=account,
+        say=lambda _, sentence: pytest.fail(sentence),
+        link=tmp_path / "link",
+        what="file",
+    )
+    (mounted / replaced).rename(mounted / "before")
+    (mounted / replaced).symlink_to(tmp_path / "of the machine")
+    mirror.send(last=True)
+    assert account.objects == {}
 
 
 def test_a_deletion_that_fails_is_a_line_and_is_tried_again(tmp_path: Path) -> None:
