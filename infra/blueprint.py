@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.data.layout import CHANNELS, SPLITS
+from infra.encryption.requests import encrypted_job, has_own_disks
 from infra.network.requests import Vpc, vpc_config
 from infra.partitions import Partition, of_region
 from infra.settings import METRICS, DeploymentSettings, ModelSettings, Ranges, ScalingSettings
@@ -47,7 +48,8 @@ class Blueprint:
     """All names and requests of one deployment in one account. `data_digest` is the data set's SHA-256 in hex;
     `pretrained` whether starting weights are sent as a channel of that name. `images` are those of the account's
     registry, by their names; the others go by the name that they are built with on this machine. `vpc` is where jobs
-    and endpoints run, None for SageMaker's own network."""
+    and endpoints run, None for SageMaker's own network. `key` is the ARN of the KMS key that encrypts the data, empty
+    where AWS's own keys do, or while nobody has looked it up."""
 
     settings: DeploymentSettings
     account: str
@@ -55,6 +57,7 @@ class Blueprint:
     pretrained: bool = False
     images: Mapping[str, Image] = field(default_factory=dict)
     vpc: Vpc | None = None
+    key: str = ""
 
     @property
     def bucket(self) -> str:
@@ -75,6 +78,12 @@ class Blueprint:
     @property
     def endpoints(self) -> list[str]:
         return [self.endpoint(model) for model in self.settings.models]
+
+    @property
+    def instance_types(self) -> set[str]:
+        """Those of all jobs and endpoints."""
+        models = self.settings.models
+        return {name for one in models for name in (one.training.instance_type, one.endpoint.instance_type)}
 
     @property
     def function_logs(self) -> str:
@@ -127,9 +136,10 @@ class Blueprint:
         checkpoints = {"CheckpointConfig": {"S3Uri": f"s3://{self.bucket}/{CHECKPOINTS}/{name}"}}
         return {
             "TrainingJobName": name,
-            **request,
+            # The same model comes of it, wherever it is trained and however it is encrypted.
+            **encrypted_job(request, self.key),
             **(checkpoints if model.training.spot else {}),
-            **self._vpc_config,  # the same model comes of it, wherever it is trained
+            **self._vpc_config,
         }
 
     @property
@@ -147,7 +157,7 @@ class Blueprint:
         suffix = f"-{attempt}" if attempt > 1 else ""
         return {
             "TrainingJobName": f"{self.settings.project}-{fingerprint}{suffix}",
-            **self._features(image.reference),
+            **encrypted_job(self._features(image.reference), self.key),
             **self._vpc_config,
         }
 
@@ -167,7 +177,7 @@ class Blueprint:
         request = self._tuning(self.image("trainer").reference, features_job)
         same = self._tuning(self.image("trainer").content, features_job)
         fingerprint = _fingerprint({**same, "data": self.data_digest, "attempt": attempt})
-        definition = {**request["TrainingJobDefinition"], **self._vpc_config}
+        definition = {**encrypted_job(request["TrainingJobDefinition"], self.key), **self._vpc_config}
         name = f"{self.settings.project}-{fingerprint}"
         return {"HyperParameterTuningJobName": name, **request, "TrainingJobDefinition": definition}
 
@@ -265,8 +275,10 @@ class Blueprint:
             "InstanceType": model.endpoint.instance_type,
             "InitialVariantWeight": 1.0,
         }
-        name = f"{self.settings.project}-{_fingerprint(variant)}"
-        return {"EndpointConfigName": name, "ProductionVariants": [variant], "Tags": self.tags}
+        takes_key = self.key and not has_own_disks(model.endpoint.instance_type)
+        key = {"KmsKeyId": self.key} if takes_key else {}
+        name = f"{self.settings.project}-{_fingerprint({**variant, **key})}"
+        return {"EndpointConfigName": name, "ProductionVariants": [variant], **key, "Tags": self.tags}
 
     def function_request(self) -> dict[str, Any]:
         """CreateFunction without its code."""
@@ -280,6 +292,7 @@ class Blueprint:
             "Timeout": function.timeout_s,
             "MemorySize": function.memory_mb,
             "Environment": {"Variables": {"ENDPOINT_NAME": self.called_endpoint, "SYSTEM": function.system}},
+            **({"KMSKeyArn": self.key} if self.key else {}),
         }
 
     def function_url_request(self) -> dict[str, Any]:

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping
 
 from infra.blueprint import PROJECT_TAG, TRAINING_LOGS, Blueprint, endpoint_logs
 from infra.notebook import names as notebook
-from infra.roles import ROLES, Role, Statement, data_of_another
+from infra.roles import (
+    FOR_AWS,
+    READ_AND_WRITE,
+    ROLES,
+    Role,
+    Statement,
+    data_of_another,
+    via,
+    with_key,
+    with_key_in_s3,
+)
 
 _SCALING = "sagemaker.application-autoscaling.amazonaws.com"
 _MAKING_IN_EC2 = ("RunInstances", "CreateSecurityGroup", "CreateLaunchTemplate", "ImportKeyPair", "CreateVpcEndpoint")
@@ -25,6 +35,7 @@ def deployer(blueprint: Blueprint) -> Role:
         *_function(blueprint),
         *_logs(blueprint),
         *_images(blueprint),
+        *_key(blueprint),
         *_in_ec2(blueprint),
         _lists(),
     )
@@ -192,6 +203,30 @@ def _images(blueprint: Blueprint) -> Iterable[Statement]:
         (blueprint.arn("ecr", "repository/stagemaker/*"),),
         "`make push`: the images' repositories, with their rules, and the layers; a deployment looks them up",
     )  # fmt: skip
+
+
+def _key(blueprint: Blueprint) -> Iterable[Statement]:
+    """With the settings' key, by two lists of AWS: "Amazon SageMaker API Permissions" in SageMaker's guide, where who
+    makes an endpoint or a notebook instance grants it the key, and "Securing Lambda environment variables" in Lambda's
+    guide."""
+    yield from with_key(blueprint, "LookUpKey", ("kms:DescribeKey",), "a deployment looks its key up before all else")
+    yield from with_key_in_s3(
+        blueprint, "the data is sent and models are read, encrypted with the key", *READ_AND_WRITE
+    )
+    yield from with_key(
+        blueprint,
+        "EncryptVolumes",
+        ("kms:CreateGrant",),
+        "who makes a job, an endpoint or a notebook instance lets its volumes use the key, by SageMaker alone",
+        {**via(blueprint, "sagemaker"), **FOR_AWS},
+    )
+    yield from with_key(
+        blueprint,
+        "EncryptVariables",
+        ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt"),
+        "who gives a function its key lets Lambda use it, and sees the variables, by Lambda alone",
+        via(blueprint, "lambda"),
+    )
 
 
 def _in_ec2(blueprint: Blueprint) -> Iterable[Statement]:

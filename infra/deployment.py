@@ -16,6 +16,8 @@ from infra.data import digits
 from infra.data.dataset import Dataset, load
 from infra.data_bucket.stored import StoredDataset, look
 from infra.ec2 import resources as ec2_resources
+from infra.encryption.lookup import find_key
+from infra.encryption.requests import without_volume_key
 from infra.errors import StepFailed
 from infra.hyperparameters import suited_to
 from infra.network import resources as network_resources
@@ -143,7 +145,9 @@ class Deployment:
         return [*needed, TuningJob(clients, request, show)]
 
     def _for_training(self, terminal: Terminal) -> list[Resource]:
-        """What training jobs read, and the role that they run under."""
+        """What training jobs read, and the role that they run under. Says which disks take no key."""
+        if self.blueprint.key and (said := without_volume_key(self.blueprint.instance_types)):
+            terminal.say(said)
         role = IamRole(self.clients.iam, roles.training(self.blueprint), titles.TRAINING_ROLE, self.blueprint.tags)
         return [*self.data_in_s3(terminal), role, *network_resources.wanted(self.clients, self.blueprint)]
 
@@ -156,7 +160,7 @@ class Deployment:
         weights = {self.pretrained.path.name: self.pretrained} if self.pretrained else {}
         data, pretrained = _stored(clients, blueprint, terminal, photos, weights)
         return [
-            Bucket(clients.s3, blueprint.bucket, blueprint.settings.region, blueprint.tags),
+            Bucket(clients.s3, blueprint.bucket, blueprint.settings.region, blueprint.tags, blueprint.key),
             *([data] if blueprint.settings.data is None else []),
             *([pretrained] if weights else []),
         ]
@@ -332,8 +336,18 @@ def deployment_of(
     is_built = clients.target == "local" and options.images == "built"
     images = {} if is_built else pushed.of_registry(clients, getattr(options, "image_tag", None))
     vpc = find_vpc(clients.ec2, settings.network) if settings.network else None
-    blueprint = Blueprint(settings, clients.account, digest, pretrained=weights is not None, images=images, vpc=vpc)
+    key = _key(clients, settings)
+    blueprint = Blueprint(
+        settings, clients.account, digest, pretrained=weights is not None, images=images, vpc=vpc, key=key
+    )
     return Deployment(clients, blueprint, dataset, weights)
+
+
+def _key(clients: Clients, settings: DeploymentSettings) -> str:
+    """The ARN of the settings' key; empty without one."""
+    if settings.encryption is None:
+        return ""
+    return find_key(clients.other("kms", clients.region), settings.encryption, clients.region)
 
 
 def _given(options: Namespace, *names: str) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The repositories of the images in ECR: how long they keep an image, and what they are encrypted with."""
 
-import re
 from dataclasses import dataclass
 
-_KEY = re.compile(r"[A-Za-z0-9:/_-]{1,2048}")
+from infra.encryption.settings import check_key
+
 MAX_COUNT = 10_000  # (ours) of images, and of days
 
 
@@ -23,5 +23,5 @@ class ImageSettings:
                 f"A repository keeps {self.keep} images, and those without a tag {self.untagged_days} days: "
                 f"both must be from 1 to {MAX_COUNT}."
             )
-        if self.kms_key and not _KEY.fullmatch(self.kms_key):
-            raise ValueError(f"{self.kms_key!r} is not the id, the alias or the ARN of a KMS key.")
+        if self.kms_key:
+            check_key(self.kms_key)

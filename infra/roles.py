@@ -10,6 +10,7 @@ from typing import Any
 
 from infra.blueprint import CHECKPOINTS, FEATURES, TRAINING_LOGS, Blueprint, endpoint_logs
 from infra.data.layout import CHANNELS
+from infra.encryption.requests import has_own_disks
 from infra.notebook import names
 
 POLICY_NAME = "least-privilege"
@@ -101,6 +102,14 @@ def training(blueprint: Blueprint) -> Role:
         _write_metrics(TRAINING_LOGS),
         *_pull_image(blueprint, "trainer"),
         *(() if blueprint.settings.network is None else (_attach_network(),)),
+        *with_key_in_s3(blueprint, "the channels are decrypted, models and checkpoints encrypted", *READ_AND_WRITE),
+        *with_key(
+            blueprint,
+            "EncryptOutput",
+            ("kms:Encrypt",),
+            "AWS asks this of the role of a job whose output names a key",
+        ),
+        *_with_key_on_volumes(blueprint, {model.training.instance_type for model in blueprint.settings.models}),
     )
     return Role(blueprint.role("training"), "Trains the model", "sagemaker.amazonaws.com", statements)
 
@@ -125,6 +134,8 @@ def hosting(blueprint: Blueprint) -> Role:
         _write_metrics("/aws/sagemaker/Endpoints"),
         *_pull_image(blueprint, "serve"),
         *(() if blueprint.settings.network is None else (_attach_network(),)),
+        *with_key_in_s3(blueprint, "models and photos are decrypted", "kms:Decrypt"),
+        *_with_key_on_volumes(blueprint, {model.endpoint.instance_type for model in blueprint.settings.models}),
     )
     return Role(blueprint.role("hosting"), "Hosts the model", "sagemaker.amazonaws.com", statements)
 
@@ -144,6 +155,7 @@ def function(blueprint: Blueprint) -> Role:
             (blueprint.arn("logs", f"log-group:{blueprint.function_logs}:*"),),
             "Lambda writes the function's log under this role",
         ),
+        *_with_key_of_variables(blueprint),
     )
     return Role(blueprint.role("lambda"), "Invokes the endpoint", "lambda.amazonaws.com", statements)
 
@@ -172,6 +184,9 @@ def ec2(blueprint: Blueprint) -> Role:
             ("s3:PutObject", "s3:AbortMultipartUpload"),
             _objects(blueprint, EC2_FOLDER),
             "the host uploads its log, its checkpoints and the model, a large one in parts",
+        ),
+        *with_key_in_s3(
+            blueprint, "the channels are decrypted, and what the host writes is encrypted", *READ_AND_WRITE
         ),
         *_pull_image(blueprint, "trainer"),
         Statement(
@@ -278,6 +293,7 @@ def notebook(blueprint: Blueprint) -> Role:
             {"StringEquals": {"cloudwatch:namespace": [TRAINING_LOGS, "/aws/sagemaker/Endpoints"]}},
         ),
         *_pull_image(blueprint, "trainer", "serve"),
+        *with_key_in_s3(blueprint, "the files of the deployment are decrypted", "kms:Decrypt"),
     )  # fmt: skip
     return Role(blueprint.role("notebook"), "Runs the notebook and its jobs", "sagemaker.amazonaws.com", statements)
 
@@ -362,6 +378,64 @@ def data_of_another(
 def _own_data(blueprint: Blueprint) -> tuple[str, ...]:
     """The folder of the own bucket with the photos, where they are there."""
     return ("data",) if blueprint.settings.data is None else ()
+
+
+# To write to a bucket that a key encrypts, and to read from it: a large object is written in parts, which S3 reads
+# again (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html).
+READ_AND_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
+FOR_AWS: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+def with_key(
+    blueprint: Blueprint, sid: str, actions: tuple[str, ...], reason: str, condition: Conditions | None = None
+) -> tuple[Statement, ...]:
+    """A statement about the deployment's key; none where it has none. Before anybody has looked up the key behind an
+    alias, it is about the keys that have the alias (kms:ResourceAliases in KMS's guide)."""
+    if blueprint.settings.encryption is None:
+        return ()
+    name, conditions = blueprint.key or blueprint.settings.encryption.key, dict(condition or {})
+    place, is_alias, alias = name.rpartition("alias/")
+    if is_alias:
+        conditions["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
+        name = f"{place or blueprint.arn('kms', '')}key/*"
+    elif not name.startswith("arn:"):
+        name = blueprint.arn("kms", f"key/{name}")
+    return (Statement(sid, actions, (name,), reason, conditions),)
+
+
+def with_key_in_s3(blueprint: Blueprint, reason: str, *actions: str) -> tuple[Statement, ...]:
+    """What S3 needs of who reads and writes the bucket."""
+    return with_key(blueprint, "UseKeyInS3", actions, f"by S3 alone: {reason}", via(blueprint, "s3"))
+
+
+def via(blueprint: Blueprint, service: str) -> Conditions:
+    """That KMS is called by the service, such as `s3`, in the name of who has the right."""
+    return {
+        "StringEquals": {"kms:ViaService": f"{service}.{blueprint.settings.region}.{blueprint.partition.dns_suffix}"}
+    }
+
+
+def _with_key_on_volumes(blueprint: Blueprint, types: Iterable[str]) -> tuple[Statement, ...]:
+    """AWS's list for a volume with a key: "SageMaker Roles" in the SageMaker guide, and KmsKeyId of
+    CreateEndpointConfig, which asks the same of an endpoint's role."""
+    if all(has_own_disks(one) for one in types):
+        return ()
+    reason = "SageMaker lets the volumes of its instances use the key by a grant, which is for AWS alone"
+    return with_key(blueprint, "EncryptVolumes", ("kms:CreateGrant",), reason, FOR_AWS)
+
+
+def _with_key_of_variables(blueprint: Blueprint) -> tuple[Statement, ...]:
+    """Lambda decrypts the variables under the function's role, by a grant that it makes when the function gets its key.
+    A role that is made anew has no such grant, and needs the right itself
+    (https://www.lastweekinaws.com/blog/the-sneaky-weakness-behind-aws-managed-kms-keys/)."""
+    function = blueprint.arn("lambda", f"function:{blueprint.function}")
+    return with_key(
+        blueprint,
+        "ReadVariables",
+        ("kms:Decrypt",),
+        "Lambda decrypts the function's variables under this role, and those of no other function",
+        {"StringLike": {"kms:EncryptionContext:aws:lambda:FunctionArn": [function, f"{function}:*"]}},
+    )
 
 
 def _attach_network() -> Statement:

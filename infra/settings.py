@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from infra.data_bucket.settings import DataSettings
 from infra.ec2.settings import Ec2Settings
+from infra.encryption.settings import EncryptionSettings
 from infra.image_settings import ImageSettings
 from infra.network.settings import NetworkSettings
 from infra.notebook.settings import NotebookSettings
@@ -219,8 +220,8 @@ class DeploymentSettings:
     """One deployment. `project` begins every name. On AWS no other `account` is taken, where one is named. `tags` are
     those that its resources have besides the project's. Without `data` the photos of this machine are sent to the
     deployment's own bucket. `hyperparameters` are of all training jobs. Without `network` jobs and endpoints run in
-    SageMaker's own, without `ec2` there is no EC2 host, and without `notebook` no notebook instance. Raises ValueError
-    for what AWS would not take."""
+    SageMaker's own, without `encryption` AWS encrypts with keys of its own, without `ec2` there is no EC2 host, and
+    without `notebook` no notebook instance. Raises ValueError for what AWS would not take."""
 
     project: str = "stagemaker-demo"
     region: str = "us-east-1"
@@ -233,6 +234,7 @@ class DeploymentSettings:
     function: FunctionSettings = FunctionSettings()
     images: ImageSettings = ImageSettings()  # noqa: RUF009 - frozen
     network: NetworkSettings | None = None
+    encryption: EncryptionSettings | None = None
     ec2: Ec2Settings | None = None
     notebook: NotebookSettings | None = None
     budget: BudgetSettings = BudgetSettings()

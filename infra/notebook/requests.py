@@ -20,5 +20,6 @@ def instance_request(blueprint: Blueprint, settings: NotebookSettings) -> dict[s
         "RootAccess": "Disabled",
         "InstanceMetadataServiceConfiguration": {"MinimumInstanceMetadataServiceVersion": "2"},
         "Tags": blueprint.tags,
+        **({"KmsKeyId": blueprint.key} if blueprint.key else {}),
         **(network if settings.subnet else {}),
     }

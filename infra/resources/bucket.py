@@ -25,20 +25,24 @@ _OWNER = "BucketOwnerEnforced"  # access control lists do not count; AWS's defau
 
 class Bucket(Resource):
     """A bucket in a region, with the tags of the deployment: closed to the public, without access control lists,
-    encrypted by S3, and for calls over TLS alone. Statements that others have put into its policy stay in it."""
+    encrypted by S3 or with the KMS key of the ARN `key`, and for calls over TLS alone. Statements that others have put
+    into its policy stay in it."""
 
     title = titles.BUCKET
     holds = "its photos and models"
 
-    def __init__(self, s3: Any, name: str, region: str, tags: Sequence[dict[str, str]] = ()) -> None:
+    def __init__(self, s3: Any, name: str, region: str, tags: Sequence[dict[str, str]] = (), key: str = "") -> None:
         self._s3, self.name, self._region, self._tags = s3, name, region, list(tags)
         own = only_tls(of_region(region).arn("s3", name))
         self._statements = {statement.sid: statement.document for statement in own}
-        self._wanted = {**_BLOCK_PUBLIC, "ObjectOwnership": _OWNER, "SSEAlgorithm": "AES256"}
+        with_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key, "BucketKeyEnabled": True}
+        self._encryption: dict[str, Any] = with_key if key else {"SSEAlgorithm": "AES256"}
+        self._wanted = {**_BLOCK_PUBLIC, "ObjectOwnership": _OWNER, **self._encryption}
 
     def read(self) -> State | None:
-        """Its public access block, `ObjectOwnership`, `SSEAlgorithm`, the `statements` of its policy by their Sid or
-        place, and its `tags`. Raises NotOurs when somebody else has the name."""
+        """Its public access block, `ObjectOwnership`, its default encryption (`SSEAlgorithm`, `KMSMasterKeyID`,
+        `BucketKeyEnabled`), the `statements` of its policy by their Sid or place, and its `tags`. Raises NotOurs when
+        somebody else has the name."""
         try:  # not HeadBucket, whose errors have no code: credentials that have expired would look like anything
             listed = self._s3.list_objects_v2(Bucket=self.name, MaxKeys=1)
         except ClientError as error:
@@ -52,7 +56,7 @@ class Bucket(Resource):
         return {
             **found.get("PublicAccessBlockConfiguration", {}),
             "ObjectOwnership": self._ownership(),
-            "SSEAlgorithm": self._encryption(),
+            **self._found_encryption(),
             "statements": self._policy(),
             "tags": tags,
         }
@@ -87,16 +91,20 @@ class Bucket(Resource):
         return once_seen(lambda: self.update(nothing, self.diff(nothing)))
 
     def update(self, state: State, changes: list[Change]) -> str:
-        """Put what differs: in the policy and among the tags besides those that others have given it."""
-        members = {change.member for change in changes}
+        """Put what differs: in the policy and among the tags besides those that others have given it. Where another
+        encryption is wanted, what the bucket holds is encrypted so before it is the default: a run that is cut short
+        begins again, and nothing is left that the deployment's roles cannot read."""
+        members, remark = {change.member for change in changes}, ""
         if members & _BLOCK_PUBLIC.keys():
             self._s3.put_public_access_block(Bucket=self.name, PublicAccessBlockConfiguration=_BLOCK_PUBLIC)
         if "ObjectOwnership" in members:
             rules = {"Rules": [{"ObjectOwnership": _OWNER}]}
             self._s3.put_bucket_ownership_controls(Bucket=self.name, OwnershipControls=rules)
-        if "SSEAlgorithm" in members:
-            default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": self._wanted["SSEAlgorithm"]}}
-            self._s3.put_bucket_encryption(Bucket=self.name, ServerSideEncryptionConfiguration={"Rules": [default]})
+        if members & self._encryption.keys():
+            if state.get("SSEAlgorithm"):
+                remark = f"{objects.encrypt(self._s3, self.name, self._copied()):,} objects encrypted anew"
+            rules = {"Rules": [self._rule()]}
+            self._s3.put_bucket_encryption(Bucket=self.name, ServerSideEncryptionConfiguration=rules)
         if any(f"statement {sid}" in members for sid in self._statements):
             statements = list({**state["statements"], **self._statements}.values())
             policy = {"Version": "2012-10-17", "Statement": statements}
@@ -105,7 +113,7 @@ class Bucket(Resource):
             keys = {tag["Key"] for tag in self._tags}
             tags = [*self._tags, *(tag for tag in state["tags"] if tag["Key"] not in keys)]
             self._s3.put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tags})
-        return ""
+        return remark
 
     def delete(self) -> None:
         """Delete all objects in it, then the bucket."""
@@ -116,12 +124,23 @@ class Bucket(Resource):
         found = find(self._s3.get_bucket_ownership_controls, Bucket=self.name)
         return found["OwnershipControls"]["Rules"][0]["ObjectOwnership"] if found else None
 
-    def _encryption(self) -> str | None:
+    def _found_encryption(self) -> dict[str, Any]:
         found = find(self._s3.get_bucket_encryption, Bucket=self.name)
         if not found:
-            return None
+            return {"SSEAlgorithm": None}
         (rule,) = found["ServerSideEncryptionConfiguration"]["Rules"]
-        return str(rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"])
+        return {**rule["ApplyServerSideEncryptionByDefault"], "BucketKeyEnabled": rule.get("BucketKeyEnabled", False)}
+
+    def _rule(self) -> dict[str, Any]:
+        """Of the bucket, for what is written from now on."""
+        default = {name: value for name, value in self._encryption.items() if name != "BucketKeyEnabled"}
+        bucket_key = {"BucketKeyEnabled": True} if "BucketKeyEnabled" in self._encryption else {}
+        return {"ApplyServerSideEncryptionByDefault": default, **bucket_key}
+
+    def _copied(self) -> dict[str, Any]:
+        """Of an object, as CopyObject calls it."""
+        names = {"SSEAlgorithm": "ServerSideEncryption", "KMSMasterKeyID": "SSEKMSKeyId"}
+        return {names.get(name, name): value for name, value in self._encryption.items()}
 
     def _policy(self) -> dict[str, Any]:
         found = find(self._s3.get_bucket_policy, Bucket=self.name)

@@ -19,6 +19,7 @@ from infra.wait import poll
 
 _WAIT_LIMIT_S = 120.0
 _RESERVED = "ReservedConcurrentExecutions"
+NO_KEY = {"KMSKeyArn": ""}  # how a request says so; an answer has no such member
 BUSY = "ResourceConflictException"  # another change of the function is going on
 
 
@@ -63,7 +64,8 @@ class Function(Resource):
         """Its code, its settings and its state. One whose creation failed is made anew."""
         if state["State"] == "Failed":
             return [Change("State", "Failed", "Active", replaces=True)]
-        changes = differences({**self._request, "CodeSha256": digest_of(self._code), _RESERVED: self._reserved}, state)
+        wanted = {**NO_KEY, **self._request, "CodeSha256": digest_of(self._code), _RESERVED: self._reserved}
+        changes = differences(wanted, {**NO_KEY, **state})
         return changes if _is_ready(state) else [*changes, Change("State", state["State"], "Active")]
 
     def create(self) -> str:
@@ -83,8 +85,9 @@ class Function(Resource):
         if "CodeSha256" in members:
             once_free(partial(self._lambda.update_function_code, FunctionName=self.name, ZipFile=self._code), BUSY)
             self._wait()
-        if members & self._request.keys():
-            update = partial(once_free, partial(self._lambda.update_function_configuration, **self._request), BUSY)
+        if members & {*NO_KEY, *self._request}:
+            request = {**(NO_KEY if state.get("KMSKeyArn") else {}), **self._request}
+            update = partial(once_free, partial(self._lambda.update_function_configuration, **request), BUSY)
             once_role_is_known(update, self._iam, self._request["Role"], LAMBDA)
             self._wait()
         self._reserve(state.get(_RESERVED))

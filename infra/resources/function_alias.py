@@ -9,7 +9,7 @@ from infra.clients import Clients
 from infra.errors import StepFailed
 from infra.patience import once_free, once_seen
 from infra.resources import titles
-from infra.resources.function import BUSY, digest_of, pack
+from infra.resources.function import BUSY, NO_KEY, digest_of, pack
 from infra.resources.resource import Change, Resource, State, differences, find
 from infra.wait import poll
 
@@ -28,7 +28,7 @@ class FunctionAlias(Resource):
         self._lambda, self._poll_s = clients.lambda_, clients.poll_s
         self._function, self._alias = blueprint.function, {"FunctionName": blueprint.function, "Name": ALIAS}
         self._place = {"FunctionName": blueprint.function, "Qualifier": ALIAS}
-        self._version = {**blueprint.function_request(), "CodeSha256": digest_of(pack(handler))}
+        self._version = {**NO_KEY, **blueprint.function_request(), "CodeSha256": digest_of(pack(handler))}
         self._provisioned = blueprint.settings.function.provisioned
         self.name = f"{blueprint.function}:{ALIAS}"
 
@@ -45,7 +45,7 @@ class FunctionAlias(Resource):
 
     def diff(self, state: State) -> list[Change]:
         """Of its version's code and settings, and of what waits warm."""
-        changes = differences({**self._version, _PROVISIONED: self._provisioned}, state)
+        changes = differences({**self._version, _PROVISIONED: self._provisioned}, {**NO_KEY, **state})
         return changes or differences({"Status": "READY"}, state)
 
     def create(self) -> str:

@@ -31,7 +31,12 @@ _CHANGEABLE = {
     "RootAccess": "RootAccess",
     "InstanceMetadataServiceConfiguration": "InstanceMetadataServiceConfiguration",
 }
-_FIXED = {"SubnetId": "SubnetId", "SecurityGroupIds": "SecurityGroups", "DirectInternetAccess": "DirectInternetAccess"}
+_FIXED = {
+    "SubnetId": "SubnetId",
+    "SecurityGroupIds": "SecurityGroups",
+    "DirectInternetAccess": "DirectInternetAccess",
+    "KmsKeyId": "KmsKeyId",
+}
 
 
 class NotebookLifecycle(Resource):

@@ -126,15 +126,7 @@ class StoredFiles(Resource):
 
     def _send(self, files: Mapping[str, File]) -> Iterator[str]:
         """The key of each as soon as S3 has it."""
-        pool = ThreadPoolExecutor(_SENDERS)
-        try:
-            futures = {pool.submit(self._put, key, file): key for key, file in files.items()}
-            for future in as_completed(futures):
-                check()
-                future.result()
-                yield futures[future]
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        return _each(lambda key: self._put(key, files[key]), files)
 
     def _put(self, key: str, file: File) -> None:
         key = f"{self._prefix}/{key}"
@@ -155,6 +147,29 @@ def sizes(s3: Any, bucket: str, prefix: str) -> dict[str, int]:
     """The size in bytes of every object whose key begins so, by key."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return {item["Key"]: int(item["Size"]) for page in pages for item in page.get("Contents", [])}
+
+
+def encrypt(s3: Any, bucket: str, encryption: Mapping[str, Any]) -> int:
+    """Write every object of the bucket anew in its place, encrypted as these members of CopyObject say; how many. The
+    caller must be allowed to read each, also by the key that it is encrypted with now. S3 copies 5 GB at most so."""
+
+    def copy(key: str) -> None:
+        s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": key}, **encryption)
+
+    return sum(1 for _ in _each(copy, sizes(s3, bucket, "")))
+
+
+def _each(call: Callable[[str], None], keys: Iterable[str]) -> Iterator[str]:
+    """Make the call for every key, several at a time; each key as soon as its call has ended."""
+    pool = ThreadPoolExecutor(_SENDERS)
+    try:
+        futures = {pool.submit(call, key): key for key in keys}
+        for future in as_completed(futures):
+            check()
+            future.result()
+            yield futures[future]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def delete(s3: Any, bucket: str, keys: Iterable[str]) -> None:

@@ -9,9 +9,10 @@ from infra import roles
 from infra.blueprint import Blueprint
 from infra.data_bucket.settings import DataSettings
 from infra.deployer import deployer
+from infra.encryption.settings import EncryptionSettings
 from infra.notebook.settings import NotebookSettings
-from infra.roles import NOT_IN_EVERY_RUN, ROLES, Role, Statement
-from infra.settings import DeploymentSettings, FunctionSettings, ModelSettings, TrainingSettings
+from infra.roles import NOT_IN_EVERY_RUN, ROLES, Conditions, Role, Statement
+from infra.settings import DeploymentSettings, EndpointSettings, FunctionSettings, ModelSettings, TrainingSettings
 from tests.unit.infra.aws_shapes import check
 
 BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
@@ -161,3 +162,72 @@ def test_photos_of_another_account_are_read_by_who_trains_and_by_who_deploys_alo
         assert '"data/*"' not in own
     for name in ("hosting", "lambda", "notebook"):
         assert ROLES[name](blueprint) == ROLES[name](BLUEPRINT)
+
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ENCRYPTED = replace(
+    BLUEPRINT, key=KEY, settings=replace(BLUEPRINT.settings, encryption=EncryptionSettings("alias/dogs"))
+)
+
+
+def of_key(role: Role) -> dict[str, tuple[tuple[str, ...], Conditions]]:
+    """The statements about the key, which each name it alone."""
+    found = {one.sid: one for one in role.statements if one.actions[0].startswith("kms:")}
+    assert all(one.resources == (KEY,) for one in found.values())
+    return {sid: (one.actions, one.condition) for sid, one in found.items()}
+
+
+def test_each_role_may_do_with_the_key_what_its_service_does() -> None:
+    in_s3 = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+    grant = (("kms:CreateGrant",), {"Bool": {"kms:GrantIsForAWSResource": "true"}})
+    both, read = (("kms:Decrypt", "kms:GenerateDataKey"), in_s3), (("kms:Decrypt",), in_s3)
+    output: tuple[tuple[str, ...], Conditions] = (("kms:Encrypt",), {})
+    function = "arn:aws:lambda:us-east-1:123456789012:function:stagemaker-demo-proxy"
+    context = {"StringLike": {"kms:EncryptionContext:aws:lambda:FunctionArn": [function, f"{function}:*"]}}
+    assert {purpose: of_key(role(ENCRYPTED)) for purpose, role in ROLES.items()} == {
+        "training": {"UseKeyInS3": both, "EncryptOutput": output, "EncryptVolumes": grant},
+        "hosting": {"UseKeyInS3": read, "EncryptVolumes": grant},
+        "lambda": {"ReadVariables": (("kms:Decrypt",), context)},
+        "ec2": {"UseKeyInS3": both},
+        "notebook": {"UseKeyInS3": read},
+    }
+
+
+@pytest.mark.parametrize("purpose", ROLES)
+def test_aws_takes_it_with_a_key(purpose: str) -> None:
+    policy = json.dumps(ROLES[purpose](ENCRYPTED).policy)
+    check("iam", "PutRolePolicy", {"RoleName": "r", "PolicyName": roles.POLICY_NAME, "PolicyDocument": policy})
+    assert len(policy) < 10_240
+    assert "kms:" not in json.dumps(ROLES[purpose](BLUEPRINT).policy)
+
+
+def test_disks_that_take_no_key_need_no_grant() -> None:
+    models = (ModelSettings(training=TrainingSettings("ml.g4dn.xlarge"), endpoint=EndpointSettings("ml.g5.xlarge")),)
+    blueprint = replace(ENCRYPTED, settings=replace(ENCRYPTED.settings, models=models))
+    assert "EncryptVolumes" not in of_key(roles.training(blueprint)) | of_key(roles.hosting(blueprint))
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "alias"),
+    [
+        ("alias/dogs", "arn:aws:kms:us-east-1:123456789012:key/*", "alias/dogs"),
+        ("arn:aws:kms:us-east-1:999999999999:alias/team/dogs", "arn:aws:kms:us-east-1:999999999999:key/*",
+         "alias/team/dogs"),
+        ("1234abcd-12ab-34cd-56ef-1234567890ab", KEY, None),
+        (KEY, KEY, None),
+    ],
+)  # fmt: skip
+def test_a_key_that_nobody_has_looked_up_is_named_as_the_preset_does(
+    name: str, resource: str, alias: str | None
+) -> None:
+    settings = replace(BLUEPRINT.settings, encryption=EncryptionSettings(name))
+    statement = allowed(roles.hosting(replace(BLUEPRINT, settings=settings)))["UseKeyInS3"]
+    assert statement.resources == (resource,)
+    found = statement.condition.get("ForAnyValue:StringEquals")
+    assert found == ({"kms:ResourceAliases": alias} if alias else None)
+
+
+def test_in_china_services_have_the_partition_s_ending() -> None:
+    settings = replace(ENCRYPTED.settings, region="cn-north-1")
+    statement = allowed(roles.hosting(replace(ENCRYPTED, settings=settings)))["UseKeyInS3"]
+    assert statement.condition["StringEquals"] == {"kms:ViaService": "s3.cn-north-1.amazonaws.com.cn"}

@@ -12,6 +12,11 @@ from tests.unit.infra.fakes import FakeClient, missing
 CLOSED = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 OWNER = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+WITH_KEY = {
+    "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY},
+    "BucketKeyEnabled": True,
+}
 POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
@@ -134,3 +139,60 @@ def test_it_is_emptied_before_it_is_deleted() -> None:
     one.delete()
     assert client.names() == ["list_objects_v2", "delete_objects", "delete_bucket"]
     assert client.calls[1][1]["Delete"]["Objects"] == [{"Key": "data/a.png"}, {"Key": "models/b"}]
+
+
+def encrypted(rule: dict[str, Any], key: str = KEY) -> tuple[FakeClient, Bucket]:
+    """A bucket with two objects and this encryption, which should have the key."""
+    listed = {"Contents": [{"Key": "data/a.png", "Size": 1}, {"Key": "models/b", "Size": 2}]}
+    tagged = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    of = {"get_bucket_encryption": {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}, "list_objects_v2": listed}
+    client = FakeClient({**AS_WANTED, **of, "get_bucket_tagging": tagged})
+    return client, Bucket(client, "photos", "us-east-1", tagged["TagSet"], key)
+
+
+@pytest.mark.parametrize(
+    ("rule", "members"),
+    [
+        (ENCRYPTION["Rules"][0], {"SSEAlgorithm", "KMSMasterKeyID", "BucketKeyEnabled"}),
+        ({**WITH_KEY, "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}, {"KMSMasterKeyID"}),
+        ({**WITH_KEY, "BucketKeyEnabled": False}, {"BucketKeyEnabled"}),
+    ],
+)
+def test_what_it_holds_is_encrypted_with_the_key_before_all_that_comes(rule: Any, members: set[str]) -> None:
+    client, one = encrypted(rule)
+    state = one.read()
+    assert state is not None
+    changes = one.diff(state)
+    assert {change.member for change in changes} == members
+    client.calls.clear()
+    assert one.update(state, changes) == "2 objects encrypted anew"
+    assert client.names() == ["list_objects_v2", "copy_object", "copy_object", "put_bucket_encryption"]
+    copied = sorted((members for name, members in client.calls if name == "copy_object"), key=lambda one: one["Key"])
+    for request in copied:
+        check("s3", "CopyObject", {**request, "CopySource": f"photos/{request['Key']}"})
+    assert copied[0] == {
+        "Bucket": "photos", "Key": "data/a.png", "CopySource": {"Bucket": "photos", "Key": "data/a.png"},
+        "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY, "BucketKeyEnabled": True,
+    }  # fmt: skip
+    put = client.calls[-1][1]
+    check("s3", "PutBucketEncryption", put)
+    assert put["ServerSideEncryptionConfiguration"] == {"Rules": [WITH_KEY]}
+
+
+def test_one_with_the_key_is_as_wanted() -> None:
+    _, one = encrypted(WITH_KEY)
+    state = one.read()
+    assert state is not None
+    assert one.diff(state) == []
+
+
+def test_without_a_key_what_it_holds_is_encrypted_by_s3_again() -> None:
+    client, one = encrypted(WITH_KEY, key="")
+    state = one.read()
+    assert state is not None
+    (change,) = one.diff(state)
+    assert str(change) == "SSEAlgorithm: aws:kms -> AES256"
+    one.update(state, [change])
+    request = next(members for name, members in client.calls if name == "copy_object")
+    assert (request["ServerSideEncryption"], request.keys() & {"SSEKMSKeyId", "BucketKeyEnabled"}) == ("AES256", set())
+    assert client.calls[-1][1]["ServerSideEncryptionConfiguration"] == ENCRYPTION

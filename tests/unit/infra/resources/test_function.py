@@ -2,6 +2,7 @@ import base64
 import hashlib
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from infra.blueprint import Blueprint
 from infra.errors import StepFailed
 from infra.resources.function import Function, pack
 from infra.settings import DeploymentSettings, FunctionSettings
+from tests.unit.infra.aws_shapes import check
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
 
 
@@ -123,3 +125,21 @@ def test_reserved_concurrency_of_a_new_function(handler: Path) -> None:
     client, one = function(handler, described(handler), blueprint=Blueprint(settings, ACCOUNT, "ab" * 32))
     one.create()
     assert client.names()[-1] == "put_function_concurrency"
+
+
+def test_a_key_comes_and_goes(handler: Path) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    with_key = replace(BLUEPRINT, key=key)
+    for blueprint, state, sent in (
+        (with_key, described(handler), key),
+        (BLUEPRINT, described(handler, KMSKeyArn=key), ""),
+        (replace(BLUEPRINT, key="arn:aws:kms:other"), described(handler, KMSKeyArn=key), "arn:aws:kms:other"),
+    ):
+        client, one = function(handler, described(handler), blueprint=blueprint)
+        (change,) = one.diff(state)
+        assert (change.member, change.new) == ("KMSKeyArn", sent)
+        one.update(state, [change])
+        (request,) = (members for name, members in client.calls if name == "update_function_configuration")
+        check("lambda", "UpdateFunctionConfiguration", request)
+        assert request["KMSKeyArn"] == sent
+    assert function(handler, blueprint=with_key)[1].diff(described(handler, KMSKeyArn=key)) == []

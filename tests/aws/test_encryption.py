@@ -1,0 +1,136 @@
+"""A deployment with a key of KMS against a strict stage: the key is in each request and description, a second
+deployment changes nothing, and without the key all of it is as if there had been none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from infra.deployer import deployer
+from infra.encryption.settings import EncryptionSettings
+from infra.resources.bucket import Bucket
+from infra.settings import DeploymentSettings
+from stagemaker.access.catalog import find_action
+from tests.aws.broken_off import Project
+from tests.aws.deployer_keys import blueprint_of
+from tests.aws.deploys import PRESET, UNCHANGED, changing, run
+from tests.aws.pretended_aws import REGION, PretendedAws
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key with an alias that is named like its project."""
+
+    aws: PretendedAws
+    arn: str
+    alias: str
+
+
+@pytest.fixture
+def key(project: Project) -> Iterator[Key]:
+    kms = project.aws.client("kms")
+    arn, alias = kms.create_key()["KeyMetadata"]["Arn"], f"alias/{project.name}"
+    kms.create_alias(AliasName=alias, TargetKeyId=arn)
+    yield Key(project.aws, arn, alias)
+    kms.delete_alias(AliasName=alias)
+    kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
+
+
+def deploys(project: Project, encryption: str) -> str:
+    """What a deployment of the project with these lines in its preset says; it must end well."""
+    project.preset.write_text(PRESET + encryption)
+    project.aws.forget()
+    code, said = run(project.aws, *project.deploy)
+    assert code == 0, said
+    return said
+
+
+def function_keys(project: Project) -> list[str | None]:
+    """The keys of the function and of the version that its alias names."""
+    functions, name = project.aws.client("lambda"), {"FunctionName": f"{project.name}-proxy"}
+    version = functions.get_alias(**name, Name="live")["FunctionVersion"]
+    found = [functions.get_function_configuration(**name, Qualifier=one) for one in ("$LATEST", version)]
+    return [one.get("KMSKeyArn") for one in found]
+
+
+def object_keys(aws: PretendedAws, bucket: str) -> set[str | None]:
+    """What the objects of the bucket are encrypted with."""
+    s3 = aws.client("s3")
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    return {s3.head_object(Bucket=bucket, Key=name).get("SSEKMSKeyId") for name in keys}
+
+
+def test_a_deployment_with_a_key_and_then_without(project: Project, key: Key) -> None:
+    aws, bucket = project.aws, f"{project.name}-000000000000-{REGION}"
+    with_key = f'[encryption]\nkey = "{key.alias}"\n'
+    deploys(project, with_key)
+    (job,) = [call.members for call in aws.calls("sagemaker", "CreateTrainingJob")]
+    assert (job["OutputDataConfig"]["KmsKeyId"], job["ResourceConfig"]["VolumeKmsKeyId"]) == (key.arn, key.arn)
+    (configuration,) = [call.members for call in aws.calls("sagemaker", "CreateEndpointConfig")]
+    sagemaker = aws.client("sagemaker")
+    name = configuration["EndpointConfigName"]
+    assert sagemaker.describe_endpoint_config(EndpointConfigName=name)["KmsKeyId"] == key.arn
+    assert function_keys(project) == [key.arn, key.arn]
+    assert object_keys(aws, bucket) == {key.arn}
+
+    assert UNCHANGED in deploys(project, with_key)
+    assert changing(aws) == []
+
+    check_repair(aws, bucket, project.name, key)
+
+    deploys(project, "")
+    assert aws.calls("sagemaker", "CreateTrainingJob") == []
+    found = sagemaker.describe_endpoint(EndpointName=project.name)["EndpointConfigName"]
+    assert "KmsKeyId" not in sagemaker.describe_endpoint_config(EndpointConfigName=found)
+    assert function_keys(project) == [None, None]
+    assert object_keys(aws, bucket) == {None}
+
+    aws.client("kms").disable_key(KeyId=key.arn)
+    project.preset.write_text(PRESET + with_key)
+    aws.forget()
+    code, said = run(aws, *project.deploy)
+    assert (code, f"The KMS key {key.arn} is Disabled." in said) == (1, True), said
+    assert f"aws kms enable-key --key-id {key.arn}" in said
+    assert changing(aws) == []
+
+    code, said = run(aws, *project.destroy)
+    assert code == 0, said
+    assert aws.client("kms").describe_key(KeyId=key.alias)["KeyMetadata"]["Arn"] == key.arn
+
+
+def check_repair(aws: PretendedAws, bucket: str, project: str, key: Key) -> None:
+    """What somebody changes of the bucket's encryption is put right, and what was written meanwhile too."""
+    s3, tags = aws.client("s3"), [{"Key": "stagemaker:project", "Value": project}]
+    plain = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=plain)
+    s3.put_object(Bucket=bucket, Key="data/train/late.png", Body=b"x", ContentType="image/png")
+    one = Bucket(s3, bucket, REGION, tags, key.arn)
+    spoilt = one.read()
+    assert spoilt is not None
+    changes = one.diff(spoilt)
+    assert {change.member for change in changes} == {"SSEAlgorithm", "KMSMasterKeyID", "BucketKeyEnabled"}
+    one.update(spoilt, changes)
+    found = one.read()
+    assert found is not None
+    assert one.diff(found) == []
+    assert object_keys(aws, bucket) == {key.arn}
+    late = s3.get_object(Bucket=bucket, Key="data/train/late.png")
+    assert (late["Body"].read(), late["ContentType"]) == (b"x", "image/png")
+    s3.delete_object(Bucket=bucket, Key="data/train/late.png")
+
+
+def test_what_the_deployer_may_do_with_the_key_is_narrowed_to_it() -> None:
+    """Each action is one of AWS's own list, and knows keys as its resource, and the keys of its condition."""
+    encryption = EncryptionSettings("1234abcd-12ab-34cd-56ef-1234567890ab")
+    plain = blueprint_of("mine")
+    with_key = DeploymentSettings(project="mine", encryption=encryption)
+    blueprint: Any = type(plain)(with_key, plain.account, "")
+    found = [one for one in deployer(blueprint).statements if one.actions[0].startswith("kms:")]
+    assert [one.sid for one in found] == ["LookUpKey", "UseKeyInS3", "EncryptVolumes", "EncryptVariables"]
+    for statement in found:
+        assert statement.resources == (f"arn:aws:kms:{REGION}:000000000000:key/{encryption.key}",)
+        for name in statement.actions:
+            action = find_action(*name.split(":"))
+            assert action is not None, name
+            assert "key" in {kind.name for kind in action.resources}, name
