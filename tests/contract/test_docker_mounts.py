@@ -81,6 +81,17 @@ def test_checkpoints_are_where_the_job_asked_for_them(training: DockerTraining, 
     assert training.left() == []
 
 
+@pytest.mark.parametrize("path", ["/opt/ml/output/tensorboard", "/tensorboard"])
+def test_tensorboard_files_are_collected_where_the_job_writes_them(training: DockerTraining, path: str) -> None:
+    training.create(
+        f"pathlib.Path({path!r}, 'events').write_text('written')",
+        TensorBoardOutputConfig={"S3OutputPath": "s3://bucket/board", "LocalPath": path},
+    )
+    assert training.ended()["TrainingJobStatus"] == "Completed", training.logs.lines
+    assert training.account.objects["s3://bucket/board/job/tensorboard-output/events"] == b"written"
+    assert training.left() == []
+
+
 def test_an_image_of_another_account_that_is_not_here_gets_advice_that_fits(training: DockerTraining) -> None:
     missing = f"{ECR_NAME}:none"
     with pytest.raises(ApiError) as caught:

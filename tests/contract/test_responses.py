@@ -73,6 +73,7 @@ def _train(sagemaker: Any, role: str) -> str:
             CheckpointConfig={"S3Uri": "s3://data/checkpoints"},
             VpcConfig={"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
             DebugHookConfig={"S3OutputPath": "s3://data/debug"},
+            TensorBoardOutputConfig={"S3OutputPath": "s3://data/boards"},
         )
     )
     sagemaker.create_training_job(**training_request("walk-fails", role, HyperParameters={"failure": "as asked"}))

@@ -13,7 +13,8 @@ from stagemaker.training.channels import Channel, input_mode
 from stagemaker.training.instance_groups import InstanceGroup
 
 CHECKPOINTS = f"{BASE}/checkpoints"  # unless CheckpointConfig.LocalPath is given
-_TENSORS, _TENSORBOARD = f"{BASE}/output/tensors", f"{BASE}/output/tensorboard"  # AWS's defaults, as the one above
+TENSORBOARD = f"{BASE}/output/tensorboard"  # unless TensorBoardOutputConfig.LocalPath is given
+_TENSORS = f"{BASE}/output/tensors"  # AWS's default, as those above
 _CHANNEL_CONFIG = ("ContentType", "RecordWrapperType")
 
 
@@ -41,7 +42,7 @@ def _of_configs(request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         unset = {"LocalPath": _TENSORS, "HookParameters": None, "CollectionConfigurations": None}
         contents["debughookconfig"] = {**unset, **config}
     if config := request.get("TensorBoardOutputConfig"):
-        contents["tensorboardoutputconfig"] = {"LocalPath": _TENSORBOARD, **config}
+        contents["tensorboardoutputconfig"] = {"LocalPath": TENSORBOARD, **config}
     return contents
 
 

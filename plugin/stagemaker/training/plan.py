@@ -15,7 +15,7 @@ from stagemaker.jobs.sources import s3_uri
 from stagemaker.runtime.contract import BASE, Mount, mounts_below_base
 from stagemaker.runtime.variables import replaced
 from stagemaker.training.channels import Channel, channels
-from stagemaker.training.config_files import CHECKPOINTS, config_files
+from stagemaker.training.config_files import CHECKPOINTS, TENSORBOARD, config_files
 from stagemaker.training.instance_groups import InstanceGroup, instance_groups
 from stagemaker.training.metrics import Metric, metric
 
@@ -25,8 +25,9 @@ MOUNTED = ("input", "model", "output")  # what of BASE is SageMaker's: the rest 
 
 
 @dataclass(frozen=True)
-class Checkpoints:
-    """The folder `path` of a container, absolute and without a slash at its end, mirrors the objects under `uri`."""
+class SavedFolder:
+    """The files in the folder `path` of a container, absolute and without a slash at its end, go to S3 under `uri`
+    while the job runs."""
 
     uri: str
     path: str
@@ -34,7 +35,7 @@ class Checkpoints:
     def folder(self, base: Path) -> Path:
         """Our folder of them, for the host whose BASE is our folder `base`: in it, or beside it."""
         path = PurePosixPath(self.path)
-        return base / path.relative_to(BASE) if path.is_relative_to(BASE) else Path(f"{base}-checkpoints")
+        return base / path.relative_to(BASE) if path.is_relative_to(BASE) else Path(f"{base}-root{path}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class TrainingPlan:
     metrics: tuple[Metric, ...]
     model_uri: str  # of an archive, or with a slash at its end of a prefix for the files as they are
     output_uri: str
-    checkpoints: Checkpoints | None
+    checkpoints: SavedFolder | None
+    tensorboard: SavedFolder | None
     max_runtime_s: int
     isolated: bool  # from all but each other
     retries: int  # how often the job begins anew when the machine is at fault
@@ -75,14 +77,19 @@ class TrainingPlan:
         """What the host is an instance of."""
         return next(group.instance_type for group in self.groups if host in group.hosts)
 
+    @property
+    def saved(self) -> tuple[SavedFolder, ...]:
+        """The folders whose files go to S3 while the job runs, those above others first."""
+        return tuple(sorted(filter(None, (self.checkpoints, self.tensorboard)), key=lambda saved: saved.path))
+
     def mounts(self, base: Path) -> tuple[Mount, ...]:
         """What the host whose BASE is our folder `base` sees of our folders."""
-        own = mounts_below_base(base, MOUNTED)
-        if self.checkpoints is None:
-            return own
-        folder = self.checkpoints.folder(base)
-        is_in_them = any(folder.is_relative_to(mount.folder) for mount in own)
-        return own if is_in_them else (*own, Mount(self.checkpoints.path, folder))
+        found = list(mounts_below_base(base, MOUNTED))
+        for saved in self.saved:
+            folder = saved.folder(base)
+            if not any(folder.is_relative_to(mount.folder) for mount in found):
+                found.append(Mount(saved.path, folder))
+        return tuple(found)
 
 
 def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
@@ -112,6 +119,7 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         model_uri=f"{output}/{'model/' if _is_uncompressed(request) else 'model.tar.gz'}",
         output_uri=f"{output}/output.tar.gz",
         checkpoints=_checkpoints(request),
+        tensorboard=_tensorboard(name, request),
         max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
         isolated=request.get("EnableNetworkIsolation", False),
         retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
@@ -145,12 +153,24 @@ def _max_wait_s(request: Mapping[str, Any]) -> int | None:
     return wait_s
 
 
-def _checkpoints(request: Mapping[str, Any]) -> Checkpoints | None:
+def _checkpoints(request: Mapping[str, Any]) -> SavedFolder | None:
     config = request.get("CheckpointConfig")
+    return _saved("CheckpointConfig", config, CHECKPOINTS, config["S3Uri"]) if config else None
+
+
+def _tensorboard(name: str, request: Mapping[str, Any]) -> SavedFolder | None:
+    """AWS puts the files under <S3OutputPath>/<job>/tensorboard-output: there the sagemaker SDK's
+    `Estimator.latest_job_tensorboard_artifacts_path` finds them."""
+    config = request.get("TensorBoardOutputConfig")
     if not config:
         return None
-    given = config.get("LocalPath", CHECKPOINTS)
+    uri = f"{config['S3OutputPath'].rstrip('/')}/{name}/tensorboard-output"
+    return _saved("TensorBoardOutputConfig", config, TENSORBOARD, uri)
+
+
+def _saved(member: str, config: Mapping[str, Any], default: str, uri: str) -> SavedFolder:
+    given = config.get("LocalPath", default)
     path, base = PurePosixPath(f"/{given.strip('/')}"), PurePosixPath(BASE)
     if not given.startswith("/") or ".." in path.parts or path in (base, *base.parents):
-        raise validation_error(f"CheckpointConfig.LocalPath must be a folder such as {CHECKPOINTS}, not '{given}'.")
-    return Checkpoints(s3_uri(config["S3Uri"]).rstrip("/"), str(path))
+        raise validation_error(f"{member}.LocalPath must be a folder such as {default}, not '{given}'.")
+    return SavedFolder(s3_uri(uri).rstrip("/"), str(path))

@@ -70,8 +70,8 @@ class Training:
         for channel in plan.channels:
             checks.input(channel.source.uri, plan.role_arn)
         checks.output(plan.model_uri)
-        if plan.checkpoints:
-            checks.output(plan.checkpoints.uri)
+        for saved in plan.saved:
+            checks.output(saved.uri)
 
     def record(self, plan: TrainingPlan, request: Mapping[str, Any]) -> dict[str, Any]:
         """What DescribeTrainingJob answers also where the request does not say it: clients of AWS rely on it."""
@@ -154,7 +154,7 @@ def _attempt(job: Job[TrainingPlan], schedule: Schedule | None) -> Outcome | Non
         told, exited = read_failure(transfers.bases[end.failed]), end.exits[end.failed]
         failure = MachineFailed if exited.lost else JobFailed
         raise failure(failure_reason(job.plan.hosts, end.failed, exited, told))
-    transfers.save_checkpoints(last=True)
+    transfers.save_folders(last=True)
     if end.reason is EndReason.INTERRUPTED and job.plan.max_wait_s is not None:
         job.enter("Interrupted")
         return None
@@ -205,7 +205,7 @@ def _train(job: Job[TrainingPlan], transfers: Transfers, schedule: Schedule | No
 
     def on_tick() -> None:
         transfers.check_streams()
-        transfers.save_checkpoints_sometimes()
+        transfers.save_folders_sometimes()
         if job.elapsed() - begun_s >= interrupted_s:
             attempt.signals.interrupt()
 
@@ -266,9 +266,9 @@ def _specs(job: Job[TrainingPlan], transfers: Transfers) -> list[ContainerSpec]:
 
 
 def _save_what_failed(job: Job[TrainingPlan], transfers: Transfers) -> None:
-    """Checkpoints and output data. The job's reason is its container's: one of ours is only logged."""
+    """Checkpoints, TensorBoard files and output data. The job's reason is its container's: ours is only logged."""
     try:
-        transfers.save_checkpoints(last=True)
+        transfers.save_folders(last=True)
         transfers.save_results(model=False)
     except (ApiError, OSError) as error:
         LOG.warning("training job %s failed, and what it made is not saved: %s", job.ref.name, explain(error))

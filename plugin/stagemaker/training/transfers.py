@@ -13,21 +13,21 @@ from stagemaker.jobs.mirror import PERIOD_S, Mirror, key_problem
 from stagemaker.jobs.pipe import Pipe
 from stagemaker.jobs.streams import Stream, items_of
 from stagemaker.training.channels import Channel
-from stagemaker.training.plan import FOLDERS, Checkpoints, TrainingPlan
+from stagemaker.training.plan import FOLDERS, SavedFolder, TrainingPlan
 
 
 class Transfers:
     """Of one job, for its own thread. The job's folder gets one for each host, whose folders the host sees in /opt/ml.
 
-    Methods raise ApiError, or OSError when the disk is at fault; those that save checkpoints raise nothing: what cannot
-    be saved is a line in the host's log.
+    Methods raise ApiError, or OSError when the disk is at fault; those that save the plan's folders, of checkpoints and
+    of TensorBoard files, raise nothing: what cannot be saved is a line in the host's log.
     """
 
     def __init__(self, job: Job[TrainingPlan]) -> None:
         self._job, self._plan, self._saved_s = job, job.plan, job.elapsed()
         self.bases = [job.folder / host for host in job.plan.hosts]
         self.has_checkpoints = False  # of an attempt or a job before this one
-        self._checkpoints: Mirror | None = None
+        self._mirrors: list[Mirror] = []
         self._streams: list[tuple[Path, str, Stream]] = []  # the folder of the FIFOs, and their channel
         self._pipes: list[Pipe] = []
 
@@ -42,6 +42,9 @@ class Transfers:
                 self._fetch(channel, cancelled)
         if self._plan.checkpoints:
             self._restore(self._plan.checkpoints, cancelled)
+            self._mirrors.append(self._mirror(self._plan.checkpoints, "checkpoint", deletes=True))
+        if self._plan.tensorboard:
+            self._mirrors.append(self._mirror(self._plan.tensorboard, "TensorBoard file", deletes=False))
 
     @contextmanager
     def streaming(self) -> Iterator[None]:
@@ -58,17 +61,17 @@ class Transfers:
             if pipe.problem is not None:
                 raise pipe.problem
 
-    def save_checkpoints(self, *, last: bool = False) -> None:
+    def save_folders(self, *, last: bool = False) -> None:
         """What is new or changed on any host goes under the one prefix of all; of the same path, algo-1's stays. What
         fails is tried again with the next call, unless this is the `last`."""
-        if self._checkpoints is not None:
-            self._checkpoints.send(last=last)
+        for mirror in self._mirrors:
+            mirror.send(last=last)
 
-    def save_checkpoints_sometimes(self) -> None:
-        """As `save_checkpoints`, but not again within PERIOD_S."""
+    def save_folders_sometimes(self) -> None:
+        """As `save_folders`, but not again within PERIOD_S."""
         if self._job.elapsed() - self._saved_s >= PERIOD_S:
             self._saved_s = self._job.elapsed()
-            self.save_checkpoints()
+            self.save_folders()
 
     def save_results(self, *, model: bool) -> None:
         """The model, if asked for, and output.tar.gz of all hosts. Nothing is sent before all is packed."""
@@ -110,8 +113,8 @@ class Transfers:
         """Create `base`, the folder of `host`, and everything in it but the data."""
         for folder in FOLDERS:
             (base / folder).mkdir(parents=True, exist_ok=True)
-        if self._plan.checkpoints:
-            self._plan.checkpoints.folder(base).mkdir(parents=True, exist_ok=True)
+        for saved in self._plan.saved:
+            saved.folder(base).mkdir(parents=True, exist_ok=True)
         for name, text in self._plan.files[host].items():
             (base / name).write_text(text)
 
@@ -133,20 +136,22 @@ class Transfers:
             stream = Stream(job.account, job.ref.scope, channel.source, items, host, len(folders))
             self._streams.append((folder, channel.name, stream))
 
-    def _restore(self, checkpoints: Checkpoints, cancelled: Callable[[], bool]) -> None:
-        job = self._job
-        folders = {host: checkpoints.folder(base) for host, base in zip(self._plan.hosts, self.bases, strict=True)}
-        first, *others = folders.values()
+    def _restore(self, checkpoints: SavedFolder, cancelled: Callable[[], bool]) -> None:
+        job, (first, *others) = self._job, [checkpoints.folder(base) for base in self.bases]
         found = job.account.download_prefix(job.ref.scope, f"{checkpoints.uri}/", first, cancelled=cancelled)
         self.has_checkpoints = found > 0
         replicate(first, others)
-        self._checkpoints = Mirror(
-            folders,
-            checkpoints.uri,
+
+    def _mirror(self, saved: SavedFolder, what: str, *, deletes: bool) -> Mirror:
+        """Of what the folder does not hold yet."""
+        job = self._job
+        return Mirror(
+            {host: saved.folder(base) for host, base in zip(self._plan.hosts, self.bases, strict=True)},
+            saved.uri,
             scope=job.ref.scope,
             account=job.account,
             say=job.say,
-            link=job.folder / "checkpoint",
-            what="checkpoint",
-            deletes=True,
+            link=job.folder / "sent",
+            what=what,
+            deletes=deletes,
         )

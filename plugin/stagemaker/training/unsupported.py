@@ -1,7 +1,7 @@
 """What AWS takes in CreateTrainingJob and we do not yet: refused by its name, never ignored. Pure.
 
 What is recorded and shown, and changes nothing on one machine, is not here: KMS keys, VolumeSizeInGB,
-EnableInterContainerTrafficEncryption, DebugHookConfig, TensorBoardOutputConfig, ProfilerConfig.
+EnableInterContainerTrafficEncryption, DebugHookConfig, ProfilerConfig.
 """
 
 from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ from stagemaker.jobs.sources import Source
 from stagemaker.runtime.contract import Mount, mounts_below_base
 from stagemaker.training.channels import Channel
 from stagemaker.training.instance_groups import ONLY_GROUP
-from stagemaker.training.plan import Checkpoints, TrainingPlan, training_plan
+from stagemaker.training.plan import SavedFolder, TrainingPlan, training_plan
 from stagemaker.training.unsupported import refuse_unsupported
 from tests.unit.plugin.fakes import ROLE, SCOPE
 from tests.unit.plugin.training.training_requests import algorithm, channel, groups, request, resources
@@ -151,8 +151,8 @@ def test_metrics_are_compiled() -> None:
     [
         (None, "/opt/ml/checkpoints", "/job/algo-1/checkpoints"),
         ("/opt/ml/checkpoints/x/", "/opt/ml/checkpoints/x", "/job/algo-1/checkpoints/x"),
-        ("/state", "/state", "/job/algo-1-checkpoints"),
-        ("//tmp/x", "/tmp/x", "/job/algo-1-checkpoints"),
+        ("/state", "/state", "/job/algo-1-root/state"),
+        ("//tmp/x", "/tmp/x", "/job/algo-1-root/tmp/x"),
         ("/opt/ml/output/data/x", "/opt/ml/output/data/x", None),
         ("/opt/ml/model", "/opt/ml/model", None),
     ],
@@ -161,11 +161,52 @@ def test_checkpoints(path: str | None, folder: str, mounted: str | None) -> None
     config = {"S3Uri": "s3://bucket/ck/", **({"LocalPath": path} if path else {})}
     refuse_unsupported(request(CheckpointConfig=config))
     plan = plan_of(request(CheckpointConfig=config))
-    assert plan.checkpoints == Checkpoints("s3://bucket/ck", folder)
+    assert plan.checkpoints == SavedFolder("s3://bucket/ck", folder)
     own = ("input", "model", "output")
     more = (Mount(folder, Path(mounted)),) if mounted else ()
     assert plan.mounts(Path("/job/algo-1")) == (*mounts_below_base(Path("/job/algo-1"), own), *more)
     assert files(request(CheckpointConfig=config))["checkpointconfig"] == {"LocalPath": path or folder}
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "mounted"),
+    [
+        (None, "/opt/ml/output/tensorboard", None),
+        ("/opt/ml/output/tensorboard/", "/opt/ml/output/tensorboard", None),
+        ("/tensorboard", "/tensorboard", "/job/algo-1-root/tensorboard"),
+    ],
+)
+def test_tensorboard_files(path: str | None, folder: str, mounted: str | None) -> None:
+    config = {"S3OutputPath": "s3://bucket/board/", **({"LocalPath": path} if path else {})}
+    refuse_unsupported(request(TensorBoardOutputConfig=config))
+    plan = plan_of(request(TensorBoardOutputConfig=config))
+    assert plan.tensorboard == SavedFolder("s3://bucket/board/job/tensorboard-output", folder)
+    more = (Mount(folder, Path(mounted)),) if mounted else ()
+    assert plan.mounts(Path("/job/algo-1"))[3:] == more
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "tensorboard", "mounted"),
+    [
+        ("/state", "/state", ["/state"]),
+        ("/state", "/state/board", ["/state"]),
+        ("/state/of/mine", "/state", ["/state"]),
+        ("/state", "/state-board", ["/state", "/state-board"]),
+        ("/opt/ml/checkpoints", "/opt/ml/checkpoints/tb", ["/opt/ml/checkpoints"]),
+    ],
+)
+def test_a_folder_in_another_one_is_mounted_with_it(checkpoints: str, tensorboard: str, mounted: list[str]) -> None:
+    given = request(
+        CheckpointConfig={"S3Uri": "s3://bucket/ck", "LocalPath": checkpoints},
+        TensorBoardOutputConfig={"S3OutputPath": "s3://bucket/board", "LocalPath": tensorboard},
+    )
+    base = Path("/job/algo-1")
+    plan = plan_of(given)
+    more = plan.mounts(base)[3:]
+    assert [mount.target for mount in more] == mounted
+    for saved in plan.saved:
+        (mount,) = (each for each in more if f"{saved.path}/".startswith(f"{each.target}/"))
+        assert saved.folder(base) == mount.folder / saved.path[len(mount.target) :].strip("/")
 
 
 def test_the_files_of_configurations_are_there_when_they_are_given() -> None:
@@ -198,6 +239,8 @@ def test_the_files_of_configurations_are_there_when_they_are_given() -> None:
         ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/opt/ml/../x"}}, "LocalPath must be a folder"),
         ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "/opt/ml/"}}, "LocalPath must be a folder"),
         ({"CheckpointConfig": {"S3Uri": "s3://b", "LocalPath": "state"}}, "LocalPath must be a folder"),
+        ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b", "LocalPath": "x"}}, "OutputConfig.LocalPath must be a"),
+        ({"TensorBoardOutputConfig": {"S3OutputPath": "https://b/x"}}, "must be an S3 URI"),
         (
             {"InputDataConfig": [channel(CompressionType="Gzip")]},
             "CompressionType Gzip needs the input",

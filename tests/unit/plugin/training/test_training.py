@@ -341,6 +341,86 @@ def test_checkpoints_outside_of_opt_ml(environment: Environment) -> None:
     assert environment.account.objects["s3://bucket/ck/2"] == b"second"
 
 
+BOARD = "s3://bucket/board/job/tensorboard-output"
+TENSORBOARD = {"TensorBoardOutputConfig": {"S3OutputPath": "s3://bucket/board"}}
+
+
+def test_tensorboard_files_are_sent_while_the_job_runs_and_stay(environment: Environment) -> None:
+    def writes(program: FakeProgram) -> int:
+        program.handles_sigterm = True
+        folder = program.base / "output" / "tensorboard"
+        make(folder, {"events.1": "one", "valid/events.2": "two"})
+        program.say("ready")
+        while not program.sleep(30):
+            pass
+        (folder / "events.1").unlink()
+        (folder / "valid" / "events.2").write_text("two and more")
+        return 0
+
+    environment.account.objects[f"{BOARD}/of another attempt"] = b"kept"
+    environment.create(writes, **TENSORBOARD)
+    environment.ready()
+    environment.clock.now += 11
+    environment.until(lambda job: f"{BOARD}/valid/events.2" in environment.account.objects)
+    assert environment.describe()["TrainingJobStatus"] == "InProgress"
+    environment.stop()
+    environment.ended()
+    found = {uri: body for uri, body in environment.account.objects.items() if uri.startswith("s3://bucket/board/")}
+    assert found == {
+        f"{BOARD}/of another attempt": b"kept",
+        f"{BOARD}/events.1": b"one",
+        f"{BOARD}/valid/events.2": b"two and more",
+    }
+
+
+def test_tensorboard_files_of_a_job_that_fails_are_sent_and_none_come_down(environment: Environment) -> None:
+    def fails(program: FakeProgram) -> int:
+        folder = program.path("/tensorboard")
+        assert list(folder.iterdir()) == []
+        (folder / "events").write_text("last")
+        return 1
+
+    environment.account.objects[f"{BOARD}/events.before"] = b"before"
+    environment.create(
+        fails, TensorBoardOutputConfig={"S3OutputPath": "s3://bucket/board", "LocalPath": "/tensorboard"}
+    )
+    job = environment.ended()
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"] == "AlgorithmError: See job logs for more information, exit code: 1"
+    assert environment.account.objects[f"{BOARD}/events"] == b"last"
+
+
+def test_a_tensorboard_file_that_cannot_be_sent_is_a_line_and_costs_no_model(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = environment.account.upload_file
+
+    def refuses(scope: Scope, path: Path, uri: str) -> None:
+        if uri.startswith(BOARD):
+            raise validation_error("Could not upload: Access Denied")
+        upload(scope, path, uri)
+
+    def writes(program: FakeProgram) -> int:
+        make(program.base, {"output/tensorboard/events": "e", "checkpoints/last": "c", "model/weights": "w"})
+        return 0
+
+    monkeypatch.setattr(environment.account, "upload_file", refuses)
+    environment.create(writes, **TENSORBOARD, CheckpointConfig={"S3Uri": "s3://bucket/ck"})
+    assert environment.ended()["TrainingJobStatus"] == "Completed"
+    assert environment.archive("model") == {"weights": "w"}
+    assert environment.account.objects["s3://bucket/ck/last"] == b"c"
+    line = "Stagemaker: the TensorBoard file 'events' is not saved: Could not upload: Access Denied"
+    assert environment.said(line) == 1
+
+
+def test_the_bucket_of_tensorboard_files_must_be_there(environment: Environment) -> None:
+    error = refusal(environment, TensorBoardOutputConfig={"S3OutputPath": "s3://elsewhere/board"})
+    assert (error.code, error.message) == (
+        "ValidationException",
+        'There is no bucket "elsewhere" in the region eu-west-1: create it first.',
+    )
+
+
 def test_what_of_the_environment_is_not_taken_is_said_first(environment: Environment) -> None:
     given = {"AWS_REGION": "us-west-2", "AWS_SESSION_TOKEN": "alone", "TRAINING_JOB_NAME": "mine"}
     environment.create(Environment=given)
