@@ -103,7 +103,7 @@ class Bucket(Resource):
         if members & self._encryption.keys():
             if state.get("SSEAlgorithm"):
                 remark = f"{objects.encrypt(self._s3, self.name, self._copied()):,} objects encrypted anew"
-            rules = {"Rules": [self._rule()]}
+            rules = {"Rules": [self._encryption_rule()]}
             self._s3.put_bucket_encryption(Bucket=self.name, ServerSideEncryptionConfiguration=rules)
         if any(f"statement {sid}" in members for sid in self._statements):
             statements = list({**state["statements"], **self._statements}.values())
@@ -131,7 +131,7 @@ class Bucket(Resource):
         (rule,) = found["ServerSideEncryptionConfiguration"]["Rules"]
         return {**rule["ApplyServerSideEncryptionByDefault"], "BucketKeyEnabled": rule.get("BucketKeyEnabled", False)}
 
-    def _rule(self) -> dict[str, Any]:
+    def _encryption_rule(self) -> dict[str, Any]:
         """Of the bucket, for what is written from now on."""
         default = {name: value for name, value in self._encryption.items() if name != "BucketKeyEnabled"}
         bucket_key = {"BucketKeyEnabled": True} if "BucketKeyEnabled" in self._encryption else {}

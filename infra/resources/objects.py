@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from infra.errors import StepFailed
 from infra.resources import titles
-from infra.resources.resource import Change, Resource, State, find, is_missing
+from infra.resources.resource import Change, Resource, State, error_code, find, is_missing
 from infra.terminal import Advance
 from infra.wait import check
 
@@ -68,11 +68,10 @@ class StoredFiles(Resource):
             if not is_missing(error):
                 raise
             return None
-        manifest = find(self._s3.get_object, Bucket=self._bucket, Key=self._manifest)
-        if not found and not manifest:
+        digests = self._digests()
+        if not found and digests is None:
             return None
-        digests = json.loads(manifest["Body"].read()) if manifest else {}
-        return {"digests": digests, "sizes": {key.removeprefix(begin): size for key, size in found.items()}}
+        return {"digests": digests or {}, "sizes": {key.removeprefix(begin): size for key, size in found.items()}}
 
     def diff(self, state: State) -> list[Change]:
         """How many files are not in place, and how many objects are not of the files."""
@@ -137,6 +136,17 @@ class StoredFiles(Resource):
             if hashlib.sha256(body).hexdigest() != file.sha256:
                 raise StepFailed(f"The file {file.path} has changed since it was looked at.", "Run this again.")
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=file.content_type)
+
+    def _digests(self) -> dict[str, str] | None:
+        """Those of the manifest, None without one. They are not known once its KMS key cannot be used: S3 says so by a
+        code that begins with `KMS.`."""
+        try:
+            found = find(self._s3.get_object, Bucket=self._bucket, Key=self._manifest)
+        except ClientError as error:
+            if error_code(error).startswith("KMS."):
+                return {}
+            raise
+        return dict(json.loads(found["Body"].read())) if found else None
 
     def _put_manifest(self, digests: Mapping[str, str]) -> None:
         body = json.dumps(digests, indent=0, sort_keys=True).encode()

@@ -86,6 +86,8 @@ def test_a_deployment_with_a_key_and_then_without(project: Project, key: Key) ->
     assert function_keys(project) == [None, None]
     assert object_keys(aws, bucket) == {None}
 
+    name_of_manifest, encrypted = "manifests/data.json", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key.arn}
+    aws.client("s3").put_object(Bucket=bucket, Key=name_of_manifest, Body=b"{}", **encrypted)
     aws.client("kms").disable_key(KeyId=key.arn)
     project.preset.write_text(PRESET + with_key)
     aws.forget()

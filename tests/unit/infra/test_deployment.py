@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from rich.console import Console
 
 from infra import engine
 from infra.blueprint import Blueprint
@@ -31,7 +32,8 @@ from infra.notebook.settings import NotebookSettings
 from infra.resources import titles
 from infra.resources.objects import File
 from infra.resources.resource import Resource
-from infra.settings import DeploymentSettings
+from infra.settings import DeploymentSettings, EndpointSettings, ModelSettings, TrainingSettings
+from infra.terminal import Terminal
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
 from tests.unit.infra.photos import quiet, text_of, write_photo, write_set
 
@@ -112,6 +114,16 @@ def test_the_resources_in_their_order(tmp_path: Path) -> None:
         "Bucket", "Data in S3", "Role of training", "Role of hosting", "Training job", "Model",
         "Endpoint configuration", "Endpoint", "Role of the function", "Function", "Alias of the function",
     ]  # fmt: skip
+
+
+def test_what_takes_no_key_is_said_once(tmp_path: Path) -> None:
+    of = (TrainingSettings("ml.g4dn.xlarge"), EndpointSettings("ml.g5.xlarge"))
+    settings = replace(BLUEPRINT.settings, models=(ModelSettings("a", *of), ModelSettings("b", *of)))
+    made = deployment(tmp_path, sagemaker())
+    console = Console(record=True, width=200)
+    for key in ("", "arn:aws:kms:us-east-1:123456789012:key/k"):
+        replace(made, blueprint=replace(BLUEPRINT, settings=settings, key=key)).resources(Terminal(console))
+    assert console.export_text().count("Without the key: disks of ml.g4dn.xlarge, ml.g5.xlarge.") == 1
 
 
 def test_an_address_that_is_not_wanted_any_more_is_deleted(tmp_path: Path) -> None:

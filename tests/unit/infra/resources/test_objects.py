@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.errors import StepFailed
 from infra.resources import objects
@@ -102,6 +103,20 @@ def test_only_what_differs_is_sent_and_what_is_too_much_deleted(s3: FakeS3, tmp_
     assert bring(files) == "1 of 2 photos sent"
     assert s3.sent() == ["data/b"]
     assert set(s3.objects) == {"data/a", "data/b", MANIFEST}
+
+
+def test_a_manifest_whose_key_is_disabled_knows_nothing(s3: FakeS3, tmp_path: Path) -> None:
+    files = stored(s3, tmp_path, a="1")
+    bring(files)
+    s3.answers["get_object"] = missing("KMS.DisabledException")
+    state = files.read()
+    assert state is not None
+    assert [str(change) for change in files.diff(state)] == ["photos in place: 0 -> 1"]
+    files.delete()
+    assert s3.objects == {}
+    s3.answers["get_object"] = missing("AccessDenied")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        files.read()
 
 
 def test_an_object_of_another_size_is_sent_again(s3: FakeS3, tmp_path: Path) -> None:
