@@ -51,9 +51,10 @@ def _bucket(blueprint: Blueprint) -> Iterable[Statement]:
             *_all_of("s3:{}BucketPublicAccessBlock", "Get", "Put"), *_all_of("s3:{}BucketTagging", "Get", "Put"),
             *_all_of("s3:{}BucketOwnershipControls", "Get", "Put"),
             *_all_of("s3:{}EncryptionConfiguration", "Get", "Put"), *_all_of("s3:{}BucketPolicy", "Get", "Put"),
+            *_all_of("s3:{}LifecycleConfiguration", "Get", "Put"),
         ),
         (blueprint.bucket_arn,),
-        "the bucket is made, closed to the public and to calls without TLS, and deleted at the end",
+        "the bucket is made, closed to the public and to calls without TLS, rid of parts of old uploads, and deleted",
     )  # fmt: skip
     yield Statement(
         "Objects",

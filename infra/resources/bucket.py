@@ -20,13 +20,21 @@ _BLOCK_PUBLIC = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
+# Parts of an upload that broke off cost as much as objects, and no list of objects shows them.
+UNFINISHED: Mapping[str, Any] = {
+    "ID": "stagemaker-unfinished-uploads",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},  # (ours)
+}
+_RULE = f"lifecycle rule {UNFINISHED['ID']}"
 _OWNER = "BucketOwnerEnforced"  # access control lists do not count; AWS's default since April 2023
 
 
 class Bucket(Resource):
     """A bucket in a region, with the tags of the deployment: closed to the public, without access control lists,
-    encrypted by S3 or with the KMS key of the ARN `key`, and for calls over TLS alone. Statements that others have put
-    into its policy stay in it."""
+    encrypted by S3 or with the KMS key of the ARN `key`, for calls over TLS alone, and without parts of old uploads.
+    Statements and lifecycle rules that others have put there stay."""
 
     title = titles.BUCKET
     holds = "its photos and models"
@@ -41,8 +49,8 @@ class Bucket(Resource):
 
     def read(self) -> State | None:
         """Its public access block, `ObjectOwnership`, its default encryption (`SSEAlgorithm`, `KMSMasterKeyID`,
-        `BucketKeyEnabled`), the `statements` of its policy by their Sid or place, and its `tags`. Raises NotOurs when
-        somebody else has the name."""
+        `BucketKeyEnabled`), the `statements` of its policy by their Sid or place, the `lifecycle` with its rules, and
+        its `tags`. Raises NotOurs when somebody else has the name."""
         try:  # not HeadBucket, whose errors have no code: credentials that have expired would look like anything
             listed = self._s3.list_objects_v2(Bucket=self.name, MaxKeys=1)
         except ClientError as error:
@@ -58,13 +66,15 @@ class Bucket(Resource):
             "ObjectOwnership": self._ownership(),
             **self._found_encryption(),
             "statements": self._policy(),
+            "lifecycle": find(self._s3.get_bucket_lifecycle_configuration, Bucket=self.name) or {},
             "tags": tags,
         }
 
     def diff(self, state: State) -> list[Change]:
         """Each way to the public that is open, who owns its objects, how they are encrypted, the statements of its
-        policy that are ours, and the tags that are missing."""
+        policy and the lifecycle rule that are ours, and the tags that are missing."""
         found = [tag for tag in state["tags"] if tag in self._tags]
+        rule = next((one for one in state["lifecycle"].get("Rules", ()) if one.get("ID") == UNFINISHED["ID"]), None)
         statements = state["statements"]
         return [
             *differences(self._wanted, state),
@@ -73,6 +83,7 @@ class Bucket(Resource):
                 for sid, wanted in self._statements.items()
                 if _plain(statements.get(sid)) != _plain(wanted)
             ),
+            *([] if _is_unfinished(rule) else [Change(_RULE, rule, dict(UNFINISHED))]),
             *differences({"tags": self._tags}, {"tags": found}),
         ]
 
@@ -87,11 +98,11 @@ class Bucket(Resource):
                 raise self._taken() from None
             if error_code(error) != "BucketAlreadyOwnedByYou":  # made at this moment by another deployment
                 raise
-        nothing: State = {"statements": {}, "tags": []}
+        nothing: State = {"statements": {}, "lifecycle": {}, "tags": []}
         return once_seen(lambda: self.update(nothing, self.diff(nothing)))
 
     def update(self, state: State, changes: list[Change]) -> str:
-        """Put what differs: in the policy and among the tags besides those that others have given it. Where another
+        """Put what differs: in the policy, the lifecycle rules and the tags besides those of others. Where another
         encryption is wanted, what the bucket holds is encrypted so before it is the default: a run that is cut short
         begins again, and nothing is left that the deployment's roles cannot read."""
         members, remark = {change.member for change in changes}, ""
@@ -109,6 +120,8 @@ class Bucket(Resource):
             statements = list({**state["statements"], **self._statements}.values())
             policy = {"Version": "2012-10-17", "Statement": statements}
             self._s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(policy))
+        if _RULE in members:
+            self._put_lifecycle(state["lifecycle"])
         if "tags" in members:
             keys = {tag["Key"] for tag in self._tags}
             tags = [*self._tags, *(tag for tag in state["tags"] if tag["Key"] not in keys)]
@@ -119,6 +132,15 @@ class Bucket(Resource):
         """Delete all objects in it, then the bucket."""
         objects.delete(self._s3, self.name, objects.sizes(self._s3, self.name, ""))
         self._s3.delete_bucket(Bucket=self.name)
+
+    def _put_lifecycle(self, found: Mapping[str, Any]) -> None:
+        theirs = [one for one in found.get("Rules", ()) if one.get("ID") != UNFINISHED["ID"]]
+        size = "TransitionDefaultMinimumObjectSize"  # of the bucket, beside its rules; without it S3's own comes back
+        self._s3.put_bucket_lifecycle_configuration(
+            Bucket=self.name,
+            LifecycleConfiguration={"Rules": [*theirs, dict(UNFINISHED)]},
+            **({size: found[size]} if size in found else {}),
+        )
 
     def _ownership(self) -> str | None:
         found = find(self._s3.get_bucket_ownership_controls, Bucket=self.name)
@@ -161,6 +183,15 @@ class Bucket(Resource):
             f"The bucket {self.name} belongs to someone else, or you may not list it.",
             "Choose another --project, or get the right s3:ListBucket.",
         )
+
+
+def _is_unfinished(rule: Mapping[str, Any] | None) -> bool:
+    """Whether it is UNFINISHED, for all keys: S3 writes that in more than one way."""
+    if rule is None:
+        return False
+    everywhere = not rule.get("Prefix") and not any(rule.get("Filter", {}).values())
+    members = ("Status", "AbortIncompleteMultipartUpload")
+    return everywhere and all(rule.get(member) == UNFINISHED[member] for member in members)
 
 
 def _plain(statement: Mapping[str, Any] | None) -> Any:

@@ -16,6 +16,7 @@ _MISSING = {
     "LifecyclePolicyNotFoundException",
     "NoSuchBucket",
     "NoSuchBucketPolicy",
+    "NoSuchLifecycleConfiguration",
     "NoSuchKey",
     "NoSuchEntity",
     "NoSuchPublicAccessBlockConfiguration",

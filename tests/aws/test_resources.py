@@ -128,6 +128,25 @@ def test_a_bucket_that_others_have_opened_is_closed_again(aws: PretendedAws, blu
     s3.put_object(**named, Key="a", Body=b"x")  # over https, as AWS's clients call
 
 
+def test_the_rule_for_unfinished_uploads_comes_back_beside_those_of_others(
+    aws: PretendedAws, blueprint: Blueprint
+) -> None:
+    s3, named = aws.client("s3"), {"Bucket": blueprint.bucket}
+    one = Bucket(s3, blueprint.bucket, REGION, blueprint.tags)
+    one.create()
+    (ours,) = s3.get_bucket_lifecycle_configuration(**named)["Rules"]
+    assert ours["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    theirs = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 30}}
+    s3.put_bucket_lifecycle_configuration(**named, LifecycleConfiguration={"Rules": [theirs]})
+    found = one.read()
+    assert found is not None
+    one.update(found, one.diff(found))
+    assert s3.get_bucket_lifecycle_configuration(**named)["Rules"] == [theirs, ours]
+    found = one.read()
+    assert found is not None
+    assert one.diff(found) == []
+
+
 def test_a_bucket_whose_name_is_taken_is_refused(aws: PretendedAws, blueprint: Blueprint) -> None:
     taken = AwsError("BucketAlreadyExists", "The requested bucket name is not available.", 409)
     fault = Fault("s3", "CreateBucket", taken, matches=of("Bucket", blueprint.bucket))

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.errors import StepFailed
-from infra.resources.bucket import Bucket
+from infra.resources.bucket import UNFINISHED, Bucket
 from tests.unit.infra.aws_shapes import check
 from tests.unit.infra.fakes import FakeClient, missing
 
@@ -30,11 +30,13 @@ POLICY: dict[str, Any] = {
         }
     ],
 }
+RULE = "lifecycle rule stagemaker-unfinished-uploads"
 AS_WANTED: dict[str, Any] = {
     "get_public_access_block": {"PublicAccessBlockConfiguration": CLOSED},
     "get_bucket_ownership_controls": {"OwnershipControls": OWNER},
     "get_bucket_encryption": {"ServerSideEncryptionConfiguration": ENCRYPTION},
     "get_bucket_policy": {"Policy": json.dumps(POLICY)},
+    "get_bucket_lifecycle_configuration": {"Rules": [UNFINISHED]},
 }
 
 
@@ -74,17 +76,20 @@ def test_one_that_is_open_is_closed() -> None:
         get_bucket_ownership_controls=missing("OwnershipControlsNotFoundError"),
         get_bucket_encryption=missing("ServerSideEncryptionConfigurationNotFoundError"),
         get_bucket_policy=missing("NoSuchBucketPolicy"),
+        get_bucket_lifecycle_configuration=missing("NoSuchLifecycleConfiguration"),
     )
     state = one.read()
     assert state is not None
     changes = one.diff(state)
-    assert [change.member for change in changes] == [*CLOSED, "ObjectOwnership", "SSEAlgorithm", "statement OnlyTls"]
+    differing = [change.member for change in changes]
+    assert differing == [*CLOSED, "ObjectOwnership", "SSEAlgorithm", "statement OnlyTls", RULE]
     one.update(state, changes)
-    put = dict(client.calls[-4:])
+    put = dict(client.calls[-5:])
     assert put["put_public_access_block"]["PublicAccessBlockConfiguration"] == CLOSED
     assert put["put_bucket_ownership_controls"]["OwnershipControls"] == OWNER
     assert put["put_bucket_encryption"]["ServerSideEncryptionConfiguration"] == ENCRYPTION
     assert json.loads(put["put_bucket_policy"]["Policy"]) == POLICY
+    assert put["put_bucket_lifecycle_configuration"]["LifecycleConfiguration"] == {"Rules": [UNFINISHED]}
     for name, members in put.items():
         check("s3", "".join(part.title() for part in name.split("_")), members)
 
@@ -123,13 +128,14 @@ def test_a_new_one_is_closed_and_in_its_region(region: str, more: dict[str, obje
     assert client.calls[0] == ("create_bucket", {"Bucket": "photos", **more})
     assert client.names()[1:] == [
         "put_public_access_block", "put_bucket_ownership_controls", "put_bucket_encryption", "put_bucket_policy",
+        "put_bucket_lifecycle_configuration",
     ]  # fmt: skip
 
 
 def test_in_china_its_policy_has_the_partition() -> None:
     client, one = bucket("cn-north-1")
     one.create()
-    (statement,) = json.loads(client.calls[-1][1]["Policy"])["Statement"]
+    (statement,) = json.loads(dict(client.calls)["put_bucket_policy"]["Policy"])["Statement"]
     assert statement["Resource"] == ["arn:aws-cn:s3:::photos", "arn:aws-cn:s3:::photos/*"]
 
 
@@ -139,6 +145,46 @@ def test_it_is_emptied_before_it_is_deleted() -> None:
     one.delete()
     assert client.names() == ["list_objects_v2", "delete_objects", "delete_bucket"]
     assert client.calls[1][1]["Delete"]["Objects"] == [{"Key": "data/a.png"}, {"Key": "models/b"}]
+
+
+def lifecycle(*rules: dict[str, Any], **more: str) -> tuple[FakeClient, Bucket]:
+    return bucket(**{**AS_WANTED, "get_bucket_lifecycle_configuration": {"Rules": list(rules), **more}})
+
+
+THEIRS = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 30}}
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {**UNFINISHED, "Status": "Disabled"},
+        {**UNFINISHED, "Filter": {"Prefix": "data/"}},
+        {**UNFINISHED, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 700}},
+        {**UNFINISHED, "ID": "another"},
+    ],
+)
+def test_unfinished_uploads_are_aborted_and_the_rules_of_others_stay(spoilt: dict[str, Any]) -> None:
+    client, one = lifecycle(THEIRS, spoilt, TransitionDefaultMinimumObjectSize="varies_by_storage_class")
+    state = one.read()
+    assert state is not None
+    changes = one.diff(state)
+    assert [change.member for change in changes] == [RULE]
+    client.calls.clear()
+    one.update(state, changes)
+    ((name, members),) = client.calls
+    assert name == "put_bucket_lifecycle_configuration"
+    kept = [THEIRS, spoilt] if spoilt["ID"] == "another" else [THEIRS]
+    assert members["LifecycleConfiguration"]["Rules"] == [*kept, UNFINISHED]
+    assert members["TransitionDefaultMinimumObjectSize"] == "varies_by_storage_class"
+    check("s3", "PutBucketLifecycleConfiguration", members)
+
+
+@pytest.mark.parametrize("everywhere", [{"Filter": {}}, {"Prefix": ""}, {"Filter": {"Prefix": ""}}])
+def test_s3_may_write_a_rule_for_all_keys_in_its_own_way(everywhere: dict[str, Any]) -> None:
+    _, one = lifecycle({**{key: value for key, value in UNFINISHED.items() if key != "Filter"}, **everywhere})
+    state = one.read()
+    assert state is not None
+    assert one.diff(state) == []
 
 
 def encrypted(rule: dict[str, Any], key: str = KEY) -> tuple[FakeClient, Bucket]:
