@@ -18,7 +18,7 @@ from infra import parallel
 from infra.parallel import Task
 from infra.resources.resource import Change, Resource, State, error_code
 from infra.terminal import Terminal
-from infra.wait import pause
+from infra.wait import poll
 
 Action = Literal["create", "update", "replace", "unchanged", "delete"]
 CHANGING: tuple[Action, ...] = ("create", "update", "replace", "delete")
@@ -31,7 +31,7 @@ HELD = {
     "BucketNotEmpty", "ConcurrentModification", "ConflictException", "DeleteConflict", "DependencyViolation",
     "OperationAborted", "ResourceConflictException", "ResourceInUse", "ResourceInUseException",
 }  # fmt: skip
-HELD_PAUSE_S = 5.0  # (ours) between two tries
+HELD_PAUSE_S = 5.0  # (ours) between two tries, at most
 _DECISIONS = 3  # about one resource, when another deployment changes it meanwhile
 
 
@@ -180,7 +180,7 @@ def _delete(resource: Resource) -> None:
                 return None
             if error_code(error) not in HELD or time.monotonic() > deadline:
                 raise
-            pause(HELD_PAUSE_S, f"what AWS still holds: {error.response['Error'].get('Message', error_code(error))}")
+            poll(HELD_PAUSE_S, f"what AWS still holds: {error.response['Error'].get('Message', error_code(error))}")
 
 
 def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:

@@ -10,7 +10,7 @@ from infra.clients import Clients
 from infra.ec2 import instances
 from infra.errors import StepFailed
 from infra.resources.resource import error_code
-from infra.wait import pause
+from infra.wait import alone, poll
 
 LAG_S = 60.0  # (ours) for which AWS may still list what is deleted
 _INSTANCE = ":instance/"
@@ -35,8 +35,9 @@ def check(clients: Clients, project: str, say: Callable[[str], None]) -> None:
     """Say that nothing is left with the project's tag. Raises StepFailed, with the ARNs, when something is."""
     deadline = time.monotonic() + (LAG_S if clients.target == "aws" else 0.0)
     try:
-        while (left := of_project(clients, project)) and time.monotonic() < deadline:
-            pause(clients.poll_s, "AWS's list of what has the project's tag")
+        with alone(say):
+            while (left := of_project(clients, project)) and time.monotonic() < deadline:
+                poll(clients.poll_s, "AWS's list of what has the project's tag")
     except ClientError as error:
         if error_code(error) not in _DENIED:
             raise

@@ -52,6 +52,7 @@ from infra.resources.resource import Resource
 from infra.settings import DeploymentSettings
 from infra.terminal import Terminal
 from infra.typed import make
+from infra.wait import alone
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,7 @@ def _notebook(call: Call) -> None:
             f"There is no notebook instance {instance.name}.",
             f"Deploy a preset with a table [notebook], such as PRESET=e {make('deploy')}.",
         )
-    with call.terminal.step(instance.title) as done:
+    with call.terminal.step(instance.title) as done, alone(call.terminal.line):
         done.result = f"{instance.name} ({instance.start()})"
     call.terminal.say(f"Within 5 minutes: {instance.address()}")
 

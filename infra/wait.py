@@ -6,7 +6,7 @@ it calls `pause`, which `infra.parallel` can end, and which tells the reader wha
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from threading import Event
 
@@ -68,6 +68,11 @@ def within(waiting: Waiting) -> Iterator[None]:
         yield
     finally:
         _CURRENT.reset(before)
+
+
+def alone(say: Callable[[str], None]) -> AbstractContextManager[None]:
+    """Inside, the waits of this thread grow and are told to `say` as those of a step: for a command without steps."""
+    return within(Waiting(Event(), say))
 
 
 def pause(seconds: float, reason: str) -> None:

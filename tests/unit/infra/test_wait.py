@@ -82,3 +82,14 @@ def test_no_handler_of_failures_catches_the_end_of_a_step() -> None:
 )
 def test_a_time_in_words(seconds: float, text: str) -> None:
     assert in_words(seconds) == text
+
+
+def test_a_command_without_steps_waits_as_a_step_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without growing steps each look would be 60 s after the one before."""
+    monkeypatch.setattr(wait, "FIRST_POLL_S", 0.0)
+    monkeypatch.setattr(wait, "FIRST_TOLD_S", 0.0)
+    said: list[str] = []
+    with wait.alone(said.append):
+        wait.poll(60.0, "InService")
+        wait.poll(0.0, "InService")
+    assert said == ["waits for InService (0 s)"]
