@@ -5,9 +5,8 @@ that, a resumed training equals an uninterrupted one.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,8 @@ from torch import Tensor
 
 from ml.config import Config
 from ml.data import Split, bad_image
-from ml.photos import BadImage, decode
+from ml.photo_cache import PhotoCache
+from ml.photos import BadImage
 from ml.preprocess import INTERPOLATIONS, Preprocessing, normalise, preprocess
 
 Floats = npt.NDArray[np.float32]
@@ -36,20 +36,40 @@ def fixed(split: Split, preprocessing: Preprocessing, size: int, workers: int) -
             raise bad_image(split.files[index], error) from error
 
     batches = [np.arange(start, min(start + size, len(split))) for start in range(0, len(split), size)]
-    return _load_batches(split, batches, load, workers)
+    with ThreadPoolExecutor(workers) as pool:
+        for batch, arrays in zip(batches, load_ahead(pool, load, map(_numbers, batches)), strict=True):
+            yield torch.from_numpy(np.stack(arrays)), _labels(split, batch)
 
 
 def augmented(
-    split: Split, batches: Sequence[Indices], preprocessing: Preprocessing, config: Config, workers: int, epoch: int
+    photos: PhotoCache,
+    batches: Sequence[Indices],
+    preprocessing: Preprocessing,
+    config: Config,
+    workers: int,
+    epoch: int,
+    pinned: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The given batches of the split; each picture is cropped at random and may be mirrored. Shapes and errors as in
-    `fixed`."""
+    """The given batches of the cache's split; each picture is cropped at random and may be mirrored. Shapes and errors
+    as in `fixed`, but the images are in the layout channels_last, and when `pinned` in memory that a GPU reads."""
+    side, layout = preprocessing.size, torch.channels_last
+    images = [torch.empty(0)] * len(batches)
 
-    def load(index: int) -> Floats:
+    def load(place: tuple[int, int, int]) -> None:
+        batch, row, index = place
         random = np.random.default_rng((config.seed, epoch, index))
-        return random_view(split.files[index], preprocessing, config, random)
+        images[batch].numpy()[row] = random_view(photos.photo(index), preprocessing, config, random)
 
-    return _load_batches(split, batches, load, workers)
+    def places() -> Iterator[list[tuple[int, int, int]]]:
+        for number, batch in enumerate(batches):
+            shape = (len(batch), 3, side, side)
+            images[number] = torch.empty(shape, memory_format=layout, pin_memory=pinned)
+            yield [(number, row, index) for row, index in enumerate(_numbers(batch))]
+
+    with ThreadPoolExecutor(workers) as pool:
+        for number, _ in enumerate(load_ahead(pool, load, places())):
+            filled, images[number] = images[number], torch.empty(0)
+            yield filled, _labels(photos.split, batches[number])
 
 
 def batch_indices(count: int, config: Config, epoch: int) -> list[Indices]:
@@ -70,14 +90,11 @@ def cut(order: Indices, size: int) -> Iterator[Indices]:
             yield order[start : start + size]
 
 
-def random_view(path: Path, preprocessing: Preprocessing, config: Config, random: np.random.Generator) -> Floats:
-    """A crop of random area (min_crop..1), aspect ratio (3:4..4:3) and position, at the model's size.
-
-    Returns float32 (3, S, S). Raises DataError, which names the file, for a broken picture."""
-    try:
-        image = decode(path.read_bytes(), short_side=2 * preprocessing.resize)
-    except BadImage as error:
-        raise bad_image(path, error) from error
+def random_view(
+    image: Image.Image, preprocessing: Preprocessing, config: Config, random: np.random.Generator
+) -> Floats:
+    """A crop of random area (min_crop..1), aspect ratio (3:4..4:3) and position, at the model's size: float32
+    (3, S, S)."""
     width, height = image.size
     area = width * height * random.uniform(config.min_crop, 1.0)
     ratio = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)))
@@ -90,23 +107,14 @@ def random_view(path: Path, preprocessing: Preprocessing, config: Config, random
     return normalise(np.asarray(view), preprocessing)
 
 
-def _load_batches(
-    split: Split, batches: Sequence[Indices], load: Callable[[int], Floats], workers: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    with ThreadPoolExecutor(workers) as pool:
-        for batch, arrays in zip(batches, load_ahead(pool, load, batches), strict=True):
-            labels = torch.tensor([split.labels[index] for index in batch])
-            yield torch.from_numpy(np.stack(arrays)), labels
-
-
-def load_ahead[Loaded](
-    pool: ThreadPoolExecutor, load: Callable[[int], Loaded], batches: Sequence[Indices]
+def load_ahead[Item, Loaded](
+    pool: ThreadPoolExecutor, load: Callable[[Item], Loaded], batches: Iterable[Iterable[Item]]
 ) -> Iterator[list[Loaded]]:
     """The loaded batches in order. Two are loaded while one is used, which bounds the memory and keeps threads busy."""
     waiting: deque[list[Future[Loaded]]] = deque()
     try:
         for batch in batches:
-            waiting.append([pool.submit(load, int(index)) for index in batch])
+            waiting.append([pool.submit(load, item) for item in batch])
             if len(waiting) > 2:
                 yield [future.result() for future in waiting.popleft()]
         while waiting:
@@ -115,3 +123,12 @@ def load_ahead[Loaded](
         for futures in waiting:
             for future in futures:
                 future.cancel()
+
+
+def _numbers(batch: Indices) -> list[int]:
+    found: list[int] = batch.tolist()
+    return found
+
+
+def _labels(split: Split, batch: Indices) -> Tensor:
+    return torch.tensor([split.labels[index] for index in batch])

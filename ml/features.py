@@ -6,6 +6,7 @@ thread computes one photo at a time: the features of a photo are the same bits f
 What judges a model, the features of valid and test, is always computed in float32.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -218,7 +219,7 @@ def _with_openvino(graph: Path, precision: str, context: Context) -> Chunks:
             context.timers.work(decoded - start, time.monotonic() - decoded)
             return found
 
-        numbers = np.array_split(np.arange(len(split)), range(_CHUNK, len(split), _CHUNK))
+        numbers = itertools.batched(range(len(split)), _CHUNK)
         with ThreadPoolExecutor(context.workers) as pool:
             for rows in batches.load_ahead(pool, load, numbers):
                 context.check_stopped()

@@ -15,7 +15,9 @@ from ml import batches
 from ml.context import Batches, Context
 from ml.data import Split
 from ml.features import Features
-from ml.model import Classifier
+from ml.memory import keep_freed_memory, room_for_photos
+from ml.model import Classifier, without_copies
+from ml.photo_cache import PhotoCache, short_side
 from ml.profiling import PHOTOS
 from ml.progress_lines import with_rate
 
@@ -64,7 +66,12 @@ class FullLearner:
 
     def __init__(self, model: Classifier, context: Context) -> None:
         self.module: nn.Module = model.to(memory_format=torch.channels_last)
-        self._context = context
+        self._context, self._has_said = context, False
+        if context.device.type == "cpu":
+            keep_freed_memory()
+            without_copies(self.module)
+        side = short_side(context.config, context.preprocessing)
+        self.photos = PhotoCache(context.dataset.splits["train"], side, context.preprocessing, room_for_photos())
 
     def train_batches(self, epoch: int) -> TrainBatches:
         """Batches of images (<=batch_size, 3, S, S), labels and the size of the whole batch. Raises Stopped."""
@@ -72,11 +79,16 @@ class FullLearner:
         split = context.dataset.splits["train"]
         indices = batches.batch_indices(len(split), context.config, epoch)
         parts = [context.ranks.part(batch) for batch in indices]
-        source = batches.augmented(split, parts, context.preprocessing, context.config, context.workers, epoch)
-        timed = context.timers.each(PHOTOS, ((_channels_last(images), labels) for images, labels in source))
-        moved = context.until_stopped(timed)
+        pinned = context.device.type == "cuda"
+        source = batches.augmented(
+            self.photos, parts, context.preprocessing, context.config, context.workers, epoch, pinned
+        )
+        moved = context.until_stopped(context.timers.each(PHOTOS, source))
         sized = _with_sizes(moved, indices)
-        return with_rate(sized, epoch, len(split), context.say) if context.ranks.first else sized
+        yield from with_rate(sized, epoch, len(split), context.say) if context.ranks.first else sized
+        if not self._has_said:
+            self._has_said = True
+            context.say(self.photos.line())
 
     def logits(self, split: str) -> tuple[Tensor, Tensor]:
         """Logits (N, classes) of a split in its order, and labels (N,), both on the CPU. Raises Stopped."""

@@ -60,6 +60,14 @@ def fused(body: nn.Module) -> nn.Module:
     return body
 
 
+def without_copies(module: nn.Module) -> None:
+    """Changes those activations that are computed in place by a copy there and back on a CPU: the others' values are
+    the same, and nothing is copied."""
+    for child in module.modules():
+        if isinstance(child, nn.ReLU6 | nn.Hardswish):
+            child.inplace = False
+
+
 def _lite0() -> tuple[nn.Module, int]:
     import timm  # takes 2 s, so only when it is used
 

@@ -10,10 +10,16 @@ import torch
 from ml.batches import augmented, batch_indices, cut, fixed, shuffled
 from ml.config import Config
 from ml.data import DataError, Split, scan
+from ml.memory import Room
+from ml.photo_cache import PhotoCache
 from ml.preprocess import Preprocessing, preprocess
 from tests.unit.ml.data import write_dataset
 
 P = Preprocessing(32, 36, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def cached(split: Split) -> PhotoCache:
+    return PhotoCache(split, 36, P, Room(10**9, 0))
 
 
 @pytest.fixture
@@ -30,14 +36,15 @@ def test_fixed_is_what_serving_computes(split: Split) -> None:
 
 
 def test_augmented_depends_on_seed_and_epoch_only(split: Split) -> None:
-    config = Config(batch_size=4, image_size=32)
+    config, photos = Config(batch_size=4, image_size=32), cached(split)
 
     def epoch(number: int, config: Config = config) -> torch.Tensor:
         indices = batch_indices(9, config, number)
-        return torch.cat([images for images, _ in augmented(split, indices, P, config, 2, number)])
+        return torch.cat([images for images, _ in augmented(photos, indices, P, config, 2, number)])
 
     first = epoch(1)
     assert first.shape == (8, 3, 32, 32)  # the ninth would be a batch of one
+    assert first.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(epoch(1), first)
     assert not torch.equal(epoch(2), first)
     assert not torch.equal(epoch(1, replace(config, seed=1)), first)
@@ -54,4 +61,4 @@ def test_a_broken_file_is_named(split: Split) -> None:
     with pytest.raises(DataError, match=r"^train/green/2\.png cannot be used"):
         list(fixed(split, P, 2, 2))
     with pytest.raises(DataError, match=r"^train/green/2\.png cannot be used"):
-        list(augmented(split, batch_indices(9, Config(), 1), P, Config(), 2, 1))
+        list(augmented(cached(split), batch_indices(9, Config(), 1), P, Config(), 2, 1))
