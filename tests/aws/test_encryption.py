@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from infra.deployer import deployer
+from infra.encryption.lookup import find_key
 from infra.encryption.settings import EncryptionSettings
+from infra.errors import StepFailed
 from infra.resources.bucket import Bucket
 from infra.settings import DeploymentSettings
 from stagemaker.access.catalog import find_action
@@ -120,6 +122,26 @@ def check_repair(aws: PretendedAws, bucket: str, project: str, key: Key) -> None
     late = s3.get_object(Bucket=bucket, Key="data/train/late.png")
     assert (late["Body"].read(), late["ContentType"]) == (b"x", "image/png")
     s3.delete_object(Bucket=bucket, Key="data/train/late.png")
+
+
+def test_keys_that_cannot_be_used_are_told_from_each_other(aws: PretendedAws) -> None:
+    kms = aws.client("kms")
+    signing = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    leaving = kms.create_key()["KeyMetadata"]["Arn"]
+    nobodys = leaving.rpartition("/")[0] + "/00000000-0000-0000-0000-000000000000"
+    assert find_key(kms, EncryptionSettings(leaving), REGION) == leaving
+    for arn in (leaving, signing):
+        kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
+    for name, said in (
+        ("alias/nobody-s", "There is no KMS key alias/nobody-s"),
+        ("00000000-0000-0000-0000-000000000000", "There is no KMS key 00000000"),
+        (nobodys, "There is no KMS key arn"),
+        (nobodys.replace(REGION, "eu-west-1"), "There is no KMS key arn"),
+        (signing, "is for SIGN_VERIFY"),
+        (leaving, "is PendingDeletion"),
+    ):
+        with pytest.raises(StepFailed, match=said):
+            find_key(kms, EncryptionSettings(name), REGION)
 
 
 def test_what_the_deployer_may_do_with_the_key_is_narrowed_to_it() -> None:
