@@ -25,10 +25,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0  # (ours) each pause is twice as long 
 
 # How a service says that it cannot assume a role: the code, and words of the message, since the codes are those of any
 # bad value. As people have reported them.
+NO_MODEL_DATA = ("ValidationException", "Could not access model data")  # CreateModel
 _ROLE_REFUSALS = (
     ("ValidationException", "Could not assume role"),  # CreateTrainingJob, CreateTransformJob and their like
     ("ValidationException", "The execution role ARN"),  # CreateModel
-    ("ValidationException", "Could not access model data"),  # CreateModel: its policy is not known yet
+    NO_MODEL_DATA,  # its policy is not known yet; CreateModel says no other words where the object is missing
     ("InvalidParameterValueException", "cannot be assumed by Lambda"),
 )
 

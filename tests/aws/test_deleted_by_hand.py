@@ -30,4 +30,12 @@ def test_what_was_deleted_by_hand_is_in_the_plan_and_is_made_again(project: Proj
     code, said = run(project.aws, *project.deploy)
     assert code == 0, said
     project.check_deployed()
+
+    project.aws.forget()
+    artifact = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]["ModelDataUrl"]
+    s3.delete_object(Bucket=project.bucket, Key=artifact.removeprefix(f"s3://{project.bucket}/"))
+    sagemaker.delete_model(ModelName=variant["ModelName"])
+    code, said = run(project.aws, *project.deploy)
+    assert (code, "its artifact s3://" in said, "waits for" in said) == (1, True, False), said
+    assert len(project.aws.calls("sagemaker", "CreateModel")) == 1
     project.check_destroyed()
