@@ -1,9 +1,12 @@
 """The notebook instance and its lifecycle configuration."""
 
+import http.client
+import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -21,7 +24,9 @@ from infra.wait import poll
 WAIT_LIMIT_S = 900.0  # (ours) AWS takes some minutes to start one
 IN_SERVICE, STOPPED, FAILED = "InService", "Stopped", "Failed"
 _AT_REST = (IN_SERVICE, STOPPED, FAILED)
-_NOBODYS = "stagemaker-asks-whether-there-are-any"
+OFFER_PATH = "/_stagemaker/notebooks"
+_TIMEOUT_S = 30.0
+_MAX_ANSWER_BYTES = 65_536
 # Members of a request, and what DescribeNotebookInstance calls them.
 _CHANGEABLE = {
     "InstanceType": "InstanceType",
@@ -217,17 +222,21 @@ class NotebookInstance(Resource):
 
 def why_not_offered(clients: Clients) -> str:
     """Why the target has no notebook instances; empty where it has. AWS has, and the stage where it runs in containers
-    and has their image. Nothing is made: the stage is asked for one with a lifecycle configuration that nobody has."""
+    and has their image, as it says of itself. Nothing is changed. Raises StepFailed where nothing answers."""
     if clients.target == "aws":
         return ""
+    address = urlsplit(clients.endpoint or "")
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT_S)
     try:
-        clients.sagemaker.create_notebook_instance(
-            NotebookInstanceName=_NOBODYS,
-            InstanceType="ml.t3.medium",
-            RoleArn="arn:aws:iam::000000000000:role/none",
-            LifecycleConfigName=_NOBODYS,
-        )
-    except ClientError as error:
-        message = str(error.response["Error"].get("Message", ""))
-        return "" if _NOBODYS in message else message.rstrip(".")
-    return ""
+        connection.request("GET", OFFER_PATH)
+        answer = connection.getresponse()
+        found = json.loads(answer.read(_MAX_ANSWER_BYTES)) if answer.status == 200 else {}
+    except ValueError:
+        found = {}
+    except (OSError, http.client.HTTPException) as error:
+        raise StepFailed(f"The stack does not answer: {error}", f"Is it running? {make('start')}") from None
+    finally:
+        connection.close()
+    if "WhyNone" not in found:
+        return "the stack at this address does not say whether it has any"
+    return str(found["WhyNone"]).rstrip(".")

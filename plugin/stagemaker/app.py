@@ -126,6 +126,7 @@ class App:
         self.tags = Tags(store, other_tags)
         self.instances = _instances(floor, ecr.front.port if ecr.front else 0)
         endpoints = _endpoints(floor)
+        self.notebooks, lifecycle_configs = _notebooks(floor)
         sagemaker = _sagemaker(
             store,
             jobs,
@@ -133,7 +134,8 @@ class App:
             Models(store, self.runtime, account, clock, ecr.media_type),
             EndpointConfigs(store, clock),
             endpoints,
-            *_notebooks(floor),
+            self.notebooks,
+            lifecycle_configs,
             self.tags,
         )
         services = (sagemaker, _runtime_service(floor, endpoints), _ecr(ecr), _scaling_service(floor, endpoints))

@@ -30,7 +30,7 @@ from infra.paths import CHECKOUT
 from infra.resources import titles
 from infra.resources.bucket import Bucket
 from infra.resources.logs import tail
-from infra.resources.notebook import NotebookInstance, NotebookLifecycle
+from infra.resources.notebook import NotebookInstance, NotebookLifecycle, why_not_offered
 from infra.resources.objects import File, StoredFiles
 from infra.resources.resource import Resource
 from infra.resources.role import IamRole
@@ -175,6 +175,7 @@ def story(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stor
 
 
 def test_from_the_first_deploy_to_the_end(story: Story) -> None:
+    assert why_not_offered(story.clients) == ""
     assert set(story.apply()) == {"create"}
     assert set(story.apply()) == {"unchanged"}
     assert json.loads(story.read(NOTEBOOK))["metadata"]["kernelspec"]["name"] == "stagemaker"

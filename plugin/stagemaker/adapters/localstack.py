@@ -30,6 +30,7 @@ from stagemaker.adapters import (
     ec2_metadata,
     identity,
     interruptions,
+    notebook_offer,
     own_addresses,
     patches,
     recorded_policy,
@@ -85,6 +86,7 @@ def start() -> None:
     requests.install()
     handlers.preprocess_request.append(serve_function_urls)
     interruptions.install()
+    notebook_offer.install()
     ec2_metadata.install()
     recorded_policy.install(recorder, own_addresses.is_root)
     if settings.iam == "strict":

@@ -177,11 +177,22 @@ class NotebookInstances:
         session_s = request.get("SessionExpirationDurationInSeconds", SESSION_S)
         return {"AuthorizedUrl": authorized_url(server.address, server.key, self._clock(), session_s)}
 
-    def _check(self, ref: Ref, record: Mapping[str, Any]) -> None:
-        """Raise ApiError for what an instance cannot be started with."""
+    def why_none(self) -> str:
+        """Why no instance at all can be started here; empty where one can."""
+        try:
+            self._check_image()
+        except ApiError as error:
+            return error.message
+        return ""
+
+    def _check_image(self) -> None:
         if not self._image:
             raise not_supported("notebook instances in the process runtime: they need the stack in containers")
         self._runtime.check_image(self._image)
+
+    def _check(self, ref: Ref, record: Mapping[str, Any]) -> None:
+        """Raise ApiError for what an instance cannot be started with."""
+        self._check_image()
         if LIFECYCLE_CONFIG_NAME in record:
             self._configs.get(self._config_ref(ref, record), "describe")
         self._runtime.check_hardware(record["InstanceType"], 1)

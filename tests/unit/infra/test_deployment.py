@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from rich.console import Console
 
 from infra import engine
@@ -36,6 +35,7 @@ from infra.settings import DeploymentSettings, EndpointSettings, ModelSettings, 
 from infra.terminal import Terminal
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
 from tests.unit.infra.photos import quiet, text_of, write_photo, write_set
+from tests.unit.infra.stage import saying
 
 BLUEPRINT = Blueprint(DeploymentSettings(), ACCOUNT, "ab" * 32)
 JOB = BLUEPRINT.training_request(BLUEPRINT.settings.models[0])["TrainingJobName"]
@@ -312,7 +312,8 @@ def test_two_models_of_a_preset(tmp_path: Path) -> None:
     options = Namespace(
         preset="a", project="dogs", hyperparameters=["epochs=1"], pretrained=None, images="built", reserved=3
     )
-    made = deployment_of(options, fake_clients(sagemaker=sagemaker()), load(write_set(tmp_path / "set")))
+    clients = replace(fake_clients(sagemaker=sagemaker()), target="aws")
+    made = deployment_of(options, clients, load(write_set(tmp_path / "set")))
     settings = made.blueprint.settings
     assert (settings.project, settings.hyperparameters["epochs"], settings.function.system) == ("dogs", "1", "A")
     assert (settings.function.reserved, settings.function.provisioned) == (3, 2)
@@ -327,14 +328,11 @@ def test_two_models_of_a_preset(tmp_path: Path) -> None:
     assert "Training job (single)" not in trained
 
 
-def with_notebook(folder: Path, client: FakeClient, target: Target = "local") -> Deployment:
+def with_notebook(folder: Path, client: FakeClient, target: Target = "local", endpoint: str = "") -> Deployment:
     made = deployment(folder, client)
     settings = replace(BLUEPRINT.settings, notebook=NotebookSettings())
-    return replace(made, blueprint=replace(BLUEPRINT, settings=settings), clients=replace(made.clients, target=target))
-
-
-def refusal(message: str) -> ClientError:
-    return ClientError({"Error": {"Code": "Any", "Message": message}}, "CreateNotebookInstance")
+    clients = replace(made.clients, target=target, endpoint=endpoint)
+    return replace(made, blueprint=replace(BLUEPRINT, settings=settings), clients=clients)
 
 
 NOTEBOOK = [titles.NOTEBOOK_FILES, titles.NOTEBOOK_ROLE, titles.NOTEBOOK_LIFECYCLE, titles.NOTEBOOK_INSTANCE]
@@ -342,8 +340,8 @@ NOTEBOOK = [titles.NOTEBOOK_FILES, titles.NOTEBOOK_ROLE, titles.NOTEBOOK_LIFECYC
 
 def test_a_notebook_instance_comes_after_all_that_it_needs(tmp_path: Path) -> None:
     client = sagemaker()
-    client.answers["create_notebook_instance"] = refusal("stagemaker-asks-whether-there-are-any does not exist.")
-    resources = with_notebook(tmp_path, client).resources(quiet())
+    with saying('{"WhyNone": ""}') as (url, _):
+        resources = with_notebook(tmp_path, client, endpoint=url).resources(quiet())
     found = [one.title for one in engine.order(resources) if one.is_wanted]
     assert [title for title in found if title in NOTEBOOK] == NOTEBOOK
     needed = engine.needed_for([titles.NOTEBOOK_INSTANCE], resources)
@@ -352,8 +350,8 @@ def test_a_notebook_instance_comes_after_all_that_it_needs(tmp_path: Path) -> No
 
 def test_a_stage_of_processes_has_no_notebook_instance_and_deploys_all_else(tmp_path: Path) -> None:
     client, terminal = sagemaker(), quiet()
-    client.answers["create_notebook_instance"] = refusal("it runs as processes.")
-    resources = with_notebook(tmp_path, client).resources(terminal)
+    with saying('{"WhyNone": "it runs as processes."}') as (url, _):
+        resources = with_notebook(tmp_path, client, endpoint=url).resources(terminal)
     assert not [one for one in resources if one.title in NOTEBOOK]
     assert titles.ENDPOINT in [one.title for one in resources]
     assert text_of(terminal).count("Left out: the notebook instance (it runs as processes).") == 1

@@ -1,5 +1,6 @@
 """The notebook instance and its lifecycle configuration, against AWS's answers."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from infra.resources.notebook import NotebookInstance, NotebookLifecycle, why_no
 from infra.settings import DeploymentSettings
 from tests.unit.infra.aws_shapes import check
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients, missing
+from tests.unit.infra.stage import saying
 
 BLUEPRINT = Blueprint(DeploymentSettings(project="dogs"), ACCOUNT, "ab" * 32)
 SETTINGS = NotebookSettings()
@@ -238,18 +240,27 @@ def test_no_scripts() -> None:
 
 
 NO_CONTAINERS = "notebook instances in the process runtime: they need the stack in containers is not supported yet."
-NO_CONFIG = (
-    "Unable to describe Notebook Instance Lifecycle Config 'arn:aws:sagemaker:us-east-1:000000000000:"
-    "notebook-instance-lifecycle-config/stagemaker-asks-whether-there-are-any'. (Details: ... does not exist.)"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "reason"),
+    [
+        (200, json.dumps({"WhyNone": NO_CONTAINERS}), NO_CONTAINERS[:-1]),
+        (200, json.dumps({"WhyNone": ""}), ""),
+        (404, "{}", "the stack at this address does not say whether it has any"),
+        (200, "no JSON", "the stack at this address does not say whether it has any"),
+    ],
 )
+def test_a_stage_says_whether_it_has_any(status: int, answer: str, reason: str) -> None:
+    client = FakeClient()
+    with saying(answer, status) as (url, asked):
+        assert why_not_offered(replace(fake_clients(sagemaker=client), endpoint=url)) == reason
+    assert (asked, client.calls) == (["GET /_stagemaker/notebooks"], [])
 
 
-@pytest.mark.parametrize(("message", "reason"), [(NO_CONTAINERS, NO_CONTAINERS[:-1]), (NO_CONFIG, "")])
-def test_a_stage_says_whether_it_has_any(message: str, reason: str) -> None:
-    error = ClientError({"Error": {"Code": "Any", "Message": message}}, "CreateNotebookInstance")
-    client = FakeClient({"create_notebook_instance": error})
-    assert why_not_offered(fake_clients(sagemaker=client)) == reason
-    check("sagemaker", "CreateNotebookInstance", client.calls[0][1])
+def test_a_stage_that_does_not_answer() -> None:
+    with pytest.raises(StepFailed, match="The stack does not answer"):
+        why_not_offered(fake_clients())
 
 
 def test_aws_is_not_asked_whether_it_has_any() -> None:

@@ -187,9 +187,15 @@ def test_what_cannot_be_started_is_refused_before(lab: Notebooks, members: dict[
 
 
 def test_without_containers_there_are_no_instances(tmp_path: Path) -> None:
-    with notebooks(tmp_path, image="") as lab, pytest.raises(ApiError, match="process runtime") as caught:
-        lab.create()
-    assert caught.value.status == 501
+    with notebooks(tmp_path, image="") as lab:
+        with pytest.raises(ApiError, match="process runtime") as caught:
+            lab.create()
+        assert caught.value.status == 501
+        assert lab.notebooks.why_none() == caught.value.message
+
+
+def test_with_their_image_there_may_be_instances(lab: Notebooks) -> None:
+    assert lab.notebooks.why_none() == ""
 
 
 def test_instances_are_listed_by_name_status_and_lifecycle_configuration(lab: Notebooks) -> None:
