@@ -74,7 +74,7 @@ def test_senseless_options(attributes: str) -> None:
 
 def test_raw_rows() -> None:
     assert json.loads(render(LOGITS, CLASSES, Form("application/json"))) == LOGITS.tolist()
-    assert render(LOGITS, CLASSES, Form("application/jsonlines")) == "[1.0, 3.0, 2.0]\n[0.5, -2.25, 0.125]\n"
+    assert render(LOGITS, CLASSES, Form("application/jsonlines")) == "[1.0,3.0,2.0]\n[0.5,-2.25,0.125]\n"
     assert render(LOGITS, CLASSES, Form("text/csv")) == "1.0,3.0,2.0\n0.5,-2.25,0.125\n"
 
 
