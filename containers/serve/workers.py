@@ -21,6 +21,7 @@ from containers.serve.metrics import StageTimes
 from containers.serve.model import Item, Model
 from containers.serve.refused import Refused
 from containers.serve.settings import CHUNK
+from containers.serve.threads import Threads
 from ml.photos import BadImage
 
 STUCK_S = 60.0  # (ours) SageMaker itself waits 60 s for an answer
@@ -32,7 +33,7 @@ class Workers:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
+        self._pool = Threads(threads, "model")
         self._side = ThreadPoolExecutor(2, thread_name_prefix="side")
         self.stages = StageTimes()
         self._began_s: dict[int, float] = {}  # by thread, of the batches that are in work
@@ -55,12 +56,10 @@ class Workers:
 
     async def logits(self, model: Model, items: Sequence[Item]) -> Logits:
         """The logits of the images, float32 (N, classes). Raises Refused 400, which names an unusable image."""
-        loop, several, now_s = asyncio.get_running_loop(), len(items) > 1, time.monotonic()
+        several, now_s = len(items) > 1, time.monotonic()
         with self._counted():
             tasks = [
-                loop.run_in_executor(
-                    self._pool, self._chunk, model, items[first : first + CHUNK], first, several, now_s
-                )
+                self._pool.call(self._chunk, model, items[first : first + CHUNK], first, several, now_s)
                 for first in range(0, len(items), CHUNK)
             ]
             try:
@@ -74,13 +73,12 @@ class Workers:
     async def stream(self, model: Model, items: Sequence[Item]) -> AsyncGenerator[Logits]:
         """The logits of the images in their order, a chunk at a time. Only as many chunks are in work as keep every
         thread busy, so whoever does not take the logits stops the work. Raises Refused 400 as logits() does."""
-        loop = asyncio.get_running_loop()
         tasks: deque[asyncio.Future[Logits]] = deque()
         with self._counted():
             try:
                 for first in range(0, len(items), CHUNK):
                     chunk, now_s = items[first : first + CHUNK], time.monotonic()
-                    tasks.append(loop.run_in_executor(self._pool, self._chunk, model, chunk, first, True, now_s))
+                    tasks.append(self._pool.call(self._chunk, model, chunk, first, True, now_s))
                     if len(tasks) > self._threads:
                         yield await tasks.popleft()
                 while tasks:
@@ -92,7 +90,7 @@ class Workers:
 
     def close(self) -> None:
         """Waits for the running tasks and ends the threads."""
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.close()
         self._side.shutdown(cancel_futures=True)
 
     def _chunk(self, model: Model, items: Sequence[Item], first: int, several: bool, submitted_s: float) -> Logits:
@@ -113,7 +111,7 @@ class Workers:
 
     def _run(self, model: Model, inputs: Sequence[Batch]) -> Logits:
         try:
-            logits = model.run(np.stack(inputs))
+            logits = model.run(inputs[0][np.newaxis] if len(inputs) == 1 else np.stack(inputs))
         except MemoryError:  # of a GPU, whose memory other models fill
             raise
         except Exception:
