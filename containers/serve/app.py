@@ -8,13 +8,13 @@ The workers do everything that takes CPU time; the event loop only moves bytes.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from containers.serve import metrics
 from containers.serve.connections import Queue
@@ -25,11 +25,12 @@ from containers.serve.lines import LinesResponse
 from containers.serve.model import Item, Model
 from containers.serve.objects import read_object
 from containers.serve.outputs import JSON_LINES, Form, negotiate, render
+from containers.serve.protocol import INVOCATIONS
 from containers.serve.refused import Refused, quoted
 from containers.serve.settings import RETRY_AFTER_S, ServeSettings
 from containers.serve.workers import Workers
 
-CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+_HEADERS = (b"content-type", b"content-encoding", b"accept", b"x-amzn-sagemaker-custom-attributes")
 _SMALL_BODY_BYTES = 65_536  # parsed within a millisecond, which needs no other thread
 _SMALL_LOGITS = 4096
 _LOG = logging.getLogger("serve")
@@ -58,9 +59,10 @@ class Service:
 
     async def answer(self, model: Model, request: Request) -> Response:
         """The model's answer for the images in the request. Raises Refused."""
-        headers = request.headers
-        media = media_type(headers.get("content-type", ""), headers.get("content-encoding", ""))
-        form = negotiate(headers.get("accept", ""), headers.get(CUSTOM_ATTRIBUTES, ""))
+        headers = dict(reversed(request.scope["headers"]))  # of several of a name the first counts
+        content_type, encoding, accept, attributes = (headers.get(name, b"").decode("latin-1") for name in _HEADERS)
+        media = media_type(content_type, encoding)
+        form = negotiate(accept, attributes)
         items = await self._items(request, media, await read_body(request))
         takes_chunks = request.scope["http_version"] != "1.0"
         if len(items) > 1 and form.media == JSON_LINES and takes_chunks:
@@ -107,31 +109,64 @@ class Service:
             self._remote -= 1
 
 
-def create_app(model: Model, service: Service) -> FastAPI:
-    """The application of one model, with its two routes."""
-    app = bare_app("GET /ping or POST /invocations")
+class Invocations:
+    """The ASGI application of POST /invocations, which needs none of FastAPI's layers: it makes answers of errors."""
 
-    async def invocations(request: Request) -> Response:
-        return await service.answer(model, request)
+    def __init__(self, model: Model, service: Service) -> None:
+        self._model = model
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request. Raises what the model raised, after the answer that says so, for the log."""
+        request = Request(scope, receive)
+        try:
+            response = await self._service.answer(self._model, request)
+        except Refused as error:
+            response = await _answer_refused(request, error)
+        except Exception as error:
+            response = await _answer_failure(request, error)
+            await response(scope, receive, send)
+            raise
+        await response(scope, receive, send)
+
+
+class ServeApp(FastAPI):
+    """FastAPI's application, but a POST to a path of `direct` goes to the application that stands there at once:
+    FastAPI's layers would take as much CPU time as everything else that an answer needs besides the model."""
+
+    def __init__(self, direct: Mapping[str, ASGIApp]) -> None:
+        super().__init__(title="Stagemaker serve", openapi_url=None)
+        self._direct = direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Called by uvicorn for each request."""
+        app = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
+        await (app or super().__call__)(scope, receive, send)
+
+
+def create_app(model: Model, service: Service) -> FastAPI:
+    """The application of one model, with its routes."""
+    invocations = Invocations(model, service)
+    app = bare_app("GET /ping or POST /invocations", {INVOCATIONS: invocations})
 
     async def figures(_request: Request) -> Response:
         return service.metrics(model.engine.choice)
 
     app.add_route("/ping", service.ping, methods=["GET"])
     app.add_route("/metrics", figures, methods=["GET"])
-    app.add_route("/invocations", invocations, methods=["POST"])
+    app.add_route(INVOCATIONS, invocations, methods=["POST"])  # type: ignore[arg-type] # refuses other methods
     return app
 
 
-def bare_app(routes: str) -> FastAPI:
+def bare_app(routes: str, direct: Mapping[str, ASGIApp]) -> FastAPI:
     """An application without routes and without FastAPI's pages of documentation, whose errors are JSON. `routes` is
-    what it tells a caller of another route to use."""
+    what it tells a caller of another route to use, and `direct` is ServeApp's."""
 
     async def answer_http(request: Request, error: HTTPException) -> Response:
         message = f"{quoted(f'{request.method} {request.url.path}')} is not served; use {routes}."
         return JSONResponse({"error": message}, error.status_code, error.headers)
 
-    app = FastAPI(title="Stagemaker serve", openapi_url=None)
+    app = ServeApp(direct)
     app.exception_handler(Refused)(_answer_refused)
     app.exception_handler(HTTPException)(answer_http)
     app.exception_handler(Exception)(_answer_failure)
@@ -140,23 +175,28 @@ def bare_app(routes: str) -> FastAPI:
 
 async def read_body(request: Request) -> bytes:
     """The body, which is there already. Raises Refused when the client has gone."""
-    try:
-        return await request.body()
-    except ClientDisconnect:
-        raise _gone() from None
+    body: bytes = b""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise _gone()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
 
 
 async def until_gone[T](request: Request, work: Coroutine[None, None, T]) -> T:
     """The result of the work, which is cancelled when the client goes away: its place is free for another then. The
     body must have been read. Raises Refused."""
     working, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    gone.add_done_callback(lambda _: working.cancel())
     try:
-        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise _gone()
+        return await working
+    except asyncio.CancelledError:
+        if gone.done():
+            raise _gone() from None
+        raise
     finally:
-        working.cancel()
         gone.cancel()
 
 

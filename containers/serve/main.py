@@ -97,6 +97,7 @@ def _run(app: FastAPI, settings: ServeSettings, connections: Connections) -> Non
         http=protocol_class(connections),
         ws="none",
         lifespan="off",
+        proxy_headers=False,  # nothing here asks for the client's address
         access_log=False,
         server_header=False,
         log_config=None,

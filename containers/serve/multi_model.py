@@ -79,7 +79,7 @@ class Invoke:
 
 def create_multi_model_app(models: Models, service: Service) -> FastAPI:
     """The application of a multi-model container, whose names of models may contain slashes."""
-    app, routes = bare_app("GET /ping, or /models"), ModelRoutes(models)
+    app, routes = bare_app("GET /ping, or /models", {}), ModelRoutes(models)
 
     async def figures(_request: Request) -> Response:
         return service.metrics(None)
