@@ -13,6 +13,7 @@ from ml.distributed import ONE_HOST, Ranks
 from ml.errors import Stopped
 from ml.preprocess import Preprocessing
 from ml.profiling import Timers, Tracer
+from ml.tensorboard import Board
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -25,6 +26,7 @@ class Paths:
     model: Path
     output: Path
     checkpoints: Path
+    tensorboard: Path | None = None  # None: no event files are wanted
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Context:
     ranks: Ranks = ONE_HOST
     timers: Timers = field(default_factory=Timers)
     tracer: Tracer | None = None
+    board: Board = field(default_factory=Board)
 
     def check_stopped(self) -> None:
         """Raises Stopped when the job must stop on any rank. All ranks must call it equally often."""

@@ -6,6 +6,7 @@ remains.
 """
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -192,10 +193,13 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
         progress = Progress(**state | {"history": tuple(state["history"])})
         context.say(f"resumed after_epoch={progress.epoch}")
     ranks.require_equal({"checkpoint": str(progress)})
+    context.board.begin(progress.epoch, asdict(context.config), ("valid_accuracy", "valid_loss"))
     try:
         while not progress.finished(context.config):
+            begun_s = time.monotonic()
             with context.timers.part(STEPS):
                 loss = trainer.epoch(progress.epoch + 1, learner, context.tracer)
+            pace = {"images_per_s": len(labels) / (time.monotonic() - begun_s)}
             with context.timers.part(VALIDATION):
                 logits, truth = learner.logits("valid")
             row = ranks.broadcast(_row(loss, logits, truth))
@@ -204,6 +208,8 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
             if progress.best_epoch == progress.epoch:
                 trainer.keep_best()
             context.say(_epoch_line(progress, ranks))
+            rate = {"learning_rate": trainer.optimizer.param_groups[0]["lr"]}
+            context.board.epoch(progress.epoch, {**row, **rate, **pace})
             if ranks.first:
                 missing = _never_predicted(logits, truth, context.dataset.classes)
                 found = remarks(Seen(progress.history, missing, trainer.gradient_norm()))

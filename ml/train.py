@@ -29,6 +29,7 @@ from ml.model import Classifier, build, preprocessing
 from ml.photos import Verdicts
 from ml.precisions import Validation, measure
 from ml.profiling import CHECK, EVALUATION, EXPORT, SUMMARY_FILE, Timers, Tracer, summary
+from ml.tensorboard import Board
 from ml.weights import Weights, find_weights
 
 _CHECKED_IMAGES = 4  # pictures of the data on which the ONNX model is compared with the network
@@ -79,7 +80,8 @@ def _train_job(
             verdicts = cached.verdicts if cached else judge_all(dataset, threads)
         report = paths.output if ranks.first else None
         used = leave_out(dataset, verdicts, say, config.max_unusable_share, report)
-        context = Context(config, used, preprocessing(config), device, threads, stop, say, ranks, timers, tracer)
+        board = Board(paths.tensorboard if ranks.first else None, say)
+        context = Context(config, used, preprocessing(config), device, threads, stop, say, ranks, timers, tracer, board)
         say(_first_line(context, weights, threads))
         model.to(device)
         try:
@@ -249,6 +251,7 @@ def _evaluate(
         all_logits[split] = logits
         result = evaluate(logits.numpy(), labels.numpy(), context.dataset.classes)
         write(result, folder, split)
+        context.board.picture(f"{split}_confusion", progress.best_epoch, folder / f"{split}_confusion.png")
         found = {f"{split}_accuracy": result.top1, f"{split}_top5_accuracy": result.top5, f"{split}_loss": result.loss}
         prefix = f"best_epoch={progress.best_epoch} " if split == "valid" else ""
         context.say(prefix + " ".join(f"{name}={value:.4f}" for name, value in found.items()))

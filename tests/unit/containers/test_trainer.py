@@ -13,6 +13,7 @@ from benchmarks.ports import free_port
 from ml.artifact import read_card
 from tests.unit.containers.trainer_process import SMALL, settings, start
 from tests.unit.ml.data import write_dataset
+from tests.unit.ml.event_files import events, only_file
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def test_the_program_trains_a_model(base: Path) -> None:
     assert read_card(base / "model").metrics["epochs"] == 2
     assert (base / "output" / "data" / "test_confusion.png").is_file()
     assert (base / "checkpoints" / "checkpoint.safetensors").is_file()
+    assert [path.name for path in (base / "output").iterdir()] == ["data"]
 
 
 def test_two_hosts_train_one_model(base: Path) -> None:
@@ -54,6 +56,7 @@ def test_two_hosts_train_one_model(base: Path) -> None:
         settings(folder, "hyperparameters", SMALL | {"max-unusable-share": "0.1"})
         hosts = {"current_host": host, "hosts": ["127.0.0.2", "127.0.0.1"], "network_interface_name": "lo"}
         settings(folder, "resourceconfig", hosts)
+        settings(folder, "tensorboardoutputconfig", {"LocalPath": "/opt/ml/output/board", "S3OutputPath": "s3://b"})
         if folder != base:
             (folder / "input" / "data").symlink_to(base / "input" / "data")
         running.append(start(folder, MASTER_PORT=port))
@@ -70,6 +73,8 @@ def test_two_hosts_train_one_model(base: Path) -> None:
     assert read_card(base / "model").metrics["epochs"] == 2
     assert (base / "output" / "data" / "test_confusion.png").is_file()
     assert (base / "checkpoints" / "checkpoint.safetensors").is_file()
+    scalars = [event.step for event in events(only_file(base / "output" / "board")) if "train_loss" in str(event)]
+    assert scalars == [1, 2]
     assert [path.name for path in (base / "second").iterdir()] == ["input"]
 
 
