@@ -41,8 +41,10 @@ send_checkpoints() {
         echo "$now" >"$BASE/.sent"
 }
 
-# Beside the training: asks for a spot notice, and sends the log and the checkpoints as they grow.
+# Beside the training: asks for a spot notice, and sends the log and the checkpoints as they grow. It outlives a shutdown,
+# which signals every process, since bash loses a child that ends just when a signal interrupts `wait`.
 watch() {
+    trap '' TERM
     local looks=0
     while sleep "$POLL_S"; do
         if [[ ! -e $BASE/.interrupted ]] && metadata spot/instance-action >"$BASE/.notice"; then
@@ -61,10 +63,10 @@ watch() {
 # Always the last: sends what there is, then ends the instance. Nothing in here may keep it from its end.
 finish() {
     trap - EXIT
-    trap '' TERM
+    trap '' TERM PIPE
     set +e
     if [[ -n $WATCHER ]]; then
-        kill "$WATCHER" 2>/dev/null
+        kill -KILL "$WATCHER" 2>/dev/null
         wait "$WATCHER" 2>/dev/null
     fi
     [[ $STATUS == Failed && -z $WHY ]] && WHY="The host failed to $STEP."
@@ -108,7 +110,8 @@ exec 3>&1
 trap finish EXIT
 mkdir -p "$BASE"/input/config "$BASE"/model "$BASE"/output "$BASE"/checkpoints "$BASE"/TrainedModels
 trap interrupt TERM
-exec > >(exec tee -a "$LOG") 2>&1
+# A shutdown signals every process, and ends what reads the console: tee outlives both, so that the log is whole.
+exec > >(trap '' TERM && exec tee -p -a "$LOG") 2>&1
 TEE=$!
 STEP="set the end of its time"
 shutdown -h "+$((LIMIT_S / 60 + SPARE_MINUTES))" # whatever happens below

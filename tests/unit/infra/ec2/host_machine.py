@@ -77,7 +77,8 @@ class HostMachine:
 
     def __init__(self, folder: Path, trainer: str) -> None:
         self.folder, self.ml = folder, folder / "ml"
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._console: subprocess.Popen[bytes] | None = None
         for name, text in _PROGRAMS.items():
             program = folder / "bin" / name
             program.parent.mkdir(exist_ok=True)
@@ -112,23 +113,38 @@ class HostMachine:
         script = self.put("user-data", text)
         environment = {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "MACHINE": str(self.folder)}
         with open(self.folder / "console", "w") as console:
+            self._console = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=console)
+        assert self._console.stdin is not None
+        with self._console.stdin as pipe:  # as cloud-init's own `tee`
             self._process = subprocess.Popen(
-                ["bash", script], env=environment, stdout=console, stderr=subprocess.STDOUT, text=True,
-                stdin=subprocess.DEVNULL,
+                ["bash", script], env=environment, stdout=pipe, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )  # fmt: skip
 
     def wait(self) -> None:
         """Until the user data has ended."""
         assert self._process is not None
+        assert self._console is not None
         try:
             self._process.wait(LIMIT_S)
+            self._console.wait(LIMIT_S)
         finally:
-            self._process.kill()
+            for each in (self._process, self._console):
+                each.kill()
+                each.wait(LIMIT_S)
 
     def terminate(self) -> None:
         """What the system does to the user data when the instance is ended."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+
+    def shut_down(self) -> None:
+        """What the system does to all that still runs at the end of a shutdown, cloud-init first."""
+        assert self._process is not None
+        assert self._console is not None
+        self._console.kill()
+        self._console.wait(LIMIT_S)
+        os.killpg(self._process.pid, signal.SIGTERM)
 
     def wait_for(self, name: str) -> None:
         """Until the machine has the file."""

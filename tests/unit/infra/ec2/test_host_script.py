@@ -152,6 +152,17 @@ def test_a_host_that_somebody_ends_saves_its_checkpoint(tmp_path: Path) -> None:
     assert (machine.results / "checkpoints" / "checkpoint.safetensors").is_file()
 
 
+def test_a_shutdown_that_signals_every_process_leaves_a_result_and_the_whole_log(tmp_path: Path) -> None:
+    machine = HostMachine(tmp_path, ENDLESS)
+    machine.start()
+    machine.wait_for("training")
+    machine.shut_down()
+    machine.wait()
+    assert machine.result["status"] == "Interrupted"
+    assert (machine.results / "checkpoints" / "checkpoint.safetensors").is_file()
+    assert "host: status=Interrupted" in machine.log
+
+
 def test_checkpoints_and_the_log_are_sent_while_it_trains(tmp_path: Path) -> None:
     machine = HostMachine(tmp_path, ENDLESS)
     machine.start()
