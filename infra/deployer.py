@@ -13,6 +13,7 @@ from infra.roles import (
     ROLES,
     Role,
     Statement,
+    about_key,
     data_of_another,
     via,
     with_key,
@@ -35,6 +36,7 @@ def deployer(blueprint: Blueprint) -> Role:
         *_function(blueprint),
         *_logs(blueprint),
         *_images(blueprint),
+        *_key_of_images(blueprint),
         *_key(blueprint),
         *_in_ec2(blueprint),
         _lists(),
@@ -204,6 +206,19 @@ def _images(blueprint: Blueprint) -> Iterable[Statement]:
         (blueprint.arn("ecr", "repository/stagemaker/*"),),
         "`make push`: the images' repositories, with their rules, and the layers; a deployment looks them up",
     )  # fmt: skip
+
+
+def _key_of_images(blueprint: Blueprint) -> Iterable[Statement]:
+    """AWS's list: "Encryption at rest" in ECR's guide."""
+    if name := blueprint.settings.images.kms_key:
+        yield about_key(
+            blueprint,
+            name,
+            "EncryptRepositories",
+            ("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"),
+            "who makes or deletes a repository with a key lets ECR use the key, or ends that, by ECR alone",
+            via(blueprint, "ecr"),
+        )
 
 
 def _key(blueprint: Blueprint) -> Iterable[Statement]:

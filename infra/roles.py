@@ -389,18 +389,26 @@ FOR_AWS: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 def with_key(
     blueprint: Blueprint, sid: str, actions: tuple[str, ...], reason: str, condition: Conditions | None = None
 ) -> tuple[Statement, ...]:
-    """A statement about the deployment's key; none where it has none. Before anybody has looked up the key behind an
-    alias, it is about the keys that have the alias (kms:ResourceAliases in KMS's guide)."""
-    if blueprint.settings.encryption is None:
+    """A statement about the deployment's key; none where it has none."""
+    encryption = blueprint.settings.encryption
+    if encryption is None:
         return ()
-    name, conditions = blueprint.key or blueprint.settings.encryption.key, dict(condition or {})
+    return (about_key(blueprint, blueprint.key or encryption.key, sid, actions, reason, condition or {}),)
+
+
+def about_key(
+    blueprint: Blueprint, name: str, sid: str, actions: tuple[str, ...], reason: str, condition: Conditions
+) -> Statement:
+    """A statement about the key of this id, alias or ARN. Which key has an alias is for AWS to know: it is about all
+    that have it (kms:ResourceAliases in KMS's guide)."""
+    conditions = dict(condition)
     place, is_alias, alias = name.rpartition("alias/")
     if is_alias:
         conditions["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": f"alias/{alias}"}
         name = f"{place or blueprint.arn('kms', '')}key/*"
     elif not name.startswith("arn:"):
         name = blueprint.arn("kms", f"key/{name}")
-    return (Statement(sid, actions, (name,), reason, conditions),)
+    return Statement(sid, actions, (name,), reason, conditions)
 
 
 def with_key_in_s3(blueprint: Blueprint, reason: str, *actions: str) -> tuple[Statement, ...]:

@@ -8,6 +8,8 @@ import pytest
 from infra import roles
 from infra.blueprint import Blueprint
 from infra.deployer import LISTS, NOT_IN_EVERY_DEPLOYMENT, deployer
+from infra.encryption.settings import EncryptionSettings
+from infra.image_settings import ImageSettings
 from infra.settings import DeploymentSettings
 from tests.unit.infra.aws_shapes import check
 
@@ -59,3 +61,28 @@ def test_what_not_every_deployment_uses_is_granted() -> None:
     granted = {one.sid for one in statements} | {action for one in statements for action in one.actions}
     assert NOT_IN_EVERY_DEPLOYMENT.keys() <= granted
     assert all(one.reason for one in statements)
+
+
+def test_a_key_is_used_by_the_services_that_need_it_alone() -> None:
+    settings = DeploymentSettings(
+        encryption=EncryptionSettings("1234abcd-12ab-34cd-56ef-1234567890ab"),
+        images=ImageSettings(kms_key="alias/images"),
+    )
+    found = {
+        one.sid: one
+        for one in deployer(Blueprint(settings, "123456789012", "")).statements
+        if one.actions[0].startswith("kms:")
+    }
+    services = {sid: one.condition.get("StringEquals", {}).get("kms:ViaService", "") for sid, one in found.items()}
+    assert services == {
+        "EncryptRepositories": "ecr.us-east-1.amazonaws.com",
+        "LookUpKey": "",
+        "UseKeyInS3": "s3.us-east-1.amazonaws.com",
+        "EncryptVolumes": "sagemaker.us-east-1.amazonaws.com",
+        "EncryptVariables": "lambda.us-east-1.amazonaws.com",
+    }
+    of_images = found.pop("EncryptRepositories")
+    assert of_images.condition["ForAnyValue:StringEquals"] == {"kms:ResourceAliases": "alias/images"}
+    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    assert {one.resources for one in found.values()} == {(key,)}
+    assert not [one for one in deployer(BLUEPRINT).statements if one.actions[0].startswith("kms:")]
