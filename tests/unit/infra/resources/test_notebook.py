@@ -171,6 +171,18 @@ def test_what_would_cost_the_volume_is_refused(old: dict[str, Any]) -> None:
     assert changing(client) == []
 
 
+def test_a_volume_keeps_the_key_that_it_was_made_with() -> None:
+    keyed = replace(BLUEPRINT, key="arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+    state = described(KmsKeyId="another")
+    client, plain = instance(state)
+    assert plain.diff(state) == []
+    one = NotebookInstance(fake_clients(sagemaker=client), instance_request(keyed, SETTINGS))
+    assert one.diff(described(KmsKeyId=keyed.key)) == []
+    with pytest.raises(StepFailed, match="KmsKeyId: another -> arn"):
+        one.update(state, one.diff(state))
+    assert changing(client) == []
+
+
 def test_one_in_service_is_stopped_before_it_is_deleted() -> None:
     client, one = instance(
         described(), described(), described("Stopping"), described("Stopped"), described("Deleting"), NONE
