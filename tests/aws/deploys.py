@@ -18,6 +18,7 @@ from infra.manifests import SCHEMA_2
 from infra.paths import CHECKOUT, paths
 from tests.aws.backends import Moto, OneServiceElsewhere
 from tests.aws.pretended_aws import Call, PretendedAws
+from tests.commands import ended
 
 PYTHON = paths({}).environments / "client" / "bin" / "python"
 LIMIT_S = 300.0
@@ -53,14 +54,7 @@ def start(aws: PretendedAws, *arguments: str, **environment: str) -> "subprocess
 
 def run(aws: PretendedAws, *arguments: str, **environment: str) -> tuple[int, str]:
     """The exit code of the command, and all that it said."""
-    with start(aws, *arguments, **environment) as process:
-        try:
-            said, _ = process.communicate(timeout=LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said, _ = process.communicate()
-            raise AssertionError(f"it did not end within {LIMIT_S:.0f} s: {said}") from None
-        return process.returncode, said
+    return ended(start(aws, *arguments, **environment), LIMIT_S)
 
 
 def document(said: str) -> Any:

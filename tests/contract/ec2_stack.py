@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ports import free_port
-from tests.contract.function_containers import network, running
+from tests.contract.docker_stage import docker_stage
+from tests.contract.function_containers import running
 from tests.contract.gateway import until
-from tests.contract.localstack_process import LocalStack, running_localstack
+from tests.contract.localstack_process import LocalStack
 
 AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"},
@@ -72,19 +72,8 @@ class Ec2Stack:
 @contextmanager
 def ec2_stack(folder: Path, **environment: str) -> Iterator[Ec2Stack]:
     """On a network of its own. What `environment` says wins."""
-    with network() as (name, gateway):
-        port = free_port()
-        settings = {
-            "STAGEMAKER_RUNTIME": "docker",
-            "STAGEMAKER_NETWORK": name,
-            "STAGEMAKER_GATEWAY_URL": f"http://{gateway}:{port}",
-            "STAGEMAKER_IAM": "strict",
-            "STAGEMAKER_TIME_COMPRESSION": "60",
-            "GATEWAY_LISTEN": f"127.0.0.1:{port},{gateway}:{port}",
-            "LOCALSTACK_HOST": f"127.0.0.1:{port}",
-        }
-        with running_localstack(folder, **{**settings, **environment}) as localstack:
-            yield Ec2Stack(localstack, name, gateway)
+    with docker_stage(folder, **{"STAGEMAKER_TIME_COMPRESSION": "60", **environment}) as (localstack, name, gateway):
+        yield Ec2Stack(localstack, name, gateway)
 
 
 def inside(container: str, *command: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ports import free_port
+from tests.commands import ended
 from tests.contract.ec2_stack import Ec2Stack, ec2_stack
 from tests.contract.gateway import until
 from tests.contract.localstack_process import ROOT
@@ -86,18 +87,7 @@ class Ec2Training:
 
     def run(self, verb: str, preset: Path, *arguments: str) -> tuple[int, str]:
         """The exit code of the command, and all that it said."""
-        return self.wait(self.start(verb, preset, *arguments))
-
-    def wait(self, process: "subprocess.Popen[str]") -> tuple[int, str]:
-        """As `run`, of one that was started."""
-        with process:
-            try:
-                said, _ = process.communicate(timeout=LIMIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                said, _ = process.communicate()
-                raise AssertionError(f"it did not end within {LIMIT_S:.0f} s: {said}") from None
-            return process.returncode, said
+        return ended(self.start(verb, preset, *arguments), LIMIT_S)
 
     def instances(self, project: str) -> list[dict[str, Any]]:
         """The project's, ended ones too."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.ec2_training import Ec2Training, ec2_training
+from tests.commands import ended
+from tests.contract.ec2_training import LIMIT_S, Ec2Training, ec2_training
 from tests.contract.gateway import until
 from tests.interruptions import interrupt
 
@@ -69,7 +70,7 @@ def test_a_spot_notice_saves_the_checkpoint_and_another_host_goes_on_from_it(tra
     (run,) = until(lambda: training.runs("spot"), bool)
     until(lambda: training.keys("spot", run), lambda keys: "checkpoints/last" in keys)
     follower.send_signal(signal.SIGINT)
-    code, said = training.wait(follower)
+    code, said = ended(follower, LIMIT_S)
     assert code == 130, said
     assert "The host goes on and ends itself" in said
     code, said = training.run("ec2-train", preset, "--set", "mode=other")
@@ -79,7 +80,7 @@ def test_a_spot_notice_saves_the_checkpoint_and_another_host_goes_on_from_it(tra
     (instance,) = training.instances("spot")
     body = json.dumps({"InstanceId": instance["InstanceId"]}).encode()
     assert interrupt(training.stack.localstack.endpoint, body, "ec2")[0] == 202
-    code, said = training.wait(follower)
+    code, said = ended(follower, LIMIT_S)
     assert code == 1, said
     assert "is under way" in said
     assert "ended as Interrupted" in said

@@ -18,7 +18,6 @@ import pytest
 from docker.api import APIClient
 from rich.console import Console
 
-from benchmarks.ports import free_port
 from infra import engine, roles
 from infra.blueprint import Blueprint
 from infra.clients import Clients, connect
@@ -39,9 +38,9 @@ from infra.terminal import Terminal
 from tests.contract.docker_environment import client
 from tests.contract.docker_image import docker_url
 from tests.contract.docker_notebooks import SERVER
-from tests.contract.function_containers import network, running
+from tests.contract.docker_stage import docker_stage
+from tests.contract.function_containers import running
 from tests.contract.gateway import until
-from tests.contract.localstack_process import running_localstack
 
 DOCKERFILE = """
 FROM python:3.13-slim
@@ -157,21 +156,10 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    with network() as (name, gateway):
-        port = free_port()
-        settings = {
-            "STAGEMAKER_RUNTIME": "docker",
-            "STAGEMAKER_NETWORK": name,
-            "STAGEMAKER_GATEWAY_URL": f"http://{gateway}:{port}",
-            "STAGEMAKER_NOTEBOOK_IMAGE": image,
-            "STAGEMAKER_IAM": "strict",
-            "GATEWAY_LISTEN": f"127.0.0.1:{port},{gateway}:{port}",
-            "LOCALSTACK_HOST": f"127.0.0.1:{port}",
-        }
-        with running_localstack(tmp_path_factory.mktemp("stack"), **settings) as localstack:
-            clients = connect("local", "us-east-1", {"AWS_ENDPOINT_URL": localstack.endpoint})
-            wanted = DeploymentSettings(project="nb-dogs", notebook=NotebookSettings(idle_minutes=0))
-            yield Story(clients, name, Blueprint(wanted, clients.account, ""), Terminal(Console(quiet=True)))
+    with docker_stage(tmp_path_factory.mktemp("stack"), STAGEMAKER_NOTEBOOK_IMAGE=image) as (localstack, name, _):
+        clients = connect("local", "us-east-1", {"AWS_ENDPOINT_URL": localstack.endpoint})
+        wanted = DeploymentSettings(project="nb-dogs", notebook=NotebookSettings(idle_minutes=0))
+        yield Story(clients, name, Blueprint(wanted, clients.account, ""), Terminal(Console(quiet=True)))
 
 
 def test_from_the_first_deploy_to_the_end(story: Story) -> None:
