@@ -17,16 +17,16 @@ SEED = 7
 
 def test_credentials_that_end_in_the_middle_are_told_once_and_the_next_run_goes_on(project: Project) -> None:
     for operation, error, sentence in (
-        ("ListObjectsV2", refusals.expired, EXPIRED),
-        ("PutObject", refusals.expired, EXPIRED),
-        ("CreateEndpoint", refusals.unknown_key, UNKNOWN),
-        ("CreateFunction", refusals.expired, EXPIRED),
+        ("ListObjectsV2", refusals.EXPIRED, EXPIRED),
+        ("PutObject", refusals.EXPIRED, EXPIRED),
+        ("CreateEndpoint", refusals.UNKNOWN_KEY, UNKNOWN),
+        ("CreateFunction", refusals.EXPIRED, EXPIRED),
     ):
         check_refused(project, Fault(matches=since(operation), error=error), sentence, *project.deploy)
     code, said = run(project.aws, *project.deploy)
     assert code == 0, said
     project.check_deployed()
-    fault = Fault(matches=since("DeleteEndpoint"), error=refusals.expired)
+    fault = Fault(matches=since("DeleteEndpoint"), error=refusals.EXPIRED)
     check_refused(project, fault, EXPIRED, *project.destroy)
     project.check_destroyed()
 
@@ -49,7 +49,7 @@ def test_a_fifth_of_all_calls_may_be_throttled(project: Project) -> None:
             return chance.random() < SHARE
 
     project.aws.forget()
-    with project.aws.injected(Fault(matches=is_throttled, error=refusals.throttled)):
+    with project.aws.injected(Fault(matches=is_throttled, error=refusals.THROTTLED)):
         code, said = run(project.aws, *project.deploy)
     assert code == 0, said
     assert any(call.is_fault for call in project.aws.calls())
