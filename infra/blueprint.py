@@ -139,6 +139,8 @@ class Blueprint:
             # The same model comes of it, wherever it is trained and however it is encrypted.
             **encrypted_job(request, self.key),
             **(checkpoints if model.training.spot else {}),
+            # Not of the fingerprint either: TensorBoard files are for looking at.
+            "TensorBoardOutputConfig": {"S3OutputPath": request["OutputDataConfig"]["S3OutputPath"]},
             **self._vpc_config,
         }
 

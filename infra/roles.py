@@ -95,7 +95,7 @@ def training(blueprint: Blueprint) -> Role:
             "WriteModels",
             ("s3:PutObject", "s3:AbortMultipartUpload"),
             _objects(blueprint, "models", FEATURES),
-            "SageMaker uploads model.tar.gz under this role, a large one in parts",
+            "SageMaker uploads model.tar.gz, a large one in parts, and TensorBoard files under this role",
         ),
         *((_checkpoints(blueprint),) if spot else ()),
         _write_logs(blueprint, TRAINING_LOGS),

@@ -150,4 +150,6 @@ class TrainingJob(Resource):
                 "Mend what the reason and the log above say, and run it again.",
                 tail(self._clients.logs, TRAINING_LOGS, f"{self.name}/"),
             )
+        if board := found.get("TensorBoardOutputConfig"):
+            self._show_line(f"TensorBoard files: {board['S3OutputPath'].rstrip('/')}/{self.name}/tensorboard-output")
         return self.remark(found)

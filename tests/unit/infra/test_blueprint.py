@@ -1,5 +1,7 @@
 """Every request must be one that AWS takes: checked against botocore's own models, patterns and lengths included."""
 
+import hashlib
+import json
 import re
 from dataclasses import replace
 
@@ -216,6 +218,15 @@ def test_a_job_on_spot_instances_has_checkpoints_of_its_own() -> None:
     name = request["TrainingJobName"]
     assert request["CheckpointConfig"] == {"S3Uri": f"s3://{blueprint.bucket}/checkpoints/{name}"}
     assert "EnableManagedSpotTraining" not in BLUEPRINT.training_request(MODEL)
+
+
+def test_tensorboard_files_lie_beside_the_model_and_train_nothing_anew() -> None:
+    request = BLUEPRINT.training_request(MODEL)
+    assert request["TensorBoardOutputConfig"] == request["OutputDataConfig"]
+    name = request.pop("TrainingJobName")
+    del request["TensorBoardOutputConfig"]
+    content = json.dumps({**request, "data": BLUEPRINT.data_digest}, sort_keys=True)
+    assert name == f"stagemaker-demo-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
 
 
 def test_a_search_on_spot_instances_shares_no_checkpoints() -> None:

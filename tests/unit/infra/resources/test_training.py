@@ -55,6 +55,13 @@ def test_a_completed_job_is_as_wanted() -> None:
     assert one.remark(done) == "validation:accuracy 0.900"
 
 
+def test_the_place_of_tensorboard_files_is_the_last_line() -> None:
+    config = {"TensorBoardOutputConfig": {"S3OutputPath": "s3://bucket/models"}}
+    _, one, lines = job(described("Completed", FinalMetricDataList=METRICS, **config))
+    assert one.create() == "validation:accuracy 0.900"
+    assert lines[-1] == "TensorBoard files: s3://bucket/models/one/tensorboard-output"
+
+
 def test_a_new_job_is_followed_to_its_end() -> None:
     running = described("InProgress", "Starting")
     client, one, lines = job(running, described("Completed", "Starting", "Training", FinalMetricDataList=METRICS))
