@@ -1,15 +1,18 @@
 """Closed-loop load for an HTTP server: each client asks again as soon as it has its answer.
 
-After a refusal it waits for PAUSE_S, because our server reads nothing from that connection for 0.2 s: without the pause
-the time of the next refusal would be that of the connection's rest.
+After a refusal it waits for PAUSE_S and up to as much again, because our server reads nothing from that connection for
+0.2 s: without the pause the time of the next refusal would be that of the connection's rest. The pauses differ, and the
+clients begin one after the other: if all asked in the same moment, they would measure how long they wait for each
+other.
 """
 
+import heapq
 import itertools
 import math
+import random
 import selectors
 import socket
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ from dataclasses import dataclass, field
 from benchmarks.serve_overload import whole_answer
 
 PAUSE_S = 0.25
+BEGIN_GAP_S = 0.001
 
 
 @dataclass
@@ -54,8 +58,6 @@ def run(address: tuple[str, int], requests: Sequence[bytes], clients: int, secon
     with ExitStack() as stack:
         group = _Clients(stack, address, requests, clients)
         end_s = time.perf_counter() + seconds
-        for connection in list(group.received):
-            group.ask(connection)
         while group.received:
             for connection, status in group.answers():
                 now_s = time.perf_counter()
@@ -66,24 +68,30 @@ def run(address: tuple[str, int], requests: Sequence[bytes], clients: int, secon
                 if status == 200:
                     group.ask(connection)
                 else:
-                    group.pausing.append((now_s + PAUSE_S, connection))
+                    group.ask_at(now_s + random.uniform(PAUSE_S, 2 * PAUSE_S), connection)  # noqa: S311 - no secret
     return load
 
 
 class _Clients:
-    """The connections of a load, what each has received of its answer, and those that pause, the next first."""
+    """The connections of a load, what each has received of its answer, and a heap of those that ask later."""
 
     def __init__(self, stack: ExitStack, address: tuple[str, int], requests: Sequence[bytes], clients: int) -> None:
         self._selector = stack.enter_context(selectors.DefaultSelector())
         self._requests = itertools.cycle(requests)
         self.received: dict[socket.socket, bytes] = {}
         self.sent_s: dict[socket.socket, float] = {}
-        self.pausing: deque[tuple[float, socket.socket]] = deque()
-        for _ in range(clients):
+        self._later: list[tuple[float, int, socket.socket]] = []
+        begin_s = time.perf_counter()
+        for number in range(clients):
             connection = stack.enter_context(socket.create_connection(address))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._selector.register(connection, selectors.EVENT_READ, connection)
             self.received[connection] = b""
+            self.ask_at(begin_s + number * BEGIN_GAP_S, connection)
+
+    def ask_at(self, at_s: float, connection: socket.socket) -> None:
+        """Sends the next request at that time of time.perf_counter()."""
+        heapq.heappush(self._later, (at_s, connection.fileno(), connection))
 
     def ask(self, connection: socket.socket) -> None:
         """Sends the next request."""
@@ -96,10 +104,10 @@ class _Clients:
         del self.received[connection]
 
     def answers(self) -> Iterator[tuple[socket.socket, int]]:
-        """Lets those ask whose pause is over, waits for something, and gives the answers that are whole now."""
-        while self.pausing and self.pausing[0][0] <= time.perf_counter():
-            self.ask(self.pausing.popleft()[1])
-        wait_s = max(0.0, self.pausing[0][0] - time.perf_counter()) if self.pausing else None
+        """Lets those ask whose time has come, waits for something, and gives the answers that are whole now."""
+        while self._later and self._later[0][0] <= time.perf_counter():
+            self.ask(heapq.heappop(self._later)[2])
+        wait_s = max(0.0, self._later[0][0] - time.perf_counter()) if self._later else None
         for key, _ in self._selector.select(wait_s):
             connection = key.data
             if not (data := connection.recv(65_536)):
