@@ -6,15 +6,17 @@ none locks out another: what is there is always read from AWS.
 """
 
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Literal
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import parallel
+from infra.errors import StepFailed
 from infra.parallel import Task
 from infra.resources.resource import Change, Resource, State, error_code
 from infra.terminal import Terminal
@@ -188,7 +190,8 @@ def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
     each, in the order of the plan. What is not wanted any more is deleted at the end.
 
     When a step fails, no other begins, and those that run end with their next wait; then its exception is raised, or
-    an ExceptionGroup of several. A second call goes on from there."""
+    an ExceptionGroup of several; a StepFailed where what it needs was deleted meanwhile. A second call goes on from
+    there."""
     placed = _in_turn(resources)
     wanted = [one for one in placed if one.is_wanted]
     actions: dict[int, Action] = {}
@@ -199,7 +202,11 @@ def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
         if not resource.is_wanted and unwanted is None:
             return
         with terminal.step(resource.title) as done:
-            action, remark = apply_one(resource) if resource.is_wanted else _bring(resource, unwanted)
+            if resource.is_wanted:
+                with _needing(resource, [placed[before] for before in made_after[index]]):
+                    action, remark = apply_one(resource)
+            else:
+                action, remark = _bring(resource, unwanted)
             done.result = f"{DONE[action]}: {resource.name}" + (f" ({remark})" if remark else "")
         actions[index] = action
 
@@ -210,6 +217,25 @@ def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
         Task(partial(bring, index), after, terminal.line) for index, after in enumerate([*made_after, *deleted_after])
     ])  # fmt: skip
     return [actions[index] for index in sorted(actions)]
+
+
+@contextmanager
+def _needing(resource: Resource, needed: Sequence[Resource]) -> Iterator[None]:
+    """Where it fails since some of what it needs, which was there, is there no more, say so: AWS's words do not."""
+    try:
+        yield
+    except (ClientError, StepFailed) as error:
+        try:
+            gone = [one for one in needed if one.read() is None]
+        except (BotoCoreError, ClientError, StepFailed):
+            gone = []  # nothing is known: what the step said stays
+        if not gone:
+            raise
+        names = ", ".join(f"{one.title[0].lower()}{one.title[1:]} {one.name}" for one in gone)
+        raise StepFailed(
+            f"{resource.title}: {error} What it needs was deleted meanwhile: {names}.",
+            "Does a destruction of the project run? Wait for its end. Then run this again, or `destroy`.",
+        ) from error
 
 
 def _in_turn(resources: Iterable[Resource]) -> list[Resource]:

@@ -1,14 +1,17 @@
-"""Two deployments at once."""
+"""Two deployments at once, and a destruction beside a deployment."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from tests.aws.broken_off import Project, left_of
-from tests.aws.deploys import run
+import pytest
+
+from tests.aws.broken_off import ALL_POINTS, Project, left_of
+from tests.aws.deploys import LIMIT_S, run
 from tests.aws.rules import Fault
 from tests.aws.wire import Asked
 
+WHERE = ("PutObject", "CreateTrainingJob", "CreateModel", "CreateEndpoint", "CreateFunction")
 MEETING_S = 3.0  # a call waits so long for its like from the other deployment
 
 
@@ -34,4 +37,31 @@ def test_two_deployments_at_once_make_one_of_each(project: Project) -> None:
     assert left.count(name) == left.count(f"{name}-proxy") == left.count(f"endpoint/{name}/variant/AllTraffic") == 1
     assert len([each for each in left if "-us-east-1" not in each]) == 6, "a job, a model and a configuration, too"
     project.check_deployed()
+    project.check_destroyed()
+
+
+@pytest.mark.parametrize("operation", WHERE if ALL_POINTS else WHERE[:1])
+def test_a_destruction_in_the_middle_of_a_deployment_leaves_nothing_that_the_next_one_does_not_delete(
+    project: Project, operation: str
+) -> None:
+    """The deployment waits at that call until the destruction has ended."""
+    has_come, is_destroyed = threading.Event(), threading.Event()
+
+    def wait(_: Asked) -> None:
+        has_come.set()
+        is_destroyed.wait(LIMIT_S)
+
+    fault = Fault(operation=operation, last=1, meanwhile=wait)
+    with project.aws.injected(fault), ThreadPoolExecutor(1) as pool:
+        deploying = pool.submit(run, project.aws, *project.deploy)
+        assert has_come.wait(LIMIT_S)
+        try:
+            destroyed = run(project.aws, *project.destroy)
+        finally:
+            is_destroyed.set()
+        ended = [deploying.result(), destroyed]
+    for code, said in ended:
+        assert code in (0, 1), said
+        assert "Traceback" not in said, said
+        assert ("Failed: " in said, said.count("Next: ")) == (code == 1, said.count("Failed: ")), said
     project.check_destroyed()

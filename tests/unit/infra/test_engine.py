@@ -255,6 +255,36 @@ def test_what_another_deleted_meanwhile_is_deleted() -> None:
     assert engine.destroy([Contested({"a": 1}, [], lambda there: there.clear())], lambda _: None) == 1
 
 
+class Failing(FakeResource):
+    """Its making fails; `spoil` is done just before."""
+
+    def __init__(self, there: dict[str, int], spoil: Callable[[dict[str, int]], object], *needed: str) -> None:
+        super().__init__("B", there, [], *needed)
+        self.spoil = spoil
+
+    def create(self) -> str:
+        """Fail."""
+        self.spoil(self.there)
+        raise ClientError({"Error": {"Code": "NoSuchBucket", "Message": "no bucket"}}, "PutObject")
+
+
+def test_what_fails_since_what_it_needs_was_deleted_meanwhile_says_so() -> None:
+    there: Numbers = {}
+    with pytest.raises(StepFailed, match="What it needs was deleted meanwhile: a a") as caught:
+        engine.apply([FakeResource("A", there, []), Failing(there, dict.clear, "A")], quiet())
+    assert "no bucket" in caught.value.reason
+    assert "Does a destruction of the project run?" in caught.value.next_step
+
+
+@pytest.mark.parametrize("spoil", [lambda _: None, dict.clear])
+def test_what_fails_by_itself_says_what_aws_says(spoil: Callable[[dict[str, int]], object]) -> None:
+    """Whatever becomes of what it does not need."""
+    there: Numbers = {}
+    needed = ("A",) if spoil is not dict.clear else ()
+    with pytest.raises(ClientError, match="no bucket"):
+        engine.apply([FakeResource("A", there, []), Failing(there, spoil, *needed)], quiet())
+
+
 def test_what_aws_holds_on_to_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "HELD_PAUSE_S", 0.0)
     journal: list[str] = []
