@@ -46,7 +46,7 @@ send_checkpoints() {
 watch() {
     trap '' TERM
     local looks=0
-    while sleep "$POLL_S"; do
+    while sleep "$POLL_S" >/dev/null 2>&1; do # it outlives this loop, and tee waits for all that may write
         if [[ ! -e $BASE/.interrupted ]] && metadata spot/instance-action >"$BASE/.notice"; then
             mv "$BASE/.notice" "$BASE/.interrupted"
             say "AWS takes this spot instance away: $(cat "$BASE/.interrupted")"
