@@ -1,6 +1,8 @@
 """The verb `plan`, from its arguments to what it writes, with fake clients."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from infra.clients import Clients
 from infra.prices import prices
 from tests.unit.infra.fakes import FakeClient, fake_clients, missing
 from tests.unit.infra.photos import write_set
+from tests.unit.infra.stage import saying
 
 
 def nothing_there() -> Clients:
@@ -40,12 +43,15 @@ def nothing_there() -> Clients:
 
 
 @pytest.fixture
-def plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The first arguments of a plan in an account that has nothing, with a small data set."""
-    monkeypatch.setattr(verbs, "connect_to", lambda *_: nothing_there())
+def plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """The first arguments of a plan in an account that has nothing, with a small data set, on a stage that has notebook
+    instances."""
     for name in ("HOURS", "OVER_BUDGET", "PRESET", "RESERVED", "PROVISIONED", "FUNCTION_URL", "ORIGIN"):
         monkeypatch.delenv(name, raising=False)
-    return ["plan", "--data", str(write_set(tmp_path / "set"))]
+    with saying('{"WhyNone": ""}') as (url, _):
+        clients = replace(nothing_there(), endpoint=url)
+        monkeypatch.setattr(verbs, "connect_to", lambda *_: clients)
+        yield ["plan", "--data", str(write_set(tmp_path / "set"))]
 
 
 def test_the_plan_and_its_cost_are_one_json_document(plan: list[str], capsys: pytest.CaptureFixture[str]) -> None:
