@@ -23,6 +23,8 @@ DRAWINGS: Mapping[str, str] = MappingProxyType(
         "epochs": "3",
         "batch-size": "32",
         "learning-rate": "0.001",
+        "head-rate": "1.0",  # a backbone for photos has as much to learn as the head
+        "norm-statistics": "batch",
     }
 )
 PHOTO_RANGES = Ranges({"learning-rate": ("0.0003", "0.03")}, {"batch-size": ("32", "64", "128")})

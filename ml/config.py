@@ -16,7 +16,11 @@ from ml.photos import MAX_UNUSABLE_SHARE
 BACKBONES = ("efficientnet-lite0", "resnet50", "mobilenet_v3_large")
 # SageMaker's tuning jobs and SDKs add these names; they are passed over.
 _SERVICE_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
-_LEARNING_RATES = {"head": 0.003, "full": 0.0005}
+# What 0 stands for, by the kind of fine-tuning. Those of "full" are measured in docs/decisions/0022.
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "head": {"learning_rate": 0.003, "epochs": 30, "batch_size": 64},
+    "full": {"learning_rate": 0.0001, "epochs": 12, "batch_size": 32},
+}
 
 
 class ConfigError(JobError):
@@ -31,6 +35,11 @@ def _number(default: float, low: float, high: float) -> Any:
     return field(default=default, metadata={"low": low, "high": high})
 
 
+def _by_kind(default: float, low: float, high: float) -> Any:
+    """A number of which 0, the `default`, becomes that of the kind of fine-tuning."""
+    return field(default=default, metadata={"low": low, "high": high, "zero": True})
+
+
 @dataclass(frozen=True)
 class Config:
     """What to train and how. A hyperparameter is a field's name with hyphens, for example `batch-size`.
@@ -41,8 +50,11 @@ class Config:
     whatever their number of photos. `mixup` is the alpha of mixup, which trains on weighted means of two examples each;
     0 is off. `patience` is the number of epochs without a better validation before training
     stops. `amp` is mixed precision, on CUDA only. `max_unusable_share` is the share of all photos that may be left out
-    because they cannot be decoded; above it the job fails. A `learning_rate` of 0 becomes the default
-    of the kind of fine-tuning when the config is made: 0.003 for "head", 0.0005 for "full". `feature_engine` computes
+    because they cannot be decoded; above it the job fails. In `epochs`, `batch_size` and `learning_rate` 0 becomes the
+    default of the kind of fine-tuning when the config is made. With "full" `learning_rate` is the backbone's, and the
+    head, which begins at zero, learns `head_rate` times as fast, and batch norm uses the means and variances of the
+    pretrained weights, or of each batch with `norm_statistics` "batch". Where the backbone begins at random too
+    (`weights` "none"), both learn alike, and batch norm uses those of each batch. `feature_engine` computes
     the features for "head", and `features_only` ends the job when it has: they are its model, for a channel `features`.
     `measure_precisions` finds out for the model card what bf16 changes; with `int8` it also adds a graph with 8-bit
     numbers to the model, and finds out what that changes. `profile` writes where the time went, and a trace.
@@ -55,9 +67,11 @@ class Config:
     crop: float = _number(0.875, 0.5, 1.0)
     min_crop: float = _number(0.5, 0.05, 1.0)
     flip: bool = True
-    epochs: int = _number(30, 1, 10_000)
-    batch_size: int = _number(64, 2, 4096)
+    epochs: int = _by_kind(0, 1, 10_000)
+    batch_size: int = _by_kind(0, 2, 4096)
     learning_rate: float = _number(0.0, 0.0, 10.0)
+    head_rate: float = _number(100.0, 0.1, 1000.0)
+    norm_statistics: str = _choice("pretrained", "pretrained", "batch")
     weight_decay: float = _number(0.01, 0.0, 1.0)
     label_smoothing: float = _number(0.0, 0.0, 0.5)
     mixup: float = _number(0.0, 0.0, 10.0)
@@ -73,8 +87,9 @@ class Config:
     profile: bool = False
 
     def __post_init__(self) -> None:
-        if self.learning_rate == 0:
-            object.__setattr__(self, "learning_rate", _LEARNING_RATES[self.fine_tune])
+        for name, value in _DEFAULTS[self.fine_tune].items():
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, value)
         if self.features_only and self.fine_tune != "head":
             raise ConfigError("Hyperparameter 'features-only' is for fine-tune=head: nothing else trains on features.")
 
@@ -126,7 +141,7 @@ def _parse(name: str, text: Any, kind: Any, limits: Mapping[str, Any]) -> Any:
 def _within(value: Any, limits: Mapping[str, Any]) -> bool:
     if "choices" in limits:
         return value in limits["choices"]
-    return bool(limits.get("low", value) <= value <= limits.get("high", value))
+    return (value == 0 and "zero" in limits) or bool(limits.get("low", value) <= value <= limits.get("high", value))
 
 
 def _convert(text: str, kind: Any) -> Any:
@@ -152,7 +167,8 @@ def _accepted(kind: Any, limits: Mapping[str, Any]) -> str:
     if "choices" in limits:
         return "one of " + ", ".join(limits["choices"])
     noun = "a whole number" if kind is int else "a number"
-    return f"{noun} from {limits['low']} to {limits['high']}"
+    zero = ", or 0" if "zero" in limits else ""
+    return f"{noun} from {limits['low']} to {limits['high']}{zero}"
 
 
 def _text(value: Any) -> str:

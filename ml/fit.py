@@ -27,6 +27,7 @@ from ml.profiling import CHECKPOINT, STEPS, VALIDATION, Tracer
 from ml.remarks import Seen, remarks
 
 _AMP = "cuda"
+_WARM_UP_SHARE = 0.1  # (ours) of the epochs, in which the learning rate rises
 
 
 class TrainingError(JobError):
@@ -82,7 +83,7 @@ class Trainer:
         self._class_weights = None if class_weights is None else class_weights.to(device)
         self._network = ranks.wrap(module)
         self.optimizer = torch.optim.AdamW(
-            module.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+            rate_groups(module, config), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.amp = config.amp and device.type == _AMP
         half = self.amp and not torch.cuda.is_bf16_supported(including_emulation=False)
@@ -92,14 +93,14 @@ class Trainer:
 
     def epoch(self, number: int, learner: Learner, tracer: Tracer | None = None) -> float:
         """Trains one epoch and returns the mean loss over its examples. Raises Stopped, TrainingError."""
-        self.module.train()
-        rate = self.config.learning_rate * (1 + math.cos(math.pi * (number - 1) / self.config.epochs)) / 2
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_training(self.module, self.config)
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         batches = learner.train_batches(number)
         random = np.random.default_rng((self.config.seed, number, 0, 1))  # not the numbers of the order and the crops
         for inputs, labels, size in tracer.traced(batches) if tracer else batches:
+            share = rate_share(self.config, number, count / learner.examples, (count + size) / learner.examples)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.config.learning_rate * group["times"] * share
             mix = self._mix(random, inputs, labels)
             total += self._step(mix, self.ranks.weight(len(labels), size)).double() * size
             count += size
@@ -224,6 +225,42 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
     learner.module.load_state_dict(trainer.best)
     learner.module.eval()
     return progress
+
+
+def set_training(module: nn.Module, config: Config) -> None:
+    """Training mode, in which batch norm keeps the statistics of pretrained weights if the config says so: those of a
+    small batch are noise, by which a backbone that knows such photos gets worse."""
+    module.train()
+    if config.weights != "none" and config.norm_statistics == "pretrained":
+        for child in module.modules():
+            if isinstance(child, nn.BatchNorm2d):
+                child.eval()
+
+
+def rate_groups(module: nn.Module, config: Config) -> list[dict[str, Any]]:
+    """The weights in the optimizer's groups, in their order in the module; each learns `times` as fast as
+    `learning_rate` says."""
+    head = getattr(module, "head", None)
+    if head is None or config.weights == "none":
+        return [{"params": list(module.parameters()), "times": 1.0}]
+    last = set(head.parameters())
+    body = [weight for weight in module.parameters() if weight not in last]
+    return [{"params": body, "times": 1.0}, {"params": list(head.parameters()), "times": config.head_rate}]
+
+
+def rate_share(config: Config, epoch: int, before: float, after: float) -> float:
+    """The part of the learning rate with which a step is done; `before` and `after` are the parts of the epoch that are
+    done before and after it.
+
+    A half cosine over all epochs. For the head it changes with each epoch; for all weights with each step, after it has
+    risen in a straight line for a tenth of the epochs, at most for one: large steps at first would spoil the
+    backbone's weights while the head knows nothing."""
+    if config.fine_tune == "head":
+        return (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
+    done, rises = epoch - 1 + before, min(1.0, _WARM_UP_SHARE * config.epochs)
+    if done < rises:
+        return min(1.0, (epoch - 1 + after) / rises)
+    return (1 + math.cos(math.pi * (done - rises) / (config.epochs - rises))) / 2
 
 
 def check_finite(loss: float, what: str, epoch: int) -> None:

@@ -25,9 +25,11 @@ TrainBatches = Iterator[tuple[Tensor, Tensor, int]]
 
 
 class Learner(Protocol):
-    """`module` holds the weights to train. Batches are on the device, and depend only on the seed and the epoch."""
+    """`module` holds the weights to train, on so many `examples` in each epoch. Batches are on the device, and depend
+    only on the seed and the epoch."""
 
     module: nn.Module
+    examples: int
 
     def train_batches(self, epoch: int) -> TrainBatches:
         """The shuffled batches of an epoch as (inputs of `module`, labels, size): this rank's part, and the size of the
@@ -45,6 +47,7 @@ class HeadLearner:
         self._context, self._features, self._train = context, features, features.train()
         labels = torch.tensor(context.dataset.splits["train"].labels)
         self._labels = labels.repeat(len(self._train) // len(labels))
+        self.examples = len(self._labels)
 
     def train_batches(self, epoch: int) -> TrainBatches:
         """Batches of features (<=batch_size, F), labels and the size of the whole batch. Raises Stopped."""
@@ -71,7 +74,9 @@ class FullLearner:
             keep_freed_memory()
             without_copies(self.module)
         side = short_side(context.config, context.preprocessing)
-        self.photos = PhotoCache(context.dataset.splits["train"], side, context.preprocessing, room_for_photos())
+        split = context.dataset.splits["train"]
+        self.photos = PhotoCache(split, side, context.preprocessing, room_for_photos())
+        self.examples = len(split)
 
     def train_batches(self, epoch: int) -> TrainBatches:
         """Batches of images (<=batch_size, 3, S, S), labels and the size of the whole batch. Raises Stopped."""

@@ -29,12 +29,17 @@ class Classifier(nn.Module):
 
 
 def build(config: Config, classes: int, weights: Weights) -> Classifier:
-    """A network in evaluation mode on the CPU; the head is initialised from the config's seed. Raises WeightsError."""
+    """A network in evaluation mode on the CPU; the head is initialised from the config's seed, or with
+    zeros when all weights learn and the backbone's are pretrained. Raises WeightsError."""
     torch.manual_seed(config.seed)
     body, features = _BODIES[config.backbone]()
     if weights.state is not None:
         _load(body, weights.state, f"The weights ({weights.source['source']}) do not fit {config.backbone}")
-    return Classifier(body, features, classes).eval()
+    model = Classifier(body, features, classes)
+    if config.fine_tune == "full" and weights.state is not None:
+        nn.init.zeros_(model.head.weight)  # a random head would first push the backbone anywhere
+        nn.init.zeros_(model.head.bias)
+    return model.eval()
 
 
 def preprocessing(config: Config) -> Preprocessing:

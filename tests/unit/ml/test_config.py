@@ -10,15 +10,18 @@ import pytest
 from ml.config import Config, ConfigError, describe
 
 
-def test_the_learning_rate_follows_the_kind_of_fine_tuning() -> None:
-    assert Config.from_hyperparameters({}).learning_rate == 0.003
-    assert Config.from_hyperparameters({"fine-tune": "full"}).learning_rate == 0.0005
+def test_what_is_0_follows_the_kind_of_fine_tuning() -> None:
+    head, full = Config.from_hyperparameters({}), Config.from_hyperparameters({"fine-tune": "full"})
+    assert (head.learning_rate, head.epochs, head.batch_size) == (0.003, 30, 64)
+    assert (full.learning_rate, full.epochs, full.batch_size) == (0.0001, 12, 32)
+    asked = Config.from_hyperparameters({"fine-tune": "full", "epochs": "0", "batch-size": "64"})
+    assert (asked.epochs, asked.batch_size) == (12, 64)
     assert Config.from_hyperparameters({"fine-tune": "full", "learning-rate": "0.1"}).learning_rate == 0.1
 
 
 def test_the_type_itself_resolves_the_learning_rate() -> None:
     assert Config().learning_rate == 0.003
-    assert Config(fine_tune="full").learning_rate == 0.0005
+    assert Config(fine_tune="full").learning_rate == 0.0001
     assert Config(learning_rate=0.1).learning_rate == 0.1
     assert Config.from_hyperparameters({}) == Config()
     assert Config.from_hyperparameters({"learning-rate": "0"}) == Config()
@@ -68,11 +71,12 @@ def test_a_name_without_a_near_match_lists_the_known_names() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "accepted"),
     [
-        ("epochs", "0", "a whole number from 1 to 10000"),
+        ("epochs", "10001", "a whole number from 1 to 10000, or 0"),
         ("epochs", "-1", "a whole number from 1 to 10000"),
         ("epochs", "many", "a whole number"),
         ("epochs", "2.5", "a whole number"),
         ("epochs", "", "a whole number"),
+        ("batch-size", "1", "a whole number from 2 to 4096, or 0"),
         ("learning-rate", "nan", "a number from 0.0 to 10.0"),
         ("learning-rate", "0_1.0", "a number from 0.0 to 10.0"),
         ("epochs", "1_0", "a whole number from 1 to 10000"),

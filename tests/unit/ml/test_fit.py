@@ -13,7 +13,7 @@ from ml import remarks
 from ml.checkpoint import CheckpointError
 from ml.config import Config
 from ml.distributed import ONE_HOST
-from ml.fit import Progress, Trainer, TrainingError, class_weights
+from ml.fit import Progress, Trainer, TrainingError, class_weights, rate_groups, rate_share, set_training
 from tests.unit.ml.data import write_dataset
 from tests.unit.ml.ranks import equal_tensors, train_rank, trained_weights
 from tests.unit.ml.stops import StopAfter, never
@@ -49,7 +49,12 @@ def run(data: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 # MobileNetV3's weights have another memory layout than its checkpoint; the rounding must stay the same.
 @pytest.mark.parametrize(
     ("config", "calls"),
-    [(HEAD, 16), (replace(HEAD, mixup=0.4), 16), (replace(FULL, backbone="mobilenet_v3_large", mixup=0.4), 10)],
+    [
+        (HEAD, 16),
+        (replace(HEAD, mixup=0.4), 16),
+        (replace(FULL, backbone="mobilenet_v3_large", mixup=0.4), 10),
+        (replace(FULL, weights="imagenet"), 10),
+    ],
 )
 def test_a_resumed_training_equals_an_uninterrupted_one(config: Config, calls: int, run: Run, tmp_path: Path) -> None:
     whole = run(config, tmp_path / "whole")
@@ -97,6 +102,32 @@ def test_balanced_classes_count_alike(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         train_rank(data, tmp_path / name, replace(HEAD, epochs=1, class_weights=name), ONE_HOST, "batch", never)
     assert not equal_tensors(trained_weights(tmp_path / "none", 0), trained_weights(tmp_path / "balanced", 0))
+
+
+def test_the_rate_rises_and_falls_over_the_steps() -> None:
+    config = replace(FULL, epochs=10)
+    steps = [rate_share(config, epoch, step / 4, (step + 1) / 4) for epoch in range(1, 11) for step in range(4)]
+    assert steps[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert steps[4:] == sorted(steps[4:], reverse=True)
+    assert 0 < steps[-1] < 0.01
+    head = replace(HEAD, epochs=4)
+    assert [rate_share(head, epoch, 0.5, 0.6) for epoch in (1, 3)] == [1.0, pytest.approx(0.5)]
+    assert rate_share(replace(FULL, epochs=1), 1, 0.0, 0.05) == pytest.approx(0.5)
+
+
+def test_a_pretrained_backbone_keeps_its_statistics_and_learns_slowly() -> None:
+    module = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Dropout())
+    module.add_module("head", torch.nn.Linear(3, 2))
+    pretrained = replace(FULL, weights="imagenet")
+    for config, keeps, times in [(pretrained, True, [1.0, 100.0]), (FULL, False, [1.0])]:
+        set_training(module, config)
+        assert [child.training for child in module] == [not keeps, True, True]
+        groups = rate_groups(module, config)
+        assert [group["times"] for group in groups] == times
+        weights = [weight for group in groups for weight in group["params"]]
+        assert all(one is other for one, other in zip(weights, module.parameters(), strict=True))
+    set_training(module, replace(pretrained, norm_statistics="batch"))
+    assert all(child.training for child in module)
 
 
 def test_mixup_mixes_inputs_and_labels_alike() -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from ml.config import BACKBONES, Config
 from ml.model import build, fused, preprocessing
-from ml.weights import WeightsError, find_weights, rename
+from ml.weights import Weights, WeightsError, find_weights, rename
 
 NO_CHANNEL = Path("no-such-folder")
 
@@ -119,3 +119,10 @@ def test_a_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(WeightsError, match=r"could not be downloaded .* 'pretrained' channel"):
         find_weights(Config(backbone="resnet50"), NO_CHANNEL)
+
+
+def test_the_head_begins_at_zero_only_where_all_of_a_pretrained_network_learns() -> None:
+    pretrained = find_weights(Config(), NO_CHANNEL)
+    full, head = Config(fine_tune="full"), Config()
+    from_zero = [build(full, 3, pretrained), build(head, 3, pretrained), build(full, 3, Weights(None, {}))]
+    assert [bool(model.head.weight.any()) for model in from_zero] == [False, True, True]
