@@ -26,6 +26,7 @@ def test_the_demo_runs_to_the_proof_and_leaves_nothing(environment: Environment,
     for title in TITLES:
         assert f"> {title}" in output
     assert "valid_accuracy=" in output, "the training's log lines reach the terminal"
+    assert "TensorBoard files: s3://stagemaker-demo-" in output
     assert "Three photos" in output
     assert output.count("created: ") >= len(TITLES)
     assert "listens on 127.0.0.1:" in output
@@ -109,6 +110,16 @@ def check_a_folder_of_photos_becomes_predictions(clients: Clients) -> None:
     assert sevens >= 4
 
 
+def check_the_training_s_tensorboard_files(clients: Clients) -> None:
+    """The job's own role has sent them, beside the model."""
+    (job,) = clients.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    bucket, folder = f"stagemaker-demo-{clients.account}-us-east-1", f"models/{job['TrainingJobName']}/"
+    found = clients.s3.list_objects_v2(Bucket=bucket, Prefix=folder)["Contents"]
+    keys = [each["Key"].removeprefix(folder) for each in found]
+    assert [key for key in keys if key.startswith("tensorboard-output/events.out.tfevents.")]
+    assert "output/model.tar.gz" in keys
+
+
 def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Environment, tmp_path: Path) -> None:
     code, output = environment.run("demo", EPOCHS, KEEP="1", STAGEMAKER_TIME_COMPRESSION="60")
     assert code == 0, output
@@ -125,6 +136,7 @@ def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Envi
     assert "Nothing changed: all is as planned." in output
     assert "0 of 400 photos sent" in output
 
+    check_the_training_s_tensorboard_files(clients)
     check_the_four_systems(environment, clients)
     check_the_address(environment, clients)
     check_a_folder_of_photos_becomes_predictions(clients)
