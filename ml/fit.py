@@ -253,7 +253,7 @@ def rate_share(config: Config, epoch: int, before: float, after: float) -> float
     done before and after it.
 
     A half cosine over all epochs. For the head it changes with each epoch; for all weights with each step, after it has
-    risen in a straight line for a tenth of the epochs, at most for one: before, large steps would spoil the backbone."""
+    risen in a straight line for a tenth of the epochs, at most for one: large steps at first spoil the backbone."""
     if config.fine_tune == "head":
         return (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
     done, rises = epoch - 1 + before, min(1.0, _WARM_UP_SHARE * config.epochs)
