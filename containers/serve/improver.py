@@ -21,10 +21,11 @@ from pathlib import Path
 from containers.serve import choice_cache
 from containers.serve.choice import Speed, best, candidates
 from containers.serve.engines import SAFE_CHOICE, EngineChoice, load_engine
-from containers.serve.memory import free_memory_bytes, return_free_memory
+from containers.serve.memory import return_free_memory
 from containers.serve.model import Model
 from containers.serve.settings import ServeSettings
 from ml.artifact import ONNX_FILE
+from ml.memory import free_memory_bytes
 
 START_S = 1.0  # (ours) the start of the server takes no time from its first answers
 IDLE_S = 5.0  # (ours)

@@ -10,7 +10,6 @@ from containers.serve import choice_cache
 from containers.serve.choice import Speed, best, candidates
 from containers.serve.engines import SAFE_CHOICE, EngineChoice
 from containers.serve.improver import parse
-from containers.serve.memory import free_memory_bytes
 from ml.artifact import INT8_FILE
 from tests.unit.containers.serve_process import write_model
 
@@ -120,18 +119,6 @@ def test_the_text_of_the_cpu_says_nothing_that_changes(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(text.format(1) + text.format(2))
     assert choice_cache.cpu_text(tmp_path / "cpuinfo") == "flags\t: a b\nmodel name\t: X"
     assert choice_cache.cpu_text(tmp_path / "none") == ""
-
-
-def test_free_memory_is_the_machine_s_or_the_control_group_s(tmp_path: Path) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    4000 kB\n")
-    files = {"memory.max": "max", "memory.current": "3000000", "memory.stat": "anon 1\ninactive_file 1000000"}
-    assert free_memory_bytes(tmp_path, tmp_path / "meminfo") == 4_096_000
-    for name, text in files.items():
-        (tmp_path / name).write_text(text + "\n")
-    assert free_memory_bytes(tmp_path, tmp_path / "meminfo") == 4_096_000
-    (tmp_path / "memory.max").write_text("5000000\n")
-    assert free_memory_bytes(tmp_path, tmp_path / "meminfo") == 3_000_000
-    assert free_memory_bytes(tmp_path, tmp_path / "none") == 0
 
 
 def test_an_entry_is_json_that_people_can_read(tmp_path: Path) -> None:
