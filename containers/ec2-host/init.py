@@ -12,7 +12,7 @@ from pathlib import Path
 import system
 from host import POWEROFF, REBOOT, REBOOTS, inside
 
-GRACE_S = 10.0  # (ours) from SIGTERM to SIGKILL for what runs when the host is shut down; systemd has 90
+GRACE_S = 60.0  # (ours) from SIGTERM to SIGKILL for what runs when the host is shut down; systemd has 90
 _SIGNALS = {signal.SIGCHLD, POWEROFF, REBOOT}
 
 

@@ -26,7 +26,7 @@ from stagemaker.runtime.ec2_host import Ec2Host, Ec2Runtime
 LOG = logging.getLogger(__name__)
 IMAGE = "stagemaker/ec2-host:latest"
 CONSOLE_BYTES = 64 << 10  # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetConsoleOutput.html
-STOP_S = 30.0  # (ours) from StopInstances or TerminateInstances until the host is killed; init.py ends within 10
+STOP_S = 90.0  # (ours) from StopInstances or TerminateInstances until the host is killed; init.py ends within 60
 NOTICE_S = 120.0  # from the notice of an interruption to the end; AWS: "two minutes"
 _LOOK_S = 0.25
 _REGISTRY = "127.0.0.2"  # where the host's relay listens in place of the account's registry
