@@ -132,6 +132,10 @@ test-ec2: ## The contract tests of EC2 hosts and of ec2-train alone: instances, 
 	@scripts/build ec2-host
 	$(env)/plugin-dev/bin/python $(pytest) 2 tests/contract/test_ec2_*.py
 
+test-gpu: ## Training, NCCL, serving and a full memory on a CUDA device (without one they are skipped; DEVICE=cpu: what can run on a CPU)
+	@scripts/setup dev
+	$(env)/dev/bin/python -m pytest -rs tests/gpu
+
 test-aws: ## Deploy every preset through the pretended AWS, each request judged by the stage, botocore's models and moto (not in CI)
 	@scripts/setup plugin-dev plugin trainer serve lambda client
 	STAGEMAKER_EVERY_PRESET=1 $(env)/plugin-dev/bin/python -m pytest tests/aws/test_presets.py
