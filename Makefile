@@ -181,6 +181,10 @@ bench-serve: ## Measure the serving container beside its peers and the limits (O
 	@scripts/setup client serve trainer dev
 	@$(env)/client/bin/python -m benchmarks serve_speed --rounds $(or $(ROUNDS),3)
 
+bench-gpu: ## Measure trainer and server on a CUDA device beside the recipe, FastAPI and the limits (DATA=<folder>, ONLY=resnet50, ROUNDS=3)
+	@scripts/setup client serve trainer dev
+	@$(env)/client/bin/python -m benchmarks gpu --rounds $(or $(ROUNDS),3)
+
 bench-train: ## Measure the trainer beside torchvision's recipe and the limits (DATA=<folder>, BACKBONE=resnet50, ROUNDS=3; no Docker)
 	@scripts/setup client trainer
 	@$(env)/client/bin/python -m benchmarks train --rounds $(or $(ROUNDS),3)

@@ -20,6 +20,7 @@ SCENARIOS = (
     "serve_overload",
     "serve_speed",
     "train",
+    "gpu",
     "compose_up",
     "deploy",
     "image_builds",

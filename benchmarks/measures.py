@@ -93,6 +93,19 @@ MEASURES: Mapping[str, tuple[Measure, ...]] = {
     "serve_speed": (Measure(ANY, (ANY, "ratios", ANY), "more"),),
     "compose_up": (Measure("`make up`, s", ("up",), "less", is_ratio=False),),
     "image_builds": (Measure("a build after a code change, s", (ANY, "after a code change"), "less", is_ratio=False),),
+    "gpu": (
+        Measure(
+            "full fine-tuning in times of the recipe",
+            ("training", ANY, "full: ours in times of the recipe", "rate"),
+            "more",
+        ),
+        Measure(
+            "full fine-tuning in times of the device's limit",
+            ("training", ANY, "full: ours in times of the limit", "rate"),
+            "more",
+        ),
+        Measure(ANY, ("serving", ANY, "ratios", ANY), "more"),
+    ),
     "train": (
         Measure("features in times of torchvision's recipe", ("frozen: ours in times of the recipe", "rate"), "more"),
         Measure("full fine-tuning in times of the recipe", ("full: ours in times of the recipe", "rate"), "more"),

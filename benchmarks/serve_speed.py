@@ -130,6 +130,13 @@ class Round:
 
 def main(rounds: int) -> None:
     """Measures the scenario, and writes its figures, a table and a picture."""
+    figures = measure(rounds)
+    write("serve_speed", figures)
+    write_page(figures, RESULTS)
+
+
+def measure(rounds: int, engine: str = "auto") -> dict[str, Any]:
+    """The figures of the models BACKBONES, ours on an engine that the server knows."""
     asked = serve_peers.names(os.environ.get("PEERS") or "fastapi")
     left_out: dict[str, str] = {}
     peers = []
@@ -148,15 +155,20 @@ def main(rounds: int) -> None:
             print(f"{backbone} ...", flush=True)
             base = Path(folder) / backbone
             _python("trainer", "-c", _MODEL, backbone, base / "model")
-            figures[backbone] = _measure(backbone, base, bodies, peers, rounds, left_out)
+            figures[backbone] = _measure(backbone, engine, base, bodies, peers, rounds, left_out)
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}", flush=True)
-    write("serve_speed", figures)
-    write_page(figures, RESULTS)
+    return figures
 
 
 def _measure(
-    backbone: str, base: Path, bodies: Sequence[bytes], peers: Sequence[str], count: int, left_out: dict[str, str]
+    backbone: str,
+    engine: str,
+    base: Path,
+    bodies: Sequence[bytes],
+    peers: Sequence[str],
+    count: int,
+    left_out: dict[str, str],
 ) -> dict[str, Any]:
     """The figures of one model. Ours takes turns with one peer after the other, so that no more than two servers take
     memory, and no third one takes time. A peer that does not run is added to `left_out`."""
@@ -164,11 +176,13 @@ def _measure(
     requests |= {name: [_request(PEERS[name].path, body) for body in bodies] for name in peers}
     shown: dict[str, dict[str, float]] = {}
     rounds: list[Round] = []
-    with _ours(base, requests[OURS][0]) as ours, running("serve", ["empty.py"], {}, requests[OURS][0]) as empty:
+    with _ours(base, engine, requests[OURS][0]) as ours, running("serve", ["empty.py"], {}, requests[OURS][0]) as empty:
         choice = _choice(ours)
 
         def limits() -> dict[str, float]:
-            output = _python("serve", "-c", _LIMIT, base / "model", base.parent / "photos", *choice, BURST_S)
+            output = _python(
+                _environment(engine), "-c", _LIMIT, base / "model", base.parent / "photos", *choice, BURST_S
+            )
             rates = map(float, output.split())
             return {
                 "http": serve_load.run(empty.address, requests[OURS], 8, BURST_S).answered_per_s,
@@ -265,15 +279,21 @@ def ratios(rounds: Sequence[Round]) -> dict[str, float | None]:
 
 
 @contextmanager
-def _ours(base: Path, request: bytes) -> Iterator[Server]:
+def _ours(base: Path, engine: str, request: bytes) -> Iterator[Server]:
     variables = {"SAGEMAKER_BASE_DIR": str(base), "STAGEMAKER_BIND_HOST": "127.0.0.1"}
-    variables["STAGEMAKER_SERVE_CACHE"] = str(base / "cache")
-    with running("serve", [CHECKOUT / "containers/serve/serve"], variables, request) as server:
-        deadline_s = time.monotonic() + CHOICE_S
-        while not list((base / "cache").glob("*.json")) and time.monotonic() < deadline_s:
-            time.sleep(0.5)
-        time.sleep(5)  # the engine is replaced
+    variables |= {"STAGEMAKER_SERVE_CACHE": str(base / "cache"), "STAGEMAKER_SERVE_ENGINE": engine}
+    with running(_environment(engine), [CHECKOUT / "containers/serve/serve"], variables, request) as server:
+        if engine == "auto":
+            deadline_s = time.monotonic() + CHOICE_S
+            while not list((base / "cache").glob("*.json")) and time.monotonic() < deadline_s:
+                time.sleep(0.5)
+            time.sleep(5)  # the engine is replaced
         yield server
+
+
+def _environment(engine: str) -> str:
+    """The one that has the packages of `serve`, or those of `serve-gpu`."""
+    return "dev" if engine == "torch" else "serve"
 
 
 def _choice(server: Server) -> tuple[str, str, str]:

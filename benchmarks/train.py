@@ -1,10 +1,10 @@
 """How fast the trainer is beside torchvision's reference recipe written plainly, and beside what the machine can do.
 
 The recipe is one process with a DataLoader: decode, transform, and PyTorch in float32, each epoch anew. The limit is
-the same model on pictures that are in memory already. All take turns, each in a process of its own, so that other load
-on the machine affects all alike: only ratios of one run mean something, and the CPU time of an image. A frozen backbone
-is counted in views, since ours computes each photo and its mirror image. Of full fine-tuning the second epoch is
-measured: in ours a photo is decoded in the first one only.
+the same model on pictures that are in memory already. Each runs on the first CUDA device where there is one. All take
+turns, each in a process of its own, so that other load on the machine affects all alike: only ratios of one run mean
+something, and the CPU time of an image. A frozen backbone is counted in views, since ours computes each photo and its
+mirror image. Of full fine-tuning the second epoch is measured: in ours a photo is decoded in the first one only.
 """
 
 import json
@@ -54,16 +54,19 @@ if kind == "frozen":
         weight.requires_grad_(True)
 else:
     model.train()
+device = "cuda" if torch.cuda.is_available() else "cpu"
+model = model.to(device)
 optimizer = torch.optim.SGD([w for w in model.parameters() if w.requires_grad], 0.001, momentum=0.9)
 
 def epoch():
     for images, labels in DataLoader(data, 32, shuffle=True):
-        loss = nn.functional.cross_entropy(model(images), labels)
+        loss = nn.functional.cross_entropy(model(images.to(device)), labels.to(device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    loss.item()  # the device has ended, too
 
-model(torch.zeros(2, 3, 224, 224))
+model(torch.zeros(2, 3, 224, 224, device=device))
 if kind == "full":
     epoch()
 began, cpu = time.perf_counter(), time.process_time()
@@ -109,6 +112,16 @@ def measured(work, images):
 if name == "frozen":
     write_graph(model, config.image_size, scratch)
     measured(lambda: features.compute(model, context, lambda: scratch), 2 * photos + 1)
+elif name == "synthetic-frozen" and device.type == "cuda":
+    body, side = model.body.to(device).eval(), config.image_size
+    images = torch.zeros(photos, 3, side, side, device=device)
+    def forward():
+        with torch.inference_mode():
+            for batch in (*images.split(config.batch_size), *images.split(config.batch_size)):
+                body(batch)
+        torch.cuda.synchronize()
+    forward()
+    measured(forward, 2 * photos)
 elif name == "synthetic-frozen":  # the engine alone, on a picture in memory
     from concurrent.futures import ThreadPoolExecutor
     write_graph(model, config.image_size, scratch)
@@ -142,25 +155,32 @@ PARTICIPANTS: Mapping[str, tuple[str, str, int]] = {
 
 def main(rounds: int) -> None:
     """Measures the scenario and writes its figures. DATA is a folder of photos; without it scikit-learn's digits."""
+    write("train", measure(rounds, BACKBONE))
+
+
+def measure(rounds: int, backbone: str, left_out: tuple[str, ...] = ()) -> dict[str, object]:
+    """The figures of all participants but those of a kind that is left out."""
+    participants = {name: one for name, one in PARTICIPANTS.items() if one[1] not in left_out}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(os.environ["DATA"]).resolve() if os.environ.get("DATA") else digits.make(Path(folder) / "digits")
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in PARTICIPANTS}
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in participants}
         for number in range(rounds):
-            for name, (program, kind, photos) in PARTICIPANTS.items():
+            for name, (program, kind, photos) in participants.items():
                 run = _run_shared if kind == SHARED else _run
-                measured = run(program, str(data), BACKBONE, str(photos), kind)
+                measured = run(program, str(data), backbone, str(photos), kind)
                 found[name].append(measured)
                 rate = measured["images"] / measured["s"]
                 print(f"  round {number + 1}: {name} {rate:.1f} images/s", flush=True)
-    figures: dict[str, object] = {"backbone": BACKBONE, **{name: figures_of(runs) for name, runs in found.items()}}
+    figures: dict[str, object] = {"backbone": backbone, **{name: figures_of(runs) for name, runs in found.items()}}
     for kind in ("frozen", "full"):
         ours = found[f"{kind}: ours"]
         figures |= {
             f"{kind}: ours in times of the {other}": ratio(ours, found[f"{kind}: {other}"])
             for other in ("recipe", "limit")
         }
-    figures["full: 2 processes in times of one"] = ratio(found["full: ours, 2 processes"], found["full: ours"])
-    write("train", figures)
+    if SHARED not in left_out:
+        figures["full: 2 processes in times of one"] = ratio(found["full: ours, 2 processes"], found["full: ours"])
+    return figures
 
 
 def _run(program: str, *arguments: str) -> dict[str, float]:
