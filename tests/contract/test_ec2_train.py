@@ -13,6 +13,7 @@ from tests.contract.gateway import until
 from tests.interruptions import interrupt
 
 SPOT = 'market = "spot"'
+ZONE = "us-east-1a"  # which has every type; left out it would be any, and us-east-1e lacks m5.xlarge
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,10 @@ def test_a_spot_notice_saves_the_checkpoint_and_another_host_goes_on_from_it(tra
 def test_with_a_network_the_host_stands_in_its_private_subnet_with_a_closed_group(training: Ec2Training) -> None:
     ec2 = training.stack.ec2
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    private, _ = (ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{n}.0/24")["Subnet"]["SubnetId"] for n in (1, 2))
+    private, _ = (
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{n}.0/24", AvailabilityZone=ZONE)["Subnet"]["SubnetId"]
+        for n in (1, 2)
+    )
     ec2.create_tags(Resources=[private], Tags=[{"Key": "tier", "Value": "private"}])
     preset = training.preset("placed", SPOT, "[network]", f'vpc = "{vpc}"', 'subnet_tag = "tier=private"')
     code, said = training.run("ec2-train", preset, "--detach")
