@@ -20,9 +20,9 @@ DRAWINGS: Mapping[str, str] = MappingProxyType(
         "crop": "1.0",
         "min-crop": "0.7",
         "flip": "false",  # a mirrored 2 is no 2
-        "epochs": "3",
+        "epochs": "5",
         "batch-size": "32",
-        "learning-rate": "0.001",
+        "learning-rate": "0.002",
         "head-rate": "1.0",  # a backbone for photos has as much to learn as the head
         "norm-statistics": "batch",
     }
