@@ -5,16 +5,15 @@ is slower than one image after the other. Each call takes an infer request of it
 """
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from queue import LifoQueue
 from typing import Any
 
 import numpy as np
-import openvino
 
 from containers.serve.engines import Batch, EngineChoice, Logits
 from ml.artifact import INT8_FILE, ONNX_FILE, BadArtifact, ModelCard
+from ml.openvino_core import openvino_core
 
 
 def load(folder: Path, card: ModelCard, choice: EngineChoice, threads: int) -> Callable[[Batch], Logits]:
@@ -24,7 +23,7 @@ def load(folder: Path, card: ModelCard, choice: EngineChoice, threads: int) -> C
     if not (folder / file).is_file():
         raise BadArtifact(f"The model folder {folder} has no {file}.")
     try:
-        core = _core()
+        core = openvino_core()
         graph = core.read_model(folder / file)
         graph.reshape([1, 3, size, size])
         compiled = core.compile_model(graph, "CPU", _properties(choice, threads))
@@ -47,12 +46,6 @@ def load(folder: Path, card: ModelCard, choice: EngineChoice, threads: int) -> C
         return np.concatenate(rows)
 
     return run
-
-
-@cache
-def _core() -> Any:
-    """The process's only one, which it never gives back: ml/openvino_core.py says why."""
-    return openvino.Core()
 
 
 def _properties(choice: EngineChoice, threads: int) -> dict[str, str]:
