@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from infra.accounts import check_account
 from infra.data_bucket.settings import DataSettings
 from infra.ec2.settings import Ec2Settings
 from infra.encryption.settings import EncryptionSettings
@@ -247,8 +248,8 @@ class DeploymentSettings:
             )
         if not _REGION.fullmatch(self.region):
             raise ValueError(f"{self.region!r} is not the name of an AWS region, such as us-east-1.")
-        if self.account is not None and not re.fullmatch(r"\d{12}", self.account):
-            raise ValueError(f"{self.account!r} is not the number of an AWS account: 12 digits.")
+        if self.account is not None:
+            check_account(self.account)
         if ours := [key for key in self.tags if key.startswith(("aws:", "stagemaker:"))]:
             raise ValueError(f"The tag {ours[0]!r} cannot be given: AWS and Stagemaker have tags that begin so.")
         if self.data and re.fullmatch(rf"{self.project}-[0-9]{{12}}-{self.region}", self.data.bucket):

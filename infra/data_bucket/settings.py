@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from infra.accounts import check_account
+
 _BUCKET = re.compile(r"[a-z0-9](?:[.-]?[a-z0-9]){2,62}")
 _PREFIX = re.compile(r"[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
 MAX_BUCKET = 63  # letters of a name: AWS's
@@ -23,8 +25,7 @@ class DataSettings:
             raise ValueError(
                 f"The bucket {self.bucket!r} must have 3 to {MAX_BUCKET} small letters, digits, dots and hyphens."
             )
-        if not re.fullmatch(r"[0-9]{12}", self.account):
-            raise ValueError(f"{self.account!r} is not the number of an AWS account: 12 digits.")
+        check_account(self.account)
         if self.prefix and not (_PREFIX.fullmatch(self.prefix) and len(self.prefix) <= MAX_PREFIX):
             raise ValueError(
                 f"The prefix {self.prefix!r} must be folders such as sets/dogImages: at most {MAX_PREFIX} letters, "
