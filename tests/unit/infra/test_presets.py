@@ -96,6 +96,9 @@ def test_the_notebooks_of_the_systems() -> None:
         ("project = 'Dogs'", 1, "The project name 'Dogs'"),
         ("[[models]]\nendpoint = {instances = 1, colour = 1}", 2, "there is no key 'colour' here"),
         ("[notebook]\nvolume_gb = 1", 1, "1 GB: AWS takes 5 to 16,384."),
+        ("project = 'dogs'\n[data]\nbucket = 'photos'", 2, "data lacks account."),
+        ("[data]\nbucket = 'photos'\naccount = 210987654321", 3, "data.account must be a text, not 210987654321."),
+        ("[data]\nbucket = 'Photos'\naccount = '210987654321'", 1, "The bucket 'Photos'"),
         ("version = 2", 1, "it is of version 2, and this Stagemaker reads version 1."),
     ],
 )

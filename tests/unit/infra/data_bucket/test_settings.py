@@ -1,13 +1,10 @@
 """The table [data] of a preset: what AWS would not take is refused."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from infra.data_bucket.settings import DataSettings
-from infra.errors import StepFailed
-from infra.presets import read
 from infra.settings import DeploymentSettings
 
 
@@ -34,23 +31,6 @@ def test_what_is_refused(bucket: str, account: str, prefix: str, reason: str) ->
 def test_where_photos_lie() -> None:
     assert DataSettings("photos", "210987654321").uri == "s3://photos/"
     assert DataSettings("my.photos", "210987654321", "sets/dogs").uri == "s3://my.photos/sets/dogs/"
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "reason"),
-    [
-        ("project = 'dogs'\n[data]\nbucket = 'photos'", 2, "data lacks account."),
-        ("[data]\nbucket = 'photos'\naccount = 210987654321", 3, "data.account must be a text, not 210987654321."),
-        ("[data]\nbucket = 'Photos'\naccount = '210987654321'", 1, "The bucket 'Photos'"),
-    ],
-)
-def test_a_preset_says_the_line(tmp_path: Path, text: str, line: int, reason: str) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text(text)
-    with pytest.raises(StepFailed) as caught:
-        read(path)
-    assert caught.value.reason.startswith(f"{path}, line {line}: ")
-    assert reason in caught.value.reason
 
 
 def test_the_bucket_of_a_deployment_is_nobody_s_data() -> None:
