@@ -9,8 +9,8 @@ import os
 import subprocess
 
 from benchmarks import serve_speed, train
+from benchmarks.serve_peers import ENVIRONMENTS
 from benchmarks.timing import write
-from infra.paths import CHECKOUT
 
 _NAME = "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_available() else '')"
 
@@ -18,7 +18,7 @@ _NAME = "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_avai
 def main(rounds: int) -> None:
     """Measures all of it, and writes the figures with the device's name. Without a device it says so and measures
     nothing, unless DEVICE=cpu asks for a run on the CPU, which shows that the benchmark itself works."""
-    python = CHECKOUT / ".stagemaker" / "env" / "trainer" / "bin" / "python"
+    python = ENVIRONMENTS / "trainer" / "bin" / "python"
     device = subprocess.run([python, "-c", _NAME], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     if not device and os.environ.get("DEVICE") != "cpu":
         print("left out: this machine has no CUDA device")
