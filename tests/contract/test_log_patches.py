@@ -1,9 +1,11 @@
-"""LocalStack's CloudWatch Logs: how long its lists take, and how much it keeps."""
+"""LocalStack's CloudWatch Logs: how long its lists take, how much it keeps, and the keys of its groups."""
 
 import time
+from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.logs.models import LogsBackend, LogStream
 
 from stagemaker.adapters.log_patches import KeptEvents, ShallowCopy
@@ -27,6 +29,33 @@ def test_groups_are_listed_without_a_copy_of_their_events(gateway: Gateway) -> N
             assert [group["logGroupName"] for group in found] == [GROUP]
     assert logs.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"][0]["storedBytes"] == 600_000
     logs.delete_log_group(logGroupName=GROUP)
+
+
+def test_a_log_group_gets_another_key_and_none(gateway: Gateway) -> None:
+    logs, group = gateway.client("logs"), {"logGroupName": "/stagemaker/with-key"}
+    keys = [f"arn:aws:kms:us-east-1:000000000000:key/{number}234abcd-12ab-34cd-56ef-1234567890ab" for number in "12"]
+
+    def key() -> Any:
+        (found,) = logs.describe_log_groups(logGroupNamePrefix=group["logGroupName"])["logGroups"]
+        return found.get("kmsKeyId")
+
+    with pytest.raises(logs.exceptions.ResourceNotFoundException, match="log group does not exist"):
+        logs.associate_kms_key(**group, kmsKeyId=keys[0])
+    logs.create_log_group(**group, kmsKeyId=keys[0])
+    assert key() == keys[0]
+    logs.associate_kms_key(**group, kmsKeyId=keys[1])
+    assert key() == keys[1]
+    logs.disassociate_kms_key(**group)
+    assert key() is None
+    logs.delete_log_group(**group)
+
+
+def test_the_results_of_queries_get_no_key(gateway: Gateway) -> None:
+    logs, results = gateway.client("logs"), "arn:aws:logs:us-east-1:000000000000:query-result:*"
+    for call in (partial(logs.associate_kms_key, kmsKeyId="arn:aws:kms:k"), logs.disassociate_kms_key):
+        with pytest.raises(ClientError) as refused:
+            call(resourceIdentifier=results)
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
 def test_a_copy_is_one_of_the_dictionary_only() -> None:

@@ -1,11 +1,16 @@
-"""What we change in LocalStack's CloudWatch Logs: it copies every event to list the groups, and keeps all that come."""
+"""What we change in LocalStack's CloudWatch Logs: it copies every event to list the groups, keeps all that come, and
+gives no key to a group that is there."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from typing import Any
 
+from localstack.aws.api import RequestContext
+from localstack.aws.api.logs import ResourceNotFoundException
 from localstack.services.logs import provider
-from moto.logs.models import LogStream, logs_backends
+from localstack.services.logs.provider import LogsProvider
+from moto.logs.models import LogGroup, LogStream, logs_backends
 
 from stagemaker.adapters.patches import Patch
 from stagemaker.app import App
@@ -80,7 +85,51 @@ def _put_log_events(_app: App, original: Any) -> Any:
     return put_log_events
 
 
+def _associate(_app: App, original: Any) -> Any:
+    @wraps(original)
+    def associate_kms_key(
+        self: LogsProvider, context: RequestContext, kms_key_id: str, log_group_name: str | None = None, **kwargs: Any
+    ) -> None:
+        if log_group_name is None:  # the results of queries, which nobody makes here
+            original(self, context, kms_key_id, **kwargs)
+        else:
+            _group(context, log_group_name).kms_key_id = kms_key_id
+
+    return associate_kms_key
+
+
+def _disassociate(_app: App, original: Any) -> Any:
+    @wraps(original)
+    def disassociate_kms_key(
+        self: LogsProvider, context: RequestContext, log_group_name: str | None = None, **kwargs: Any
+    ) -> None:
+        if log_group_name is None:
+            original(self, context, **kwargs)
+        else:
+            _group(context, log_group_name).kms_key_id = None
+
+    return disassociate_kms_key
+
+
+def _group(context: RequestContext, name: str) -> LogGroup:
+    group = logs_backends[context.account_id][context.region].groups.get(name)
+    if group is None:
+        raise ResourceNotFoundException("The specified log group does not exist.")
+    return group
+
+
 PATCHES: tuple[Patch, ...] = (
+    *(
+        Patch(
+            LogsProvider,
+            f"{verb}_kms_key",
+            ("self", "context", *key, "log_group_name", "resource_identifier", "kwargs"),
+            make,
+            why="Moto has no such operation, and shows the key that a group was made with.",
+            without="Another key of a log group is 501, and a deployment cannot put it right.",
+        )
+        for verb, key, make in (("associate", ("kms_key_id",), _associate), ("disassociate", (), _disassociate))
+    ),
     Patch(
         provider,
         "copy",
