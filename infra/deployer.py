@@ -15,8 +15,10 @@ from infra.roles import (
     Statement,
     about_key,
     data_of_another,
+    spot_role,
     via,
     with_key,
+    with_key_in_logs,
     with_key_in_s3,
 )
 
@@ -180,13 +182,30 @@ def _function(blueprint: Blueprint) -> Iterable[Statement]:
 
 
 def _logs(blueprint: Blueprint) -> Iterable[Statement]:
-    groups = (TRAINING_LOGS, endpoint_logs(f"{blueprint.settings.project}*"), blueprint.function_logs)
+    groups = (endpoint_logs(f"{blueprint.settings.project}*"), blueprint.function_logs)
+    own = tuple(blueprint.arn("logs", f"log-group:{group}:*") for group in groups)
+    of_all = tuple(blueprint.arn("logs", f"log-group:{group}:*") for group in (TRAINING_LOGS, notebook.LOGS))
     yield Statement(
         "Logs",
-        _all_of("logs:{}", "DescribeLogStreams", "GetLogEvents", "CreateLogGroup", "DeleteLogStream", "DeleteLogGroup"),
-        tuple(blueprint.arn("logs", f"log-group:{group}:*") for group in groups),
-        "what containers print is shown while they run and when they fail, and deleted at the end",
+        _all_of("logs:{}", "DescribeLogStreams", "GetLogEvents", "DeleteLogStream"),
+        (*own, *of_all),
+        "what containers print is shown while they run and when they fail; the streams of jobs and of the notebook "
+        "instance, whose log groups are the whole account's, are deleted at the end",
     )
+    yield Statement(
+        "OwnLogs",
+        _all_of("logs:{}", "DisassociateKmsKey", "DeleteLogGroup"),
+        own,
+        "the log groups of endpoints and function are deleted at the end; without [encryption] one that has a key "
+        "gets rid of it",
+    )
+    if blueprint.settings.encryption:
+        yield Statement(
+            "LogsWithKey",
+            _all_of("logs:{}", "CreateLogGroup", "AssociateKmsKey", "TagResource"),
+            tuple(blueprint.arn("logs", f"log-group:{group}{end}") for group in groups for end in ("", ":*")),
+            "the log groups of endpoints and function are made with the key before anything writes to them",
+        )
 
 
 def _images(blueprint: Blueprint) -> Iterable[Statement]:
@@ -235,6 +254,30 @@ def _key(blueprint: Blueprint) -> Iterable[Statement]:
         ("kms:CreateGrant",),
         "who makes a job, an endpoint or a notebook instance lets its volumes use the key, by SageMaker alone",
         {**via(blueprint, "sagemaker"), **FOR_AWS},
+    )
+    yield from with_key_in_logs(blueprint, "who makes a log group names its key, and its lines are shown")
+    if blueprint.settings.ec2:
+        yield from _key_of_hosts(blueprint)
+
+
+def _key_of_hosts(blueprint: Blueprint) -> Iterable[Statement]:
+    """AWS's list: "Requirements for Amazon EBS encryption" in the guide of EBS."""
+    yield from with_key(
+        blueprint,
+        "EncryptHostVolumes",
+        (
+            "kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+        "who launches an EC2 host uses the key for its volume, by EC2 alone",
+        via(blueprint, "ec2"),
+    )  # fmt: skip
+    yield from with_key(
+        blueprint,
+        "LetHostVolumesUseKey",
+        ("kms:CreateGrant",),
+        "the host decrypts its volume by a grant of who launches it, which is for AWS alone",
+        {**via(blueprint, "ec2"), **FOR_AWS},
     )
     yield from with_key(
         blueprint,
@@ -292,6 +335,14 @@ def _in_ec2(blueprint: Blueprint) -> Iterable[Statement]:
         "what carries the project's tag is changed and deleted, and nothing else in EC2",
         {"StringEquals": {f"aws:ResourceTag/{PROJECT_TAG}": project}},
     )  # fmt: skip
+    if blueprint.settings.ec2 and blueprint.settings.ec2.market == "spot":
+        yield Statement(
+            "SpotRole",
+            ("iam:CreateServiceLinkedRole",),
+            (spot_role(blueprint),),
+            "the account's first spot instance makes EC2's own role for them",
+            {"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}},
+        )
     yield Statement(
         "NewestAmi",
         ("ssm:GetParameter",),
@@ -368,7 +419,7 @@ NOT_IN_EVERY_DEPLOYMENT: Mapping[str, str] = {
     **dict.fromkeys(("ScalingRole", "ScalingAlarms"),
         "AWS asks the caller for it; on the stage Application Auto Scaling does it in its own name"),
     "s3:AbortMultipartUpload": "a large file is sent in parts, which are given up when one fails",
-    "logs:CreateLogGroup": "a log group is made by what writes to it",
+    "logs:DisassociateKmsKey": "only where the settings had [encryption] before",
     **dict.fromkeys(("LogInToRegistry", "PushImages"), "`make push`; a deployment only looks images up"),
     "Lists": "prices, quotas and hosts are not looked up by each command",
 }  # fmt: skip

@@ -70,6 +70,7 @@ class Deployment:
         return [
             *self._for_training(terminal),
             IamRole(clients.iam, roles.hosting(blueprint), titles.HOSTING_ROLE, blueprint.tags),
+            *self._logs(),
             *(resource for model in blueprint.settings.models for resource in self._model(model, terminal)),
             IamRole(clients.iam, roles.function(blueprint), titles.LAMBDA_ROLE, blueprint.tags),
             Function(clients, blueprint, HANDLER),
@@ -78,6 +79,17 @@ class Deployment:
             *self._notebook(terminal),
             *self._unwanted(),
         ]
+
+    def _logs(self) -> list[Resource]:
+        """The log groups of endpoints and function that the key encrypts; without a key those that still have one."""
+        blueprint, logs = self.blueprint, self.clients.logs
+        named = {
+            titles.of_model(titles.ENDPOINT_LOG, model.name): endpoint_logs(blueprint.endpoint(model))
+            for model in blueprint.settings.models
+        }
+        named[titles.FUNCTION_LOG] = blueprint.function_logs
+        groups = [LogGroup(logs, name, title, blueprint.key, blueprint.tags) for title, name in named.items()]
+        return [one for one in groups if blueprint.key or one.has_key()]
 
     def _notebook(self, terminal: Terminal) -> list[Resource]:
         """The notebook instance with what it needs; to delete, where the settings have none any more."""

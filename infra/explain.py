@@ -8,8 +8,10 @@ from typing import Any
 from infra.blueprint import Blueprint
 from infra.deployer import deployer
 from infra.errors import StepFailed
+from infra.policy import MAX_INLINE_CHARACTERS, MAX_MANAGED_CHARACTERS
 from infra.resource_policies import POLICIES, ResourcePolicy
 from infra.roles import ROLES, Conditions, Role, Statement
+from infra.roles import document as policy_of
 from infra.terminal import Terminal
 
 EXPLAINED: Mapping[str, Callable[[Blueprint], Role | ResourcePolicy]] = {
@@ -37,17 +39,55 @@ def show(blueprint: Blueprint, purpose: str | None, as_json: bool, terminal: Ter
         who = f" Who may take it: {one.trusted}" if isinstance(one, Role) else ""
         title = f"{one.name}: {one.description}.{who}"
         terminal.table(title, _HEADER, [_row(statement) for statement in one.statements])
+        if isinstance(one, Role) and (parts := managed(one)):
+            terminal.say(
+                f"As an inline policy this is longer than IAM takes. Attach it as {len(parts)} managed policies: "
+                "--json has them."
+            )
+
+
+_ATTACHED: Mapping[str, str] = {
+    "data-bucket": "The owner of the bucket {} attaches this policy to it:",
+    "key": "The policy of the KMS key {} must have these statements besides its own:",
+}
+
+
+def tell(policies: Mapping[str, ResourcePolicy], say: Callable[[str], None]) -> None:
+    """Say the policies of `of_others`, each with who puts it where."""
+    for name, one in policies.items():
+        say(_ATTACHED[name].format(one.name))
+        say(json.dumps(one.policy, indent=2))
 
 
 def document(one: Role | ResourcePolicy) -> dict[str, Any]:
-    """The policy as AWS takes it, that of a role with its trust, and the reason of each statement by its Sid."""
+    """The policy as AWS takes it, that of a role with its trust and, where it is too long, in parts, and the reason of
+    each statement by its Sid."""
+    parts = managed(one) if isinstance(one, Role) else []
     return {
         "name": one.name,
         "description": one.description,
         **({"trust": one.trust} if isinstance(one, Role) else {}),
         "policy": one.policy,
+        **({"managed_policies": parts} if parts else {}),
         "reasons": {statement.sid: statement.reason for statement in one.statements},
     }
+
+
+def managed(role: Role) -> list[dict[str, Any]]:
+    """The policy in parts, each of which IAM takes as a managed policy; none where it takes the whole inline. IAM
+    counts no white space ("IAM and AWS STS quotas" in its guide)."""
+    if _characters(role.statements) <= MAX_INLINE_CHARACTERS:
+        return []
+    parts: list[list[Statement]] = [[]]
+    for statement in role.statements:
+        if _characters([*parts[-1], statement]) > MAX_MANAGED_CHARACTERS:
+            parts.append([])
+        parts[-1].append(statement)
+    return [policy_of(part) for part in parts]
+
+
+def _characters(statements: Iterable[Statement]) -> int:
+    return len(json.dumps(policy_of(statements), separators=(",", ":")))
 
 
 def _row(statement: Statement) -> tuple[str, ...]:

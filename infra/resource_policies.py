@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.blueprint import Blueprint
-from infra.roles import Statement, data_of_another, document
+from infra.blueprint import Blueprint, endpoint_logs
+from infra.ec2.settings import Ec2Settings
+from infra.roles import FOR_AWS, Statement, data_of_another, document, spot_role
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,58 @@ def data_bucket(blueprint: Blueprint, caller: str = "") -> ResourcePolicy:
     return ResourcePolicy(name, "The policy that its owner, another account, attaches to the data's bucket", statements)
 
 
+def key(blueprint: Blueprint) -> ResourcePolicy:
+    """What the policy of the settings' key must say besides what a new key's does: who uses the key in a name of its
+    own, so that no policy of a role can let it. Without a key it has no statement."""
+    encryption, host = blueprint.settings.encryption, blueprint.settings.ec2
+    if encryption is None:
+        return ResourcePolicy("", "", ())
+    statements = (_logs_use_key(blueprint), *_spot_uses_key(blueprint, host))
+    name = blueprint.key or encryption.key
+    return ResourcePolicy(name, "What the policy of this key must say besides what it says", statements)
+
+
+def _logs_use_key(blueprint: Blueprint) -> Statement:
+    """The statement of "Encrypt log data in CloudWatch Logs using AWS KMS" in the guide of CloudWatch Logs."""
+    region = blueprint.settings.region
+    groups = [endpoint_logs(f"{blueprint.settings.project}*"), blueprint.function_logs]
+    of_groups = [blueprint.arn("logs", f"log-group:{group}") for group in groups]
+    return Statement(
+        "EncryptLogs",
+        ("kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"),
+        ("*",),
+        "CloudWatch Logs encrypts the log groups of endpoints and function in its own name, and else refuses the key",
+        {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": of_groups}},
+        principals=(f"logs.{region}.{blueprint.partition.dns_suffix}",),
+    )
+
+
+def _spot_uses_key(blueprint: Blueprint, host: Ec2Settings | None) -> tuple[Statement, ...]:
+    """What lets EC2 launch a spot instance whose volume has the key: "Grant access to customer managed keys for use
+    with encrypted AMIs and EBS snapshots" in the EC2 guide has the actions, as those of a grant."""
+    if host is None or host.market != "spot":
+        return ()
+    role = (spot_role(blueprint),)
+    reason = "EC2 launches spot instances under this role of its own, whose volumes have the key"
+    return (
+        Statement(
+            "EncryptSpotVolumes",
+            (
+                "kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey",
+                "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey",
+            ),
+            ("*",),
+            f"{reason}; an account that never had one makes it first: `aws iam create-service-linked-role "
+            "--aws-service-name spot.amazonaws.com`",
+            principals=role,
+        ),
+        Statement(
+            "LetSpotVolumesUseKey", ("kms:CreateGrant",), ("*",), f"{reason}, by a grant for AWS alone", FOR_AWS,
+            principals=role,
+        ),
+    )  # fmt: skip
+
+
 def _identities(caller: str) -> tuple[str, ...]:
     """Patterns of aws:PrincipalArn for the ARN of a caller, which tells of a role's session no path."""
     service, _, resource = caller.rpartition(":")
@@ -98,9 +151,17 @@ def _identities(caller: str) -> tuple[str, ...]:
     return (f"{begin}:role/{role}", f"{begin}:role/*/{role}")
 
 
+def of_others(blueprint: Blueprint, caller: str = "") -> dict[str, ResourcePolicy]:
+    """Those that no deployment puts in place, by their words in POLICIES: the owner of the bucket or of the key does.
+    Only those that the settings need. `caller` is as in `data_bucket`."""
+    every = {"data-bucket": data_bucket(blueprint, caller), "key": key(blueprint)}
+    return {name: one for name, one in every.items() if one.statements}
+
+
 # By the word that a user gives to `explain`.
 POLICIES: Mapping[str, Callable[[Blueprint], ResourcePolicy]] = {
     "bucket": bucket,
     "s3-endpoint": s3_endpoint,
     "data-bucket": data_bucket,
+    "key": key,
 }

@@ -24,8 +24,9 @@ type Conditions = Mapping[str, Mapping[str, str | list[str]]]
 @dataclass(frozen=True)
 class Statement:
     """One statement of a policy, which allows the actions on the resources where the condition holds, or denies them.
-    `reason` says why it is there; IAM does not get to see it. `principals` are whom the policy of a bucket or of a
-    gateway endpoint is about: ARNs, or `*` for all; a role's policy has none."""
+    `reason` says why it is there; IAM does not get to see it. `principals` are whom the policy of a bucket, of a key or
+    of a gateway endpoint is about: ARNs, one service such as logs.us-east-1.amazonaws.com, or `*` for all; a role's
+    policy has none."""
 
     sid: str
     actions: tuple[str, ...]
@@ -39,15 +40,21 @@ class Statement:
     def document(self) -> dict[str, Any]:
         """As IAM takes it."""
         resource = list(self.resources) if len(self.resources) > 1 else self.resources[0]
-        whom = "*" if self.principals == ("*",) else {"AWS": list(self.principals)}
         return {
             "Sid": self.sid,
             "Effect": self.effect,
-            **({"Principal": whom} if self.principals else {}),
+            **({"Principal": self._principal} if self.principals else {}),
             "Action": list(self.actions),
             "Resource": resource,
             **({"Condition": dict(self.condition)} if self.condition else {}),
         }
+
+    @property
+    def _principal(self) -> Any:
+        first = self.principals[0]
+        if first == "*":
+            return first
+        return {"AWS": list(self.principals)} if first.startswith("arn:") else {"Service": first}
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ def hosting(blueprint: Blueprint) -> Role:
         *_pull_image(blueprint, "serve"),
         *(() if blueprint.settings.network is None else (_attach_network(),)),
         *with_key_in_s3(blueprint, "models and photos are decrypted", "kms:Decrypt"),
+        *with_key_in_logs(blueprint, "SageMaker writes the endpoints' logs, which the key encrypts, under this role"),
         *_with_key_on_volumes(blueprint, {model.endpoint.instance_type for model in blueprint.settings.models}),
     )
     return Role(blueprint.role("hosting"), "Hosts the model", "sagemaker.amazonaws.com", statements)
@@ -156,6 +164,7 @@ def function(blueprint: Blueprint) -> Role:
             "Lambda writes the function's log under this role",
         ),
         *_with_key_of_variables(blueprint),
+        *with_key_in_logs(blueprint, "Lambda writes the function's log, which the key encrypts, under this role"),
     )
     return Role(blueprint.role("lambda"), "Invokes the endpoint", "lambda.amazonaws.com", statements)
 
@@ -414,6 +423,23 @@ def about_key(
 def with_key_in_s3(blueprint: Blueprint, reason: str, *actions: str) -> tuple[Statement, ...]:
     """What S3 needs of who reads and writes the bucket."""
     return with_key(blueprint, "UseKeyInS3", actions, f"by S3 alone: {reason}", via(blueprint, "s3"))
+
+
+def with_key_in_logs(blueprint: Blueprint, reason: str) -> tuple[Statement, ...]:
+    """What CloudWatch Logs may ask of who writes and reads a log group with a key: it uses the key in its own name, by
+    the key's policy, or in the caller's ("Encrypt log data in CloudWatch Logs using AWS KMS" in its guide, and AWS's
+    managed policy CloudWatchLogsAPIKeyAccess)."""
+    return with_key(
+        blueprint, "UseKeyInLogs", ("kms:DescribeKey", *READ_AND_WRITE), f"by CloudWatch Logs alone: {reason}",
+        via(blueprint, "logs"),
+    )  # fmt: skip
+
+
+def spot_role(blueprint: Blueprint) -> str:
+    """The ARN of the role by which EC2 launches spot instances: "Service-linked role for Spot Instance requests" in its
+    guide."""
+    name = "role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+    return blueprint.partition.arn("iam", name, account=blueprint.account)
 
 
 def via(blueprint: Blueprint, service: str) -> Conditions:

@@ -29,7 +29,7 @@ from infra import (
 from infra.blueprint import Blueprint
 from infra.clients import Clients, connect
 from infra.data import dataset, fetch
-from infra.data_bucket.denied import policy_told, tell_policy
+from infra.data_bucket.denied import policy_told
 from infra.deployment import (
     Deployment,
     best_hyperparameters,
@@ -46,7 +46,7 @@ from infra.estimate import estimate, exceeded
 from infra.hosts import aws
 from infra.hosts.host import Host, RunningStack, chosen_port
 from infra.interrupts import Interrupts
-from infra.resource_policies import data_bucket
+from infra.resource_policies import ResourcePolicy, of_others
 from infra.resources import titles
 from infra.resources.resource import Resource
 from infra.settings import DeploymentSettings
@@ -121,7 +121,7 @@ def _nothing_runs() -> int:
 
 def _plan(call: Call) -> None:
     options, today = call.options, datetime.now(UTC).date()
-    found, shared = None, None
+    found, policies = None, dict[str, ResourcePolicy]()
     if options.json:  # the document alone goes to stdout
         call = replace(call, terminal=Terminal(Console(highlight=False, stderr=True)))
     if options.destroy:
@@ -131,17 +131,17 @@ def _plan(call: Call) -> None:
         plan = engine.plan(deployment.resources(call.terminal))
         settings, stored = deployment.blueprint.settings, _stored_bytes(deployment)
         found = estimate(settings, stored, deployment.clients, today, options.hours)
-        shared = data_bucket(deployment.blueprint, deployment.clients.caller) if settings.data else None
+        policies = of_others(deployment.blueprint, deployment.clients.caller)
     if options.json:
         document = {"plan": asdict(plan), **(found.document() if found else {"cost": None})}
-        document |= {"data_bucket_policy": shared.policy} if shared else {}
+        document |= {f"{name.replace('-', '_')}_policy": one.policy for name, one in policies.items()}
         print(json.dumps(document, indent=2, default=str))
         return
     for line in (*plan.lines(), *(found.lines() if found else [])):
         call.terminal.say(line)
     if options.destroy:
         return
-    tell_policy(deployment.blueprint, deployment.clients.caller, call.terminal.say)
+    explain.tell(policies, call.terminal.say)
     if lacking := pushed.missing(deployment.blueprint.images):
         call.terminal.say(f"The registry lacks {' and '.join(lacking)}: `deploy` asks for `{make('push')}` first.")
 

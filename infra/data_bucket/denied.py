@@ -1,22 +1,15 @@
 """Tells the policy that a bucket of another account must have, where a job is refused its photos: SageMaker reads them
 under another role than who deploys."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from infra.blueprint import Blueprint
-from infra.resource_policies import data_bucket
+from infra.explain import tell
+from infra.resource_policies import of_others
 
 _REFUSAL = re.compile("access ?denied|permission|not authorized|forbidden", re.IGNORECASE)
-
-
-def tell_policy(blueprint: Blueprint, caller: str, say: Callable[[str], None]) -> None:
-    """Say the policy that the bucket's owner attaches, where the settings have such a bucket."""
-    if blueprint.settings.data:
-        say(f"The owner of the bucket {blueprint.settings.data.bucket} attaches this policy to it:")
-        say(json.dumps(data_bucket(blueprint, caller).policy, indent=2))
 
 
 @contextmanager
@@ -28,5 +21,6 @@ def policy_told(blueprint: Blueprint, caller: str, say: Callable[[str], None]) -
         data = blueprint.settings.data
         texts = [str(one) for one in (error.exceptions if isinstance(error, ExceptionGroup) else [error])]
         if data and any(data.bucket in text and _REFUSAL.search(text) for text in texts):
-            tell_policy(blueprint, caller, say)
+            policies = of_others(blueprint, caller)
+            tell({"data-bucket": policies["data-bucket"]}, say)
         raise

@@ -75,6 +75,7 @@ def launch_template(blueprint: Blueprint, host: Ec2Settings, run: Run, ami: Ami,
         "VolumeType": "gp3",
         "Encrypted": True,
         "DeleteOnTermination": True,
+        **({"KmsKeyId": blueprint.key} if blueprint.key else {}),
     }
     return {
         "ImageId": ami.id,

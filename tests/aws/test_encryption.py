@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from infra.blueprint import TRAINING_LOGS
 from infra.deployer import deployer
+from infra.ec2.settings import Ec2Settings
 from infra.encryption.lookup import find_key
 from infra.encryption.settings import EncryptionSettings
 from infra.errors import StepFailed
@@ -18,6 +20,8 @@ from tests.aws.broken_off import Project
 from tests.aws.deployer_keys import blueprint_of
 from tests.aws.deploys import PRESET, UNCHANGED, changing, run
 from tests.aws.pretended_aws import REGION, PretendedAws
+from tests.aws.rules import Fault
+from tests.aws.wire import AwsError
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,15 @@ def object_keys(aws: PretendedAws, bucket: str) -> set[str | None]:
     return {s3.head_object(Bucket=bucket, Key=name).get("SSEKMSKeyId") for name in keys}
 
 
+def log_keys(project: Project) -> list[str | None]:
+    """The keys of the log groups of endpoint and function."""
+    logs, found = project.aws.client("logs"), list[str | None]()
+    for name in (f"/aws/sagemaker/Endpoints/{project.name}", f"/aws/lambda/{project.name}-proxy"):
+        groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        found += [one.get("kmsKeyId") for one in groups if one["logGroupName"] == name]
+    return found
+
+
 def test_a_deployment_with_a_key_and_then_without(project: Project, key: Key) -> None:
     aws, bucket = project.aws, f"{project.name}-000000000000-{REGION}"
     with_key = f'[encryption]\nkey = "{key.alias}"\n'
@@ -75,13 +88,20 @@ def test_a_deployment_with_a_key_and_then_without(project: Project, key: Key) ->
     assert sagemaker.describe_endpoint_config(EndpointConfigName=name)["KmsKeyId"] == key.arn
     assert function_keys(project) == [key.arn, key.arn]
     assert object_keys(aws, bucket) == {key.arn}
+    assert log_keys(project) == [key.arn, key.arn]
+    first = [call.operation for call in aws.calls() if call.operation in ("CreateLogGroup", "CreateFunction")][:3]
+    assert first == ["CreateLogGroup", "CreateLogGroup", "CreateFunction"]
+    of_account = aws.client("logs").describe_log_groups(logGroupNamePrefix=TRAINING_LOGS)["logGroups"]
+    assert [one.get("kmsKeyId") for one in of_account] == [None], "it is not the deployment's own"
 
     assert UNCHANGED in deploys(project, with_key)
     assert changing(aws) == []
 
     check_repair(aws, bucket, project.name, key)
+    check_repair_of_logs(project, key, with_key)
 
     deploys(project, "")
+    assert log_keys(project) == [None, None]
     assert aws.calls("sagemaker", "CreateTrainingJob") == []
     found = sagemaker.describe_endpoint(EndpointName=project.name)["EndpointConfigName"]
     assert "KmsKeyId" not in sagemaker.describe_endpoint_config(EndpointConfigName=found)
@@ -124,6 +144,24 @@ def check_repair(aws: PretendedAws, bucket: str, project: str, key: Key) -> None
     s3.delete_object(Bucket=bucket, Key="data/train/late.png")
 
 
+def check_repair_of_logs(project: Project, key: Key, with_key: str) -> None:
+    """Another key and none are put right, the lines stay, and a refusal of the key's policy is told with what it
+    lacks."""
+    aws, groups = project.aws, [f"/aws/sagemaker/Endpoints/{project.name}", f"/aws/lambda/{project.name}-proxy"]
+    logs = aws.client("logs")
+    logs.disassociate_kms_key(logGroupName=groups[0])
+    logs.associate_kms_key(logGroupName=groups[1], kmsKeyId=key.arn.replace("000000000000", "111111111111"))
+    said = "The specified KMS key does not exist or is not allowed to be used with Arn 'arn:aws:logs:...'"
+    refused = Fault("logs", "AssociateKmsKey", error=AwsError("AccessDeniedException", said))
+    with aws.injected(refused):
+        code, told = run(aws, *project.deploy)
+    assert (code, "CloudWatch Logs may not use the KMS key for the log group" in told) == (1, True), told
+    assert "ROLE=key" in told
+    assert "for new lines, within 5 minutes" in deploys(project, with_key)
+    assert {call.members["logGroupName"] for call in aws.calls("logs", "AssociateKmsKey")} == set(groups)
+    assert log_keys(project) == [key.arn, key.arn]
+
+
 def test_keys_that_cannot_be_used_are_told_from_each_other(aws: PretendedAws) -> None:
     kms = aws.client("kms")
     signing = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
@@ -148,10 +186,13 @@ def test_what_the_deployer_may_do_with_the_key_is_narrowed_to_it() -> None:
     """Each action is one of AWS's own list, and knows keys as its resource, and the keys of its condition."""
     encryption = EncryptionSettings("1234abcd-12ab-34cd-56ef-1234567890ab")
     plain = blueprint_of("mine")
-    with_key = DeploymentSettings(project="mine", encryption=encryption)
+    with_key = DeploymentSettings(project="mine", encryption=encryption, ec2=Ec2Settings())
     blueprint: Any = type(plain)(with_key, plain.account, "")
     found = [one for one in deployer(blueprint).statements if one.actions[0].startswith("kms:")]
-    assert [one.sid for one in found] == ["LookUpKey", "UseKeyInS3", "EncryptVolumes", "EncryptVariables"]
+    assert [one.sid for one in found] == [
+        "LookUpKey", "UseKeyInS3", "EncryptVolumes", "EncryptVariables", "UseKeyInLogs", "EncryptHostVolumes",
+        "LetHostVolumesUseKey",
+    ]  # fmt: skip
     for statement in found:
         assert statement.resources == (f"arn:aws:kms:{REGION}:000000000000:key/{encryption.key}",)
         for name in statement.actions:

@@ -71,11 +71,12 @@ class FakePaginator:
 
 def fake_clients(**services: FakeClient) -> Clients:
     """Clients of a stack on this machine; a service that is not given answers with nothing. Nothing is scaled, and
-    there is no role, no function and nothing in EC2."""
+    there is no role, no function, no log group and nothing in EC2."""
     services.setdefault("iam", FakeClient(NOTHING_IN_IAM))
     services.setdefault("lambda_", FakeClient({"get_function": missing("ResourceNotFoundException")}))
     services.setdefault("autoscaling", FakeClient({"describe_scalable_targets": {"ScalableTargets": []}}))
     services.setdefault("ec2", FakeClient(NOTHING_IN_EC2))
+    services.setdefault("logs", FakeClient({"describe_log_groups": {"logGroups": []}}))
     names = ("s3", "iam", "logs", "sagemaker", "runtime", "lambda_", "ecr", "autoscaling", "ec2", "ssm", "tagging")
     made: dict[str, Any] = {name: services.get(name, FakeClient()) for name in names}
     return Clients("local", "us-east-1", "http://127.0.0.1:1", ACCOUNT, poll_s=0.0, **made)

@@ -2,12 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
-from infra import roles
+from infra import explain, roles
 from infra.blueprint import Blueprint
+from infra.data_bucket.settings import DataSettings
 from infra.deployer import LISTS, NOT_IN_EVERY_DEPLOYMENT, deployer
+from infra.ec2.settings import Ec2Settings
 from infra.encryption.settings import EncryptionSettings
 from infra.image_settings import ImageSettings
 from infra.settings import DeploymentSettings
@@ -17,14 +20,30 @@ BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
 GOVERNMENT = Blueprint(DeploymentSettings(project="a" * 20, region="us-gov-west-1"), "123456789012", "ef" * 32)
 LONGEST = Blueprint(DeploymentSettings(project="a" * 20, region="ap-northeast-1"), "123456789012", "cd" * 32)
 
+ALL = replace(
+    GOVERNMENT.settings,
+    encryption=EncryptionSettings("alias/dogs"),
+    images=ImageSettings(kms_key="alias/images"),
+    data=DataSettings("photos-of-others", "210987654321", "sets/dogImages"),
+    ec2=Ec2Settings(market="spot"),
+)
+WITH_ALL = replace(GOVERNMENT, settings=ALL)
 
-@pytest.mark.parametrize("blueprint", [BLUEPRINT, LONGEST, GOVERNMENT])
+
+@pytest.mark.parametrize("blueprint", [BLUEPRINT, LONGEST, GOVERNMENT, WITH_ALL])
 def test_aws_takes_it(blueprint: Blueprint) -> None:
     role = deployer(blueprint)
     check("iam", "CreateRole", {"RoleName": role.name, "AssumeRolePolicyDocument": json.dumps(role.trust)})
     policy = json.dumps(role.policy, separators=(",", ":"))
     check("iam", "PutRolePolicy", {"RoleName": role.name, "PolicyName": roles.POLICY_NAME, "PolicyDocument": policy})
-    assert len(policy) < 10_240, "IAM's limit for a role's inline policies, without white space"
+    parts = explain.managed(role)
+    assert bool(parts) is (len(policy) > 10_240), "IAM's limit for a role's inline policies, without white space"
+    assert not parts or [one for part in parts for one in part["Statement"]] == role.policy["Statement"]
+    for part in parts:
+        text = json.dumps(part, separators=(",", ":"))
+        check("iam", "CreatePolicy", {"PolicyName": "p", "PolicyDocument": text})
+        assert len(text) <= 6_144, "IAM's limit for a managed policy"
+    assert len(parts) <= 10, "managed policies of a role"
 
 
 def test_the_accounts_own_users_and_roles_may_take_it() -> None:
@@ -67,6 +86,7 @@ def test_a_key_is_used_by_the_services_that_need_it_alone() -> None:
     settings = DeploymentSettings(
         encryption=EncryptionSettings("1234abcd-12ab-34cd-56ef-1234567890ab"),
         images=ImageSettings(kms_key="alias/images"),
+        ec2=Ec2Settings(),
     )
     found = {
         one.sid: one
@@ -80,9 +100,41 @@ def test_a_key_is_used_by_the_services_that_need_it_alone() -> None:
         "UseKeyInS3": "s3.us-east-1.amazonaws.com",
         "EncryptVolumes": "sagemaker.us-east-1.amazonaws.com",
         "EncryptVariables": "lambda.us-east-1.amazonaws.com",
+        "UseKeyInLogs": "logs.us-east-1.amazonaws.com",
+        "EncryptHostVolumes": "ec2.us-east-1.amazonaws.com",
+        "LetHostVolumesUseKey": "ec2.us-east-1.amazonaws.com",
     }
     of_images = found.pop("EncryptRepositories")
     assert of_images.condition["ForAnyValue:StringEquals"] == {"kms:ResourceAliases": "alias/images"}
     key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     assert {one.resources for one in found.values()} == {(key,)}
     assert not [one for one in deployer(BLUEPRINT).statements if one.actions[0].startswith("kms:")]
+    grants = [one for one in found.values() if one.actions == ("kms:CreateGrant",)]
+    assert all(one.condition["Bool"] == {"kms:GrantIsForAWSResource": "true"} for one in grants)
+    assert len(grants) == 2
+
+
+def test_log_groups_are_made_and_get_a_key_only_with_encryption() -> None:
+    """Without it what writes to them makes them; the key of one that still has one is taken off."""
+    with_key, plain = ({one.sid: one for one in deployer(each).statements} for each in (WITH_ALL, GOVERNMENT))
+    assert "logs:AssociateKmsKey" in with_key["LogsWithKey"].actions
+    assert "LogsWithKey" not in plain
+    assert "logs:DisassociateKmsKey" in plain["OwnLogs"].actions
+
+
+def test_log_groups_of_the_whole_account_are_neither_changed_nor_deleted() -> None:
+    of_account = "log-group:/aws/sagemaker/(TrainingJobs|NotebookInstances):"
+    touching = [one for one in deployer(WITH_ALL).statements if any(re.search(of_account, to) for to in one.resources)]
+    assert {action for one in touching for action in one.actions} == {
+        "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:DeleteLogStream",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("market", "makes"), [("spot", True), ("on-demand", False)])
+def test_the_first_spot_instance_makes_ec2_s_own_role(market: str, *, makes: bool) -> None:
+    settings = DeploymentSettings(ec2=Ec2Settings(market=market))
+    found = {one.sid: one for one in deployer(Blueprint(settings, "123456789012", "")).statements}
+    assert ("SpotRole" in found) is makes
+    if makes:
+        role = "role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        assert found["SpotRole"].resources == (f"arn:aws:iam::123456789012:{role}",)

@@ -126,6 +126,33 @@ def test_what_takes_no_key_is_said_once(tmp_path: Path) -> None:
     assert console.export_text().count("Without the key: disks of ml.g4dn.xlarge, ml.g5.xlarge.") == 1
 
 
+def log_groups(tmp_path: Path, key: str, found: Sequence[dict[str, str]] = ()) -> list[Resource]:
+    """Those of the wanted resources, in their order, where the account has these."""
+    made = deployment(tmp_path, sagemaker())
+    logs = FakeClient({"describe_log_groups": {"logGroups": list(found)}})
+    blueprint = replace(BLUEPRINT, key=key)
+    resources = replace(made, blueprint=blueprint, clients=replace(made.clients, logs=logs)).resources(quiet())
+    placed = engine.order(one for one in resources if one.is_wanted)
+    titled = [one.title for one in placed]
+    for log, writes in zip(LOGS, (titles.ENDPOINT, titles.FUNCTION), strict=True):
+        assert log not in titled or titled.index(log) < titled.index(writes)
+    return [one for one in placed if one.title in LOGS]
+
+
+def test_log_groups_with_a_key_are_made_before_anything_writes_to_them(tmp_path: Path) -> None:
+    made = log_groups(tmp_path, "arn:aws:kms:us-east-1:123456789012:key/k")
+    endpoint = "/aws/sagemaker/Endpoints/stagemaker-demo"
+    assert [one.name for one in made] == [endpoint, "/aws/lambda/stagemaker-demo-proxy"]
+
+
+def test_without_a_key_only_a_log_group_that_still_has_one_is_changed(tmp_path: Path) -> None:
+    assert log_groups(tmp_path, "") == []
+    name = "/aws/lambda/stagemaker-demo-proxy"
+    assert log_groups(tmp_path, "", [{"logGroupName": name}]) == []
+    (one,) = log_groups(tmp_path, "", [{"logGroupName": name, "kmsKeyId": "k"}])
+    assert (one.name, engine.apply_one(one)[0]) == (name, "update")
+
+
 def test_an_address_that_is_not_wanted_any_more_is_deleted(tmp_path: Path) -> None:
     functions = FakeClient(
         {"get_function_url_config": {"FunctionUrl": "http://x/"}, "get_policy": missing("ResourceNotFoundException")}
@@ -369,7 +396,7 @@ def test_a_notebook_instance_that_is_not_wanted_any_more_is_deleted(tmp_path: Pa
     described = {"NotebookInstanceStatus": "Stopped", "NotebookInstanceArn": "arn"}
     client.answers |= {"describe_notebook_instance": [described] * 4 + [missing()], "list_tags": lambda **_: tags}
     made = deployment(tmp_path, client)
-    logs = FakeClient({"describe_log_streams": {"logStreams": []}})
+    logs = FakeClient({"describe_log_streams": {"logStreams": []}, "describe_log_groups": {"logGroups": []}})
     resources = replace(made, clients=replace(made.clients, logs=logs)).resources(quiet())
     (instance,) = (one for one in resources if one.title == titles.NOTEBOOK_INSTANCE)
     assert engine.apply_one(instance) == ("delete", "")

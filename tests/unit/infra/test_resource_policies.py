@@ -8,8 +8,10 @@ from infra import resource_policies
 from infra.blueprint import Blueprint
 from infra.data_bucket.settings import DataSettings
 from infra.ec2.settings import Ec2Settings
+from infra.encryption.settings import EncryptionSettings
 from infra.settings import DeploymentSettings
 from stagemaker.access.simulate import simulate_custom_policy
+from tests.unit.infra.aws_shapes import check
 
 BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
 _DATA = DataSettings("photos", "210987654321", "sets")
@@ -98,3 +100,41 @@ def test_the_gateway_endpoint_lets_the_photos_through() -> None:
     assert resources["ListDataOfAnother"] == ("arn:aws:s3:::photos",)
     assert resources["ReadDataOfAnother"] == tuple(f"arn:aws:s3:::photos/sets/{name}/*" for name in ("train", "valid"))
     assert "ListDataOfAnother" not in {one.sid for one in resource_policies.s3_endpoint(BLUEPRINT).statements}
+
+
+def with_key(market: str = "on-demand", region: str = "us-east-1") -> Blueprint:
+    settings = DeploymentSettings(
+        region=region, encryption=EncryptionSettings("alias/dogs"), ec2=Ec2Settings(market=market)
+    )
+    return Blueprint(settings, "123456789012", "")
+
+
+def test_cloudwatch_logs_may_use_the_key_for_the_deployment_s_own_log_groups_alone() -> None:
+    """As "Encrypt log data in CloudWatch Logs" of its guide has the statement."""
+    one = resource_policies.key(with_key())
+    check("kms", "PutKeyPolicy", {"KeyId": "k", "PolicyName": "default", "Policy": json.dumps(one.policy)})
+    (statement,) = one.policy["Statement"]
+    assert statement["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
+    assert statement["Resource"] == "*"
+    groups = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    assert groups == [
+        "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/Endpoints/stagemaker-demo*",
+        "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/stagemaker-demo-proxy",
+    ]
+    (chinese,) = resource_policies.key(with_key(region="cn-north-1")).policy["Statement"]
+    assert chinese["Principal"] == {"Service": "logs.cn-north-1.amazonaws.com.cn"}
+
+
+def test_ec2_s_own_role_may_use_the_key_for_spot_instances_alone() -> None:
+    role = "arn:aws:iam::123456789012:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+    _, uses, grants = resource_policies.key(with_key("spot")).statements
+    assert uses.document["Principal"] == grants.document["Principal"] == {"AWS": [role]}
+    assert (grants.actions, grants.condition) == (
+        ("kms:CreateGrant",),
+        {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+    )
+    assert len(resource_policies.key(with_key()).statements) == 1
+
+
+def test_without_a_key_nothing_is_said_of_its_policy() -> None:
+    assert resource_policies.key(BLUEPRINT).statements == ()

@@ -184,10 +184,12 @@ def test_each_role_may_do_with_the_key_what_its_service_does() -> None:
     output: tuple[tuple[str, ...], Conditions] = (("kms:Encrypt",), {})
     function = "arn:aws:lambda:us-east-1:123456789012:function:stagemaker-demo-proxy"
     context = {"StringLike": {"kms:EncryptionContext:aws:lambda:FunctionArn": [function, f"{function}:*"]}}
+    in_logs = {"StringEquals": {"kms:ViaService": "logs.us-east-1.amazonaws.com"}}
+    logs: tuple[tuple[str, ...], Conditions] = (("kms:DescribeKey", *both[0]), in_logs)
     assert {purpose: of_key(role(ENCRYPTED)) for purpose, role in ROLES.items()} == {
         "training": {"UseKeyInS3": both, "EncryptOutput": output, "EncryptVolumes": grant},
-        "hosting": {"UseKeyInS3": read, "EncryptVolumes": grant},
-        "lambda": {"ReadVariables": (("kms:Decrypt",), context)},
+        "hosting": {"UseKeyInS3": read, "UseKeyInLogs": logs, "EncryptVolumes": grant},
+        "lambda": {"ReadVariables": (("kms:Decrypt",), context), "UseKeyInLogs": logs},
         "ec2": {"UseKeyInS3": both},
         "notebook": {"UseKeyInS3": read},
     }
