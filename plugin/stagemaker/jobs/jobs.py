@@ -76,8 +76,9 @@ class Jobs[Plan]:
         """Ask the job to end; a job that is stopping already is left to it. ValidationException when it has ended."""
         ref = self._ref(scope, request)
         with self._store.lock:
-            if self._kind.statuses.has_ended(self._get(ref)):
-                status = self._get(ref)[self._kind.statuses.status_member]
+            record = self._get(ref, self._kind.missing_to_stop)
+            if self._kind.statuses.has_ended(record):
+                status = record[self._kind.statuses.status_member]
                 sentence = f"The request was rejected because the {ref.kind.words} is in status {status}."
                 raise validation_error(sentence)
             self._stop(ref)
@@ -163,19 +164,16 @@ class Jobs[Plan]:
     def _ref(self, scope: Scope, request: Mapping[str, Any]) -> Ref:
         return Ref(scope, self._kind.kind, request[self._kind.kind.name_member])
 
-    def _get(self, ref: Ref) -> Record:
+    def _get(self, ref: Ref, missing: str = "") -> Record:
+        """The record; ValidationException, with the sentence `missing` or the kind's, when there is none."""
         record = self._store.get(ref)
         if record is None:
-            raise validation_error(self._kind.missing.format(name=ref.name))
+            raise validation_error((missing or self._kind.missing).format(name=ref.name))
         return record
 
     def _refuse_taken(self, ref: Ref) -> None:
         if self._store.find(ref.arn) is not None:
-            words = ref.kind.words
-            raise in_use(
-                f"{words.capitalize()} names must be unique within an AWS account and region, and a {words} with this "
-                f"name already exists ({ref.arn})"
-            )
+            raise in_use(self._kind.taken.format(name=ref.name, arn=ref.arn))
 
 
 def _failed(reason: str) -> Outcome:

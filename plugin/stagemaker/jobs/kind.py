@@ -51,6 +51,14 @@ class JobKind[Plan](Protocol):
         """AWS's sentence about a job that is not there; `{name}` stands for its name."""
 
     @property
+    def missing_to_stop(self) -> str:
+        """The same of its Stop operation."""
+
+    @property
+    def taken(self) -> str:
+        """AWS's sentence about a name that another job has; `{name}` and `{arn}` stand for that job's."""
+
+    @property
     def summary_members(self) -> tuple[str, ...]:
         """What of a record its List operation shows besides name, ARN, times and status, where the record has it."""
 

@@ -29,6 +29,8 @@ class Processing:
     log_group = "/aws/sagemaker/ProcessingJobs"
     list_order = "Ascending"
     missing = "Could not find requested job with name: {name}"
+    missing_to_stop = "Could not find job to update with name: {name}"
+    taken = "Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
     summary_members = ("FailureReason", "ExitMessage")
     undescribed = ()
     can_be_deleted = True

@@ -42,8 +42,12 @@ class Training:
     statuses: StatusTable = STATUSES
     log_group = LOG_GROUP
     list_order = "Ascending"
-    missing = "Requested resource not found."
-    summary_members = ()
+    missing = missing_to_stop = "Requested resource not found."
+    taken = (
+        "Training job names must be unique within an AWS account and region, and a training job with this name already "
+        "exists ({arn})"
+    )
+    summary_members = ("SecondaryStatus",)
     undescribed = ()
     can_be_deleted = True
     filters_status_last = True

@@ -28,6 +28,8 @@ class Transform:
     log_group = LOG_GROUP
     list_order = "Descending"
     missing = "Could not find requested job with name: {name}"
+    missing_to_stop = "Could not find job to update with name: {name}"
+    taken = "Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
     summary_members = ("FailureReason",)
     undescribed = ("LastModifiedTime",)
     can_be_deleted = False

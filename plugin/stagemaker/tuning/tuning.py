@@ -33,7 +33,8 @@ class Tuning:
     statuses: StatusTable = STATUSES
     log_group = "/aws/sagemaker/TrainingJobs"  # it has no log and no metric of its own: its children have
     list_order = "Ascending"
-    missing = "Amazon SageMaker can't find a tuning job called {name}. Type another name."
+    missing = missing_to_stop = "Amazon SageMaker can't find a tuning job called {name}. Type another name."
+    taken = "A hyperparameter tuning job with the name, {name}, already exists. Choose a different name."
     summary_members = ("Strategy", "TrainingJobStatusCounters", "ObjectiveStatusCounters", "ResourceLimits")
     undescribed = ("Strategy", "ResourceLimits")
     can_be_deleted = True
@@ -153,18 +154,12 @@ class TuningJobs(Jobs[TuningPlan]):
         )
         return {"TrainingJobSummaries": [summary(each) for each in shown], **({"NextToken": token} if token else {})}
 
-    def _get(self, ref: Ref) -> Record:
+    def _get(self, ref: Ref, missing: str = "") -> Record:
+        """As of every kind, but ResourceNotFound."""
         record = self._store.get(ref)
         if record is None:
-            raise ApiError("ResourceNotFound", self._kind.missing.format(name=ref.name))
+            raise ApiError("ResourceNotFound", (missing or self._kind.missing).format(name=ref.name))
         return record
-
-    def _refuse_taken(self, ref: Ref) -> None:
-        if self._store.find(ref.arn) is not None:
-            raise ApiError(
-                "ResourceInUse",
-                f"A hyperparameter tuning job with the name, {ref.name}, already exists. Choose a different name.",
-            )
 
 
 def _all_lists(ranges: Mapping[str, Any]) -> dict[str, Any]:

@@ -261,7 +261,9 @@ def test_only_an_ended_job_can_be_deleted(environment: Environment) -> None:
 def test_a_job_that_is_not_there(environment: Environment, operation: str) -> None:
     error = environment.refusal(lambda: getattr(environment.jobs, operation)(SCOPE, environment.named("none")))
     assert error.code == "ValidationException"
-    assert error.message == environment.case.kind.missing.format(name="none")
+    kind = environment.case.kind
+    sentence = kind.missing_to_stop if operation == "stop" else kind.missing
+    assert error.message == sentence.format(name="none")
 
 
 def test_a_name_is_used_once_in_a_scope_whatever_its_case(environment: Environment) -> None:

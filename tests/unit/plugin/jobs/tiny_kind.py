@@ -37,7 +37,8 @@ class Tiny:
     kind = TINY_JOB
     log_group = "/aws/sagemaker/TinyJobs"
     list_order = "Ascending"
-    missing = "Requested resource not found."
+    missing = missing_to_stop = "Requested resource not found."
+    taken = "There is a job called {name} ({arn})."
     summary_members = ()
     undescribed = ()
     can_be_deleted = True

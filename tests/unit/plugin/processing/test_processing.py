@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stagemaker.core.errors import ApiError
 from stagemaker.jobs.jobs import Jobs
 from stagemaker.jobs.mirror import PERIOD_S
 from stagemaker.jobs.statuses import ENDED
@@ -210,6 +211,31 @@ def test_the_messages_of_several_hosts_are_joined(environment: Environment) -> N
 def test_nothing_under_the_prefix_is_refused_at_create(environment: Environment) -> None:
     with pytest.raises(Exception, match="No S3 objects found"):
         environment.create(lambda _: 0, ProcessingInputs=[source(uri="s3://bucket/none")])
+
+
+def test_what_is_said_of_a_job_that_is_not_there_and_of_a_name_that_is_taken(environment: Environment) -> None:
+    with pytest.raises(ApiError) as caught:
+        environment.describe()
+    assert (caught.value.code, caught.value.message) == (
+        "ValidationException",
+        "Could not find requested job with name: job",
+    )
+    with pytest.raises(ApiError, match=r"^ValidationException: Could not find job to update with name: job$"):
+        environment.jobs.stop(SCOPE, {"ProcessingJobName": "job"})
+    environment.ran(lambda _: 0)
+    with pytest.raises(ApiError) as caught:
+        environment.create(lambda _: 0)
+    assert (caught.value.code, caught.value.message) == (
+        "ResourceInUse",
+        "Job name must be unique within an AWS account and region, and a job with this name already exists "
+        "(arn:aws:sagemaker:eu-west-1:123456789012:processing-job/job)",
+    )
+
+
+def test_its_logs_are_in_the_group_and_stream_of_awss(environment: Environment) -> None:
+    environment.ran(says(b""), **cluster(InstanceCount=2))
+    streams = [f"job/algo-{number}-1800000000" for number in (1, 2)]
+    assert sorted(environment.logs.lines) == [("/aws/sagemaker/ProcessingJobs", stream) for stream in streams]
 
 
 def test_what_is_always_answered(environment: Environment) -> None:

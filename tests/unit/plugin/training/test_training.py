@@ -555,6 +555,10 @@ def test_a_name_is_used_once_in_a_scope(environment: Environment) -> None:
     environment.create()
     error = refusal(environment)
     assert (error.code, error.status) == ("ResourceInUse", 400)
+    assert error.message == (
+        "Training job names must be unique within an AWS account and region, and a training job with this name already "
+        "exists (arn:aws:sagemaker:eu-west-1:123456789012:training-job/job)"
+    )
     with pytest.raises(ApiError):
         environment.training.describe(Scope(SCOPE.account, "us-east-1"), {"TrainingJobName": "job"})
 
@@ -577,7 +581,8 @@ def test_only_an_ended_job_can_be_deleted_and_only_a_running_one_stopped(environ
     environment.ended()
     with pytest.raises(ApiError) as caught:
         environment.stop()
-    assert "is in status Stopped" in caught.value.message
+    assert caught.value.code == "ValidationException"
+    assert caught.value.message == "The request was rejected because the training job is in status Stopped."
     assert environment.training.delete(SCOPE, {"TrainingJobName": "job"}) == {}
     assert environment.list() == {"TrainingJobSummaries": []}
 
@@ -594,6 +599,14 @@ def test_listing(environment: Environment) -> None:
     assert "NextToken" not in rest
     assert environment.list(StatusEquals="Failed") == {"TrainingJobSummaries": []}
     assert "Tags" not in environment.describe("a")
+    first = page["TrainingJobSummaries"][0]
+    assert (first["TrainingJobStatus"], first["SecondaryStatus"]) == ("Completed", "Completed")
+    assert first.keys() == {
+        *("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime"),
+        *("TrainingJobStatus", "SecondaryStatus"),
+    }
+    for other in ({"WarmPoolStatusEquals": "Available"}, {"TrainingPlanArnEquals": "arn"}):
+        assert environment.list(**other) == {"TrainingJobSummaries": []}
 
 
 def test_a_page_is_made_before_its_status_is_looked_at(environment: Environment) -> None:

@@ -216,6 +216,7 @@ def test_objects_are_spread_over_instances(environment: Environment) -> None:
     assert sorted(by_container.count(name) for name in set(by_container)) == [4, 4]
     streams = [stream for group, stream in environment.logs.lines if group == LOG_GROUP and "data-log" not in stream]
     assert all(stream.startswith("job/i-") and stream.endswith("-1800000000") for stream in streams)
+    assert {group for group, _ in environment.logs.lines} == {"/aws/sagemaker/TransformJobs"}
 
 
 def test_records_and_answers_are_joined(environment: Environment) -> None:
@@ -300,6 +301,27 @@ def test_a_model_that_is_not_there(environment: Environment) -> None:
     with pytest.raises(ApiError) as caught:
         environment.create(ModelName="none")
     assert caught.value.message == f'Could not find model "{Ref(SCOPE, MODEL, "none").arn}".'
+
+
+def test_what_is_said_of_a_job_that_is_not_there_and_of_a_name_that_is_taken(environment: Environment) -> None:
+    with pytest.raises(ApiError) as caught:
+        environment.describe()
+    assert (caught.value.code, caught.value.message) == (
+        "ValidationException",
+        "Could not find requested job with name: job",
+    )
+    with pytest.raises(ApiError, match=r"^ValidationException: Could not find job to update with name: job$"):
+        environment.jobs.stop(SCOPE, {"TransformJobName": "job"})
+    environment.ran()
+    with pytest.raises(ApiError) as caught:
+        environment.create()
+    assert (caught.value.code, caught.value.message) == (
+        "ResourceInUse",
+        "Job name must be unique within an AWS account and region, and a job with this name already exists "
+        "(arn:aws:sagemaker:eu-west-1:123456789012:transform-job/job)",
+    )
+    with pytest.raises(ApiError, match=r"rejected because the transform job is in status Completed\.$"):
+        environment.jobs.stop(SCOPE, {"TransformJobName": "job"})
 
 
 def test_what_is_always_answered(environment: Environment) -> None:
