@@ -5,10 +5,13 @@ Moto keeps the records, and answers what asks for them: `Records` is how they ar
 
 import hmac
 import logging
+import math
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -29,6 +32,7 @@ CONSOLE_BYTES = 64 << 10  # https://docs.aws.amazon.com/AWSEC2/latest/APIReferen
 STOP_S = 90.0  # (ours) from StopInstances or TerminateInstances until the host is killed; init.py ends within 60
 NOTICE_S = 120.0  # from the notice of an interruption to the end; AWS: "two minutes"
 _LOOK_S = 0.25
+_TELL_S = 2.0  # until a host that is to shut down is told again
 _REGISTRY = "127.0.0.2"  # where the host's relay listens in place of the account's registry
 
 
@@ -244,11 +248,12 @@ class Instances:
             raise ApiError("UnsupportedOperation", "There is no host.")
         if life.host is None:
             life.host = self._runtime.create_ec2_host(self._spec(life), self._addresses(life))
+        self._supervisor.refuse_when_closing()
         container = life.host.boot(life.console.add)
         with self._lock:
             if life.wish is None:
                 self._enter(life, "running", NO_REASON)
-        end = self._wait(life, container)
+        end = self._wait(life, life.host, container)
         view = life.records.view()
         if end is not None and (end.lost or (end.code != 0 and life.wish is None)):
             return "terminated", failed(end.reason or f"The host ended with {end.code}, and not by a shutdown.")
@@ -257,12 +262,18 @@ class Instances:
             self._enter(life, "stopping" if state == "stopped" else "shutting-down", SHUT_DOWN)
         return state, SHUT_DOWN
 
-    def _wait(self, life: _Life, container: Container) -> Exit | None:
-        while (end := container.wait(_LOOK_S)) is None:
-            if life.closing.is_set():
-                return None
-            if life.wish:
-                return container.stop(STOP_S)
+    def _wait(self, life: _Life, host: Ec2Host, container: Container) -> Exit | None:
+        """How it ended; None once the stage ends. A host whose end somebody wishes is told so until it ends, since its
+        first process does not hear a signal that comes too early, and is killed when it takes too long."""
+        tell_at_s, kill_at_s = 0.0, math.inf
+        while (end := container.wait(_LOOK_S)) is None and not life.closing.is_set():
+            now_s = time.monotonic()
+            if life.wish and now_s >= tell_at_s:
+                tell_at_s, kill_at_s = now_s + _TELL_S, min(kill_at_s, now_s + STOP_S)
+                with suppress(ApiError):  # an engine that does not answer
+                    host.shut_down()
+            if now_s > kill_at_s:
+                return container.stop(0)
         return end
 
     def _finish(self, life: _Life, state: str, reason: Reason) -> None:

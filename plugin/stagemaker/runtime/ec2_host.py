@@ -17,8 +17,11 @@ class Ec2Host(Protocol):
     def reboot(self) -> None:
         """Have it boot anew, as its own `reboot` does; nothing where it does not run."""
 
+    def shut_down(self) -> None:
+        """Have it shut down, as its own `poweroff` does, and return at once; nothing where it does not run."""
+
     def kill(self) -> None:
-        """End it at once, and delete its disk. Idempotent; does not raise."""
+        """End it at once, and delete its disk; returns when nothing of it is left. Idempotent; does not raise."""
 
 
 @runtime_checkable

@@ -1,5 +1,6 @@
 """The host of an EC2 instance as a container of the engine, which stays when the host is stopped."""
 
+import threading
 from collections.abc import Callable
 
 from stagemaker.core.errors import ApiError
@@ -25,6 +26,7 @@ class DockerEc2Host:
         self.spec = spec
         self._engine, self._id, self._hardware = engine, engine_id, hardware
         self._remove, self._supervisor = remove, supervisor
+        self._removing, self._is_removed = threading.Lock(), False
 
     def boot(self, on_line: Callable[[str], None]) -> DockerContainer:
         """Start it."""
@@ -40,12 +42,23 @@ class DockerEc2Host:
 
     def reboot(self) -> None:
         """Have it boot anew."""
-        try:
-            self._engine.kill(self._id, "SIGRTMIN+5")
-        except EngineError as error:
-            if error.status not in (404, 409):
-                raise ApiError("InternalFailure", f"Docker cannot reboot the host: {error}.", 500) from error
+        self._signal("SIGRTMIN+5", "reboot")
+
+    def shut_down(self) -> None:
+        """Have it shut down."""
+        self._signal("SIGRTMIN+4", "shut down")
 
     def kill(self) -> None:
-        """Remove it."""
-        self._remove()
+        """Remove it, once: who comes while another does it waits for that."""
+        with self._removing:
+            if not self._is_removed:
+                self._remove()
+            self._is_removed = True
+
+    def _signal(self, signal: str, doing: str) -> None:
+        """Tell its first process, where it runs: those of systemd."""
+        try:
+            self._engine.kill(self._id, signal)
+        except EngineError as error:
+            if error.status not in (404, 409):
+                raise ApiError("InternalFailure", f"Docker cannot {doing} the host: {error}.", 500) from error

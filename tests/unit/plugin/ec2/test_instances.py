@@ -12,6 +12,7 @@ from stagemaker.core.credentials import Credentials
 from stagemaker.core.errors import ApiError
 from stagemaker.core.refs import Scope
 from stagemaker.core.supervisor import Supervisor
+from stagemaker.ec2 import instances
 from stagemaker.ec2.instances import CONSOLE_BYTES, Console, Instances
 from stagemaker.ec2.metadata import Asked, InstanceView
 from stagemaker.ec2.states import Reason
@@ -19,6 +20,7 @@ from stagemaker.runtime.contract import ContainerSpec, Exit, ImageRefused
 
 SCOPE = Scope("111122223333", "eu-west-1")
 PATIENCE_S = 60
+DEAF = 10**6
 VIEW = InstanceView(
     id="i-1", account=SCOPE.account, region=SCOPE.region, ami_id="ami-1", instance_type="m5.large", zone="eu-west-1a",
     private_ip="10.0.0.5", private_dns="ip-10-0-0-5.example", reservation_id="r-1", state="pending", launched_s=0.0,
@@ -47,16 +49,24 @@ class Record:
 
 
 class Host:
-    """It is the host and its container at once, and ends when a test says how."""
+    """It is the host and its container at once, and ends when a test says how. It does not hear the first `deaf` times
+    that it is to shut down."""
 
     def __init__(self) -> None:
-        self.ended, self.end, self.killed, self.boots = threading.Event(), Exit(0), False, 0
+        self.ended, self.end, self.killed, self.boots, self.deaf = threading.Event(), Exit(0), False, 0, 0
+        self.told = threading.Event()
 
     def boot(self, on_line: Callable[[str], None]) -> "Host":
         self.ended.clear()
         self.boots += 1
         on_line("booted")
         return self
+
+    def shut_down(self) -> None:
+        self.told.set()
+        self.deaf -= 1
+        if self.deaf < 0:
+            self.finish(Exit(0))
 
     def reboot(self) -> None:
         self.boots += 1
@@ -71,8 +81,9 @@ class Host:
         return self.end if self.ended.wait(timeout_s) else None
 
     def stop(self, grace_s: float) -> Exit:
-        self.ended.set()
-        return Exit(137)
+        if not self.ended.wait(grace_s):
+            self.finish(Exit(137))
+        return self.end
 
     def finish(self, end: Exit) -> None:
         self.end = end
@@ -86,6 +97,8 @@ class Runtime:
         self.host, self.specs = Host(), list[ContainerSpec]()
         self.error: ApiError | None = None
         self.image_error: ImageRefused | None = None
+        self.making, self.may_make = threading.Event(), threading.Event()
+        self.may_make.set()
 
     def check_image(self, image: str) -> None:
         if self.image_error:
@@ -93,6 +106,8 @@ class Runtime:
 
     def create_ec2_host(self, spec: ContainerSpec, addresses: Mapping[str, str]) -> Host:
         self.specs.append(spec)
+        self.making.set()
+        assert self.may_make.wait(PATIENCE_S)
         if self.error:
             raise self.error
         return self.host
@@ -148,6 +163,59 @@ def test_a_shutdown_from_within_stops_the_instance_which_boots_again(stage: Stag
     assert runtime.host.killed
     assert len(runtime.specs) == 1
     assert ("EC2 Instance State-change Notification", "shutting-down") in stage.events
+
+
+def test_a_host_that_did_not_hear_that_it_is_to_shut_down_is_told_again(
+    stage: Stage, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "_TELL_S", 0.0)
+    runtime.host.deaf = 1
+    record = launched(stage)
+    record.wait("running")
+    stage.instances.stop("i-1")
+    assert record.wait("stopped")[-1] == ("stopped", "Client.UserInitiatedShutdown")
+    assert runtime.host.end == Exit(0), "by itself"
+
+
+def test_a_host_that_does_not_shut_down_in_time_is_killed(
+    stage: Stage, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "STOP_S", 0.0)
+    runtime.host.deaf = DEAF
+    record = launched(stage)
+    record.wait("running")
+    stage.instances.terminate("i-1")
+    assert record.wait("terminated")[-1] == ("terminated", "Client.UserInitiatedShutdown")
+    assert runtime.host.end == Exit(137)
+    assert runtime.host.killed
+
+
+@pytest.mark.parametrize("end", ["stop", "terminate"])
+def test_the_end_of_the_stage_does_not_wait_for_a_host_that_shuts_down(
+    stage: Stage, runtime: Runtime, end: str
+) -> None:
+    runtime.host.deaf = DEAF
+    launched(stage).wait("running")
+    getattr(stage.instances, end)("i-1")
+    assert runtime.host.told.wait(PATIENCE_S)
+    stage.supervisor.close()
+    assert stage.supervisor.threads() == [], "the runtime, which is closed next, kills the host"
+
+
+def test_a_host_that_is_made_while_the_stage_ends_does_not_boot(stage: Stage, runtime: Runtime) -> None:
+    runtime.may_make.clear()
+    launched(stage)
+    assert runtime.making.wait(PATIENCE_S)
+    closing = threading.Thread(target=stage.supervisor.close)
+    closing.start()
+    end = time.monotonic() + PATIENCE_S
+    while not stage.supervisor.closing:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    runtime.may_make.set()
+    closing.join(PATIENCE_S)
+    assert not closing.is_alive()
+    assert runtime.host.boots == 0
 
 
 @pytest.mark.parametrize(
