@@ -9,13 +9,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
 from infra.resources.tuning import Trial
 
 _BLUE, _ORANGE, _GREY = "#1f77b4", "#ff7f0e", "#7f7f7f"
+_MAX_TICKS = 6  # values that are named one by one
 _TREES, _REPEATS, _SEED = 200, 20, 0
 
 
@@ -72,6 +73,11 @@ def _against_each(trials: Sequence[Trial], names: Sequence[str], objective: str)
         places: Sequence[Any] = numbers or [trial.values.get(name, "") for trial in trials]
         if numbers and min(numbers) > 0 and max(numbers) >= 10 * min(numbers):
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        elif numbers and len(set(numbers)) <= _MAX_TICKS:
+            axes.set_xticks(sorted(set(numbers)))
         axes.plot(places, _values(trials), "o", color=_BLUE)
         axes.set_xlabel(name)
         axes.set_ylabel(objective)

@@ -43,11 +43,11 @@ def _row(trial: Trial, names: tuple[str, ...], *, is_best: bool) -> tuple[str, .
     value = "" if trial.value is None else f"{trial.value:.4f}{' (best)' if is_best else ''}"
     state = "Stopped early" if trial.was_stopped else trial.status
     took = f"{(trial.ended - trial.started).total_seconds():.0f} s" if trial.ended and trial.started else ""
-    return (str(trial.number), *(_short(trial.values.get(name, "")) for name in names), value, state, took)
+    return (str(trial.number), *(short(trial.values.get(name, "")) for name in names), value, state, took)
 
 
-def _short(text: str) -> str:
-    """A number with four digits, or the text."""
+def short(text: str) -> str:
+    """A number with four digits, or the text: for a table, where more would hide the rest."""
     try:
         return text if text.isdecimal() else f"{float(text):.4g}"
     except ValueError:

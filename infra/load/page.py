@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.html import document, table
+from infra.html import picture as shown
 from infra.load import pictures
 from infra.load.summary import PERCENTS, Run, figures_of
 
@@ -42,7 +43,7 @@ def html(runs: Sequence[Figures], picture: str) -> str:
         "<p>An open loop: each request is sent when it is due, whatever became of those before it, and its latency "
         "counts from that moment. Due = answered + failed + not sent. Not sent are requests that found all connections "
         "in use for too long.</p>",
-        picture,
+        shown(picture),
         *(_activities(one) for one in runs),
     ]
     return document(f"Load on {runs[0]['called']}", parts)

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from infra.load.observe import short_name
 
@@ -54,7 +54,9 @@ def _latency(axes: Axes, run: Figures) -> None:
     for name, colour in (("p99", _RED), ("p95", _ORANGE), ("p50", _BLUE)):
         axes.plot(middles, [one["latency_ms"][name] for one in measured], ".-", color=colour, label=name)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("latency from due, ms")
     _legend(axes)
 

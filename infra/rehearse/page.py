@@ -41,14 +41,14 @@ def as_html(title: str, sections: Sequence[Section]) -> str:
 
 def _elements(section: Section) -> Iterable[str]:
     yield f"<h2>{escape(section.title)}</h2>"
-    yield from (f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
+    yield from (f"<p>{html.text(sentence)}</p>" for sentence in section.sentences)
     for table in section.tables:
         if table.title:
             yield f"<h3>{escape(table.title)}</h3>"
         yield html.table(table.header, table.rows)
     if section.code:
         yield f"<pre>{escape(section.code)}</pre>"
-    yield from section.pictures
+    yield from (html.picture(picture) for picture in section.pictures)
 
 
 def _pictures(sections: Sequence[Section]) -> list[tuple[str, str]]:

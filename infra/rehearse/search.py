@@ -36,6 +36,7 @@ def section(
     rows = tuple(_row(trial, names, is_best=trial.name == best) for trial in found)
     chosen = next(trial for trial in found if trial.name == best)
     values = ", ".join(f"{name}={value}" for name, value in chosen.values.items())
+    shown = ", ".join(f"{name}={tuning.short(value)}" for name, value in chosen.values.items())
     stopped = sum(trial.was_stopped for trial in found)
     told = (
         f"{len(found)} training jobs, {settings.parallel} at once, strategy {settings.strategy}, early stopping "
@@ -46,7 +47,7 @@ def section(
         (told, f"The best has {settings.objective} {chosen.value:.4f} with {values}; the models are trained with it."),
         (Table(("Job", *names, settings.objective, "State", "Seconds"), rows),),
         pictures=pictures,
-        here={"tuning": f"{len(found)} jobs, {settings.parallel} at once, {took_s:.0f} s; best: {values}"},
+        here={"tuning": f"{len(found)} jobs, {settings.parallel} at once, {took_s:.0f} s; best: {shown}"},
     )
 
 
@@ -54,7 +55,7 @@ def _row(trial: Trial, names: Sequence[str], *, is_best: bool) -> tuple[str, ...
     value = "none" if trial.value is None else f"{trial.value:.4f}{' (best)' if is_best else ''}"
     state = "Stopped early" if trial.was_stopped else trial.status
     took = f"{(trial.ended - trial.started).total_seconds():.0f}" if trial.ended and trial.started else ""
-    return (str(trial.number), *(trial.values.get(name, "") for name in names), value, state, took)
+    return (str(trial.number), *(tuning.short(trial.values.get(name, "")) for name in names), value, state, took)
 
 
 def _pictures(job: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Pictures of a search, and the figures in them."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -61,3 +62,15 @@ def test_texts_are_places_in_their_order(tmp_path: Path) -> None:
     ]
     assert figures.importances(words, ["model"]) == {"model": 1.0}
     assert figures.draw(tmp_path, words, ["model"], "accuracy")
+
+
+def test_the_ticks_of_a_logarithmic_scale_are_plain_numbers(tmp_path: Path) -> None:
+    """Else labels such as 2x10^-4 and 3x10^-4 cover each other."""
+    rates = [
+        Trial(name=f"job-{n:03}-1", status="Completed", values={"learning-rate": f"{0.0002 * n**2}"}, value=n / 10)
+        for n in range(1, 8)
+    ]
+    picture = (tmp_path / "hyperparameters.svg", figures.draw(tmp_path, rates, ["learning-rate"], "accuracy"))[0]
+    labels = re.findall(r"<!-- (.*?) -->", picture.read_text())
+    assert {"0.0002", "0.001", "0.005"} <= set(labels)
+    assert not [label for label in labels if "times" in label]

@@ -45,3 +45,16 @@ def test_a_page_replaces_an_earlier_one_with_its_pictures(tmp_path: Path) -> Non
     }  # fmt: skip
     page.write(folder, "A title", [Section("Scaling", pictures=(PICTURE,))])
     assert sorted(path.name for path in folder.glob("picture-*")) == ["picture-1.svg"]
+
+
+def test_commands_between_backticks_are_shown_as_code() -> None:
+    table = Table(("Here",), (("`make notebook` opens it",),))
+    text = page.as_html("A title", [Section("Clean-up", ("`make destroy <x>` ran.",), (table,))])
+    assert "<p><code>make destroy &lt;x&gt;</code> ran.</p>" in text
+    assert "<td><code>make notebook</code> opens it</td>" in text
+
+
+def test_on_a_narrow_screen_tables_and_pictures_scroll_by_themselves() -> None:
+    text = page.as_html("A title", SECTIONS)
+    assert 'name="viewport" content="width=device-width' in text
+    assert text.count('<div class="wide">') == 4, "a table and three pictures"
