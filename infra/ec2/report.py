@@ -10,10 +10,10 @@ from infra.ec2.outcome import COMPLETED, Result, metrics, read_text, weights_sha
 from infra.ec2.user_data import Run
 from infra.prices import prices
 from infra.prices.prices import Prices
-from infra.resources.resource import find
-from infra.resources.training import next_request
+from infra.resources.training import completed_job
 from infra.settings import METRICS
 from infra.terminal import Terminal
+from infra.typed import make
 
 BILLED_AT_LEAST_S = 60  # AWS bills Linux by the second, and a minute at least
 
@@ -55,6 +55,8 @@ class Outcome:
         """Say it, as a table with a column for each training."""
         trained = [self.host, *([self.job] if self.job else [])]
         terminal.table(f"Run {self.run}: {self.status}", ("", *(one.where for one in trained)), rows(trained))
+        if self.job is None:
+            terminal.say(f"No training job of the same settings is completed. {make('train')} makes one to compare.")
         if self.has_same_weights is not None:
             same = "the same" if self.has_same_weights else "not the same"
             terminal.say(f"The weights of the EC2 host and of the training job are {same}.")
@@ -102,9 +104,8 @@ def _on_host(s3: Any, run: Run, result: Result, known: Prices) -> Trained:
 def _as_job(clients: Clients, blueprint: Blueprint, known: Prices) -> Trained | None:
     """The first model's training job, where it is completed."""
     model = blueprint.settings.models[0]
-    name = next_request(clients.sagemaker, blueprint, model)["TrainingJobName"]
-    found = find(clients.sagemaker.describe_training_job, TrainingJobName=name)
-    if not found or found["TrainingJobStatus"] != "Completed":
+    found = completed_job(clients.sagemaker, blueprint, model)
+    if found is None:
         return None
     region, instance_type, count = blueprint.settings.region, model.training.instance_type, model.training.instances
     billed_s = found.get("BillableTimeInSeconds", 0) * count

@@ -1,7 +1,7 @@
 """The training job: created once for the same settings and data, followed to its end with its log."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -35,16 +35,33 @@ def next_features_request(sagemaker: Any, blueprint: Blueprint) -> dict[str, Any
     return _next(sagemaker, blueprint.features_request)
 
 
+def completed_job(sagemaker: Any, blueprint: Blueprint, model: ModelSettings) -> State | None:
+    """DescribeTrainingJob's answer for the job that is completed for this model, however many have failed before it;
+    None where there is none."""
+    jobs = (job for _, job in _attempts(sagemaker, partial(blueprint.training_request, model)) if job)
+    return next((job for job in jobs if job["TrainingJobStatus"] == "Completed"), None)
+
+
 def _next(sagemaker: Any, request_of: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-    for attempt in range(1, _ATTEMPTS + 1):
-        request = request_of(attempt)
-        found = find(sagemaker.describe_training_job, TrainingJobName=request["TrainingJobName"])
-        if found is None or found["TrainingJobStatus"] in ("Completed", "InProgress"):
+    for request, job in _attempts(sagemaker, request_of):
+        if job is None or job["TrainingJobStatus"] in ("Completed", "InProgress"):
             return request
     raise StepFailed(
         f"{_ATTEMPTS} training jobs with these settings and data have failed.",
         f"Change a hyperparameter or the data; the reasons are in the log group {TRAINING_LOGS}.",
     )
+
+
+def _attempts(
+    sagemaker: Any, request_of: Callable[[int], dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], State | None]]:
+    """Each request with its job: to the first that has none, or to the last that there may be."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        request = request_of(attempt)
+        job = find(sagemaker.describe_training_job, TrainingJobName=request["TrainingJobName"])
+        yield request, job
+        if job is None:
+            return
 
 
 def start_job(create: Callable[[], object], clients: Clients, training: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from infra.settings import DeploymentSettings
 from tests.unit.infra.ec2.host_machine import INSTANCE, RUN
 from tests.unit.infra.ec2.hosts import LOG, MODEL, archive, s3
 from tests.unit.infra.fakes import FakeClient, fake_clients, missing
+from tests.unit.infra.photos import quiet, text_of
 
 BLUEPRINT = Blueprint(DeploymentSettings(), "123456789012", "ab" * 32)
 JOB_MODEL = "s3://bucket/models/job/output/model.tar.gz"
@@ -78,11 +79,23 @@ def test_a_run_that_did_not_complete_has_no_model_but_one_out_of_time_has() -> N
     assert outcome(ended("Failed"), {}).host.metrics == {}
 
 
-@pytest.mark.parametrize("status", ["none", "InProgress"])
+@pytest.mark.parametrize("status", ["none", "InProgress", "Failed", "Stopped"])
 def test_without_a_completed_job_the_host_stands_alone(status: str) -> None:
     made = outcome(ended(), {MODEL: WEIGHTS}, TrainingJobStatus=status)
     assert made.job is None
     assert made.has_same_weights is None
+    terminal = quiet()
+    made.show(terminal)
+    assert "No training job of the same settings is completed. make train makes one to compare." in text_of(terminal)
+
+
+def test_jobs_that_have_failed_do_not_hide_the_one_that_is_completed_after_them() -> None:
+    failed = [{"TrainingJobStatus": "Failed"}] * 19
+    completed = {"TrainingJobStatus": "Completed", "ModelArtifacts": {"S3ModelArtifacts": JOB_MODEL}}
+    sagemaker = FakeClient({"describe_training_job": [*failed, completed, missing()]})
+    made = outcome_of(fake_clients(s3=s3({}), sagemaker=sagemaker), BLUEPRINT, RUN, ended())
+    assert made.job is not None
+    assert made.job.model == JOB_MODEL
 
 
 def test_the_job_is_that_of_the_same_settings() -> None:
