@@ -14,6 +14,7 @@ from infra.roles import (
     Role,
     Statement,
     about_key,
+    data_key_of_another,
     data_of_another,
     spot_role,
     via,
@@ -32,6 +33,7 @@ def deployer(blueprint: Blueprint) -> Role:
     statements = (
         *_bucket(blueprint),
         *data_of_another(blueprint, "the photos in another account's bucket are counted, and one is looked at"),
+        *data_key_of_another(blueprint, "another account's key encrypts its photos, one of which is looked at"),
         *_roles(blueprint),
         *_sagemaker(blueprint),
         *_scaling(blueprint),

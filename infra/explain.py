@@ -48,6 +48,7 @@ def show(blueprint: Blueprint, purpose: str | None, as_json: bool, terminal: Ter
 
 _ATTACHED: Mapping[str, str] = {
     "data-bucket": "The owner of the bucket {} attaches this policy to it:",
+    "data-key": "The owner of the KMS key {} adds these statements to its policy:",
     "key": "The policy of the KMS key {} must have these statements besides its own:",
 }
 

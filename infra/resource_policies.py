@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.blueprint import Blueprint, endpoint_logs
 from infra.ec2.settings import Ec2Settings
-from infra.roles import FOR_AWS, Statement, data_of_another, document, spot_role
+from infra.roles import FOR_AWS, Conditions, Statement, data_key_of_another, data_of_another, document, spot_role
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,30 @@ def data_bucket(blueprint: Blueprint, caller: str = "") -> ResourcePolicy:
     It names the deployment's account, and its roles in a condition: S3 takes no policy that names a role which is not
     there yet, and forgets one that is made anew
     (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html)."""
-    settings, root = blueprint.settings, blueprint.partition.arn("iam", "root", account=blueprint.account)
-    purposes = ("training", *(("ec2",) if settings.ec2 else ()))
+    reason = "the deployment reads the photos and changes nothing"
+    statements = data_of_another(blueprint, reason, (_root(blueprint),), _readers(blueprint, caller))
+    name = blueprint.settings.data.bucket if blueprint.settings.data else ""
+    return ResourcePolicy(name, "The policy that its owner, another account, attaches to the data's bucket", statements)
+
+
+def data_key(blueprint: Blueprint, caller: str = "") -> ResourcePolicy:
+    """What the policy of the key that encrypts these photos must say besides: who reads them may decrypt them, by S3
+    alone. Without such a key it has no statement. `caller` and who is named are as in `data_bucket`."""
+    reason = "the deployment reads the photos, which this key encrypts"
+    statements = data_key_of_another(blueprint, reason, (_root(blueprint),), _readers(blueprint, caller))
+    name = blueprint.settings.data.kms_key_arn if blueprint.settings.data else ""
+    return ResourcePolicy(name, "What the policy of the photos' key, another account's, must say besides", statements)
+
+
+def _root(blueprint: Blueprint) -> str:
+    return blueprint.partition.arn("iam", "root", account=blueprint.account)
+
+
+def _readers(blueprint: Blueprint, caller: str) -> Conditions:
+    purposes = ("training", *(("ec2",) if blueprint.settings.ec2 else ()))
     readers = [blueprint.role_arn(purpose) for purpose in purposes]
     readers += [one for one in (blueprint.role_arn("deployer"), *_identities(caller)) if one not in readers]
-    condition = {"ArnLike": {"aws:PrincipalArn": readers}}
-    statements = data_of_another(blueprint, "the deployment reads the photos and changes nothing", (root,), condition)
-    name = settings.data.bucket if settings.data else ""
-    return ResourcePolicy(name, "The policy that its owner, another account, attaches to the data's bucket", statements)
+    return {"ArnLike": {"aws:PrincipalArn": readers}}
 
 
 def key(blueprint: Blueprint) -> ResourcePolicy:
@@ -154,7 +170,11 @@ def _identities(caller: str) -> tuple[str, ...]:
 def of_others(blueprint: Blueprint, caller: str = "") -> dict[str, ResourcePolicy]:
     """Those that no deployment puts in place, by their words in POLICIES: the owner of the bucket or of the key does.
     Only those that the settings need. `caller` is as in `data_bucket`."""
-    every = {"data-bucket": data_bucket(blueprint, caller), "key": key(blueprint)}
+    every = {
+        "data-bucket": data_bucket(blueprint, caller),
+        "data-key": data_key(blueprint, caller),
+        "key": key(blueprint),
+    }
     return {name: one for name, one in every.items() if one.statements}
 
 
@@ -163,5 +183,6 @@ POLICIES: Mapping[str, Callable[[Blueprint], ResourcePolicy]] = {
     "bucket": bucket,
     "s3-endpoint": s3_endpoint,
     "data-bucket": data_bucket,
+    "data-key": data_key,
     "key": key,
 }

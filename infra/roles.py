@@ -98,6 +98,7 @@ def training(blueprint: Blueprint) -> Role:
             "SageMaker downloads the channels under this role",
         ),
         *data_of_another(blueprint, "SageMaker downloads the photos from another account's bucket under this role"),
+        *data_key_of_another(blueprint, "another account's key encrypts its photos, which SageMaker downloads"),
         Statement(
             "WriteModels",
             ("s3:PutObject", "s3:AbortMultipartUpload"),
@@ -188,6 +189,7 @@ def ec2(blueprint: Blueprint) -> Role:
             "the host downloads the channels, and the checkpoints of a host that was interrupted",
         ),
         *data_of_another(blueprint, "the host downloads the photos from another account's bucket"),
+        *data_key_of_another(blueprint, "another account's key encrypts its photos, which the host downloads"),
         Statement(
             "WriteResults",
             ("s3:PutObject", "s3:AbortMultipartUpload"),
@@ -381,6 +383,29 @@ def data_of_another(
         Statement("ListDataOfAnother", ("s3:ListBucket",), (arn,), f"{reason}; a list comes first", listing,
                   principals=principals),
         Statement("ReadDataOfAnother", ("s3:GetObject",), objects, reason, owned, principals=principals),
+    )  # fmt: skip
+
+
+def data_key_of_another(
+    blueprint: Blueprint, reason: str, principals: tuple[str, ...] = (), condition: Conditions = MappingProxyType({})
+) -> tuple[Statement, ...]:
+    """What decrypts these photos, where a KMS key of another account encrypts them: by S3 alone, which names in the
+    encryption context the object, or with a bucket key the bucket
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html)."""
+    data = blueprint.settings.data
+    if data is None or not data.kms_key_arn:
+        return ()
+    arn = blueprint.partition.arn("s3", data.bucket)
+    encrypted = [arn, *(f"{arn}/{data.folder}{channel}/*" for channel in CHANNELS)]
+    conditions = {
+        **condition,
+        **via(blueprint, "s3"),
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": encrypted},
+    }
+    about = "*" if principals else data.kms_key_arn  # of a key's own policy it is the key
+    return (
+        Statement("DecryptDataOfAnother", ("kms:Decrypt",), (about,), f"by S3 alone: {reason}", conditions,
+                  principals=principals),
     )  # fmt: skip
 
 

@@ -257,6 +257,11 @@ class DeploymentSettings:
                 f"The bucket of the data, {self.data.bucket}, has the name of a deployment's own, which is deleted "
                 "with it: name another."
             )
+        if self.data and self.data.key_region not in ("", self.region):
+            raise ValueError(
+                f"The KMS key of the photos is in {self.data.key_region}, and the deployment in {self.region}: S3 "
+                "encrypts with a key of the bucket's region, and SageMaker reads a bucket of its own."
+            )
         names = [model.name for model in self.models]
         if not names or len(set(names)) < len(names) or (len(names) > 1 and "" in names):
             raise ValueError("There must be a model, and several must each have a name of their own.")

@@ -19,9 +19,11 @@ from infra.blueprint import Blueprint
 from infra.clients import Clients
 from infra.data.dataset import Photo
 from infra.data.layout import CHANNELS, MAX_BYTES
+from infra.data_bucket.refusals import is_of_key
 from infra.data_bucket.settings import DataSettings
 from infra.errors import StepFailed
-from infra.resource_policies import data_bucket
+from infra.patience import message_of
+from infra.resource_policies import data_bucket, data_key
 from infra.resources.resource import error_code
 from infra.typed import make
 from infra.wait import check
@@ -67,7 +69,8 @@ class StoredDataset:
 
 def look(clients: Clients, blueprint: Blueprint, data: DataSettings) -> StoredDataset:
     """What lies there. Raises StepFailed for what no model can be trained with, for a bucket of somebody else, one of
-    another region, and one that may not be read: then with the policy that its owner must attach."""
+    another region, and one that may not be read: then with the policy that its owner must attach, to the bucket or to
+    the key that encrypts the photos. A photo that another key encrypts than the settings name is refused too."""
     digest, first = hashlib.sha256(), ""
     found = {channel: Counter[str]() for channel in CHANNELS}
     others = 0
@@ -116,9 +119,18 @@ def _get(clients: Clients, blueprint: Blueprint, data: DataSettings, key: str) -
         answer = clients.s3.get_object(Bucket=data.bucket, Key=key, ExpectedBucketOwner=data.account)
         content: bytes = answer["Body"].read()
     except ClientError as error:
-        if error_code(error) in _DENIED:
-            raise _denied(clients, blueprint, data, "s3:GetObject") from error
-        raise
+        if error_code(error) not in _DENIED:
+            raise
+        if is_of_key(message_of(error)):
+            raise _key_denied(clients, blueprint, data, error) from error
+        raise _denied(clients, blueprint, data, "s3:GetObject") from error
+    if (found := answer.get("SSEKMSKeyId", data.kms_key_arn)) != data.kms_key_arn:
+        raise StepFailed(
+            f"The KMS key {found} encrypts the photos in {data.uri}, and [data] names "
+            f"{data.kms_key_arn or 'no key'}: jobs could not decrypt them.",
+            f'Set kms_key_arn = "{found}" in [data] of the preset. Then `{make("explain")} ROLE=data-key` has what the '
+            "key's owner adds to its policy.",
+        )
     return content
 
 
@@ -148,6 +160,21 @@ def _denied(clients: Clients, blueprint: Blueprint, data: DataSettings, action: 
         f"{clients.caller or 'you'} {action}.",
         f"If your own policies allow it (`{make('explain')} ROLE=deployer` prints them), the bucket's owner attaches "
         f"this policy:\n{policy}",
+    )
+
+
+def _key_denied(clients: Clients, blueprint: Blueprint, data: DataSettings, error: ClientError) -> StepFailed:
+    if not data.kms_key_arn:
+        return StepFailed(
+            f"A KMS key encrypts the photos in {data.uri}, and [data] names none: {message_of(error)}",
+            "Ask their owner for the key's ARN, and set it as kms_key_arn in [data] of the preset.",
+        )
+    policy = json.dumps(data_key(blueprint, clients.caller).policy, indent=2)
+    return StepFailed(
+        f"{data.uri} cannot be decrypted: the policy of the KMS key {data.kms_key_arn} does not allow "
+        f"{clients.caller or 'you'} kms:Decrypt, and that of the bucket is enough.",
+        f"If your own policies allow it (`{make('explain')} ROLE=deployer` prints them), the key's owner adds these "
+        f"statements to its policy:\n{policy}",
     )
 
 

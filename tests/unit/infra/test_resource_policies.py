@@ -1,6 +1,7 @@
 """The policies of a deployment's other resources, judged as IAM judges them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -138,3 +139,45 @@ def test_ec2_s_own_role_may_use_the_key_for_spot_instances_alone() -> None:
 
 def test_without_a_key_nothing_is_said_of_its_policy() -> None:
     assert resource_policies.key(BLUEPRINT).statements == ()
+
+
+def test_the_owner_of_the_photos_key_lets_those_decrypt_who_read_them_by_s3_alone() -> None:
+    account, key = "123456789012", "arn:aws:kms:us-east-1:210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    settings = replace(WITH_DATA.settings, data=replace(_DATA, kms_key_arn=key))
+    one = resource_policies.data_key(replace(WITH_DATA, settings=settings), CALLER)
+    check("kms", "PutKeyPolicy", {"KeyId": "k", "PolicyName": "default", "Policy": json.dumps(one.policy)})
+    assert (one.name, [statement.resources for statement in one.statements]) == (key, [("*",)])
+    roles = f"arn:aws:iam::{account}:role"
+    photo = "arn:aws:s3:::photos/sets/train/a/1.jpg"
+    for reader, service, about, may in (
+        (f"{roles}/stagemaker-demo-training-us-east-1", "s3", photo, True),
+        (f"{roles}/stagemaker-demo-ec2-us-east-1", "s3", photo, True),
+        (f"{roles}/ann", "s3", photo, True),
+        (f"{roles}/stagemaker-demo-training-us-east-1", "s3", "arn:aws:s3:::photos", True),  # with a bucket key
+        (f"{roles}/stagemaker-demo-hosting-us-east-1", "s3", photo, False),
+        (f"{roles}/stagemaker-demo-training-us-east-1", "ec2", photo, False),
+        (f"{roles}/stagemaker-demo-training-us-east-1", "s3", "arn:aws:s3:::photos/other/1.jpg", False),
+    ):
+        keys = {
+            "aws:PrincipalArn": reader,
+            "kms:ViaService": f"{service}.us-east-1.amazonaws.com",
+            "kms:EncryptionContext:aws:s3:arn": about,
+        }
+        request = {
+            "PolicyInputList": [ALL],
+            "ActionNames": ["kms:Decrypt"],
+            "ResourceArns": [key],
+            "ResourcePolicy": json.dumps(one.policy),
+            "ResourceOwner": "arn:aws:iam::210987654321:root",
+            "CallerArn": reader.replace(":role/", ":user/"),
+            "ContextEntries": [
+                {"ContextKeyName": k, "ContextKeyValues": [v], "ContextKeyType": "string"} for k, v in keys.items()
+            ],
+        }
+        (result,) = simulate_custom_policy(request)["EvaluationResults"]
+        assert (result["EvalDecision"] == "allowed") is may, (reader, service, about)
+
+
+def test_photos_without_a_key_need_no_policy_of_one() -> None:
+    assert resource_policies.data_key(WITH_DATA, CALLER).statements == ()
+    assert list(resource_policies.of_others(WITH_DATA)) == ["data-bucket"]

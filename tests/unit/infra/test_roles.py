@@ -164,6 +164,22 @@ def test_photos_of_another_account_are_read_by_who_trains_and_by_who_deploys_alo
         assert ROLES[name](blueprint) == ROLES[name](BLUEPRINT)
 
 
+def test_the_key_of_these_photos_is_used_by_who_reads_them_by_s3_alone() -> None:
+    key = "arn:aws:kms:us-east-1:210987654321:key/5678abcd-12ab-34cd-56ef-1234567890ab"
+    data = DataSettings("photos", "210987654321", "sets", key)
+    blueprint = replace(BLUEPRINT, settings=replace(BLUEPRINT.settings, data=data))
+    photos = ["arn:aws:s3:::photos", *(f"arn:aws:s3:::photos/sets/{channel}/*" for channel in ("train", "valid"))]
+    for role_of in (roles.training, roles.ec2, deployer):
+        statement = allowed(role_of(blueprint))["DecryptDataOfAnother"]
+        assert (statement.actions, statement.resources) == (("kms:Decrypt",), (key,))
+        assert statement.condition == {
+            "StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": photos},
+        }
+    for name in ("hosting", "lambda", "notebook"):
+        assert ROLES[name](blueprint) == ROLES[name](BLUEPRINT)
+
+
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ENCRYPTED = replace(
     BLUEPRINT, key=KEY, settings=replace(BLUEPRINT.settings, encryption=EncryptionSettings("alias/dogs"))

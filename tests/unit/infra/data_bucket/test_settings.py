@@ -39,3 +39,20 @@ def test_the_bucket_of_a_deployment_is_nobody_s_data() -> None:
     with pytest.raises(ValueError, match="has the name of a deployment's own"):
         DeploymentSettings(project="dogs", data=own)
     assert DeploymentSettings(project="cats", data=own).data == own
+
+
+KEY = "arn:aws:kms:eu-west-1:210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize("key", ["alias/photos", "1234abcd-12ab-34cd-56ef-1234567890ab", KEY.replace("key/", "alias/")])
+def test_a_key_of_another_account_is_named_by_its_arn(key: str) -> None:
+    """KMS looks an alias up in the caller's own account."""
+    with pytest.raises(ValueError, match="is not the ARN of a KMS key"):
+        DataSettings("photos", "210987654321", "", key)
+
+
+def test_a_key_of_another_region_is_refused() -> None:
+    data = DataSettings("photos", "210987654321", "", KEY)
+    with pytest.raises(ValueError, match="is in eu-west-1, and the deployment in us-east-1"):
+        DeploymentSettings(data=data)
+    assert DeploymentSettings(region="eu-west-1", data=data).data == data

@@ -15,7 +15,7 @@ from infra.data_bucket import stored
 from infra.data_bucket.settings import DataSettings
 from infra.data_bucket.stored import StoredDataset, look
 from infra.errors import StepFailed
-from infra.resource_policies import data_bucket
+from infra.resource_policies import data_bucket, data_key
 from infra.settings import DeploymentSettings
 from tests.unit.infra.fakes import ACCOUNT, FakeClient, fake_clients
 
@@ -125,6 +125,57 @@ def test_who_may_list_but_not_read_is_told_so() -> None:
     s3.answers["get_object"] = refused("AccessDenied")
     with pytest.raises(StepFailed, match="s3:GetObject"):
         found_in(s3)
+
+
+KEY = "arn:aws:kms:us-east-1:210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+WITH_KEY = replace(DATA, kms_key_arn=KEY)
+# The first is KMS's own sentence for a key of another account, the second S3's of earlier years.
+REFUSED_BY_KMS = [
+    f"User: {CALLER} is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext because "
+    "the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy "
+    "explicitly denies access",
+    "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not "
+    "allowed to access.",
+]
+
+
+def found_with(data: DataSettings, **get: Any) -> StoredDataset:
+    """What is found where the bucket may be listed, and GetObject answers so."""
+    s3 = bucket(*map(photo, KEYS))
+    s3.answers |= get
+    blueprint = replace(BLUEPRINT, settings=replace(BLUEPRINT.settings, data=data))
+    return look(clients(s3), blueprint, data)
+
+
+@pytest.mark.parametrize("said", REFUSED_BY_KMS)
+def test_who_may_read_but_not_decrypt_is_told_the_policy_of_the_key(said: str) -> None:
+    with pytest.raises(StepFailed) as caught:
+        found_with(WITH_KEY, get_object=refused("AccessDenied", said))
+    assert f"the policy of the KMS key {KEY} does not allow {CALLER} kms:Decrypt" in caught.value.reason
+    told = json.loads(caught.value.next_step.partition("\n")[2])
+    with_key = replace(BLUEPRINT, settings=replace(BLUEPRINT.settings, data=WITH_KEY))
+    assert told == data_key(with_key, CALLER).policy
+
+
+@pytest.mark.parametrize("said", REFUSED_BY_KMS)
+def test_a_key_that_nobody_has_named_is_asked_for(said: str) -> None:
+    with pytest.raises(StepFailed, match="names none") as caught:
+        found_with(DATA, get_object=refused("AccessDenied", said))
+    assert "kms_key_arn" in caught.value.next_step
+
+
+@pytest.mark.parametrize(("data", "named"), [(DATA, "no key"), (replace(DATA, kms_key_arn=f"{KEY}0"), f"{KEY}0")])
+def test_photos_with_another_key_than_the_settings_name_are_refused(data: DataSettings, named: str) -> None:
+    with pytest.raises(StepFailed) as caught:
+        found_with(data, get_object=lambda **_: {"Body": io.BytesIO(b"x"), "SSEKMSKeyId": KEY})
+    assert caught.value.reason.startswith(f"The KMS key {KEY} encrypts the photos in s3://photos/sets/, and [data] ")
+    assert f"names {named}: " in caught.value.reason
+    assert f'kms_key_arn = "{KEY}"' in caught.value.next_step
+
+
+@pytest.mark.parametrize("answer", [{"SSEKMSKeyId": KEY}, {}])
+def test_photos_with_the_key_that_the_settings_name(answer: dict[str, str]) -> None:
+    assert found_with(WITH_KEY, get_object=lambda **_: {"Body": io.BytesIO(b"x"), **answer}).sample == b"x"
 
 
 def test_a_bucket_of_somebody_else_is_not_read() -> None:
