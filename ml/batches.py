@@ -11,16 +11,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ml.config import Config
 from ml.data import Split, bad_image
 from ml.photo_cache import PhotoCache
 from ml.photos import BadImage
-from ml.preprocess import INTERPOLATIONS, Preprocessing, normalise, preprocess
+from ml.preprocess import Preprocessing, normalise_channels_last, preprocess, resize
 
 Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
 
 
@@ -58,7 +58,8 @@ def augmented(
     def load(place: tuple[int, int, int]) -> None:
         batch, row, index = place
         random = np.random.default_rng((config.seed, epoch, index))
-        images[batch].numpy()[row] = random_view(photos.photo(index), preprocessing, config, random)
+        view = random_view(photos.photo(index), preprocessing, config, random)
+        normalise_channels_last(view, preprocessing, images[batch].numpy()[row].transpose(1, 2, 0))
 
     def places() -> Iterator[list[tuple[int, int, int]]]:
         for number, batch in enumerate(batches):
@@ -90,21 +91,23 @@ def cut(order: Indices, size: int) -> Iterator[Indices]:
             yield order[start : start + size]
 
 
-def random_view(
-    image: Image.Image, preprocessing: Preprocessing, config: Config, random: np.random.Generator
-) -> Floats:
-    """A crop of random area (min_crop..1), aspect ratio (3:4..4:3) and position, at the model's size: float32
-    (3, S, S)."""
-    width, height = image.size
+def random_view(photo: Pixels, preprocessing: Preprocessing, config: Config, random: np.random.Generator) -> Pixels:
+    """A crop of random area (min_crop..1), aspect ratio (3:4..4:3) and position, at the model's size, mirrored or not:
+    uint8 (S, S, 3)."""
+    height, width, _ = photo.shape
     area = width * height * random.uniform(config.min_crop, 1.0)
     ratio = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)))
     wide, high = min(width, (area * ratio) ** 0.5), min(height, (area / ratio) ** 0.5)
     left, top = random.uniform(0, width - wide), random.uniform(0, height - high)
     size, box = (preprocessing.size, preprocessing.size), (left, top, left + wide, top + high)
-    view = image.resize(size, INTERPOLATIONS[preprocessing.interpolation], box=box)
-    if config.flip and random.random() < 0.5:
-        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return normalise(np.asarray(view), preprocessing)
+    view = resize(photo, size, box, preprocessing)
+    return mirrored(view) if config.flip and random.random() < 0.5 else view
+
+
+def mirrored(pixels: Pixels) -> Pixels:
+    """uint8 (H, W, 3), left and right exchanged. A pixel is copied as one item of three bytes, which is faster."""
+    columns = pixels.view("V3")[:, ::-1]
+    return np.ascontiguousarray(columns).view(np.uint8)
 
 
 def load_ahead[Item, Loaded](

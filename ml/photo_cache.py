@@ -13,14 +13,16 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+import numpy.typing as npt
 
 from ml.config import Config
 from ml.data import Split, bad_image
 from ml.memory import DISK_SHARE, MEMORY_SHARE, Room
-from ml.photos import BadImage, decode
-from ml.preprocess import INTERPOLATIONS, Preprocessing
+from ml.photos import BadImage, decode_pixels
+from ml.preprocess import Preprocessing, resize
 
+Pixels = npt.NDArray[np.uint8]
 _MIN_CROP = 0.5  # (ours) the share of the area from which on a crop of a small photo is sharp enough
 
 
@@ -35,7 +37,7 @@ class _OnDisk:
     """Where the pixels of a photo lie in the temporary file, and their checksum."""
 
     offset: int
-    size: tuple[int, int]
+    shape: tuple[int, ...]
     crc: int
 
 
@@ -49,21 +51,24 @@ class PhotoCache:
         self.split = split
         self._side, self._preprocessing, self._room = side, preprocessing, room
         self._lock = threading.Lock()
-        self._memory: dict[int, tuple[tuple[int, int], bytes]] = {}
+        self._memory: dict[int, Pixels] = {}
         self._disk: dict[int, _OnDisk] = {}
         self._no_room: set[int] = set()
         self._memory_bytes = self._disk_bytes = 0
         self._file: int | None = None
 
-    def photo(self, number: int) -> Image.Image:
-        """The photo in RGB, its short side at most that of the cache. Raises DataError, which names a broken file."""
-        if kept := self._memory.get(number) or self._from_disk(number):
-            return Image.frombytes("RGB", *kept)
-        image = self._decoded(number)
-        with self._lock:
-            if number not in self._disk:
-                self._keep(number, image)
-        return image
+    def photo(self, number: int) -> Pixels:
+        """The photo in RGB, uint8 (H, W, 3), its short side at most that of the cache. Raises DataError, which names a
+        broken file."""
+        kept = self._memory.get(number)
+        if kept is None:
+            kept = self._from_disk(number)
+        if kept is None:
+            kept = self._decoded(number)
+            with self._lock:
+                if number not in self._disk:
+                    self._keep(number, kept)
+        return kept
 
     def origin(self) -> dict[str, str | int]:
         """How training photos were made small before they were cropped, for the model card. The evaluation's photos are
@@ -80,49 +85,47 @@ class PhotoCache:
             f"free), and for {self._room.disk_bytes / 1e6:.0f} MB on disk ({DISK_SHARE:.0%})'"
         )
 
-    def _decoded(self, number: int) -> Image.Image:
+    def _decoded(self, number: int) -> Pixels:
         path = self.split.files[number]
         try:
-            image = decode(path.read_bytes(), short_side=2 * self._side)
+            pixels = decode_pixels(path.read_bytes(), short_side=2 * self._side)
         except BadImage as error:
             raise bad_image(path, error) from error
-        width, height = image.size
+        height, width, _ = pixels.shape
         scale = self._side / min(width, height)
         if scale >= 1:
-            return image
+            return pixels
         size = (max(self._side, round(width * scale)), max(self._side, round(height * scale)))
-        return image.resize(size, INTERPOLATIONS[self._preprocessing.interpolation])
+        return resize(pixels, size, (0, 0, width, height), self._preprocessing)
 
-    def _keep(self, number: int, image: Image.Image) -> None:
-        pixels = image.tobytes()
-        if self._memory_bytes + len(pixels) <= self._room.memory_bytes:
-            self._memory[number] = image.size, pixels
-            self._memory_bytes += len(pixels)
-        elif self._disk_bytes + len(pixels) > self._room.disk_bytes or not self._is_written(pixels):
+    def _keep(self, number: int, pixels: Pixels) -> None:
+        if self._memory_bytes + pixels.nbytes <= self._room.memory_bytes:
+            self._memory[number] = pixels
+            self._memory_bytes += pixels.nbytes
+        elif self._disk_bytes + pixels.nbytes > self._room.disk_bytes or not self._is_written(pixels):
             self._no_room.add(number)
         else:
-            self._disk[number] = _OnDisk(self._disk_bytes, image.size, zlib.crc32(pixels))
-            self._disk_bytes += len(pixels)
+            self._disk[number] = _OnDisk(self._disk_bytes, pixels.shape, zlib.crc32(pixels))
+            self._disk_bytes += pixels.nbytes
 
-    def _is_written(self, pixels: bytes) -> bool:
+    def _is_written(self, pixels: Pixels) -> bool:
         """Whether the pixels are now at the end of the file: not when the disk is full or may not be written to."""
         try:
             if self._file is None:
                 self._file, name = tempfile.mkstemp(prefix="stagemaker-")
                 weakref.finalize(self, os.close, self._file)
                 Path(name).unlink()  # so that it ends with the process, however that ends
-            return os.pwrite(self._file, pixels, self._disk_bytes) == len(pixels)
+            return os.pwrite(self._file, pixels, self._disk_bytes) == pixels.nbytes
         except OSError:
             return False
 
-    def _from_disk(self, number: int) -> tuple[tuple[int, int], bytes] | None:
+    def _from_disk(self, number: int) -> Pixels | None:
         """The photo from the file; nothing where it is not there, or is not what was written."""
         kept = self._disk.get(number)
         if kept is None or self._file is None:
             return None
-        width, height = kept.size
         try:
-            pixels = os.pread(self._file, width * height * 3, kept.offset)
+            data = os.pread(self._file, math.prod(kept.shape), kept.offset)
         except OSError:
             return None
-        return (kept.size, pixels) if zlib.crc32(pixels) == kept.crc else None
+        return np.frombuffer(data, np.uint8).reshape(kept.shape) if zlib.crc32(data) == kept.crc else None

@@ -1,6 +1,6 @@
 """Turns the bytes of a picture into the model's input. Training, evaluation and serving share this module.
 
-It exists so that the trainer and the endpoint compute the same value for every pixel. It needs only numpy and Pillow.
+It exists so that the trainer and the endpoint compute the same value for every pixel. It needs no torch.
 What is accepted, ml/photos.py says.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ml.photos import decode
+from ml.photos import decode_pixels, pixels_of
 
 MAX_SIZE = 1024  # pixels a side of a model's input
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -63,28 +63,57 @@ class Preprocessing:
         return cls(size=size, resize=resize, interpolation=str(values["interpolation"]), mean=mean, std=std)  # type: ignore[arg-type]
 
 
-def to_array(image: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
-    """float32 (3, size, size), normalised. One antialiased resize of the crop's box both scales and crops."""
+def to_array(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+    """uint8 (H, W, 3) -> float32 (3, size, size), normalised. One antialiased resize of the crop's box both scales and
+    crops."""
     p = preprocessing
-    width, height = image.size
+    height, width, _ = pixels.shape
     side = min(width, height) * p.size / p.resize
     left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
-    small = image.resize((p.size, p.size), INTERPOLATIONS[p.interpolation], box=box)
-    return normalise(np.asarray(small), p)
+    return normalise(resize(pixels, (p.size, p.size), (left, top, left + side, top + side), p), p)
+
+
+def resize(
+    pixels: npt.NDArray[np.uint8],
+    size: tuple[int, int],
+    box: tuple[float, float, float, float],
+    preprocessing: Preprocessing,
+) -> npt.NDArray[np.uint8]:
+    """The part of an image in `box` (left, top, right, bottom, in pixels) at another size (width, height), by the
+    preprocessing's interpolation, antialiased: uint8 (H, W, 3) -> uint8 (height, width, 3)."""
+    image = Image.fromarray(pixels)
+    return pixels_of(image.resize(size, INTERPOLATIONS[preprocessing.interpolation], box=box))
 
 
 def normalise(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
     """uint8 (H, W, 3) -> contiguous float32 (3, H, W), by the mean and standard deviation of each channel."""
-    mean, std = (np.asarray(values, np.float32).reshape(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    factor, offset = (values.reshape(3, 1, 1) for values in _factor_and_offset(preprocessing))
     array = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
-    array *= 1 / (255 * std)
-    array -= mean / std
+    array *= factor
+    array -= offset
     return array
+
+
+def normalise_channels_last(
+    pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing, out: npt.NDArray[np.float32]
+) -> None:
+    """Writes the values of `normalise` into `out`, float32 (H, W, 3): for a batch whose memory has that layout."""
+    height, width, _ = pixels.shape
+    factor, offset = (np.tile(values, width) for values in _factor_and_offset(preprocessing))
+    rows = out.reshape(height, 3 * width, copy=False)  # numpy is slow where the innermost loop has three values
+    np.copyto(rows, pixels.reshape(height, 3 * width))
+    rows *= factor
+    rows -= offset
+
+
+def _factor_and_offset(preprocessing: Preprocessing) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """For each channel, in float32: `value * factor - offset` is the normalised value."""
+    mean, std = (np.asarray(values, np.float32) for values in (preprocessing.mean, preprocessing.std))
+    return np.float32(1) / (np.float32(255) * std), mean / std
 
 
 def preprocess(data: bytes, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
     """Bytes -> float32 (3, size, size), computed as for the evaluation of the model. Raises BadImage.
 
     The decoder is asked for twice the resize side, so that the last reduction is always the antialiased one."""
-    return to_array(decode(data, short_side=2 * preprocessing.resize), preprocessing)
+    return to_array(decode_pixels(data, short_side=2 * preprocessing.resize), preprocessing)

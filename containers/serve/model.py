@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from containers.serve.engines import Batch, Engine, EngineChoice, Logits, load_engine
 from ml.artifact import ONNX_FILE, WEIGHTS_FILE, BadArtifact, ModelCard, read_card
@@ -40,7 +39,7 @@ class Model:
         if isinstance(item, bytes):
             return preprocess(item, self.card.preprocessing)
         if item.dtype == np.uint8:
-            return to_array(Image.fromarray(item), self.card.preprocessing)
+            return to_array(item.astype(np.uint8, copy=False), self.card.preprocessing)
         size = self.card.preprocessing.size
         if item.shape != (3, size, size):
             raise BadImage(f"A float32 image must have the shape (3, {size}, {size}), not {item.shape}.")

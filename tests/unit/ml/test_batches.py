@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ml.batches import augmented, batch_indices, cut, fixed, shuffled
+from ml.batches import augmented, batch_indices, cut, fixed, mirrored, shuffled
 from ml.config import Config
 from ml.data import DataError, Split, scan
 from ml.memory import Room
@@ -48,6 +48,13 @@ def test_augmented_depends_on_seed_and_epoch_only(split: Split) -> None:
     assert torch.equal(epoch(1), first)
     assert not torch.equal(epoch(2), first)
     assert not torch.equal(epoch(1, replace(config, seed=1)), first)
+
+
+def test_mirrored_exchanges_left_and_right() -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    assert np.array_equal(mirrored(pixels), np.fliplr(pixels))
+    pixels.flags.writeable = False
+    assert np.array_equal(mirrored(mirrored(pixels)), pixels)
 
 
 def test_the_order_is_a_permutation() -> None:

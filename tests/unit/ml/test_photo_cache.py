@@ -99,7 +99,7 @@ def test_a_large_photo_is_scaled_to_its_short_side(tmp_path: Path) -> None:
         Image.fromarray(noise).save(folder / "photo.png")
     split = Split("train", (tmp_path / "wide" / "photo.png", tmp_path / "high" / "photo.png"), (0, 1))
     cache = PhotoCache(split, 36, P, Room(AMPLE, 0))
-    assert [cache.photo(number).size for number in (0, 1)] == [(54, 36), (36, 240)]
+    assert [cache.photo(number).shape for number in (0, 1)] == [(36, 54, 3), (240, 36, 3)]
     whole = decode(split.files[0].read_bytes())
     assert cache.photo(0).tobytes() == whole.resize((54, 36), Image.Resampling.BICUBIC).tobytes()
 

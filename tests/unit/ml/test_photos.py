@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ml.photos import (
     MAX_PIXELS_WHOLE,
@@ -16,6 +17,7 @@ from ml.photos import (
     Verdict,
     Verdicts,
     decode,
+    decode_pixels,
     is_class_name,
     is_left_out,
     judge,
@@ -44,6 +46,13 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(decode(data))
 
 
+def by_pillow(data: bytes, short_side: int | None = None) -> np.ndarray:
+    image = Image.open(io.BytesIO(data), formats=("JPEG",))
+    if short_side:
+        image.draft(None, (short_side, short_side))
+    return np.asarray(image.convert("RGB"))
+
+
 def verdict(data: bytes, folder: Path) -> Verdict:
     (folder / "photo").write_bytes(data)
     return judge(folder / "photo")
@@ -58,6 +67,39 @@ def harmless() -> Iterator[tuple[str, bytes, bytes]]:
 @pytest.mark.parametrize(("damaged", "whole"), [pytest.param(*rest, id=name) for name, *rest in harmless()])
 def test_metadata_decides_nothing(damaged: bytes, whole: bytes) -> None:
     assert np.array_equal(pixels(damaged), pixels(whole))
+
+
+NOISE = np.asarray(gradient(301, 203)) // 2 + np.random.default_rng(0).integers(0, 100, (203, 301, 3), np.uint8)
+
+
+@pytest.mark.parametrize("short_side", [None, 150, 100, 50, 25, 1])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_an_undamaged_jpeg_has_pillows_pixels_at_each_scale(
+    short_side: int | None, subsampling: str, progressive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode(Image.fromarray(NOISE), "JPEG", subsampling=subsampling, progressive=progressive, quality=80)
+    expected = by_pillow(data, short_side)
+    monkeypatch.setattr(JpegImageFile, "load", lambda image: pytest.fail("Pillow has decoded it."))
+    assert np.array_equal(decode_pixels(data, short_side), expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 20))
+def test_a_small_jpeg_has_pillows_pixels_at_each_scale(width: int, height: int, short_side: int) -> None:
+    data = encode(Image.fromarray(NOISE[:height, :width]), "JPEG")
+    assert np.array_equal(decode_pixels(data, short_side), by_pillow(data, short_side))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_damaged_jpeg_has_pillows_pixels(draw: st.DataObject) -> None:
+    """But for its head, which is read by our rules."""
+    data = bytearray(encode(Image.fromarray(NOISE), "JPEG", quality=80))
+    start = data.index(b"\xff\xda")
+    for _ in range(draw.draw(st.integers(1, 8))):
+        data[draw.draw(st.integers(start + 14, len(data) - 3))] = draw.draw(st.integers(0, 254))
+    assert np.array_equal(decode_pixels(bytes(data)), by_pillow(bytes(data)))
 
 
 def test_the_rule_reads_the_pixels_that_pillow_reads() -> None:
