@@ -35,7 +35,8 @@ from stagemaker.hosting.model_error import MAX_MESSAGE_CHARS, NO_STATUS, describ
 from stagemaker.hosting.passage import NoAnswer
 
 LOG = logging.getLogger(__name__)
-MILLISECONDS = "Milliseconds"
+MILLISECONDS, QUEUED_COUNT = "Milliseconds", "Count"
+AS_REAL_TIME = ("Invocation4XXErrors", "Invocation5XXErrors")  # metrics that real-time endpoints have too
 MOST_SINKS = 256  # (ours) log streams that are remembered: to make one again costs a call
 EXPIRED = "ClientError: The request waited longer than its RequestTTLSeconds."
 
@@ -257,7 +258,9 @@ class AsyncWork:
 
     def _measure(self, ref: Ref, fleet: Fleet, variant: VariantLayout, measured: _Measured) -> None:
         put, seconds = self._metrics.of_variant, measured.seconds
-        put(ref.scope, fleet, variant, measured.counts, COUNT)
+        for unit, real_time in ((COUNT, True), (QUEUED_COUNT, False)):
+            counts = {name: n for name, n in measured.counts.items() if (name in AS_REAL_TIME) is real_time}
+            put(ref.scope, fleet, variant, counts, unit)
         for unit, in_a_second, names in (
             (MICROSECONDS, 1e6, ("ModelLatency", "RequestDownloadLatency", "ResponseUploadLatency")),
             (MILLISECONDS, 1e3, ("TimeInBacklog", "TotalProcessingTime")),

@@ -26,7 +26,9 @@ NOT_YET = {
     "EnableNetworkIsolation": "network isolation",
     "ExecutionRoleArn": "inference components",
     "CrossRegionTrafficConfig": "traffic across regions",
+    "VpcConfig": "a VPC of the endpoint besides its models' (inference components)",
 }
+METRICS_NOT_YET = {"EnableDetailedObservability": "metrics of containers and GPUs"}
 VARIANT_NOT_YET = {
     "ManagedInstanceScaling": "managed instance scaling",
     "CapacityReservationConfig": "capacity reservations",
@@ -98,6 +100,7 @@ class EndpointConfigs:
 
 def _refuse_unsupported(request: Mapping[str, Any]) -> None:
     refuse(request, NOT_YET)
+    refuse(request.get("MetricsConfig", {}), METRICS_NOT_YET)
     for variant in (*request["ProductionVariants"], *request.get(SHADOWS, ())):
         refuse(variant, VARIANT_NOT_YET)
         if (strategy := variant.get("RoutingConfig", {}).get("RoutingStrategy", STRATEGIES[0])) not in STRATEGIES:

@@ -181,6 +181,8 @@ class Endpoints:
         shown = fleet or (coming[0] if coming else None)
         if shown and shown.layout.async_config:
             members["AsyncInferenceConfig"] = shown.layout.async_config.members
+        if shown and shown.layout.metrics.members:
+            members["MetricsConfig"] = shown.layout.metrics.members
         return {**described(record), **members}
 
     def list_endpoints(self, scope: Scope, request: Mapping[str, Any]) -> Response:

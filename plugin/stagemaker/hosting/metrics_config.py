@@ -1,7 +1,7 @@
 """What an endpoint configuration says about metrics (MetricsConfig). Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stagemaker.core.errors import validation_error
@@ -13,10 +13,12 @@ DEFAULT_EVERY_S = 60
 
 @dataclass(frozen=True)
 class MetricsConfig:
-    """How often CloudWatch is told what instances use, and whether metrics are told for each instance too."""
+    """How often CloudWatch is told what instances use, and whether metrics are told for each instance too. `members`
+    are as CreateEndpointConfig got them."""
 
     enhanced: bool = False
     every_s: int = DEFAULT_EVERY_S
+    members: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def metrics_config(config: Mapping[str, Any]) -> MetricsConfig:
@@ -26,4 +28,4 @@ def metrics_config(config: Mapping[str, Any]) -> MetricsConfig:
     if every_s not in EVERY_S:
         choices = ", ".join(map(str, EVERY_S))
         raise validation_error(f"MetricPublishFrequencyInSeconds must be one of {choices}, not {every_s}.")
-    return MetricsConfig(given.get("EnableEnhancedMetrics", False), every_s)
+    return MetricsConfig(given.get("EnableEnhancedMetrics", False), every_s, given)

@@ -140,6 +140,7 @@ class FakeLogs:
         self.lines: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.values: dict[str, list[float]] = defaultdict(list)
         self.dimensions: dict[str, dict[str, str]] = {}
+        self.kinds: dict[str, tuple[str, str]] = {}  # the namespace and the unit of each metric
         self.points: dict[str, list[tuple[float, dict[str, str]]]] = defaultdict(list)  # values with dimensions
         self.flushed = self.closed = False
 
@@ -161,6 +162,7 @@ class FakeLogs:
     ) -> None:
         self.values[name].append(value)
         self.dimensions[name] = dict(dimensions)
+        self.kinds[name] = (namespace, unit)
         self.points[name].append((value, dict(dimensions)))
 
     def flush(self) -> None:

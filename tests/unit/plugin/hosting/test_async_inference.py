@@ -181,6 +181,29 @@ def test_metrics_of_a_request(environment: Environment) -> None:
     assert dimensions["ApproximateBacklogSize"] == {"EndpointName": "end"}
 
 
+def test_each_metric_has_the_unit_of_awss_guide(environment: Environment) -> None:
+    environment.deploy()
+    environment.ask(InputLocation=IN)
+    environment.wait_until_idle()
+    until(lambda: environment.values["ApproximateBacklogSizePerInstance"] != [], "the metrics of the queue")
+    kinds = environment.hosting.logs.kinds
+    assert {namespace for namespace, _ in kinds.values()} == {"AWS/SageMaker"}
+    by_unit: dict[str, set[str]] = {}
+    for name, (_, unit) in kinds.items():
+        by_unit.setdefault(unit, set()).add(name)
+    assert by_unit == {
+        "None": {"Invocation4XXErrors", "Invocation5XXErrors"},
+        "Count": {
+            *("InvocationsProcesssed", "InvocationFailures", "ExpiredRequests", "NotificationFailures"),
+            *("RequestDownloadFailures", "ResponseUploadFailures", "ApproximateBacklogSize"),
+            *("ApproximateBacklogSizePerInstance", "HasBacklogWithoutCapacity"),
+        },
+        "Seconds": {"ApproximateAgeOfOldestRequest"},
+        "Milliseconds": {"TimeInBacklog", "TotalProcessingTime"},
+        "Microseconds": {"ModelLatency", "RequestDownloadLatency", "ResponseUploadLatency"},
+    }
+
+
 def test_the_topics_are_tested_when_the_endpoint_is_made_and_changed(environment: Environment) -> None:
     environment.deploy()
     until(lambda: {*environment.aws.published} == {(GOOD, TEST_MESSAGE), (BAD, TEST_MESSAGE)}, "both are tested")

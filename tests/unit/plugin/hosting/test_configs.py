@@ -86,6 +86,8 @@ def test_variants_that_are_wrong(hosting: HostingEnvironment, variants: list[dic
     [
         ({"ShadowProductionVariants": [{**VARIANT, "CoreDumpConfig": {"a": 1}}]}, {}, "CoreDumpConfig"),
         ({"EnableNetworkIsolation": True}, {}, "EnableNetworkIsolation"),
+        ({"VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, {}, "VpcConfig"),
+        ({"MetricsConfig": {"EnableDetailedObservability": True}}, {}, "EnableDetailedObservability"),
         ({}, {"ManagedInstanceScaling": {"Status": "ENABLED"}}, "ManagedInstanceScaling"),
     ],
 )

@@ -128,6 +128,11 @@ def test_a_container_s_error_is_passed_on(hosting: HostingEnvironment, status: i
     }
     assert hosting.logs.values[metric] == [1.0]
     assert hosting.logs.values["InvocationModelErrors"] == [1.0]
+    errors = ("Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors")
+    for name in ("Invocations", "InvocationsPerInstance", *errors):
+        assert hosting.logs.kinds[name] == ("AWS/SageMaker", "None")
+    for name in ("ModelLatency", "OverheadLatency"):
+        assert hosting.logs.kinds[name] == ("AWS/SageMaker", "Microseconds")
 
 
 @pytest.mark.parametrize(("body", "sentence"), [(b"hang up", "broke off"), (b"large", "longer than 6291456 bytes")])

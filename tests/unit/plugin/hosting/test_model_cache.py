@@ -83,6 +83,8 @@ def test_the_first_request_loads_its_model_and_the_next_finds_it(tmp_path: Path)
         for name in ("ModelLoadingWaitTime", "ModelDownloadingTime", "ModelLoadingTime"):
             assert len(hosting.logs.values[name]) == 1
             assert hosting.logs.dimensions[name] == DIMENSIONS
+            assert hosting.logs.kinds[name] == ("AWS/SageMaker", "Microseconds")
+        assert hosting.logs.kinds["ModelCacheHit"] == ("AWS/SageMaker", "None")
         assert hosting.logs.values["ModelLoadingWaitTime"] >= hosting.logs.values["ModelLoadingTime"]
         assert len(hosting.logs.values["Invocations"]) == 2
 
@@ -375,3 +377,4 @@ def test_the_number_of_loaded_models_is_told_once_a_minute(tmp_path: Path) -> No
         instance.cache.report()
         assert instance.logs.values["LoadedModelCount"] == [1.0, 2.0]
         assert instance.logs.dimensions["LoadedModelCount"] == DIMENSIONS
+        assert instance.logs.kinds["LoadedModelCount"] == ("/aws/sagemaker/Endpoints", "None")

@@ -167,6 +167,7 @@ def test_metrics_of_a_stream(hosting: HostingEnvironment) -> None:
     assert first >= max(model, own) > 0
     assert values["ModelLatency"][0] >= model
     assert dimensions["FirstChunkLatency"] == {"EndpointName": "end", "VariantName": "AllTraffic"}
+    assert hosting.logs.kinds["FirstChunkLatency"] == ("AWS/SageMaker", "Microseconds")
 
 
 def test_an_endpoint_that_is_not_there(hosting: HostingEnvironment) -> None:

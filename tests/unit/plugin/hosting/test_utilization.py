@@ -56,6 +56,9 @@ def test_a_core_that_is_busy_is_a_hundred_percent(hosting: HostingEnvironment, c
     assert hosting.logs.values["CPUUtilization"] == [pytest.approx(150.0)]
     assert hosting.logs.points["MemoryUtilization"] == [(25.0, OF_THE_VARIANT)]
     assert hosting.logs.values["DiskUtilization"] == [pytest.approx(100 * sum(files) / GB)]
+    kinds = {hosting.logs.kinds[name] for name in ("CPUUtilization", "MemoryUtilization", "DiskUtilization")}
+    assert kinds == {("/aws/sagemaker/Endpoints", "Percent")}
+    assert "MetricsConfig" not in hosting.describe()
 
 
 def test_each_instance_is_told_of_by_its_id_with_enhanced_metrics(
@@ -74,6 +77,8 @@ def test_each_instance_is_told_of_by_its_id_with_enhanced_metrics(
     assert points[0] == OF_THE_VARIANT
     assert points[1] == {**OF_THE_VARIANT, "InstanceId": points[1]["InstanceId"]}
     assert points[1]["InstanceId"] in ids
+    asked = {"EnableEnhancedMetrics": True, "MetricPublishFrequencyInSeconds": 10}
+    assert hosting.describe()["MetricsConfig"] == asked
 
 
 def test_each_container_is_told_of_with_direct_invocation(tmp_path: Path, clock: FakeClock) -> None:

@@ -176,6 +176,7 @@ def test_a_metric_has_its_history_and_goes_to_cloudwatch(environment: Environmen
     assert moments == [0, 1, 1]
     assert environment.logs.values["lines"] == values
     assert environment.logs.dimensions["lines"] == environment.named()
+    assert environment.logs.kinds["lines"] == (environment.case.kind.log_group, "None")
     assert handle.history("other") == []
 
 
