@@ -84,6 +84,7 @@ def folder(base: Path, path: str) -> Path:
 def processing_plan(ref: Ref, request: Mapping[str, Any]) -> ProcessingPlan:
     """Raises ValidationException for what AWS would not take; call `refuse_unsupported` before."""
     application = request["AppSpecification"]
+    _check_cluster(request["ProcessingResources"]["ClusterConfig"])
     inputs = tuple(_input(each) for each in request.get("ProcessingInputs", []) if not each.get("AppManaged"))
     outputs = tuple(_output(each) for each in _outputs(request) if not each.get("AppManaged"))
     _refuse_twice("ProcessingInputs", [each["InputName"] for each in request.get("ProcessingInputs", [])])
@@ -105,6 +106,14 @@ def processing_plan(ref: Ref, request: Mapping[str, Any]) -> ProcessingPlan:
         max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
         isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
     )
+
+
+def _check_cluster(cluster: Mapping[str, Any]) -> None:
+    for member in ("InstanceType", "InstanceCount"):
+        if member not in cluster:
+            raise validation_error(f"ClusterConfig needs an {member}.")
+    if read_only := sorted({"SelectedInstanceType", "SelectedInstanceCount"} & cluster.keys()):
+        raise validation_error(f"ClusterConfig does not take {', '.join(read_only)}: it is read-only.")
 
 
 def _outputs(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:

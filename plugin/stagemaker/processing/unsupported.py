@@ -11,6 +11,7 @@ from stagemaker.api.unsupported import not_supported, refused_members
 
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "ExperimentConfig": ({},),
+    "ProcessingResources.ClusterConfig.InstancePreferences": ([],),
 }
 _REFUSED_OF_AN_INPUT: Mapping[str, tuple[Any, ...]] = {
     "DatasetDefinition": (),

@@ -39,6 +39,8 @@ def instance_groups(request: Mapping[str, Any]) -> tuple[InstanceGroup, ...]:
 
 def _given(resources: Mapping[str, Any]) -> list[tuple[str, str, int]]:
     """Name, instance type and number of instances of each group."""
+    if read_only := sorted({"SelectedInstanceType", "SelectedInstanceCount"} & resources.keys()):
+        raise validation_error(f"ResourceConfig does not take {', '.join(read_only)}: it is read-only.")
     several = resources.get("InstanceGroups")
     if not several:
         count = resources.get("InstanceCount", 0)

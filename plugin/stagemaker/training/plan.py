@@ -20,6 +20,7 @@ from stagemaker.training.instance_groups import InstanceGroup, instance_groups
 from stagemaker.training.metrics import Metric, metric
 
 DEFAULT_RUNTIME_S = 86_400  # AWS's default of MaxRuntimeInSeconds
+MAX_RUNTIME_S = 28 * 86_400  # AWS's limit of it: 28 days
 FOLDERS = ("input/config", "input/data", "model", "output/data")
 MOUNTED = ("input", "model", "output")  # what of BASE is SageMaker's: the rest is the image's own
 
@@ -120,7 +121,7 @@ def training_plan(ref: Ref, request: Mapping[str, Any]) -> TrainingPlan:
         output_uri=f"{output}/output.tar.gz",
         checkpoints=_checkpoints(request),
         tensorboard=_tensorboard(name, request),
-        max_runtime_s=request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S),
+        max_runtime_s=_max_runtime_s(request),
         isolated=request.get("EnableNetworkIsolation", False),
         retries=request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         max_wait_s=_max_wait_s(request),
@@ -137,6 +138,13 @@ def _is_uncompressed(request: Mapping[str, Any]) -> bool:
     """Whether the model is to lie in S3 file by file. AWS documents neither the name of their prefix nor that
     output.tar.gz stays an archive: both are ours."""
     return bool(request["OutputDataConfig"].get("CompressionType") == "NONE")
+
+
+def _max_runtime_s(request: Mapping[str, Any]) -> int:
+    runtime_s: int = request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S)
+    if runtime_s > MAX_RUNTIME_S:
+        raise validation_error(f"MaxRuntimeInSeconds must be at most {MAX_RUNTIME_S} (28 days), not {runtime_s}.")
+    return runtime_s
 
 
 def _max_wait_s(request: Mapping[str, Any]) -> int | None:

@@ -13,6 +13,7 @@ from stagemaker.api.unsupported import not_supported, refused_members
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "AlgorithmSpecification.AlgorithmName": (),
     "AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAccessMode": ("Platform",),
+    "AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAuthConfig": (),
     "DebugRuleConfigurations": ([],),
     "ExperimentConfig": ({},),
     "MlflowConfig": (),

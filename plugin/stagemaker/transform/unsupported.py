@@ -11,7 +11,6 @@ from stagemaker.api.unsupported import not_supported, refused_members
 _REFUSED: Mapping[str, tuple[Any, ...]] = {
     "DataCaptureConfig": (),
     "ExperimentConfig": ({},),
-    "MaxPayloadInMB": tuple(range(1, 101)),  # 0: an object of any size, sent in chunks
     "TransformInput.DataSource.S3DataSource.S3DataType": ("S3Prefix", "ManifestFile"),
     "TransformResources.TransformAmiVersion": (),
 }
@@ -20,5 +19,7 @@ _REFUSED: Mapping[str, tuple[Any, ...]] = {
 def refuse_unsupported(request: Mapping[str, Any]) -> None:
     """Raise ApiError 501 that names every member of the request which Stagemaker does not implement yet."""
     found = sorted(refused_members(request, _REFUSED))
+    if request.get("MaxPayloadInMB") == 0:  # an object of any size, sent in chunks
+        found.append("MaxPayloadInMB=0")
     if found:
         raise not_supported(", ".join(found))

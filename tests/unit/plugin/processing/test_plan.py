@@ -134,9 +134,19 @@ def test_more_hosts_than_one_machine_runs() -> None:
     assert caught.value.code == "ResourceLimitExceeded"
 
 
+@pytest.mark.parametrize("member", ["InstanceType", "InstanceCount"])
+def test_the_instances_must_be_said(member: str) -> None:
+    given = cluster()["ProcessingResources"]["ClusterConfig"]
+    less = {name: value for name, value in given.items() if name != member}
+    assert refusal(ProcessingResources={"ClusterConfig": less}) == f"ClusterConfig needs an {member}."
+    chosen = cluster(SelectedInstanceCount=1)
+    assert refusal(**chosen) == "ClusterConfig does not take SelectedInstanceCount: it is read-only."
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
+        (cluster(InstancePreferences=[{"InstanceType": "ml.m5.large"}]), "ClusterConfig.InstancePreferences"),
         ({"ProcessingInputs": [source(S3InputMode="Pipe")]}, "ProcessingInputs[train].S3Input.S3InputMode=Pipe"),
         ({"ProcessingInputs": [{"InputName": "a", "DatasetDefinition": {}}]}, "ProcessingInputs[a].DatasetDefinition"),
         ({"ExperimentConfig": {"ExperimentName": "e"}}, "ExperimentConfig"),

@@ -274,6 +274,8 @@ def test_the_files_of_configurations_are_there_when_they_are_given() -> None:
         (groups(("a", 1), ("b", 0)), "'b' needs an InstanceCount of at least 1"),
         ({"ResourceConfig": {**groups(("a", 1))["ResourceConfig"], "InstanceCount": 1}}, "either InstanceGroups or"),
         (resources(InstanceCount=0), "InstanceCount of at least 1"),
+        (resources(SelectedInstanceType="ml.m5.large"), "does not take SelectedInstanceType: it is read-only"),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 2_419_201}}, "must be at most 2419200 (28 days), not 2419201"),
         ({"ResourceConfig": {}}, "InstanceType"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from stagemaker.core.errors import ApiError
 from stagemaker.core.kinds import TRANSFORM_JOB
 from stagemaker.core.refs import Ref
-from stagemaker.transform.plan import TransformPlan, transform_plan
+from stagemaker.transform.plan import Batching, TransformPlan, transform_plan
 from stagemaker.transform.unsupported import refuse_unsupported
 from tests.unit.plugin.fakes import SCOPE
 from tests.unit.plugin.transform.transform_requests import request, transform_input, transform_output
@@ -49,6 +49,14 @@ def test_defaults() -> None:
     plan = planned()
     assert (plan.timeout_s, plan.retries, plan.split_kind, plan.joins_lines) == (600, 3, "None", False)
     assert plan.filters is None
+    asked = planned(ModelClientConfig={"InvocationsTimeoutInSeconds": 9, "InvocationsMaxRetries": 0})
+    assert (asked.timeout_s, asked.retries) == (9, 0)
+
+
+def test_the_largest_request_that_aws_takes() -> None:
+    changes = {"MaxPayloadInMB": 25, "MaxConcurrentTransforms": 4}
+    refuse_unsupported(request(**changes))
+    assert planned(**changes).batching == Batching(4, 25, None)
 
 
 CSV_LINES: dict[str, Any] = {
@@ -61,6 +69,7 @@ CSV_LINES: dict[str, Any] = {
     ("changes", "message"),
     [
         ({"MaxConcurrentTransforms": 20, "MaxPayloadInMB": 6}, "must be at most 100; it is 120"),
+        ({"MaxPayloadInMB": 101}, "must be at most 100; it is 101"),
         ({"BatchStrategy": "MultiRecord"}, "needs a SplitType"),
         (transform_input("https://bucket/in"), "must be an S3 URI"),
         ({"DataProcessing": {"JoinSource": "Input"}}, "needs a ContentType of text/csv"),
