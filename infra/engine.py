@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import parallel
 from infra.errors import StepFailed
 from infra.parallel import Task
+from infra.patience import unless
 from infra.resources.resource import Change, Resource, State, error_code
 from infra.terminal import Terminal
 from infra.wait import poll
@@ -221,17 +222,23 @@ def apply(resources: Iterable[Resource], terminal: Terminal) -> list[Action]:
 
 @contextmanager
 def _needing(resource: Resource, needed: Sequence[Resource]) -> Iterator[None]:
-    """Where it fails since some of what it needs, which was there, is there no more, say so: AWS's words do not."""
-    try:
-        yield
-    except (ClientError, StepFailed) as error:
+    """Where some of what it needs, which was there, is there no more, wait for nothing, and say so: AWS's words do
+    not."""
+
+    def gone() -> list[Resource]:
         try:
-            gone = [one for one in needed if one.read() is None]
+            return [one for one in needed if one.read() is None]
         except (BotoCoreError, ClientError, StepFailed):
-            gone = []  # nothing is known: what the step said stays
-        if not gone:
+            return []  # nothing is known: what the step says stays
+
+    try:
+        with unless(lambda: bool(gone())):
+            yield
+    except (ClientError, StepFailed) as error:
+        found = gone()
+        if not found:
             raise
-        names = ", ".join(f"{one.title[0].lower()}{one.title[1:]} {one.name}" for one in gone)
+        names = ", ".join(f"{one.title[0].lower()}{one.title[1:]} {one.name}" for one in found)
         raise StepFailed(
             f"{resource.title}: {error} What it needs was deleted meanwhile: {names}.",
             "Does a destruction of the project run? Wait for its end. Then run this again, or `destroy`.",

@@ -7,7 +7,9 @@ a bounded time, and the reader learns what they wait for.
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -20,8 +22,11 @@ from infra.wait import pause
 SAGEMAKER, LAMBDA = "sagemaker.amazonaws.com", "lambda.amazonaws.com"  # who assumes the roles
 ROLE_LIMIT_S = 120.0  # (ours) IAM's guide speaks of seconds
 SEEN_LIMIT_S = 60.0  # (ours)
+GONE_S = 5.0  # (ours) after which what is not found is gone: a copy of AWS's records may lag behind for a moment
 BUSY_LIMIT_S = 300.0  # (ours)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0  # (ours) each pause is twice as long as the one before
+
+_LACKS: ContextVar[Callable[[], bool]] = ContextVar("lacks", default=lambda: False)
 
 # How a service says that it cannot assume a role: the code, and words of the message, since the codes are those of any
 # bad value. As people have reported them.
@@ -44,15 +49,27 @@ def says(error: ClientError, code: str, words: str) -> bool:
     return error_code(error) == code and words in message_of(error)
 
 
+@contextmanager
+def unless(lacks: Callable[[], bool]) -> Iterator[None]:
+    """Inside, calls are not sent again once `lacks` says that something which they need is gone, such as a role. It is
+    asked before each try that comes after GONE_S."""
+    before = _LACKS.set(lacks)
+    try:
+        yield
+    finally:
+        _LACKS.reset(before)
+
+
 def patiently[T](call: Callable[[], T], passes: Callable[[ClientError], bool], reason: str, limit_s: float) -> T:
     """What the call answers. It is sent again while it is refused in a way that `passes` says will pass, for `limit_s`
-    at most; `reason` completes "waits for". Raises the last refusal."""
-    deadline, pause_s = time.monotonic() + limit_s, FIRST_PAUSE_S
+    at most, and `unless` something that it needs is gone; `reason` completes "waits for". Raises the last refusal."""
+    began_s, pause_s = time.monotonic(), FIRST_PAUSE_S
     while True:
         try:
             return call()
         except ClientError as error:
-            if not passes(error) or time.monotonic() > deadline:
+            waited_s = time.monotonic() - began_s
+            if not passes(error) or waited_s > limit_s or (waited_s > GONE_S and _LACKS.get()()):
                 raise
         pause(pause_s, reason)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -61,6 +78,25 @@ def patiently[T](call: Callable[[], T], passes: Callable[[ClientError], bool], r
 def once_seen[T](call: Callable[[], T], limit_s: float = SEEN_LIMIT_S) -> T:
     """What the call answers, once AWS finds what was made just before it. Raises its refusal after that time."""
     return patiently(call, is_missing, "what was just made to be found", limit_s)
+
+
+def watch[T](describe: Callable[[], T], what: str) -> Callable[[], T]:
+    """`describe`, to be called again and again about what was just made. It raises StepFailed for `what` that was there
+    and is there no more."""
+    was_seen = False
+
+    def look() -> T:
+        nonlocal was_seen
+        try:
+            found = once_seen(describe, GONE_S if was_seen else SEEN_LIMIT_S)
+        except ClientError as error:
+            if not was_seen or not is_missing(error):
+                raise
+            raise StepFailed(f"{what} was deleted meanwhile.", "Run this again, which makes it anew.") from error
+        was_seen = True
+        return found
+
+    return look
 
 
 def once_free[T](call: Callable[[], T], *codes: str, limit_s: float = BUSY_LIMIT_S) -> T:
@@ -73,8 +109,8 @@ def once_role_is_known[T](
 ) -> T:
     """What the call answers, once the service, such as `lambda.amazonaws.com`, can assume the role.
 
-    Raises StepFailed when it still cannot after `limit_s`, and at once when the role's own trust policy does not let
-    it: then no waiting helps."""
+    Raises StepFailed when it still cannot after `limit_s`, or something that it needs is gone, and at once when the
+    role's own trust policy does not let it: then no waiting helps."""
     name = role_arn.rpartition("/")[2]
 
     def passes(error: ClientError) -> bool:
@@ -93,7 +129,7 @@ def once_role_is_known[T](
         if not is_role_refusal(error):
             raise
         raise StepFailed(
-            f"{service} has refused the role {name} for {limit_s:.0f} s: {message_of(error)}",
+            f"{service} refuses the role {name}: {message_of(error)}",
             "Deploy again. If it is refused again, look for a policy of the organization that forbids the role.",
         ) from error
 

@@ -11,7 +11,7 @@ from infra import ownership, shortage
 from infra.blueprint import endpoint_logs, scalable
 from infra.clients import Clients
 from infra.errors import StepFailed
-from infra.patience import SEEN_LIMIT_S, once_seen, patiently, says
+from infra.patience import SEEN_LIMIT_S, patiently, says, watch
 from infra.resources import titles
 from infra.resources.logs import tail
 from infra.resources.resource import Change, FixedResource, Resource, State, differences, find
@@ -170,8 +170,9 @@ class Endpoint(Resource):
         """Until it is AT_REST."""
         deadline = time.monotonic() + WAIT_LIMIT_S
         describe = partial(self._clients.sagemaker.describe_endpoint, EndpointName=self.name)
+        look = watch(describe, f"The endpoint {self.name}")
         while True:
-            found: dict[str, Any] = once_seen(describe)
+            found: dict[str, Any] = look()
             if found["EndpointStatus"] in AT_REST:
                 return found
             is_coming = found["EndpointStatus"] in ("Creating", "Updating")

@@ -12,7 +12,7 @@ from infra import ownership
 from infra.blueprint import Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
-from infra.patience import LAMBDA, once_free, once_role_is_known, once_seen
+from infra.patience import LAMBDA, once_free, once_role_is_known, watch
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State, differences, find
 from infra.wait import poll
@@ -107,8 +107,9 @@ class Function(Resource):
     def _wait(self) -> None:
         deadline = time.monotonic() + _WAIT_LIMIT_S
         describe = partial(self._lambda.get_function_configuration, FunctionName=self.name)
+        look = watch(describe, f"The function {self.name}")
         while True:
-            found = once_seen(describe)
+            found = look()
             if _is_ready(found):
                 return
             if found["State"] == "Failed" or time.monotonic() > deadline:

@@ -7,7 +7,7 @@ from pathlib import Path
 from infra.blueprint import ALIAS, Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
-from infra.patience import once_free, once_seen
+from infra.patience import once_free, once_seen, watch
 from infra.resources import titles
 from infra.resources.function import BUSY, NO_KEY, digest_of, pack
 from infra.resources.resource import Change, Resource, State, differences, find
@@ -78,9 +78,10 @@ class FunctionAlias(Resource):
         """The number of a version of the function as it is now: the last one, when nothing has changed since."""
         published = once_free(partial(self._lambda.publish_version, FunctionName=self._function), BUSY)
         version, deadline = str(published["Version"]), time.monotonic() + _WAIT_LIMIT_S
-        configuration = self._lambda.get_function_configuration
+        describe = partial(self._lambda.get_function_configuration, FunctionName=self._function, Qualifier=version)
+        look = watch(describe, f"Version {version} of the function {self._function}")
         while True:
-            found = once_seen(partial(configuration, FunctionName=self._function, Qualifier=version))
+            found = look()
             if found["State"] == "Active":
                 return version
             self._pause(found["State"] == "Failed", deadline, "Active", found.get("StateReason"))
@@ -93,8 +94,10 @@ class FunctionAlias(Resource):
             request = {**self._place, _PROVISIONED: self._provisioned}
             once_free(partial(self._lambda.put_provisioned_concurrency_config, **request), BUSY)
         deadline = time.monotonic() + _WAIT_LIMIT_S
+        describe = partial(self._lambda.get_provisioned_concurrency_config, **self._place)
+        look = watch(describe, f"The provisioned concurrency of {self.name}")
         while self._provisioned:
-            now = once_seen(partial(self._lambda.get_provisioned_concurrency_config, **self._place))
+            now = look()
             if now["Status"] == "READY":
                 return
             self._pause(now["Status"] == "FAILED", deadline, "its provisioned concurrency", now.get("StatusReason"))

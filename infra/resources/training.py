@@ -12,7 +12,7 @@ from infra.blueprint import TRAINING_LOGS, Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
 from infra.network.lookup import placed
-from infra.patience import SAGEMAKER, once_role_is_known, once_seen
+from infra.patience import SAGEMAKER, once_role_is_known, watch
 from infra.resources import titles
 from infra.resources.logs import Follower, delete_streams, tail
 from infra.resources.resource import Change, Resource, State, find
@@ -147,8 +147,9 @@ class TrainingJob(Resource):
         follower = Follower(self._clients.logs, TRAINING_LOGS, f"{self.name}/", self._show_line)
         told = 0
         describe = partial(self._clients.sagemaker.describe_training_job, TrainingJobName=self.name)
+        look = watch(describe, f"The training job {self.name}")
         while True:
-            found = once_seen(describe)
+            found = look()
             follower.read()
             transitions = found["SecondaryStatusTransitions"]
             for transition in transitions[told:]:

@@ -10,7 +10,7 @@ from infra.blueprint import TRAINING_LOGS, Blueprint
 from infra.clients import Clients
 from infra.errors import StepFailed
 from infra.network.lookup import placed
-from infra.patience import once_seen
+from infra.patience import watch
 from infra.resources import titles
 from infra.resources.logs import delete_streams
 from infra.resources.resource import Change, Resource, State, find
@@ -144,8 +144,9 @@ class TuningJob(Resource):
     def _follow(self) -> str:
         sagemaker = self._clients.sagemaker
         describe = partial(sagemaker.describe_hyper_parameter_tuning_job, HyperParameterTuningJobName=self.name)
+        look = watch(describe, f"The tuning job {self.name}")
         while True:
-            found = once_seen(describe)
+            found = look()
             self._show(found, trials(sagemaker, self.name))
             if found["HyperParameterTuningJobStatus"] in FINAL:
                 break

@@ -6,9 +6,10 @@ from threading import Barrier
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import engine
+from infra import engine, patience
 from infra.engine import Plan, Step
 from infra.errors import StepFailed
+from infra.patience import once_seen
 from infra.resources.resource import Change, Resource
 from tests.unit.infra.fakes import FakeResource
 from tests.unit.infra.photos import quiet, text_of
@@ -274,6 +275,22 @@ def test_what_fails_since_what_it_needs_was_deleted_meanwhile_says_so() -> None:
         engine.apply([FakeResource("A", there, []), Failing(there, dict.clear, "A")], quiet())
     assert "no bucket" in caught.value.reason
     assert "Does a destruction of the project run?" in caught.value.next_step
+
+
+class Waiting(Failing):
+    """As Failing, for a call that AWS refuses until it finds what was just made."""
+
+    def create(self) -> str:
+        """Wait."""
+        return str(once_seen(super().create))
+
+
+def test_what_waits_for_what_was_deleted_meanwhile_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "GONE_S", 0.0)
+    monkeypatch.setattr(patience, "SEEN_LIMIT_S", 3600.0)
+    there: Numbers = {}
+    with pytest.raises(StepFailed, match="What it needs was deleted meanwhile: a a"):
+        engine.apply([FakeResource("A", there, []), Waiting(there, dict.clear, "A")], quiet())
 
 
 @pytest.mark.parametrize("spoil", [lambda _: None, dict.clear])

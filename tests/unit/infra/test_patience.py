@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from infra import patience
 from infra.errors import StepFailed
-from infra.patience import LAMBDA, SAGEMAKER, once_free, once_role_is_known, once_seen
+from infra.patience import LAMBDA, SAGEMAKER, once_free, once_role_is_known, once_seen, unless, watch
 from tests.unit.infra.fakes import FakeClient, missing
 
 REFUSED = ClientError(
@@ -47,7 +47,7 @@ def test_a_role_whose_trust_is_wrong_is_an_error_at_once() -> None:
 
 def test_a_role_that_stays_refused_is_an_error_at_the_end() -> None:
     _, call = answering(REFUSED)
-    with pytest.raises(StepFailed, match="has refused the role r"):
+    with pytest.raises(StepFailed, match="refuses the role r"):
         once_role_is_known(call, trusting(SAGEMAKER), "arn:aws:iam::1:role/r", SAGEMAKER, limit_s=0.0)
 
 
@@ -61,3 +61,37 @@ def test_another_refusal_is_not_waited_for() -> None:
 def test_what_is_in_change_and_what_is_not_seen_yet_are_tried_again() -> None:
     assert once_free(answering(BUSY, {"free": True})[1], "ResourceConflictException") == {"free": True}
     assert once_seen(answering(missing("NoSuchEntity"), {"seen": True})[1]) == {"seen": True}
+
+
+def test_nothing_is_waited_for_when_what_it_needs_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "GONE_S", 0.0)
+    looks = [False, False, True]
+    client, call = answering(REFUSED)
+    with pytest.raises(StepFailed, match="refuses the role r"), unless(lambda: looks.pop(0)):
+        once_role_is_known(call, trusting(SAGEMAKER), "arn:aws:iam::1:role/r", SAGEMAKER)
+    assert (len(client.calls), looks) == (3, [])
+
+
+def test_for_a_moment_what_is_needed_need_not_be_found() -> None:
+    client, call = answering(REFUSED, {"made": True})
+    with unless(lambda: True):
+        assert once_role_is_known(call, trusting(SAGEMAKER), "arn:aws:iam::1:role/r", SAGEMAKER) == {"made": True}
+    assert len(client.calls) == 2
+
+
+def test_what_was_there_and_is_there_no_more_was_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = watch(answering(missing(), {"status": "Creating"}, missing())[1], "The job one")
+    assert look() == {"status": "Creating"}, "what was just made is waited for"
+    monkeypatch.setattr(patience, "GONE_S", 0.0)
+    with pytest.raises(StepFailed, match="The job one was deleted meanwhile"):
+        look()
+
+
+def test_a_watch_raises_what_says_nothing_of_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = watch(answering({"status": "Creating"}, BUSY)[1], "The job one")
+    look()
+    with pytest.raises(ClientError, match="ResourceConflictException"):
+        look()
+    monkeypatch.setattr(patience, "SEEN_LIMIT_S", 0.0)
+    with pytest.raises(ClientError, match="there is none"):
+        watch(answering(missing())[1], "The job one")()

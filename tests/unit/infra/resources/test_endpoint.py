@@ -136,3 +136,10 @@ def test_models_and_configurations_are_as_wanted_when_they_are_there() -> None:
         one.create()
         one.delete()
     assert client.names() == ["create_model", "delete_model", "create_endpoint_config", "delete_endpoint_config"]
+
+
+def test_an_endpoint_that_is_deleted_before_it_is_in_service_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "GONE_S", 0.0)
+    _, one = endpoint(described("Creating"), missing())
+    with pytest.raises(StepFailed, match="The endpoint dogs was deleted meanwhile"):
+        one.create()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra import patience
 from infra.blueprint import Blueprint
 from infra.errors import StepFailed
 from infra.resources.function import Function, pack
@@ -143,3 +144,12 @@ def test_a_key_comes_and_goes(handler: Path) -> None:
         check("lambda", "UpdateFunctionConfiguration", request)
         assert request["KMSKeyArn"] == sent
     assert function(handler, blueprint=with_key)[1].diff(described(handler, KMSKeyArn=key)) == []
+
+
+def test_a_function_that_is_deleted_before_it_is_active_is_not_waited_for(
+    handler: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "GONE_S", 0.0)
+    _, one = function(handler, described(handler, State="Pending"), missing("ResourceNotFoundException"))
+    with pytest.raises(StepFailed, match=f"The function {one.name} was deleted meanwhile"):
+        one.create()

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from infra import patience
 from infra.errors import StepFailed
 from infra.resources.training import TrainingJob
 from tests.unit.infra.fakes import FakeClient, fake_clients, missing
@@ -91,3 +92,10 @@ def test_a_job_that_runs_is_stopped_before_it_is_deleted() -> None:
         "stop_training_job",
         "delete_training_job",
     ]
+
+
+def test_a_job_that_is_deleted_while_it_is_followed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "GONE_S", 0.0)
+    _, one, _ = job(described("InProgress"), missing())
+    with pytest.raises(StepFailed, match="The training job one was deleted meanwhile"):
+        one.create()

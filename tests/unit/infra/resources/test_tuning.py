@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from infra import patience
 from infra.errors import StepFailed
 from infra.resources.resource import State
 from infra.resources.tuning import Trial, TuningJob, best_of, next_request, trials
@@ -122,3 +123,10 @@ def test_a_failed_job_has_used_up_its_name() -> None:
     client, _, _ = tuning(described("InProgress"))
     found = next_request(client, Blueprint(), "-of-features")  # type: ignore[arg-type]
     assert found == {"HyperParameterTuningJobName": "job-1-of-features"}
+
+
+def test_a_job_that_is_deleted_while_it_is_followed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "GONE_S", 0.0)
+    _, one, _ = tuning(described("InProgress"), missing())
+    with pytest.raises(StepFailed, match="The tuning job one was deleted meanwhile"):
+        one.create()
