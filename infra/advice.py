@@ -12,6 +12,7 @@ from infra.ec2.settings import Ec2Settings
 from infra.instance_types import ML, InstanceType
 from infra.prices.prices import Key, NoPrices, Prices
 from infra.settings import DeploymentSettings, EndpointSettings, TrainingSettings
+from ml.config import DEFAULTS
 
 # What a photo takes of memory while every weight of a ResNet-50 is trained in float32, at 224 x 224 pixels: what
 # PyTorch keeps for the way back, measured with torch.autograd.graph.saved_tensors_hooks (82.0; EfficientNet-Lite0 75.3,
@@ -20,7 +21,6 @@ PHOTO_MIB = 82.0
 PIXELS = 224
 FIXED_GIB = 2.0
 SPARE = 1.5  # so many times what is needed, for what was not counted (ours)
-BATCH_SIZE = 64  # the trainer's own default
 # System B measured 0.835 s for a prediction through its endpoint of one ml.m5.large; our serving image takes less.
 PREDICTION_S = 0.835
 SERVING_GIB = 2.0  # one model and the server before it (ours)
@@ -57,7 +57,8 @@ def training_gib(settings: DeploymentSettings) -> float:
     """Memory for a training with the largest batch that the settings can give, of a GPU or of an instance without."""
     values = settings.hyperparameters
     batches = [values.get("batch-size", ""), *settings.tuning.ranges.categorical.get("batch-size", ())]
-    batch = max((int(text) for text in batches if text.isdecimal()), default=BATCH_SIZE)
+    own = DEFAULTS.get(values.get("fine-tune", ""), DEFAULTS["head"])["batch_size"]  # the trainer's, also for 0
+    batch = max((int(text) for text in batches if text.isdecimal()), default=0) or own
     size = values.get("image-size", "")
     pixels = int(size) if size.isdecimal() else PIXELS
     return FIXED_GIB + batch * PHOTO_MIB / 1024 * (pixels / PIXELS) ** 2

@@ -17,7 +17,7 @@ BACKBONES = ("efficientnet-lite0", "resnet50", "mobilenet_v3_large")
 # SageMaker's tuning jobs and SDKs add these names; they are passed over.
 _SERVICE_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 # What 0 stands for, by the kind of fine-tuning. Those of "full" are measured in docs/decisions/0022.
-_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "head": {"learning_rate": 0.003, "epochs": 30, "batch_size": 64},
     "full": {"learning_rate": 0.0001, "epochs": 12, "batch_size": 32},
 }
@@ -87,7 +87,7 @@ class Config:
     profile: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in _DEFAULTS[self.fine_tune].items():
+        for name, value in DEFAULTS[self.fine_tune].items():
             if getattr(self, name) == 0:
                 object.__setattr__(self, name, value)
         if self.features_only and self.fine_tune != "head":

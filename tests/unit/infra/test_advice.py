@@ -68,6 +68,8 @@ def test_a_large_batch_or_large_photos_need_the_larger_gpu() -> None:
 
 def test_the_memory_of_a_training_grows_with_its_batch_and_its_pixels() -> None:
     assert advice.training_gib(DeploymentSettings()) == pytest.approx(7.125)
+    for full in ({"fine-tune": "full"}, {"fine-tune": "full", "batch-size": "0"}):  # the trainer's own default, 32
+        assert advice.training_gib(replace(DeploymentSettings(), hyperparameters=full)) == pytest.approx(4.5625)
     small: Any = {"batch-size": "16", "image-size": "112"}
     assert advice.training_gib(replace(DeploymentSettings(), hyperparameters=small)) == pytest.approx(2.32, abs=0.01)
 
