@@ -209,8 +209,8 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
             if progress.best_epoch == progress.epoch:
                 trainer.keep_best()
             context.say(_epoch_line(progress, ranks))
-            rate = {"learning_rate": trainer.optimizer.param_groups[0]["lr"]}
-            context.board.epoch(progress.epoch, {**row, **rate, **pace})
+            rates = {group["name"]: group["lr"] for group in trainer.optimizer.param_groups}
+            context.board.epoch(progress.epoch, {**row, **rates, **pace})
             if ranks.first:
                 missing = _never_predicted(logits, truth, context.dataset.classes)
                 found = remarks(Seen(progress.history, missing, trainer.gradient_norm()))
@@ -239,13 +239,16 @@ def set_training(module: nn.Module, config: Config) -> None:
 
 def rate_groups(module: nn.Module, config: Config) -> list[dict[str, Any]]:
     """The weights in the optimizer's groups, in their order in the module; each learns `times` as fast as
-    `learning_rate` says."""
+    `learning_rate` says. `name` is how its rate is called among the figures of an epoch."""
     head = getattr(module, "head", None)
     if head is None or config.weights == "none":
-        return [{"params": list(module.parameters()), "times": 1.0}]
+        return [{"params": list(module.parameters()), "times": 1.0, "name": "learning_rate"}]
     last = set(head.parameters())
     body = [weight for weight in module.parameters() if weight not in last]
-    return [{"params": body, "times": 1.0}, {"params": list(head.parameters()), "times": config.head_rate}]
+    return [
+        {"params": body, "times": 1.0, "name": "learning_rate_backbone"},
+        {"params": list(head.parameters()), "times": config.head_rate, "name": "learning_rate_head"},
+    ]
 
 
 def rate_share(config: Config, epoch: int, before: float, after: float) -> float:

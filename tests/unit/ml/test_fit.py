@@ -119,11 +119,12 @@ def test_a_pretrained_backbone_keeps_its_statistics_and_learns_slowly() -> None:
     module = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Dropout())
     module.add_module("head", torch.nn.Linear(3, 2))
     pretrained = replace(FULL, weights="imagenet")
-    for config, keeps, times in [(pretrained, True, [1.0, 100.0]), (FULL, False, [1.0])]:
+    both = {"learning_rate_backbone": 1.0, "learning_rate_head": 100.0}
+    for config, keeps, times in [(pretrained, True, both), (FULL, False, {"learning_rate": 1.0})]:
         set_training(module, config)
         assert [child.training for child in module] == [not keeps, True, True]
         groups = rate_groups(module, config)
-        assert [group["times"] for group in groups] == times
+        assert {group["name"]: group["times"] for group in groups} == times
         weights = [weight for group in groups for weight in group["params"]]
         assert all(one is other for one, other in zip(weights, module.parameters(), strict=True))
     set_training(module, replace(pretrained, norm_statistics="batch"))

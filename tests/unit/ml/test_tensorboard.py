@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from tensorboardX.proto.event_pb2 import SessionLog
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
@@ -13,8 +15,10 @@ from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 from ml.config import Config
 from ml.context import Paths
 from ml.data import scan
+from ml.model import build
 from ml.tensorboard import Board, folder_of
 from ml.train import train
+from ml.weights import Weights
 from tests.unit.ml.data import write_dataset
 from tests.unit.ml.event_files import events, only_file
 from tests.unit.ml.stops import StopAfter, never
@@ -104,6 +108,21 @@ def test_a_training_and_the_one_that_goes_on_after_it_give_one_curve(tmp_path: P
         assert picture.encoded_image_string == (tmp_path / "output" / f"{name}.png").read_bytes()
         with Image.open(io.BytesIO(picture.encoded_image_string)) as image:
             assert image.size == (picture.width, picture.height)
+
+
+def test_the_rates_of_backbone_and_head_have_their_names(tmp_path: Path) -> None:
+    config = Config("mobilenet_v3_large", "none", "full", image_size=32, epochs=1, batch_size=8)
+    model = build(config, 3, Weights(None, {}))
+    torch.save(model.body.state_dict(), tmp_path / "weights.pth")
+    data = write_dataset(tmp_path / "data")
+    (data / "pretrained").mkdir()
+    (tmp_path / "weights.pth").rename(data / "pretrained" / "weights.pth")
+    paths = Paths(data, tmp_path / "model", tmp_path / "output", tmp_path / "checkpoints", tmp_path / "board")
+    train(replace(config, weights="imagenet", measure_precisions=False), scan(data), paths, never, lambda _: None)
+    written = {v.tag: v.simple_value for event in events(only_file(tmp_path / "board")) for v in event.summary.value}
+    rates = {name: value for name, value in written.items() if name.startswith("learning_rate")}
+    assert rates.keys() == {"learning_rate_backbone", "learning_rate_head"}
+    assert rates["learning_rate_head"] == pytest.approx(config.head_rate * rates["learning_rate_backbone"])
 
 
 def test_a_job_without_a_folder_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
