@@ -1,5 +1,6 @@
 """Where the features of a job come from: the channel `features`, its checkpoints, or its own work."""
 
+import posixpath
 import shutil
 import tarfile
 import zlib
@@ -57,13 +58,17 @@ class FeatureStore:
         folder.mkdir()
         try:
             with tarfile.open(archive) as files:
-                for name in (feature_cache.FILE, ONNX_FILE):
-                    if (member := files.extractfile(name)) is not None:
+                for member in files:
+                    name = posixpath.normpath(member.name)  # `tar -C model .` writes ./model.onnx
+                    content = files.extractfile(member) if name in (feature_cache.FILE, ONNX_FILE) else None
+                    if content is not None:
                         with (folder / name).open("wb") as copy:
-                            shutil.copyfileobj(member, copy)
-        except (tarfile.TarError, OSError, EOFError, KeyError, zlib.error) as error:
+                            shutil.copyfileobj(content, copy)
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             say(f"{CHANNEL}/{ARCHIVE} is not used: {error}")
             return channel
+        if not (folder / feature_cache.FILE).is_file():
+            say(f"{CHANNEL}/{ARCHIVE} is not used: it has no {feature_cache.FILE}.")
         return folder
 
     def features(self, context: Context, verdicts: Verdicts) -> Features:

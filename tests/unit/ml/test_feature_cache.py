@@ -70,14 +70,15 @@ def test_kept_features_give_the_same_model_as_computed_ones(jobs: tuple[Path, Pa
     assert read_card(tmp_path / "cached/model").metrics["features"]["engine"] == "openvino"
 
 
+@pytest.mark.parametrize("prefix", ["", "./"])  # the second as `tar -C model .` writes it
 def test_the_channel_may_be_the_archive_that_sagemaker_makes_of_the_job_that_computed_them(
-    jobs: tuple[Path, Path], tmp_path: Path
+    jobs: tuple[Path, Path], tmp_path: Path, prefix: str
 ) -> None:
     data, kept = jobs
     root = with_channel(data, tmp_path, kept)
     with tarfile.open(root / "features" / "model.tar.gz", "w:gz") as archive:
         for path in kept.iterdir():
-            archive.add(path, path.name)
+            archive.add(path, prefix + path.name)
             (root / "features" / path.name).unlink()
     quick = replace(CONFIG, epochs=1, measure_precisions=False)
     lines = run(quick, root, tmp_path)
@@ -87,6 +88,16 @@ def test_the_channel_may_be_the_archive_that_sagemaker_makes_of_the_job_that_com
     lines = run(replace(quick, feature_engine="torch-f32"), root, tmp_path / "again")
     assert any(line.startswith("features/model.tar.gz is not used: ") for line in lines)
     assert any(line.startswith("features split=train") for line in lines)
+
+
+def test_an_archive_without_features_is_named_in_the_log(jobs: tuple[Path, Path], tmp_path: Path) -> None:
+    data, kept = jobs
+    root = with_channel(data, tmp_path, kept)
+    (root / "features" / FILE).unlink()
+    with tarfile.open(root / "features" / "model.tar.gz", "w:gz") as archive:
+        archive.add(root / "features" / ONNX_FILE, ONNX_FILE)
+    lines = run(replace(CONFIG, epochs=1, measure_precisions=False), root, tmp_path)
+    assert f"features/model.tar.gz is not used: it has no {FILE}." in lines
 
 
 def test_a_job_that_goes_on_uses_the_features_beside_its_checkpoints(jobs: tuple[Path, Path], tmp_path: Path) -> None:
