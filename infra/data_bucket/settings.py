@@ -37,7 +37,7 @@ class DataSettings:
         if self.kms_key_arn and not _KEY.fullmatch(self.kms_key_arn):
             raise ValueError(
                 f"kms_key_arn = {self.kms_key_arn!r} is not the ARN of a KMS key, such as arn:aws:kms:us-east-1:"
-                "210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab. An alias is looked up in one's own account alone."
+                "210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab. An alias is of one's own account alone."
             )
 
     @property

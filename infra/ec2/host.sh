@@ -30,6 +30,21 @@ send() { aws s3 cp --only-show-errors "$1" "$2" </dev/null; }
 
 send_log() { send "$LOG" "$RESULTS/$INSTANCE/host.log" || say "the log could not be sent"; }
 
+# Downloads a folder. Where it is refused, the AWS CLI's words are the reason, and name the policy that is missing.
+fetch() {
+    local said lacks=""
+    aws s3 sync --only-show-errors "$1" "$2" 2>"$BASE/.refused" && return
+    said=$(head -c 1000 "$BASE/.refused")
+    head -n 20 "$BASE/.refused" # there is a line for each photo
+    if [[ $1 != "${RESULTS%/models/*}"/* && $said == *AccessDenied* ]]; then # in a bucket of another account
+        lacks=" The bucket's owner attaches the policy of ROLE=data-bucket (make explain)."
+        [[ $said != *kms:* && $said != *ciphertext* ]] ||
+            lacks=" The owner of the photos' key adds the statements of ROLE=data-key (make explain) to its policy."
+    fi
+    WHY="The host failed to fetch $1.${said:+ $said}$lacks"
+    return 1
+}
+
 # The trainer replaces a checkpoint by a new file. Hard links hold the one that is complete now, so that an upload in
 # parts never mixes two of them.
 send_checkpoints() {
@@ -143,10 +158,10 @@ send_log
 STEP="fetch the data"
 for channel in $CHANNELS; do # <name>=<S3 URI>
     folder="$BASE/input/data/${channel%%=*}"
-    aws s3 sync --only-show-errors "${channel#*=}" "$folder"
+    fetch "${channel#*=}" "$folder"
     say "channel=${channel%%=*} files=$(find "$folder" -type f | wc -l)"
 done
-aws s3 sync --only-show-errors "$RESULTS/checkpoints/" "$BASE/checkpoints/"
+fetch "$RESULTS/checkpoints/" "$BASE/checkpoints/"
 printf '%s' "$HYPERPARAMETERS" >"$BASE/input/config/hyperparameters.json"
 printf '%s' "$INPUT_DATA_CONFIG" >"$BASE/input/config/inputdataconfig.json"
 printf '%s' "$RESOURCE_CONFIG" >"$BASE/input/config/resourceconfig.json"

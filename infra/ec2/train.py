@@ -5,6 +5,7 @@ from pathlib import Path
 
 from infra import engine
 from infra.clients import Clients
+from infra.data_bucket.denied import policy_told
 from infra.deployment import Deployment
 from infra.ec2 import instances, lookup
 from infra.ec2.follow import follow
@@ -29,7 +30,7 @@ _NEXT = {
 
 def run(deployment: Deployment, options: Namespace, terminal: Terminal) -> None:
     """What the command does: train, and say what came of it; with `detach`, only begin. Raises StepFailed for a
-    training that did not complete."""
+    training that did not complete; what another account must allow is said before."""
     if options.detach:
         planned = planned_run(deployment, options.image_tag)
         if read_result(deployment.clients.s3, planned.results) is None:
@@ -38,7 +39,8 @@ def run(deployment: Deployment, options: Namespace, terminal: Terminal) -> None:
     outcome = train_on_host(deployment, terminal, image_tag=options.image_tag, ssh_key=options.ssh_key)
     outcome.show(terminal)
     if outcome.status != COMPLETED:
-        raise StepFailed(f"The run {outcome.run} ended as {outcome.status}: {outcome.why}", _NEXT[outcome.status])
+        with policy_told(deployment.blueprint, deployment.clients.caller, terminal.say):
+            raise StepFailed(f"The run {outcome.run} ended as {outcome.status}: {outcome.why}", _NEXT[outcome.status])
 
 
 def train_on_host(

@@ -31,7 +31,7 @@ _PROGRAMS = {
     "aws": r"""
 path() { case $1 in s3://*) echo "$MACHINE/s3/${1#s3://}" ;; *) echo "$1" ;; esac; }
 echo "aws $*" >>"$MACHINE/calls"
-[[ ! -e $MACHINE/refuse-aws-"$2" ]] || exit 1
+[[ ! -e $MACHINE/refuse-aws-"$2" ]] || { cat "$MACHINE/refuse-aws-$2" >&2; exit 1; }
 case "$1 $2" in
     "ecr get-login-password") echo secret ;;
     "s3 cp" | "s3 sync")

@@ -71,6 +71,37 @@ def test_a_gpu_is_used_where_there_is_one(tmp_path: Path) -> None:
     assert machine.result["gpu"] is True
 
 
+DENIED = "fatal error: An error occurred (AccessDenied) when calling the ListObjectsV2 operation: User: arn:... is not "
+DENIED += "authorized to perform: s3:ListBucket on resource: photos because no resource-based policy allows it"
+NO_KEY = "download failed: s3://photos/train/a/1.jpg An error occurred (AccessDenied) when calling the GetObject "
+NO_KEY += "operation: User: arn:... is not authorized to perform: kms:Decrypt on the resource of this ciphertext"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "said", "lacks"),
+    [
+        ("photos", DENIED, "ROLE=data-bucket"),
+        ("photos", NO_KEY, "ROLE=data-key"),
+        ("photos", f"{NO_KEY}\n" * 100, "ROLE=data-key"),
+        ("bucket", DENIED, ""),  # the run's own: no other account's policy is missing
+        ("photos", "fatal error: Could not connect to the endpoint URL", ""),
+    ],
+)
+def test_a_host_that_is_refused_its_photos_says_whose_policy_is_missing(
+    tmp_path: Path, bucket: str, said: str, lacks: str
+) -> None:
+    machine = HostMachine(tmp_path, MODEL)
+    machine.put("refuse-aws-sync", said)
+    machine.boot(channels={"train": f"s3://{bucket}/train/"})
+    assert machine.result["status"] == "Failed"
+    assert machine.why.startswith(f"The host failed to fetch s3://{bucket}/train/. {said[:200]}")
+    assert ("ROLE=" in machine.why, lacks in machine.why) == (bool(lacks), True)
+    assert said.splitlines()[0] in machine.log
+    assert machine.why.splitlines()[-1] in machine.log
+    assert len(machine.log.splitlines()) < 60
+    assert not any(call.startswith("docker run") for call in machine.calls)
+
+
 def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
     machine = HostMachine(tmp_path, f'{MODEL}; printf "No photos \\"here\\"." >"$ML/output/failure"; exit 1')
     machine.boot()
@@ -88,7 +119,7 @@ def test_a_training_that_is_killed_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("refused", "why"),
-    [("refuse-docker-pull", f"pull the image {RUN.image}"), ("refuse-aws-sync", "fetch the data")],
+    [("refuse-docker-pull", f"pull the image {RUN.image}"), ("refuse-aws-sync", "fetch s3://bucket/data/train/")],
 )
 def test_a_step_that_fails_ends_the_host(tmp_path: Path, refused: str, why: str) -> None:
     machine = HostMachine(tmp_path, MODEL)

@@ -1,16 +1,20 @@
 """`ec2-train`: what is launched or followed, and what is said at the end."""
 
+import io
+import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from infra import engine, wait
 from infra.blueprint import Blueprint, Image
 from infra.data.dataset import load
+from infra.data_bucket.settings import DataSettings
 from infra.deployment import Deployment
 from infra.ec2 import train
 from infra.ec2.requests import run_of
@@ -18,6 +22,7 @@ from infra.ec2.settings import Ec2Settings
 from infra.errors import StepFailed
 from infra.network.requests import Vpc
 from infra.network.settings import NetworkSettings
+from infra.resource_policies import ResourcePolicy, data_bucket, data_key
 from infra.resources import titles
 from infra.resources.resource import Resource
 from infra.settings import DeploymentSettings
@@ -138,6 +143,29 @@ def test_a_training_that_did_not_complete_says_what_to_do(
     with pytest.raises(StepFailed, match=f"The run {RUN.name} ended as {ends}") as failed:
         play(Account(ends=ends), terminal, tmp_path)
     assert next_step in failed.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("not authorized to perform: s3:GetObject on resource: s3://photos/train/1.jpg", [data_bucket]),
+        ("not authorized to perform: kms:Decrypt: s3://photos/train/1.jpg", [data_key]),
+        ("The trainer ended with exit code 1.", []),
+    ],
+)
+def test_a_host_that_is_refused_its_photos_has_the_missing_policy_told(
+    why: str, told: list[Callable[[Blueprint], ResourcePolicy]], tmp_path: Path
+) -> None:
+    key = "arn:aws:kms:us-east-1:210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    data = DataSettings("photos", "210987654321", "", key)
+    blueprint = replace(BLUEPRINT, settings=replace(BLUEPRINT.settings, data=data))
+    results = f"{run_of(blueprint, HOST, IMAGE).results}/{INSTANCE}"
+    account = Account(objects={f"{results}/result.json": result("Failed"), f"{results}/why": why.encode()})
+    terminal = Terminal(Console(file=io.StringIO(), width=1000))
+    with pytest.raises(StepFailed, match="ended as Failed"):
+        play(account, terminal, tmp_path, blueprint)
+    said = text_of(terminal)
+    assert [name for name in (data_bucket, data_key) if json.dumps(name(blueprint).policy, indent=2) in said] == told
 
 
 def test_what_was_completed_before_is_not_trained_again(terminal: Terminal, tmp_path: Path) -> None:
