@@ -95,6 +95,7 @@ class FakeContainer:
         self.spec, self.address, self.notes = program.spec, program.address, program.spec.notes
         self.base, self.published = str(program.base), program.address
         self.uses = Usage(cpu_s=0.1, memory_bytes=1 << 20, memory_limit_bytes=1 << 30)
+        self.graces_s: list[float] = []  # of the calls of `stop`
         self._program, self._behaviour, self._cleanup = program, behaviour, cleanup
         self._end: Future[Exit] = Future()
         supervisor.follow(f"fake {self.spec.name}", self._run)
@@ -121,6 +122,7 @@ class FakeContainer:
 
     def stop(self, grace_s: float) -> Exit:
         """Signal the program, and wait for it: one that does not return to FakeProgram's methods cannot be stopped."""
+        self.graces_s.append(grace_s)
         self._program._signal(signal.SIGTERM)
         if not self.wait(grace_s):
             self._program._signal(signal.SIGKILL)

@@ -4,8 +4,17 @@ from typing import Any
 
 import pytest
 
-from stagemaker.api.events import event_of
-from stagemaker.core.kinds import ENDPOINT, ENDPOINT_CONFIG, MODEL, REPOSITORY, TRAINING_JOB, TUNING_JOB
+from stagemaker.api.events import KINDS, event_of
+from stagemaker.core.kinds import (
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    MODEL,
+    PROCESSING_JOB,
+    REPOSITORY,
+    TRAINING_JOB,
+    TRANSFORM_JOB,
+    TUNING_JOB,
+)
 from stagemaker.core.refs import Kind, Ref
 from stagemaker.core.store import Change
 from tests.unit.plugin.fakes import SCOPE
@@ -99,3 +108,64 @@ def test_what_has_no_status_has_an_event_when_it_is_made_and_when_it_is_deleted(
     record = {**MADE, f"{kind.noun}Name": "a"}
     assert detail(kind, None, record) == detail(kind, record, None)
     assert detail(kind, None, record)[f"{kind.noun}Name"] == "a"
+
+
+# What AWS's examples of events show of each kind, the name of the kind's events first.
+SHOWN: dict[Kind, tuple[str, set[str]]] = {
+    TRAINING_JOB: (
+        "SageMaker Training Job State Change",
+        {
+            *("TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "SecondaryStatus", "HyperParameters"),
+            *("AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig"),
+            *("StoppingCondition", "CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime"),
+            "SecondaryStatusTransitions",
+        },
+    ),
+    TUNING_JOB: (
+        "SageMaker HyperParameter Tuning Job State Change",
+        {
+            *("HyperParameterTuningJobName", "HyperParameterTuningJobArn", "TrainingJobDefinition"),
+            *("HyperParameterTuningJobStatus", "TrainingJobStatusCounters", "ObjectiveStatusCounters"),
+        },
+    ),
+    PROCESSING_JOB: (
+        "SageMaker Processing Job State Change",
+        {
+            *("ProcessingJobName", "ProcessingJobArn", "ProcessingJobStatus", "FailureReason", "ProcessingInputs"),
+            *("ProcessingOutputConfig", "ProcessingResources", "AppSpecification", "RoleArn", "CreationTime"),
+        },
+    ),
+    TRANSFORM_JOB: (
+        "SageMaker Transform Job State Change",
+        {
+            *("TransformJobName", "TransformJobArn", "TransformJobStatus", "ModelName", "TransformInput"),
+            *("TransformOutput", "TransformResources", "CreationTime", "TransformStartTime", "TransformEndTime"),
+        },
+    ),
+    ENDPOINT: (
+        "SageMaker Endpoint State Change",
+        {"EndpointName", "EndpointArn", "EndpointConfigName", "CreationTime", "LastModifiedTime"},
+    ),
+    ENDPOINT_CONFIG: (
+        "SageMaker Endpoint Config State Change",
+        {"EndpointConfigName", "EndpointConfigArn", "ProductionVariants", "CreationTime"},
+    ),
+    MODEL: (
+        "SageMaker Model State Change",
+        {"ModelName", "ModelArn", "PrimaryContainer", "ExecutionRoleArn", "CreationTime"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.noun))
+def test_the_event_of_each_kind_has_its_name_and_what_awss_examples_show(kind: Kind) -> None:
+    name, members = SHOWN[kind]
+    status = f"{kind.noun}Status"
+    record = {**dict.fromkeys(members, "given"), "Stagemaker": {"Targets": {}}, "Other": "not told"}
+    before = {**record, status: "Before"} if status in members or kind is ENDPOINT else None
+    after = {**record, status: "After"} if before else record
+    event = event_of(Change(Ref(SCOPE, kind, "a"), before, after))
+    assert event
+    assert event.detail_type == name
+    own = {"EndpointStatus", "ProductionVariants"} if kind is ENDPOINT else set()
+    assert event.detail.keys() == {*members, *own, "Tags"}

@@ -62,6 +62,7 @@ def test_an_endpoint_comes_into_service_and_goes(tmp_path: Path) -> None:
         hosting.wait_for("gone")
         assert hosting.left() == []
         assert all(container.poll() for container in hosting.runtime.containers)
+        assert [container.graces_s for container in hosting.runtime.containers] == [[30], [30]]
 
 
 def test_its_instances_are_on_one_network_and_renew_the_role_s_credentials(tmp_path: Path) -> None:

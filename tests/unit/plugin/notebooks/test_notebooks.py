@@ -38,7 +38,15 @@ def test_an_instance_comes_into_service_stops_starts_and_is_deleted(lab: Noteboo
     assert lab.create(Tags=[{"Key": "team", "Value": "dogs"}]) == ARN
     found = lab.become("InService")
     assert found["Url"].startswith("127.0.0.1:")
-    assert (found["VolumeSizeInGB"], found["DirectInternetAccess"], found["RootAccess"]) == (5, "Enabled", "Enabled")
+    defaults = {
+        "VolumeSizeInGB": 5,
+        "DirectInternetAccess": "Enabled",
+        "RootAccess": "Enabled",
+        "PlatformIdentifier": "notebook-al2023-v1",
+        "IpAddressType": "ipv4",
+        "InstanceMetadataServiceConfiguration": {"MinimumInstanceMetadataServiceVersion": "1"},
+    }
+    assert {name: found[name] for name in defaults} == defaults
     lab.call("stop_notebook_instance")
     assert "Url" not in lab.become("Stopped")
     lab.call("start_notebook_instance")
@@ -125,6 +133,8 @@ def test_an_address_opens_what_is_in_service_only(lab: Notebooks) -> None:
     lab.create()
     url = f"http://{lab.become('InService')['Url']}/lab?authToken=1800000300.43200."
     assert lab.call("create_presigned_notebook_instance_url")["AuthorizedUrl"].startswith(url)
+    short = lab.call("create_presigned_notebook_instance_url", SessionExpirationDurationInSeconds=1800)
+    assert "?authToken=1800000300.1800." in short["AuthorizedUrl"]
     lab.call("stop_notebook_instance")
     lab.become("Stopped")
     message = refusal(lab, "create_presigned_notebook_instance_url").message

@@ -1,6 +1,7 @@
 """The loop: from a metric to another capacity, and what is said of it."""
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -238,8 +239,21 @@ def test_reaching_the_maximum_is_an_event(scaling: ScalingEnvironment) -> None:
     scaling.scalable.settle()
     scaling.look(1)
     [detail] = scaling.bus.details
-    kept = ("oldDesiredCapacity", "newDesiredCapacity", "maxCapacity", "scaledToMax", "direction")
-    assert [detail[name] for name in kept] == [1, 2, 2, True, "scale-out"]
+    [activity] = scaling.activities()
+    times = {"startTime": activity["StartTime"], "endTime": activity["EndTime"]}
+    assert dict(detail) == {
+        **{name: f"{datetime.fromtimestamp(moment_s, UTC):%Y-%m-%dT%H:%M:%SZ}" for name, moment_s in times.items()},
+        "oldDesiredCapacity": 1,
+        "newDesiredCapacity": 2,
+        "minCapacity": 1,
+        "maxCapacity": 2,
+        "resourceId": RESOURCE["ResourceId"],
+        "scalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "serviceNamespace": "sagemaker",
+        "statusCode": "Successful",
+        "scaledToMax": True,
+        "direction": "scale-out",
+    }
 
 
 def test_an_alarm_of_ours_that_somebody_deleted_is_made_anew(scaling: ScalingEnvironment) -> None:

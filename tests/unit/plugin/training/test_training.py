@@ -31,9 +31,12 @@ def test_a_job_runs_to_its_end(environment: Environment) -> None:
     }
     job = environment.ended()
     assert steps(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert [step["StatusMessage"] for step in job["SecondaryStatusTransitions"]][1:3] == [
+    assert [step["StatusMessage"] for step in job["SecondaryStatusTransitions"]] == [
+        "Preparing the instances for training",
         "Downloading input data",
         "Training image download completed. Training in progress. Runs on nothing: it is a fake.",
+        "Uploading generated training model",
+        "Training job completed",
     ]
     assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Completed"
     assert job["ModelArtifacts"] == {"S3ModelArtifacts": "s3://bucket/out/job/output/model.tar.gz"}
@@ -212,6 +215,7 @@ def test_a_stopped_job_keeps_the_model_so_far(environment: Environment) -> None:
     assert steps(job) == ["Starting", "Downloading", "Training", "Stopping", "Uploading", "Stopped"]
     assert environment.archive("model") == {"weights": "so far"}
     assert "FailureReason" not in job
+    assert environment.runtime.containers[0].graces_s[0] == 120
 
 
 def test_a_stop_during_the_download_starts_nothing(environment: Environment) -> None:
