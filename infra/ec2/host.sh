@@ -5,13 +5,15 @@
 # on the instance's console and, every few seconds, in S3 at $RESULTS/<instance id>/host.log.
 set -euo pipefail
 
-GRACE_S=60        # from SIGTERM to SIGKILL; AWS takes a spot instance away 120 s after its notice
+GRACE_S=60        # from SIGTERM to SIGKILL for the trainer; AWS takes a spot instance away 120 s after its notice
+END_S=20          # the same when the instance ends at once, and then at most as long for the last checkpoint
 SPARE_MINUTES=30  # besides the time to train: to pull the image, fetch the data and upload the model
 PULL_LIMIT_S=1200
 UPLOAD_EVERY=2    # looks at the clock, of POLL_S each
 export AWS_DEFAULT_REGION="$REGION" AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=5 AWS_METADATA_SERVICE_NUM_ATTEMPTS=5
 
 STEP="begin" STATUS=Failed WHY=""
+TIME_MINUTES=$((LIMIT_S / 60 + SPARE_MINUTES))
 TRAINER="" WATCHER="" TEE=""
 INSTANCE=unknown LIFE_CYCLE=unknown GPU=false TRAINING_S=0
 
@@ -52,21 +54,30 @@ send_checkpoints() {
     now=$(cd "$BASE/checkpoints" && find . -type f ! -name '.*' -printf '%P %i %s %T@\n' | sort)
     [[ -n $now && $now != "$(cat "$BASE/.sent" 2>/dev/null)" ]] || return 0
     rm -rf "$links" && cp --archive --link "$BASE/checkpoints" "$links" &&
-        aws s3 cp --only-show-errors --recursive --exclude '.*' "$links" "$RESULTS/checkpoints/" </dev/null &&
+        limited aws s3 cp --only-show-errors --recursive --exclude '.*' "$links" "$RESULTS/checkpoints/" </dev/null &&
         echo "$now" >"$BASE/.sent"
+}
+
+# Runs a command, for END_S at most when the instance ends: the host must still say what came of it.
+limited() {
+    if [[ -e $BASE/.ends ]]; then timeout --signal KILL "$END_S" "$@"; else "$@"; fi
 }
 
 # Beside the training: asks for a spot notice, and sends the log and the checkpoints as they grow. It outlives a shutdown,
 # which signals every process, since bash loses a child that ends just when a signal interrupts `wait`.
 watch() {
     trap '' TERM
-    local looks=0
+    local looks=0 ends_at=""
     while sleep "$POLL_S" >/dev/null 2>&1; do # it outlives this loop, and tee waits for all that may write
         if [[ ! -e $BASE/.interrupted ]] && metadata spot/instance-action >"$BASE/.notice"; then
             mv "$BASE/.notice" "$BASE/.interrupted"
             say "AWS takes this spot instance away: $(cat "$BASE/.interrupted")"
         fi
         [[ ! -e $BASE/.interrupted ]] || stop_training
+        if [[ -e $BASE/.ends ]]; then
+            ends_at=${ends_at:-$((SECONDS + END_S))}
+            ((SECONDS < ends_at)) || kill -KILL "$TRAINER" 2>/dev/null || true
+        fi
         looks=$((looks + 1))
         if ((looks % UPLOAD_EVERY == 0)); then
             send_log
@@ -84,7 +95,11 @@ finish() {
         kill -KILL "$WATCHER" 2>/dev/null
         wait "$WATCHER" 2>/dev/null
     fi
-    [[ $STATUS == Failed && -z $WHY ]] && WHY="The host failed to $STEP."
+    if [[ $STATUS == Failed && -e $BASE/.interrupted ]]; then
+        interrupted
+    elif [[ $STATUS == Failed ]]; then
+        WHY=${WHY:-The host failed to $STEP.}
+    fi
     [[ -d $BASE/checkpoints ]] && send_checkpoints
     if [[ $STATUS == Completed || $STATUS == Stopped ]]; then
         send_model || STATUS=Failed WHY="The host failed to upload the model."
@@ -112,12 +127,17 @@ send_model() {
         send "$BASE/TrainedModels/model.pth" "$RESULTS/TrainedModels/model.pth"
 }
 
-# Somebody ends the instance: as at a spot notice. The watch signals a trainer that is just being started.
+# The instance ends: as at a spot notice, and sooner. The watch signals a trainer that is just being started.
 interrupt() {
-    echo "the host was ended" >"$BASE/.interrupted"
+    local who="somebody ended the host"
+    ((SECONDS < TIME_MINUTES * 60)) || who="the $TIME_MINUTES minutes of the host were over"
+    touch "$BASE/.ends"
+    [[ -e $BASE/.interrupted ]] || echo "$who" >"$BASE/.interrupted"
     [[ $STEP == train ]] || exit 1
     stop_training
 }
+
+interrupted() { STATUS=Interrupted WHY="It was interrupted: $(cat "$BASE/.interrupted")"; }
 
 stop_training() { [[ -z $TRAINER ]] || kill -TERM "$TRAINER" 2>/dev/null || true; }
 
@@ -129,7 +149,7 @@ trap interrupt TERM
 exec > >(trap '' TERM && exec tee -p -a "$LOG") 2>&1
 TEE=$!
 STEP="set the end of its time"
-shutdown -h "+$((LIMIT_S / 60 + SPARE_MINUTES))" # whatever happens below
+shutdown -h "+$TIME_MINUTES" # whatever happens below
 
 STEP="read its metadata"
 INSTANCE=$(metadata instance-id) || { INSTANCE=unknown && exit 1; }
@@ -189,7 +209,7 @@ TRAINING_S=$((SECONDS - began))
 docker kill trainer >/dev/null 2>&1 || true # where SIGKILL ended only its client
 
 if [[ -e $BASE/.interrupted ]]; then
-    STATUS=Interrupted WHY="It was interrupted: $(cat "$BASE/.interrupted")"
+    interrupted
 elif ((code == 124 || TRAINING_S >= LIMIT_S)); then
     STATUS=Stopped WHY="The training did not end within $LIMIT_S s."
 elif ((code == 0)); then

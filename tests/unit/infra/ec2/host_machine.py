@@ -3,13 +3,16 @@ S3 is a folder, and so are the metadata of the instance."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from infra.ec2.user_data import Run, user_data
@@ -32,6 +35,7 @@ _PROGRAMS = {
 path() { case $1 in s3://*) echo "$MACHINE/s3/${1#s3://}" ;; *) echo "$1" ;; esac; }
 echo "aws $*" >>"$MACHINE/calls"
 [[ ! -e $MACHINE/refuse-aws-"$2" ]] || { cat "$MACHINE/refuse-aws-$2" >&2; exit 1; }
+[[ ! -e $MACHINE/slow-aws-checkpoints || $* != *.checkpoints* ]] || while :; do sleep 0.05; done
 case "$1 $2" in
     "ecr get-login-password") echo secret ;;
     "s3 cp" | "s3 sync")
@@ -64,7 +68,13 @@ echo "docker $*" >>"$MACHINE/calls"
 [[ ! -e $MACHINE/refuse-docker-$1 ]] || { echo "docker: $1 refused" >&2; exit 1; }
 case $1 in
     login) [[ $(cat) == secret ]] ;;
-    run) exec bash "$MACHINE/trainer" ;;
+    pull)
+        touch "$MACHINE/pulling"
+        while [[ -e $MACHINE/slow-pull ]]; do sleep 0.05; done ;;
+    run)
+        echo $$ >"$MACHINE/trainer.pid"
+        exec bash "$MACHINE/trainer" ;;
+    kill) kill -KILL "$(<"$MACHINE/trainer.pid")" ;;
 esac
 """,
     "shutdown": 'echo "$*" >>"$MACHINE/shutdown"\n',
@@ -107,9 +117,12 @@ class HostMachine:
         self.start(**changes)
         self.wait()
 
-    def start(self, **changes: Any) -> None:
-        """Begin to run the user data of the run with these changes."""
+    def start(self, constants: Mapping[str, int] = MappingProxyType({}), **changes: Any) -> None:
+        """Begin to run the user data of the run with these changes, and with these constants of the script."""
         text = user_data(replace(RUN, **changes), str(self.ml), str(self.folder / "log"), poll_s=0.1)
+        for name, value in constants.items():
+            text, found = re.subn(rf"^{name}=\d+", f"{name}={value}", text, flags=re.MULTILINE)
+            assert found == 1, name
         script = self.put("user-data", text)
         environment = {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "MACHINE": str(self.folder)}
         with open(self.folder / "console", "w") as console:
@@ -144,7 +157,10 @@ class HostMachine:
         assert self._console is not None
         self._console.kill()
         self._console.wait(LIMIT_S)
-        os.killpg(self._process.pid, signal.SIGTERM)
+        for each in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):
+                if os.getsid(int(each.name)) == self._process.pid:
+                    os.kill(int(each.name), signal.SIGTERM)
 
     def wait_for(self, name: str) -> None:
         """Until the machine has the file."""

@@ -194,6 +194,45 @@ def test_a_shutdown_that_signals_every_process_leaves_a_result_and_the_whole_log
     assert "host: status=Interrupted" in machine.log
 
 
+def test_a_host_that_is_ended_before_it_trains_says_so(tmp_path: Path) -> None:
+    machine = HostMachine(tmp_path, ENDLESS)
+    machine.put("slow-pull")
+    machine.start()
+    machine.wait_for("pulling")
+    machine.shut_down()
+    machine.wait()
+    assert (machine.result["status"], machine.why) == ("Interrupted", "It was interrupted: somebody ended the host")
+
+
+def test_a_trainer_that_does_not_stop_is_killed_so_that_the_host_can_say_what_came_of_it(tmp_path: Path) -> None:
+    machine = HostMachine(tmp_path, ENDLESS.replace(f"trap '{MODEL}; echo stopped; exit 0' TERM", "trap '' TERM"))
+    machine.start({"END_S": 1})
+    machine.wait_for("training")
+    machine.shut_down()
+    machine.wait()
+    assert machine.result["status"] == "Interrupted"
+    assert (machine.results / "checkpoints" / "checkpoint.safetensors").is_file()
+
+
+def test_a_checkpoint_that_s3_takes_too_slowly_does_not_keep_the_host_from_its_result(tmp_path: Path) -> None:
+    machine = HostMachine(tmp_path, ENDLESS)
+    machine.put("slow-aws-checkpoints")
+    machine.start({"END_S": 1})
+    machine.wait_for("training")
+    machine.shut_down()
+    machine.wait()
+    assert machine.result["status"] == "Interrupted"
+
+
+def test_a_host_whose_own_time_is_over_says_so(tmp_path: Path) -> None:
+    machine = HostMachine(tmp_path, ENDLESS)
+    machine.start({"SPARE_MINUTES": 0}, limit_s=59)
+    machine.wait_for("training")
+    machine.shut_down()
+    machine.wait()
+    assert machine.why == "It was interrupted: the 0 minutes of the host were over"
+
+
 def test_checkpoints_and_the_log_are_sent_while_it_trains(tmp_path: Path) -> None:
     machine = HostMachine(tmp_path, ENDLESS)
     machine.start()
