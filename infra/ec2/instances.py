@@ -16,20 +16,19 @@ from infra.resources import titles
 from infra.resources.resource import FixedResource, State, error_code
 
 WORKING = ("pending", "running")
-STOPPED = ("stopping", "stopped")
-ALIVE = (*WORKING, *STOPPED)
+ENDING = ("stopping", "stopped", "shutting-down")  # none of these goes on with its run
 OVER = ("shutting-down", "terminated")
 _END_LIMIT_S = 600.0  # AWS takes a minute or two
 _PROFILE_LIMIT_S = 60.0  # until EC2 knows a new instance profile
 _MISSING = "InvalidInstanceID.NotFound"  # also of one that was launched a moment ago
 
 
-def of_project(ec2: Any, project: str, states: Sequence[str] = ALIVE) -> Iterator[Mapping[str, Any]]:
-    """The project's hosts in these states, as DescribeInstances tells them."""
+def of_project(ec2: Any, project: str, states: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
+    """The project's hosts in these states, else in any, as DescribeInstances tells them."""
     filters = [
         {"Name": f"tag:{PROJECT_TAG}", "Values": [project]},
         {"Name": "tag-key", "Values": [RUN_TAG]},
-        {"Name": "instance-state-name", "Values": list(states)},
+        *([{"Name": "instance-state-name", "Values": list(states)}] if states else []),
     ]
     for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
         for reservation in page["Reservations"]:

@@ -61,7 +61,7 @@ def existing(clients: Clients, blueprint: Blueprint, say: Callable[[str], None])
         *(LaunchTemplate(ec2, one["LaunchTemplateName"], {}, lambda: None, blueprint.tags) for one in templates),
         *(
             instances.Ec2Host(clients, one["InstanceId"])
-            for one in instances.of_project(ec2, project, (*instances.ALIVE, "shutting-down"))
+            for one in instances.of_project(ec2, project, (*instances.WORKING, *instances.ENDING))
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from infra import engine
 from infra.clients import Clients
@@ -9,7 +10,7 @@ from infra.data_bucket.denied import policy_told
 from infra.deployment import Deployment
 from infra.ec2 import instances, lookup
 from infra.ec2.follow import follow
-from infra.ec2.outcome import COMPLETED, read_result
+from infra.ec2.outcome import COMPLETED, location, read_result
 from infra.ec2.report import Outcome, outcome_of
 from infra.ec2.requests import RUN_TAG, Network, host_name, run_of
 from infra.ec2.resources import of_run
@@ -22,7 +23,7 @@ from infra.resources import titles
 from infra.terminal import Terminal
 
 _NEXT = {
-    "Interrupted": "Run this again: the next host goes on from the checkpoint.",
+    "Interrupted": "Run this again: the next host goes on from the last checkpoint, where there is one.",
     "Stopped": "Give it a longer limit_s in [ec2], and run this again: it goes on from the checkpoint.",
     "Failed": "Mend what the reason and the log above say, and run this again.",
 }
@@ -78,9 +79,13 @@ def _host(settings: Ec2Settings | None) -> Ec2Settings:
 def _begin(deployment: Deployment, planned: Run, ssh_key: str | None, terminal: Terminal) -> str:
     """The id of the instance that does the run: the one that does it already, or a new one."""
     clients, project = deployment.clients, deployment.blueprint.settings.project
-    for stopped in instances.of_project(clients.ec2, project, instances.STOPPED):
-        terminal.say(f"The EC2 host {stopped['InstanceId']} was stopped, would never go on, and is terminated.")
-        instances.end(clients, stopped["InstanceId"])
+    for ending in instances.of_project(clients.ec2, project, instances.ENDING):
+        instance_id, state = str(ending["InstanceId"]), ending["State"]["Name"]
+        if state == "shutting-down":
+            terminal.say(f"The EC2 host {instance_id} sends what it has, and ends. Its end is waited for.")
+        else:
+            terminal.say(f"The EC2 host {instance_id} was stopped, would never go on, and is terminated.")
+        instances.end(clients, instance_id)
     running = next(instances.of_project(clients.ec2, project, instances.WORKING), None)
     if running is None:
         instance_id = _launch(deployment, planned, ssh_key, terminal)
@@ -110,8 +115,11 @@ def _launch(deployment: Deployment, planned: Run, ssh_key: str | None, terminal:
             tuple(f"{subnet} in {zone}" for subnet, zone in sorted(network.subnets.items())),
         )
     _prepare(deployment, planned, network, _ssh(clients, host, ssh_key, terminal), terminal)
+    before = _hosts_before(clients, blueprint.settings.project, planned)
+    if before:
+        terminal.say(_what_became_of(clients, planned, before[-1]))
     with terminal.step(titles.EC2_HOST) as done:
-        token = f"{planned.name}-{_attempts(clients, blueprint.settings.project, planned)}"
+        token = f"{planned.name}-{len(before)}"  # AWS launches nothing for a token that it has seen
         template = host_name(blueprint)
         instance_id = instances.launch(clients, template, host.instance_type, waiting, token, terminal.say)
         done.result = f"launched: {instance_id}"
@@ -142,17 +150,30 @@ def _ssh(clients: Clients, host: Ec2Settings, ssh_key: str | None, terminal: Ter
     return lookup.ssh_block(clients, host.ssh_from), lookup.public_key(named, Path.home() / ".ssh")
 
 
-def _attempts(clients: Clients, project: str, planned: Run) -> int:
-    """How many hosts have tried this run: AWS launches nothing for a token that it has seen."""
-    bucket, _, prefix = planned.results.removeprefix("s3://").partition("/")
-    pages = clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/i-", Delimiter="/")
-    known = {one["Prefix"].split("/")[-2] for page in pages for one in page.get("CommonPrefixes", ())}
-    known |= {
-        one["InstanceId"]
-        for one in instances.of_project(clients.ec2, project, (*instances.ALIVE, *instances.OVER))
+def _hosts_before(clients: Clients, project: str, planned: Run) -> list[str]:
+    """The ids of all hosts that have tried this run, the one that wrote to S3 last at the end."""
+    bucket, prefix = location(planned.results).values()
+    wrote = dict[str, Any]()
+    for page in clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/i-"):
+        for one in page.get("Contents", ()):
+            instance_id = one["Key"].removeprefix(f"{prefix}/").partition("/")[0]
+            wrote[instance_id] = max(one["LastModified"], wrote.get(instance_id, one["LastModified"]))
+    known = {
+        str(one["InstanceId"])
+        for one in instances.of_project(clients.ec2, project)
         if instances.tag(one, RUN_TAG) == planned.name
     }
-    return len(known)
+    return [*sorted(known - wrote.keys()), *sorted(wrote, key=lambda one: wrote[one])]
+
+
+def _what_became_of(clients: Clients, planned: Run, instance_id: str) -> str:
+    """How the host that tried this run last ended, and whether another goes on from there."""
+    result = read_result(clients.s3, planned.results, instance_id)
+    ended = f"as {result.status}{f': {result.why}' if result.why else ''}" if result else "without a result"
+    place = location(f"{planned.results}/checkpoints/")
+    listed = clients.s3.list_objects_v2(Bucket=place["Bucket"], Prefix=place["Key"], MaxKeys=1)
+    then = "goes on from its checkpoint" if listed.get("Contents") else "begins anew, since it left no checkpoint"
+    return f"The EC2 host {instance_id} ended {ended.rstrip('.')}. Another one {then}."
 
 
 def _how_to_end(clients: Clients, instance_id: str) -> str:

@@ -54,7 +54,13 @@ def s3(objects: Mapping[str, bytes]) -> FakeClient:
     def head(Bucket: str, Key: str) -> dict[str, Any]:
         return {"ContentLength": len(find(Bucket, Key))}
 
-    return FakeClient({"get_object": get, "head_object": head, "list_objects_v2": {}})
+    def listed(Bucket: str, Prefix: str, **_: Any) -> dict[str, Any]:
+        begin = f"s3://{Bucket}/"
+        keys = sorted(uri.removeprefix(begin) for uri in objects if uri.startswith(f"{begin}{Prefix}"))
+        found = [{"Key": key, "LastModified": second, "Size": 0} for second, key in enumerate(keys)]
+        return {"Contents": found} if found else {}
+
+    return FakeClient({"get_object": get, "head_object": head, "list_objects_v2": listed})
 
 
 def instance(state: str, reason: str = "", run: str = RUN.name) -> dict[str, Any]:

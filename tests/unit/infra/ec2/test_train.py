@@ -134,7 +134,7 @@ def test_a_host_is_launched_followed_and_its_outcome_shown(
     [
         ("Failed", "Mend what the reason and the log above say"),
         ("Stopped", "Give it a longer limit_s"),
-        ("Interrupted", "the next host goes on from the checkpoint"),
+        ("Interrupted", "the next host goes on from the last checkpoint"),
     ],
 )
 def test_a_training_that_did_not_complete_says_what_to_do(
@@ -199,6 +199,38 @@ def test_a_host_that_was_stopped_is_terminated_and_another_is_launched(terminal:
     assert account.launches()[0]["ClientToken"] == f"{RUN.name}-1-0", (
         "AWS launches nothing for a token that it has seen"
     )
+
+
+def test_a_host_that_ends_is_waited_for_since_it_may_still_send_its_checkpoint(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    account = Account(instance("shutting-down", run=RUN.name))
+    play(account, terminal, tmp_path)
+    assert account.ec2.names().index("terminate_instances") < account.ec2.names().index("run_instances")
+    assert f"The EC2 host {INSTANCE} sends what it has, and ends." in text_of(terminal)
+
+
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        (
+            {"i-2/host.log": b"", "i-2/result.json": result("Interrupted"), "i-2/why": b"taken", "checkpoints/a": b""},
+            "The EC2 host i-2 ended as Interrupted: taken. Another one goes on from its checkpoint.",
+        ),
+        (
+            {"i-2/host.log": b""},
+            "The EC2 host i-2 ended without a result. Another one begins anew, since it left no checkpoint.",
+        ),
+    ],
+)
+def test_what_became_of_the_host_before_is_said(
+    objects: dict[str, bytes], said: str, terminal: Terminal, tmp_path: Path
+) -> None:
+    there = {f"{RUN.results}/{name}": content for name, content in {"i-1/host.log": b"", **objects}.items()}
+    account = Account(objects=there)
+    play(account, terminal, tmp_path)
+    assert said in text_of(terminal).replace("\n", " ")
+    assert account.launches()[0]["ClientToken"] == f"{RUN.name}-2-0", "each of them was a try"
 
 
 def test_a_detached_host_is_launched_and_not_followed(terminal: Terminal, tmp_path: Path) -> None:
