@@ -7,8 +7,9 @@ remains.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ml.distributed import Ranks
 from ml.errors import JobError, Stopped
 from ml.learners import Learner
 from ml.profiling import CHECKPOINT, STEPS, VALIDATION, Tracer
+from ml.progress_lines import EpochProgress, rest_line
 from ml.remarks import Seen, remarks
 
 _AMP = "cuda"
@@ -91,9 +93,13 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(_AMP, enabled=half)
         self.best = self._snapshot()
 
-    def epoch(self, number: int, learner: Learner, tracer: Tracer | None = None) -> float:
-        """Trains one epoch and returns the mean loss over its examples. Raises Stopped, TrainingError."""
+    def epoch(
+        self, number: int, learner: Learner, tracer: Tracer | None = None, say: Callable[[str], None] | None = None
+    ) -> float:
+        """Trains one epoch and returns the mean loss over its examples. `say` gets lines of a long one. Raises Stopped,
+        TrainingError."""
         set_training(self.module, self.config)
+        progress = EpochProgress(number, learner.examples, say) if say else None
         total, count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         batches = learner.train_batches(number)
         random = np.random.default_rng((self.config.seed, number, 0, 1))  # not the numbers of the order and the crops
@@ -104,16 +110,18 @@ class Trainer:
             mix = self._mix(random, inputs, labels)
             total += self._step(mix, self.ranks.weight(len(labels), size)).double() * size
             count += size
+            if progress:
+                progress.add(size, partial(_mean, total, count, number))
         for statistics in self.module.buffers():
             if statistics.is_floating_point():
                 self.ranks.mean(statistics)
-        mean = float(self.ranks.mean(total)) / count
-        check_finite(mean, "loss", number)
-        return mean
+        return _mean(self.ranks.mean(total), count, number)
 
     def gradient_norm(self) -> float:
-        """The norm of all gradients of the last batch."""
-        gradients = [weight.grad for weight in self.module.parameters() if weight.grad is not None]
+        """The norm of the gradients of the last batch, but for those of vectors: a bias learns how frequent each class
+        is also when everything before it is dead."""
+        weights = [weight for weight in self.module.parameters() if weight.ndim > 1]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
         return float(torch.nn.utils.get_total_norm(gradients))
 
     def keep_best(self) -> None:
@@ -199,7 +207,8 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
         while not progress.finished(context.config):
             begun_s = time.monotonic()
             with context.timers.part(STEPS):
-                loss = trainer.epoch(progress.epoch + 1, learner, context.tracer)
+                say = context.say if ranks.first else None
+                loss = trainer.epoch(progress.epoch + 1, learner, context.tracer, say)
             pace = {"images_per_s": len(labels) / (time.monotonic() - begun_s)}
             with context.timers.part(VALIDATION):
                 logits, truth = learner.logits("valid")
@@ -212,8 +221,11 @@ def fit(learner: Learner, context: Context, folder: Path, identity: Mapping[str,
             rates = {group["name"]: group["lr"] for group in trainer.optimizer.param_groups}
             context.board.epoch(progress.epoch, {**row, **rates, **pace})
             if ranks.first:
-                missing = _never_predicted(logits, truth, context.dataset.classes)
-                found = remarks(Seen(progress.history, missing, trainer.gradient_norm()))
+                if line := rest_line(progress.epoch, context.config.epochs, time.monotonic() - begun_s):
+                    context.say(line)
+                classes = context.dataset.classes
+                missing = _never_predicted(logits, truth, classes)
+                found = remarks(Seen(progress.history, len(classes), missing, trainer.gradient_norm()))
                 for name in found.keys() - told:
                     context.say(f"remark after_epoch={progress.epoch} '{found[name]}'")
                 told |= found.keys()
@@ -265,10 +277,15 @@ def rate_share(config: Config, epoch: int, before: float, after: float) -> float
     return (1 + math.cos(math.pi * (done - rises) / (config.epochs - rises))) / 2
 
 
-def check_finite(loss: float, what: str, epoch: int) -> None:
-    """Raises TrainingError when `loss` is infinite or not a number; the message calls it `what`."""
+def check_finite(loss: float, what: str, epoch: int) -> float:
+    """The loss. Raises TrainingError when it is infinite or not a number; the message calls it `what`."""
     if not math.isfinite(loss):
         raise TrainingError(f"The {what} is not finite in epoch {epoch}; a smaller 'learning-rate' may help.")
+    return loss
+
+
+def _mean(total: Tensor, count: int, epoch: int) -> float:
+    return check_finite(float(total) / count, "loss", epoch)
 
 
 def class_weights(labels: Sequence[int], classes: int) -> Tensor:

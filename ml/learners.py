@@ -19,7 +19,6 @@ from ml.memory import keep_freed_memory, room_for_photos
 from ml.model import Classifier, without_copies
 from ml.photo_cache import PhotoCache, short_side
 from ml.profiling import PHOTOS
-from ml.progress_lines import with_rate
 
 TrainBatches = Iterator[tuple[Tensor, Tensor, int]]
 
@@ -89,8 +88,7 @@ class FullLearner:
             self.photos, parts, context.preprocessing, context.config, context.workers, epoch, pinned
         )
         moved = context.until_stopped(context.timers.each(PHOTOS, source))
-        sized = _with_sizes(moved, indices)
-        yield from with_rate(sized, epoch, len(split), context.say) if context.ranks.first else sized
+        yield from _with_sizes(moved, indices)
         if not self._has_said:
             self._has_said = True
             context.say(self.photos.line())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ml import remarks
+from ml import progress_lines
 from ml.checkpoint import CheckpointError
 from ml.config import Config
 from ml.distributed import ONE_HOST
@@ -149,8 +149,10 @@ def test_mixup_changes_what_is_learnt(run: Run, tmp_path: Path) -> None:
     assert not equal_tensors(trained_weights(tmp_path / "off", 0), trained_weights(tmp_path / "on", 0))
 
 
-def test_what_is_wrong_is_said_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remarks, "_VANISHED", 1e9)
-    lines = [line for line in run(HEAD, tmp_path) if "gradients" in line]
-    assert len(lines) == 1
-    assert lines[0].startswith("remark after_epoch=1 'The gradients have vanished")
+def test_a_long_training_says_how_far_it_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_lines, "PROGRESS_S", 0.0)
+    lines = run(FULL, tmp_path)
+    within = re.compile(r"training epoch=3 images=8/12 images_per_s=\d+\.\d eta_s=\d+ loss_so_far=\d+\.\d{4}")
+    after = re.compile(r"training after_epoch=2 epochs_left=1 eta_s=\d+")
+    for pattern in (within, after):
+        assert len([line for line in lines if pattern.fullmatch(line)]) == 1
