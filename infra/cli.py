@@ -2,10 +2,12 @@
 imported only when a verb runs, so that `--help` answers at once."""
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+import sys
+from argparse import ArgumentError, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 from infra.paths import paths
 from infra.settings import EARLY_STOPPING, MAX_TRAINING_S, STRATEGIES, SYSTEMS, DeploymentSettings
@@ -29,10 +31,32 @@ class Verb:
     interrupted: str = "Interrupted."
 
 
+class _Parser(ArgumentParser):
+    """Says what is wrong with the options in one line and where the right ones are, without the list of all. A choice
+    that an environment variable makes is checked as one of the command line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command with code 2."""
+        self.exit(2, f"Failed: {message}\nNext: `{self.prog} --help` says what it takes.\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse's, which does not check the choices of defaults."""
+        found, others = super().parse_known_args(args, namespace)
+        for action in self._actions:
+            value = getattr(found, action.dest, None)
+            if isinstance(value, str) and action.choices is not None and value not in action.choices:
+                self.error(str(ArgumentError(action, f"{value!r} is none of {', '.join(action.choices)}")))
+        return found, others
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the verb that the arguments name. The exit code: 0 when it is done, 1 when not, 130 on Ctrl-C. Raises
     SystemExit with code 2 for arguments that are none."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help()
+        raise SystemExit(2)
+    options = parser.parse_args(arguments)
     verb: Verb = options.verb
 
     from infra import command, verbs
@@ -52,7 +76,7 @@ def _next_step(verb: Verb, options: Namespace) -> str:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m infra", description="Runs the stack, and deploys the workload on it.")
+    parser = _Parser(prog="python -m infra", description="Runs the stack, and deploys the workload on it.")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for verb in VERBS:
         one = verbs.add_parser(
@@ -114,8 +138,9 @@ def _add_content(parser: ArgumentParser) -> None:
     _add_project(parser)
     _add_data_folder(parser)
     parser.add_argument(
-        "--system", choices=SYSTEMS, help=f"the function's form (default: the preset's, {_DEFAULTS.function.system})"
-    )
+        "--system", choices=SYSTEMS, type=_system,
+        help=f"the function's form (default: the preset's, {_DEFAULTS.function.system})",
+    )  # fmt: skip
     parser.add_argument("--pretrained", type=Path, help="starting weights, sent as the channel `pretrained`")
     parser.add_argument(
         "--images", choices=("built", "pushed"), default="built",
@@ -286,7 +311,7 @@ def _add_load(parser: ArgumentParser) -> None:
         "$THROUGH, else endpoint)",
     )  # fmt: skip
     parser.add_argument(
-        "--system", choices=SCALED_SYSTEMS, default=os.environ.get("SYSTEM") or None,
+        "--system", choices=SCALED_SYSTEMS, type=_system, default=os.environ.get("SYSTEM") or None,
         help="scale the endpoint as this system did (target-1500: as one seen on a live account), for the time of the "
         "load, under a load that makes it scale unless another is given (default: $SYSTEM, else the endpoint stays as "
         "it is)",
@@ -308,6 +333,10 @@ def _add_load(parser: ArgumentParser) -> None:
     _add_data_folder(parser)
     _add_target(parser)
     _add_region(parser)
+
+
+def _system(text: str) -> str:
+    return text.upper() if len(text) == 1 else text
 
 
 def _connections(text: str) -> int:

@@ -106,9 +106,19 @@ def make_client(session: Any, service: str, endpoint: str | None, region: str | 
     )  # fmt: skip
 
 
+def chosen_port(environ: Mapping[str, str], variable: str = "PORT", default: int = DEFAULT_PORT) -> int:
+    """What the variable says, or the default. Raises StepFailed when it is not a port that a user may bind."""
+    text = environ.get(variable) or str(default)
+    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+        raise StepFailed(
+            f"{variable}={text} is not a port from 1024 to 65535.", f"Choose one: {variable}={default + 34}"
+        )
+    return int(text)
+
+
 def local_endpoint(environ: Mapping[str, str]) -> str:
     """AWS_ENDPOINT_URL if it is an address of this machine, else LocalStack's default with PORT. StepFailed else."""
-    url = environ.get("AWS_ENDPOINT_URL") or f"http://127.0.0.1:{environ.get('PORT') or DEFAULT_PORT}"
+    url = environ.get("AWS_ENDPOINT_URL") or f"http://127.0.0.1:{chosen_port(environ)}"
     host = urlsplit(url).hostname or ""
     if urlsplit(url).scheme not in ("http", "https") or not _is_loopback(host):
         raise StepFailed(

@@ -7,12 +7,12 @@ from argparse import Namespace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import engine, images, proof
+from infra import engine, hyperparameters, images, proof
 from infra.blueprint import ALIAS
-from infra.clients import connect
+from infra.clients import chosen_port, connect
 from infra.deployment import Deployment, deployment_of, existing, load_data, settings_of
 from infra.errors import StepFailed
-from infra.hosts.host import Host, RunningStack, chosen_port
+from infra.hosts.host import Host, RunningStack
 from infra.interrupts import Interrupts
 from infra.terminal import Terminal
 
@@ -20,6 +20,7 @@ from infra.terminal import Terminal
 def run(options: Namespace, host: Host, interrupts: Interrupts, terminal: Terminal) -> None:
     """The story from start to end. Raises StepFailed; then the stack is stopped, as on every other exception."""
     settings = settings_of(options)
+    hyperparameters.check(settings)
     port = chosen_port(os.environ)
     with terminal.step("Data") as done:
         data = load_data(options, terminal)

@@ -7,7 +7,9 @@ from types import MappingProxyType
 
 from infra.data.dataset import Dataset
 from infra.data_bucket.stored import StoredDataset
+from infra.errors import StepFailed
 from infra.settings import DeploymentSettings, Ranges
+from ml.config import Config, ConfigError
 from ml.photos import BadImage, decode
 
 SMALL_SIDE = 96  # pixels: below it the pictures are drawings or icons, which a photo model's large input only slows
@@ -40,6 +42,21 @@ def suited_to(dataset: Dataset | StoredDataset, settings: DeploymentSettings) ->
     if tuning.ranges == Ranges():
         tuning = replace(tuning, ranges=DRAWING_RANGES if small else PHOTO_RANGES)
     return replace(settings, hyperparameters={**suited, **settings.hyperparameters}, tuning=tuning)
+
+
+def check(settings: DeploymentSettings) -> None:
+    """Raises StepFailed for a hyperparameter, or a value of a search, that the trainer refuses. A job that does so
+    itself has data to send and an instance to wait for before."""
+    ranges = settings.tuning.ranges
+    searched = {**ranges.continuous, **ranges.categorical}
+    tried = [{}, *({name: value} for name, values in searched.items() for value in values)]
+    for values in tried:
+        try:
+            Config.from_hyperparameters({**settings.hyperparameters, **values})
+        except ConfigError as error:
+            raise StepFailed(
+                str(error), "Mend --set, or the preset. docs/containers.md lists the hyperparameters."
+            ) from None
 
 
 def _is_small(content: bytes) -> bool:

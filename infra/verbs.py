@@ -18,6 +18,7 @@ from infra import (
     engine,
     explain,
     hosts,
+    hyperparameters,
     images,
     invoke,
     losses,
@@ -27,7 +28,7 @@ from infra import (
     tuning,
 )
 from infra.blueprint import Blueprint
-from infra.clients import Clients, connect
+from infra.clients import Clients, chosen_port, connect
 from infra.data import dataset, fetch
 from infra.data_bucket.denied import policy_told
 from infra.deployment import (
@@ -44,7 +45,7 @@ from infra.ec2 import train
 from infra.errors import StepFailed
 from infra.estimate import estimate, exceeded
 from infra.hosts import aws
-from infra.hosts.host import Host, RunningStack, chosen_port
+from infra.hosts.host import Host, RunningStack
 from infra.interrupts import Interrupts
 from infra.resource_policies import ResourcePolicy, of_others
 from infra.resources import titles
@@ -122,6 +123,8 @@ def _nothing_runs() -> int:
 def _plan(call: Call) -> None:
     options, today = call.options, datetime.now(UTC).date()
     found, policies = None, dict[str, ResourcePolicy]()
+    if not options.destroy:
+        hyperparameters.check(settings_of(options))
     if options.json:  # the document alone goes to stdout
         call = replace(call, terminal=Terminal(Console(highlight=False, stderr=True)))
     if options.destroy:
@@ -146,13 +149,16 @@ def _plan(call: Call) -> None:
         call.terminal.say(f"The registry lacks {' and '.join(lacking)}: `deploy` asks for `{make('push')}` first.")
 
 
-def _check(deployment: Deployment, call: Call) -> None:
-    """Raises StepFailed for what stands in the way of a deployment, before anything is made."""
+def _checked(call: Call) -> Deployment:
+    """What the options ask for. Raises StepFailed for what stands in its way, before anything is made."""
+    hyperparameters.check(settings_of(call.options))
+    deployment = _deployment(call)
     _check_budget(deployment, call)
     clients, images_of_registry = deployment.clients, deployment.blueprint.images
     pushed.check(images_of_registry, clients.ecr, clients.region)
     for image in images_of_registry.values():
         call.terminal.say(f"Image: {image.reference}")
+    return deployment
 
 
 def _check_budget(deployment: Deployment, call: Call) -> None:
@@ -169,23 +175,20 @@ def _stored_bytes(deployment: Deployment) -> int:
 
 
 def _deploy(call: Call) -> None:
-    deployment = _deployment(call)
-    _check(deployment, call)
+    deployment = _checked(call)
     with _policy_told(deployment, call):
         _apply(deployment.resources(call.terminal), call.terminal)
 
 
 def _train(call: Call) -> None:
-    deployment = _deployment(call)
-    _check(deployment, call)
+    deployment = _checked(call)
     jobs = [titles.of_model(titles.TRAINING_JOB, model.name) for model in deployment.blueprint.settings.models]
     with _policy_told(deployment, call):
         _apply(engine.needed_for(jobs, deployment.resources(call.terminal)), call.terminal)
 
 
 def _tune(call: Call) -> None:
-    deployment = _deployment(call)
-    _check(deployment, call)
+    deployment = _checked(call)
     with _policy_told(deployment, call):
         tuning.run(deployment, call.terminal)
 

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from infra import docker
+from infra.clients import chosen_port
 from infra.errors import StepFailed
-from infra.hosts.host import RunningStack, check_port, chosen_port, locked
+from infra.hosts.host import RunningStack, check_port, locked
 from infra.paths import CHECKOUT, Paths
 from infra.typed import make
 

@@ -2,13 +2,13 @@
 
 import fcntl
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from infra.clients import DEFAULT_PORT, LOCAL_CREDENTIALS
+from infra.clients import LOCAL_CREDENTIALS
 from infra.errors import StepFailed
 
 ADDRESS = "127.0.0.1"
@@ -73,16 +73,6 @@ class Host(Protocol):
     def follow_log(self) -> int | None:
         """Show the log on the terminal while it grows, until the stack ends or a signal comes. The exit code; None
         where there is no log to follow. Raises StepFailed when the tool that runs the stack is missing."""
-
-
-def chosen_port(environ: Mapping[str, str], variable: str = "PORT", default: int = DEFAULT_PORT) -> int:
-    """What the variable says, or the default. Raises StepFailed when it is not a port that a user may bind."""
-    text = environ.get(variable) or str(default)
-    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
-        raise StepFailed(
-            f"{variable}={text} is not a port from 1024 to 65535.", f"Choose one: {variable}={default + 34}"
-        )
-    return int(text)
 
 
 def check_port(port: int, variable: str = "PORT") -> None:

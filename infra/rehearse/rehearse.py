@@ -12,12 +12,12 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import hosts, images, presets
-from infra.clients import connect
+from infra import hosts, hyperparameters, images, presets
+from infra.clients import chosen_port, connect
 from infra.data import digits
 from infra.deployment import load_data, settings_of
 from infra.errors import StepFailed
-from infra.hosts.host import Host, chosen_port
+from infra.hosts.host import Host
 from infra.hosts.process import IAM
 from infra.interrupts import Interrupts
 from infra.paths import paths
@@ -50,6 +50,7 @@ def run(options: Namespace, interrupts: Interrupts, terminal: Terminal) -> None:
     if not options.preset:
         raise StepFailed("No system was named.", "Name one, or a file: PRESET=a")
     settings = searched(options)
+    hyperparameters.check(settings)
     options.data = options.data or digits.make(paths().data / f"digits-{PER_CLASS}", PER_CLASS)
     name = Path(options.preset).stem.lower()
     folder = options.out or paths().state / "rehearse" / name

@@ -148,13 +148,22 @@ def test_keep_leaves_the_stack_running_and_says_how_to_stop_it(environment: Envi
     assert leftovers(tmp_path) == []
 
 
-def test_a_bad_hyperparameter_ends_the_demo_with_the_reason(environment: Environment, tmp_path: Path) -> None:
-    code, output = environment.run("demo", "--set=epoch=3")
+def test_a_training_that_fails_ends_the_demo_with_the_reason(environment: Environment, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.write_text("no weights")
+    code, output = environment.run("demo", f"--pretrained={weights}")
     assert code == 1
     failed = output[output.index("Failed:") :]
-    assert "did you mean 'epochs'?" in failed
+    assert "weights.safetensors" in failed
     assert "Next:" in failed
     assert leftovers(tmp_path) == []
+
+
+def test_a_misspelt_hyperparameter_ends_the_demo_before_it_starts_the_stack(environment: Environment) -> None:
+    code, output = environment.run("demo", "--set=epoch=3")
+    assert code == 1
+    assert "did you mean 'epochs'?" in output
+    assert not environment.paths.record.exists()
 
 
 def test_a_bad_data_set_ends_the_demo_before_it_starts_the_stack(environment: Environment, tmp_path: Path) -> None:

@@ -53,7 +53,10 @@ def test_a_system_is_played_from_empty_to_clean(environment: Environment, small_
 def test_a_scene_that_fails_ends_the_rehearsal_with_a_page_that_says_so(
     environment: Environment, small_e: Path, tmp_path: Path
 ) -> None:
-    code, output = environment.run("rehearse", f"--preset={small_e}", "--set=epoch=3", JOBS="1", PARALLEL="1")
+    weights = tmp_path / "weights.safetensors"
+    weights.write_text("no weights")
+    bad = (f"--preset={small_e}", f"--pretrained={weights}")
+    code, output = environment.run("rehearse", *bad, JOBS="1", PARALLEL="1")
     assert code == 1
     assert "Failed:" in output
     page = (environment.paths.state / "rehearse" / "e" / "index.md").read_text()

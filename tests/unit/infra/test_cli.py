@@ -38,11 +38,71 @@ def test_help_imports_neither_boto3_nor_rich() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_no_verb_and_an_unknown_one_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([], ["frobnicate"]):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
-        assert ended.value.code == 2
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What is said about arguments that are none."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(arguments))
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    return said.out + said.err
+
+
+def test_without_a_verb_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "rehearse" in refused(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate"], "'frobnicate'"),
+        (["plan", "--target", "aw"], "argument --target: invalid choice: 'aw'"),
+        (["deploy", "--presett", "a"], "unrecognized arguments: --presett a"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_two_lines(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = refused(capsys, *arguments).splitlines()
+    assert first.startswith("Failed: ")
+    assert said in first
+    assert second.startswith("Next: `python -m infra")
+    assert "--help" in second
+
+
+@pytest.mark.parametrize(
+    ("verb", "variable", "value"), [("load", "SYSTEM", "Z"), ("load", "THROUGH", "tunnel"), ("policy", "FORM", "yaml")]
+)
+def test_a_wrong_choice_of_the_environment_is_refused(
+    verb: str, variable: str, value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert f"'{value}' is none of " in refused(capsys, verb)
+
+
+def test_a_system_may_be_named_in_small_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[verbs.Call] = []
+    for verb in ("load", "deploy"):
+        monkeypatch.setitem(verbs.RUN, verb, ran.append)
+        assert cli.main([verb, "--system", "b"]) == 0
+    monkeypatch.setenv("SYSTEM", "target-1500")
+    assert cli.main(["load"]) == 0
+    assert [call.options.system for call in ran] == ["B", "B", "target-1500"]
+
+
+@pytest.mark.parametrize("verb", ["plan", "deploy", "train", "tune", "demo", "rehearse"])
+def test_a_misspelt_hyperparameter_is_refused_before_anything_is_asked(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert cli.main([verb, "--preset", "c", "--set", "epoch=5"]) == 1
+    assert "did you mean 'epochs'?" in capsys.readouterr().out
+
+
+def test_a_port_that_is_none_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("PORT", "many")
+    assert cli.main(["destroy"]) == 1
+    assert "PORT=many is not a port" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("verb", ["plan", "deploy", "train", "tune", "destroy", "status"])

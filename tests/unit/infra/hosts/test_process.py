@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.clients import chosen_port
 from infra.errors import StepFailed
-from infra.hosts.host import chosen_port
 from infra.hosts.process import ProcessHost, environment
 from infra.paths import paths
 
