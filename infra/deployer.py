@@ -143,7 +143,7 @@ def _scaling(blueprint: Blueprint) -> Iterable[Statement]:
         "Scaling",
         (
             *_all_of("application-autoscaling:{}ScalableTarget", "Register", "Deregister"),
-            "application-autoscaling:PutScalingPolicy", "application-autoscaling:DeleteScalingPolicy",
+            "application-autoscaling:PutScalingPolicy",
         ),
         (blueprint.arn("application-autoscaling", "scalable-target/*"),),
         "an endpoint's scaling; the ARN of a scalable target does not name the endpoint",
@@ -222,7 +222,7 @@ def _images(blueprint: Blueprint) -> Iterable[Statement]:
             "ecr:ListTagsForResource", "ecr:TagResource", "ecr:PutImageScanningConfiguration",
             "ecr:PutImageTagMutability", "ecr:DescribeImages", "ecr:BatchCheckLayerAvailability",
             "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage",
-            "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
+            "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchDeleteImage",
         ),
         (blueprint.arn("ecr", "repository/stagemaker/*"),),
         "`make push`: the images' repositories, with their rules, and the layers; a deployment looks them up",
@@ -403,7 +403,6 @@ NOT_IN_EVERY_DEPLOYMENT: Mapping[str, str] = {
         "`make tune`",
     ),
     "Notebook": "only a preset with [notebook] makes one",
-    "application-autoscaling:DeleteScalingPolicy": "`make load` compares an endpoint with and without scaling",
     **dict.fromkeys(
         ("InstanceProfile", "PassToEc2", "RunTaggedHosts", "RunWithWhatThereIs", "MakeTagged", "TagWhatIsMade",
          "ChangeTagged", "NewestAmi"),

@@ -132,12 +132,7 @@ def hosting(blueprint: Blueprint) -> Role:
             _objects(blueprint, "models"),
             "SageMaker downloads model.tar.gz to each instance under this role",
         ),
-        Statement(
-            "ReadPhotos",
-            ("s3:GetObject",),
-            _objects(blueprint, "data"),
-            'the serving container fetches the photo of a request {"s3": "s3://..."} itself',
-        ),
+        *_read_photos(blueprint),
         _write_logs(blueprint, *(endpoint_logs(name) for name in blueprint.endpoints)),
         _write_metrics("/aws/sagemaker/Endpoints"),
         *_pull_image(blueprint, "serve"),
@@ -407,6 +402,17 @@ def data_key_of_another(
         Statement("DecryptDataOfAnother", ("kms:Decrypt",), (about,), f"by S3 alone: {reason}", conditions,
                   principals=principals),
     )  # fmt: skip
+
+
+def _read_photos(blueprint: Blueprint) -> Iterable[Statement]:
+    """None where the photos are another account's, whose owner lets nobody but the training read them."""
+    if _own_data(blueprint):
+        yield Statement(
+            "ReadPhotos",
+            ("s3:GetObject",),
+            _objects(blueprint, *_own_data(blueprint)),
+            'the serving container fetches the photo of a request {"s3": "s3://..."} itself',
+        )
 
 
 def _own_data(blueprint: Blueprint) -> tuple[str, ...]:

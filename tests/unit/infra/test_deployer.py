@@ -4,6 +4,8 @@ import json
 import re
 from dataclasses import replace
 
+import botocore
+import botocore.session
 import pytest
 
 from infra import explain, roles
@@ -13,6 +15,7 @@ from infra.deployer import LISTS, NOT_IN_EVERY_DEPLOYMENT, deployer
 from infra.ec2.settings import Ec2Settings
 from infra.encryption.settings import EncryptionSettings
 from infra.image_settings import ImageSettings
+from infra.paths import CHECKOUT
 from infra.settings import DeploymentSettings
 from tests.unit.infra.aws_shapes import check
 
@@ -138,3 +141,48 @@ def test_the_first_spot_instance_makes_ec2_s_own_role(market: str, *, makes: boo
     if makes:
         role = "role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
         assert found["SpotRole"].resources == (f"arn:aws:iam::123456789012:{role}",)
+
+
+# The services that infra calls, with what their actions begin with; operations that ask for another action; those of
+# Python's `re`, and those that need no right. `make load`, rehearsals and `make policy` are not the deployer's.
+PREFIXES = {
+    "application-autoscaling": "application-autoscaling", "ec2": "ec2", "ecr": "ecr", "iam": "iam", "kms": "kms",
+    "lambda": "lambda", "logs": "logs", "pricing": "pricing", "resourcegroupstaggingapi": "tag", "s3": "s3",
+    "sagemaker": "sagemaker", "sagemaker-runtime": "sagemaker", "service-quotas": "servicequotas", "ssm": "ssm",
+    "sts": "sts",
+}  # fmt: skip
+OTHER_ACTIONS = {
+    "copy_object": "s3:PutObject", "delete_objects": "s3:DeleteObject", "head_object": "s3:GetObject",
+    "list_objects_v2": "s3:ListBucket", "invoke": "lambda:InvokeFunction",
+    "get_bucket_encryption": "s3:GetEncryptionConfiguration", "put_bucket_encryption": "s3:PutEncryptionConfiguration",
+    "get_bucket_lifecycle_configuration": "s3:GetLifecycleConfiguration",
+    "put_bucket_lifecycle_configuration": "s3:PutLifecycleConfiguration",
+    "get_public_access_block": "s3:GetBucketPublicAccessBlock",
+    "put_public_access_block": "s3:PutBucketPublicAccessBlock",
+}  # fmt: skip
+NO_CALLS = ("search", "get_caller_identity")
+NOT_OF_THE_DEPLOYER = ("load", "rehearse", "hosts", "policy.py")
+
+
+def test_whatever_its_commands_call_it_may_call() -> None:
+    session, by_name = botocore.session.get_session(), dict[str, set[str]]()
+    for service, prefix in PREFIXES.items():
+        for operation in session.get_service_model(service).operation_names:
+            by_name.setdefault(botocore.xform_name(operation), set()).add(f"{prefix}:{operation}".lower())
+    allowed = {action.lower() for one in deployer(WITH_ALL).statements for action in one.actions}
+    folder = CHECKOUT / "infra"
+    called = {
+        found
+        for path in folder.rglob("*.py")
+        if path.relative_to(folder).parts[0] not in NOT_OF_THE_DEPLOYER
+        for pair in re.findall(r'\.([a-z_0-9]+)\b|"([a-z_0-9]+)"', path.read_text())
+        for found in pair
+        if found in by_name and found not in NO_CALLS
+    }
+    assert len(called) > 100
+    refused = [
+        one
+        for one in sorted(called)
+        if not ({OTHER_ACTIONS[one].lower()} if one in OTHER_ACTIONS else by_name[one]) & allowed
+    ]
+    assert refused == []
