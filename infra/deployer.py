@@ -257,6 +257,13 @@ def _key(blueprint: Blueprint) -> Iterable[Statement]:
         "who makes a job, an endpoint or a notebook instance lets its volumes use the key, by SageMaker alone",
         {**via(blueprint, "sagemaker"), **FOR_AWS},
     )
+    yield from with_key(
+        blueprint,
+        "EncryptVariables",
+        ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt"),
+        "who gives a function its key lets Lambda use it, and sees the variables, by Lambda alone",
+        via(blueprint, "lambda"),
+    )
     yield from with_key_in_logs(blueprint, "who makes a log group names its key, and its lines are shown")
     if blueprint.settings.ec2:
         yield from _key_of_hosts(blueprint)
@@ -280,13 +287,6 @@ def _key_of_hosts(blueprint: Blueprint) -> Iterable[Statement]:
         ("kms:CreateGrant",),
         "the host decrypts its volume by a grant of who launches it, which is for AWS alone",
         {**via(blueprint, "ec2"), **FOR_AWS},
-    )
-    yield from with_key(
-        blueprint,
-        "EncryptVariables",
-        ("kms:CreateGrant", "kms:Decrypt", "kms:Encrypt"),
-        "who gives a function its key lets Lambda use it, and sees the variables, by Lambda alone",
-        via(blueprint, "lambda"),
     )
 
 

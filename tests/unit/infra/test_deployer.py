@@ -91,11 +91,15 @@ def test_a_key_is_used_by_the_services_that_need_it_alone() -> None:
         images=ImageSettings(kms_key="alias/images"),
         ec2=Ec2Settings(),
     )
-    found = {
-        one.sid: one
-        for one in deployer(Blueprint(settings, "123456789012", "")).statements
-        if one.actions[0].startswith("kms:")
-    }
+    found, without_host = (
+        {
+            one.sid: one
+            for one in deployer(Blueprint(each, "123456789012", "")).statements
+            if one.actions[0].startswith("kms:")
+        }
+        for each in (settings, replace(settings, ec2=None))
+    )
+    assert found.keys() - without_host.keys() == {"EncryptHostVolumes", "LetHostVolumesUseKey"}
     services = {sid: one.condition.get("StringEquals", {}).get("kms:ViaService", "") for sid, one in found.items()}
     assert services == {
         "EncryptRepositories": "ecr.us-east-1.amazonaws.com",
