@@ -10,11 +10,13 @@ import pytest
 
 from infra.blueprint import TRAINING_LOGS, Blueprint
 from infra.data_bucket.settings import DataSettings
-from infra.resource_policies import data_bucket
+from infra.resource_policies import data_bucket, data_key
 from infra.settings import DeploymentSettings
 from tests.aws.broken_off import Project
-from tests.aws.deploys import document, run
+from tests.aws.deploys import changing, document, run
 from tests.aws.pretended_aws import Keys, PretendedAws
+from tests.aws.rules import Fault
+from tests.aws.wire import AwsError
 from tests.contract.gateway import Gateway
 from tests.contract.users import unique
 
@@ -51,9 +53,10 @@ def owner(aws: PretendedAws, aws_gateway: Gateway, small_digits: Path) -> Owner:
     return Owner(s3, bucket)
 
 
-def preset_of(folder: Path, owner: Owner, account: str = THEIRS) -> str:
+def preset_of(folder: Path, owner: Owner, account: str = THEIRS, key: str = "") -> str:
     path = folder / f"{account}.toml"
-    path.write_text(f"[data]\nbucket = '{owner.bucket}'\naccount = '{account}'\nprefix = '{PREFIX}'\n")
+    data = f"[data]\nbucket = '{owner.bucket}'\naccount = '{account}'\nprefix = '{PREFIX}'\n"
+    path.write_text(data + (f"kms_key_arn = '{key}'\n" if key else ""))
     return str(path)
 
 
@@ -114,6 +117,42 @@ def test_photos_of_another_account_are_trained_with_once_its_owner_allows_it(
 
     project.check_destroyed()
     assert owner.objects() == before
+
+
+def test_photos_with_a_key_of_the_other_account_are_planned_with_once_both_policies_are_there(
+    aws: PretendedAws, aws_gateway: Gateway, project: Project, owner: Owner, tmp_path: Path
+) -> None:
+    """The stage asks no key: KMS's refusal is injected where S3 would give it."""
+    kms = aws.client("kms", Keys(THEIRS, "test"), url=aws_gateway.url)
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    for name in owner.objects():
+        owner.s3.copy_object(Bucket=owner.bucket, Key=name, CopySource=f"{owner.bucket}/{name}", **encrypted)
+    unnamed = "--preset", preset_of(tmp_path, owner), "--project", project.name
+    caller = aws.client("sts").get_caller_identity()["Arn"]
+    data = DataSettings(owner.bucket, THEIRS, PREFIX, key)
+    blueprint = Blueprint(DeploymentSettings(project=project.name, data=data), OURS, "")
+    owner.attach(data_bucket(blueprint, caller).policy)
+    aws.forget()
+
+    code, said = run(aws, "plan", *unnamed)
+    assert (code, f'Set kms_key_arn = "{key}" in [data]' in said) == (1, True), said
+
+    named = "--preset", preset_of(tmp_path, owner, key=key), "--project", project.name
+    told = "User: u is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext"
+    with aws.injected(Fault("s3", "GetObject", error=AwsError("AccessDenied", told))):
+        code, said = run(aws, "plan", *named)
+    assert (code, f"the policy of the KMS key {key} does not allow {caller} kms:Decrypt" in said) == (1, True), said
+    policy = printed_policy(said)
+    assert policy == data_key(blueprint, caller).policy
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+
+    code, said = run(aws, "plan", *named, "--json")
+    found = document(said)
+    assert (code, found["data_key_policy"], found["data_bucket_policy"]) == (
+        0, policy, data_bucket(blueprint, caller).policy,
+    ), said  # fmt: skip
+    assert changing(aws) == []
 
 
 def test_a_bucket_of_an_account_that_is_not_meant_is_not_read(
