@@ -26,7 +26,8 @@ from tests.contract.registry_stack import docker, run, running_service
 CLIENT = ROOT / ".stagemaker" / "env" / "client" / "bin" / "python"
 LIMIT_S = 240.0
 ACCOUNT, REGION = "000000000000", "us-east-1"
-# Trains as the hyperparameter `mode` says: `fail`, `long` (until SIGTERM, or from a checkpoint), else at once.
+# Trains as the hyperparameter `mode` says: `fail`, `long` (until SIGTERM, or from a checkpoint), `large` (the same with
+# another checkpoint of 64 MB every two seconds), else at once.
 TRAIN = """#!/bin/bash
 cd /opt/ml
 wishes=$(<input/config/hyperparameters.json)
@@ -34,6 +35,19 @@ save() { echo -n "$1" >model/model.safetensors; }
 echo "epoch=1 train_loss=0.5 valid_loss=0.4 valid_accuracy=0.9"
 case $wishes in
     *'"mode": "fail"'*) echo -n "no photos here" >output/failure; exit 1 ;;
+    *'"mode": "large"'*)
+        if [[ -e checkpoints/last ]]; then
+            read -r number <checkpoints/last
+            save "resumed from $number"
+            exit 0
+        fi
+        trap 'exit 0' TERM
+        for ((number = 1; ; number++)); do
+            printf -v line '%-1048575d\n' "$number"
+            for _ in {1..64}; do printf '%s' "$line"; done >checkpoints/.next
+            mv checkpoints/.next checkpoints/last
+            for _ in {1..20}; do sleep 0.1; done
+        done ;;
     *'"mode": "long"'*)
         [[ ! -e checkpoints/last ]] || { save "resumed from $(<checkpoints/last)"; exit 0; }
         echo -n 1 >checkpoints/last
@@ -44,7 +58,7 @@ esac
 channels=(input/data/*)
 save "weights of ${#channels[@]} channels"
 """
-PROGRAMS = ("bash", "sleep")
+PROGRAMS = ("bash", "sleep", "mv")
 
 
 @dataclass(frozen=True)
@@ -112,12 +126,19 @@ class Ec2Training:
 
     def model(self, project: str, name: str) -> bytes:
         """The weights in the run's archive."""
-        key = f"models/ec2/{name}/output/model.tar.gz"
-        content = self.stack.s3.get_object(Bucket=_bucket(project), Key=key)["Body"].read()
-        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        with tarfile.open(fileobj=io.BytesIO(self.read(project, name, "output/model.tar.gz"))) as tar:
             found = tar.extractfile("model.safetensors")
             assert found
             return found.read()
+
+    def is_uploading(self, project: str) -> bool:
+        """Whether a large object is on its way to the project's bucket."""
+        return "Uploads" in self.stack.s3.list_multipart_uploads(Bucket=_bucket(project))
+
+    def read(self, project: str, name: str, key: str) -> bytes:
+        """An object in the run's folder."""
+        body = self.stack.s3.get_object(Bucket=_bucket(project), Key=f"models/ec2/{name}/{key}")["Body"]
+        return bytes(body.read())
 
     def left(self, project: str) -> list[str]:
         """What there is of the project's hosts: by its tag, or by its name."""

@@ -92,6 +92,39 @@ def test_a_spot_notice_saves_the_checkpoint_and_another_host_goes_on_from_it(tra
     assert len(training.instances("spot")) == 2
 
 
+def test_a_host_that_is_terminated_while_it_uploads_leaves_a_whole_checkpoint_and_another_goes_on_from_it(
+    training: Ec2Training,
+) -> None:
+    preset, large = training.preset("ended"), ("--set", "mode=large")
+    follower = training.start("ec2-train", preset, *large)
+    (run,) = until(lambda: training.runs("ended"), bool)
+    until(lambda: training.is_uploading("ended"), bool)
+    (instance,) = training.instances("ended")
+    training.stack.ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
+    code, said = ended(follower, LIMIT_S)
+    assert code == 1, said
+    assert "ended as Interrupted: It was interrupted: somebody ended the host" in said
+    (number,) = set(training.read("ended", run, "checkpoints/last").split())
+    assert len(training.read("ended", run, "checkpoints/last")) == 64 << 20
+    code, said = training.run("ec2-train", preset, *large)
+    assert code == 0, said
+    assert f"{instance['InstanceId']} ended as Interrupted" in said
+    assert "Another one goes on from its checkpoint." in said
+    assert training.model("ended", run) == b"resumed from " + number
+
+
+def test_a_host_that_somebody_stops_leaves_its_result_and_its_checkpoint(training: Ec2Training) -> None:
+    code, said = training.run("ec2-train", training.preset("stopped"), "--set", "mode=long", "--detach")
+    assert code == 0, said
+    (run,) = until(lambda: training.runs("stopped"), bool)
+    until(lambda: training.keys("stopped", run), lambda keys: "checkpoints/last" in keys)
+    (instance,) = training.instances("stopped")
+    training.stack.ec2.stop_instances(InstanceIds=[instance["InstanceId"]])
+    training.stack.wait(instance["InstanceId"], "stopped")
+    assert json.loads(training.read("stopped", run, f"{instance['InstanceId']}/result.json"))["status"] == "Interrupted"
+    assert training.read("stopped", run, f"{instance['InstanceId']}/why").endswith(b"somebody ended the host")
+
+
 def test_with_a_network_the_host_stands_in_its_private_subnet_with_a_closed_group(training: Ec2Training) -> None:
     ec2 = training.stack.ec2
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
