@@ -89,6 +89,11 @@ MEASURES: Mapping[str, tuple[Measure, ...]] = {
         Measure(
             "answers to 256 clients in parts of answers to 8", ("answers to 256 clients over answers to 8",), "more"
         ),
+        Measure(
+            "answers under ten times the load, in parts of the most", (ANY, "answered, in parts of the most"), "more"
+        ),
+        Measure("a refusal at p99, ms", (ANY, "refusal_p99_ms"), "less", is_ratio=False),
+        Measure("CPU of a refusal, ms", (ANY, "CPU of a refusal, ms"), "less", is_ratio=False),
     ),
     "serve_speed": (Measure(ANY, (ANY, "ratios", ANY), "more"),),
     "compose_up": (Measure("`make up`, s", ("up",), "less", is_ratio=False),),

@@ -10,6 +10,7 @@ import heapq
 import itertools
 import math
 import random
+import re
 import selectors
 import socket
 import time
@@ -17,10 +18,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from benchmarks.serve_overload import whole_answer
-
 PAUSE_S = 0.25
 BEGIN_GAP_S = 0.001
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: ([0-9]+)")
 
 
 @dataclass
@@ -49,6 +49,13 @@ class Load:
 def percentile(values: Sequence[float], share: int) -> float:
     """The smallest value that at least `share` of 100 values do not exceed."""
     return sorted(values)[max(0, math.ceil(len(values) * share / 100) - 1)]
+
+
+def whole_answer(received: bytes) -> int | None:
+    """The status of the answer; None while its end is missing."""
+    head, end, body = received.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    return int(head.split()[1]) if end and length and len(body) >= int(length[1]) else None
 
 
 def run(address: tuple[str, int], requests: Sequence[bytes], clients: int, seconds: float) -> Load:

@@ -1,151 +1,236 @@
-"""What the serving container answers to 8 clients, and to 256, for which its queue has no place.
+"""What the serving container does while ten times as many requests come as it can answer.
 
-The model is the cheapest there is, so that all but the model shows. The clients ask again at once, also after a 503.
-The goal is that 256 clients get as many answers as 8. It needs no Docker: the server is a process.
+A round is a minute. Requests come at random moments, as from many callers, and are sent when they are due, whatever
+became of those before: an open loop. A refused caller's connection rests, since our server reads nothing from it for
+0.2 s. Beside them, /ping is asked four times a second. What the server answers at most is measured right before and
+after the minute, with 8 clients.
+
+The callers are one process, which shares the cores with the server. Where it may (as root), it runs before all others,
+as callers on other machines do: a refusal's time is then the server's alone.
 """
 
+import heapq
 import os
-import re
+import random
 import selectors
 import socket
 import statistics
-import subprocess
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.ports import free_port
+from benchmarks import serve_load
+from benchmarks.serve_load import percentile, whole_answer
+from benchmarks.serve_peers import Server
+from benchmarks.serve_speed import PHOTOS, photo, request_of, running_ours, write_model
 from benchmarks.timing import write
-from infra.paths import CHECKOUT
 
-CLIENTS = (8, 256)
-BURST_S = 2.0
-START_S = 60.0
-_ENVIRONMENTS = CHECKOUT / ".stagemaker" / "env"
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length: ([0-9]+)")
+BACKBONES = tuple((os.environ.get("ONLY") or "resnet50").split())
+TIMES = 10
+ROUND_S = float(os.environ.get("ROUND_S", "60"))
+MOST_S = 10.0
+CLIENTS = 8
+REST_S = 0.25  # of a connection after a refusal
+PING_EACH_S = 0.25
+LAST_ANSWER_S = 60.0  # SageMaker waits no longer for an answer
 _PING = b"GET /ping HTTP/1.1\r\nHost: bench\r\n\r\n"
-_MODEL = """
-import sys
-from pathlib import Path
-from tests.unit.containers.serve_process import encode, write_model
+_RETRY_AFTER = b"\r\nretry-after: "
 
-write_model(Path(sys.argv[1]) / "model")
-(Path(sys.argv[1]) / "photo").write_bytes(encode("red", "JPEG", (320, 240)))
-"""
+
+@dataclass
+class Flood:
+    """What came back for the requests that were sent in `seconds`: the seconds of each answer by status, from the
+    moment of sending, and those of each /ping."""
+
+    seconds: float
+    took_s: dict[int, list[float]] = field(default_factory=dict)
+    answered: int = 0  # with status 200, within the seconds
+    without_retry_after: int = 0  # refusals
+    ping_s: list[float] = field(default_factory=list)
+    failed_pings: int = 0
+    late_s: list[float] = field(default_factory=list)  # by how much each was sent after it was due
+    memory_mb: list[float] = field(default_factory=list)  # of the server, each second
+
+    def figures(self) -> dict[str, float]:
+        """For JSON."""
+        found = {"answered_per_s": round(self.answered / self.seconds, 1), "failed pings": self.failed_pings}
+        for name, took_s in (("refusal", self.took_s.get(503)), ("ping", self.ping_s), ("sent late", self.late_s)):
+            if took_s:
+                found |= {f"{name}_p{share}_ms": round(1000 * percentile(took_s, share), 2) for share in (50, 99)}
+        found["refused_per_s"] = round(len(self.took_s.get(503, [])) / self.seconds, 1)
+        found["refusals without Retry-After"] = self.without_retry_after
+        found["longest answer, s"] = round(max(self.took_s.get(200, [0.0])), 2)
+        found["memory_mb"] = round(max(self.memory_mb))
+        found["most memory, in times of the beginning"] = round(max(self.memory_mb) / self.memory_mb[0], 2)
+        return found
 
 
 def main(rounds: int) -> None:
-    """Measures the scenario and writes its figures."""
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as address:
-        photo = (Path(folder) / "photo").read_bytes()
-        head = "POST /invocations HTTP/1.1\r\nHost: bench\r\nContent-Type: image/jpeg\r\n"
-        request = f"{head}Content-Length: {len(photo)}\r\n\r\n".encode() + photo
-        found: dict[int, list[Counter[int]]] = {clients: [] for clients in CLIENTS}
-        for number in range(rounds + 1):
-            for clients in CLIENTS:
-                statuses = burst(address, request, clients)
-                print(
-                    f"  {f'round {number}' if number else 'warm-up'}: {clients} clients: {dict(statuses)}", flush=True
-                )
-                if number:
-                    found[clients].append(statuses)
-    few, many = (found[clients] for clients in CLIENTS)
-    ratios = [more[200] / less[200] for less, more in zip(few, many, strict=True)]
-    write(
-        "serve_overload",
-        {
-            **{f"{clients} clients": _per_second(bursts) for clients, bursts in found.items()},
-            "answers to 256 clients over answers to 8": round(statistics.median(ratios), 3),
-            "rounds": rounds,
-        },
-    )
+    """Measures the scenario and writes its figures: of the round with the median refusal."""
+    figures: dict[str, object] = {"rounds": rounds, "seconds": ROUND_S}
+    with tempfile.TemporaryDirectory() as folder:
+        for backbone in BACKBONES:
+            print(f"{backbone} ...", flush=True)
+            figures[backbone] = _measure(backbone, Path(folder) / backbone, rounds)
+    write("serve_overload", figures)
+
+
+def _measure(backbone: str, base: Path, rounds: int) -> dict[str, float]:
+    write_model(backbone, base / "model")
+    requests = [request_of("/invocations", photo(base / f"{number:02}.jpg", number)) for number in range(PHOTOS)]
+    found = []
+    with running_ours(base, "auto", requests[0]) as server, _before_all_others():
+        for number in range(rounds):
+            found.append(_round(server, requests))
+            print(f"  round {number + 1}: {found[-1]}", flush=True)
+    return sorted(found, key=lambda figures: figures["refusal_p99_ms"])[len(found) // 2]
+
+
+def _round(server: Server, requests: Sequence[bytes]) -> dict[str, float]:
+    before, answer_s = _most(server, requests)
+    began_s = _loop_cpu_s(server)
+    flood = send(server.address, requests, TIMES * before, ROUND_S, lambda: _resident_mb(server))
+    took_s = _loop_cpu_s(server) - began_s
+    after, _ = _most(server, requests)
+    refusals = max(1, len(flood.took_s.get(503, [])))
+    return flood.figures() | {
+        "most_per_s": round(statistics.mean((before, after)), 1),
+        "answered, in parts of the most": round(flood.answered / flood.seconds / statistics.mean((before, after)), 3),
+        "CPU of a refusal, ms": round(1000 * (took_s - len(flood.took_s.get(200, [])) * answer_s) / refusals, 3),
+    }
+
+
+def _most(server: Server, requests: Sequence[bytes]) -> tuple[float, float]:
+    """The answers a second to 8 clients, and the seconds of the event loop's CPU for an answer."""
+    began_s = _loop_cpu_s(server)
+    load = serve_load.run(server.address, requests, CLIENTS, MOST_S)
+    return load.answered_per_s, (_loop_cpu_s(server) - began_s) / (len(load.took_s[200]) + CLIENTS)
+
+
+def _loop_cpu_s(server: Server) -> float:
+    """The seconds of the CPU that the main thread of the server has taken, which runs the event loop."""
+    pid = server.process.pid
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def _resident_mb(server: Server) -> float:
+    """The memory of the server's process. Its proportional set size would stop the process for milliseconds."""
+    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def send(
+    address: tuple[str, int],
+    requests: Sequence[bytes],
+    rate_per_s: float,
+    seconds: float,
+    memory_mb: Callable[[], float],
+) -> Flood:
+    """Sends so many requests a second, for so long, and waits for their answers. Raises ConnectionError when the server
+    closes a connection, TimeoutError when it leaves a request without an answer."""
+    flood = Flood(seconds)
+    with ExitStack() as stack:
+        callers = _Callers(stack, address, flood)
+        chance = random.Random(0)  # noqa: S311 - no secret
+        began_s = due_s = ping_due_s = memory_due_s = time.perf_counter()
+        sent = 0
+        while True:
+            now_s = time.perf_counter()
+            if now_s >= began_s + seconds and not callers.waiting:
+                return flood
+            if now_s >= began_s + seconds + LAST_ANSWER_S:
+                raise TimeoutError(f"{len(callers.waiting)} requests are without an answer")
+            while due_s <= now_s and due_s < began_s + seconds:
+                callers.send(requests[sent % len(requests)], due_s)
+                sent, due_s = sent + 1, due_s + chance.expovariate(rate_per_s)
+            if ping_due_s <= now_s:
+                callers.ping()
+                ping_due_s = now_s + PING_EACH_S
+            if memory_due_s <= now_s:
+                flood.memory_mb.append(memory_mb())
+                memory_due_s = now_s + 1
+            next_s = min(ping_due_s, due_s if due_s < began_s + seconds else ping_due_s)
+            callers.receive(max(0.0, next_s - time.perf_counter()), began_s + seconds)
+
+
+class _Callers:
+    """The connections of a flood, as many as it needs, and one for /ping."""
+
+    def __init__(self, stack: ExitStack, address: tuple[str, int], flood: Flood) -> None:
+        self._stack = stack
+        self._address = address
+        self._flood = flood
+        self._selector = stack.enter_context(selectors.DefaultSelector())
+        self._received: dict[socket.socket, bytes] = {}
+        self._free: deque[socket.socket] = deque()
+        self._resting: list[tuple[float, int, socket.socket]] = []
+        self._ping = self._connect()
+        self.waiting: dict[socket.socket, float] = {}  # since when
+
+    def send(self, request: bytes, due_s: float) -> None:
+        """Sends a request over a connection that is free, or else over a new one."""
+        while self._resting and self._resting[0][0] <= time.perf_counter():
+            self._free.append(heapq.heappop(self._resting)[2])
+        connection = self._free.popleft() if self._free else self._connect()
+        now_s = self.waiting[connection] = time.perf_counter()
+        self._flood.late_s.append(now_s - due_s)
+        connection.sendall(request)
+
+    def ping(self) -> None:
+        """Asks for /ping, unless the last one is not answered yet."""
+        if self._ping not in self.waiting:
+            self.waiting[self._ping] = time.perf_counter()
+            self._ping.sendall(_PING)
+
+    def receive(self, wait_s: float, end_s: float) -> None:
+        """Waits so long for something, and counts the answers that are whole now."""
+        for key, _ in self._selector.select(wait_s):
+            connection: socket.socket = key.data
+            if not (data := connection.recv(65_536)):
+                raise ConnectionError("the server closed the connection")
+            received = self._received[connection] = self._received[connection] + data
+            if (status := whole_answer(received)) is not None:
+                self._received[connection] = b""
+                self._count(connection, status, received, end_s)
+
+    def _count(self, connection: socket.socket, status: int, received: bytes, end_s: float) -> None:
+        now_s, flood = time.perf_counter(), self._flood
+        took_s = now_s - self.waiting.pop(connection)
+        if connection is self._ping:
+            flood.ping_s.append(took_s)
+            flood.failed_pings += status != 200
+            return
+        flood.took_s.setdefault(status, []).append(took_s)
+        flood.answered += status == 200 and now_s < end_s
+        if status == 200:
+            self._free.append(connection)
+        elif status == 503:
+            flood.without_retry_after += _RETRY_AFTER not in received
+            heapq.heappush(self._resting, (now_s + REST_S, connection.fileno(), connection))
+        else:
+            raise RuntimeError(f"the server answered {received[:200]!r}")
+
+    def _connect(self) -> socket.socket:
+        connection = self._stack.enter_context(socket.create_connection(self._address))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._selector.register(connection, selectors.EVENT_READ, connection)
+        self._received[connection] = b""
+        return connection
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[str, int]]:
-    """The container's program with the model, until the end of the block: its address. Raises TimeoutError."""
-    subprocess.run([_ENVIRONMENTS / "dev/bin/python", "-c", _MODEL, folder], cwd=CHECKOUT, check=True)
-    address = ("127.0.0.1", free_port())
-    environment = {
-        "PATH": os.defpath,
-        "SAGEMAKER_BASE_DIR": str(folder),
-        "SAGEMAKER_BIND_TO_PORT": str(address[1]),
-        "STAGEMAKER_BIND_HOST": address[0],
-    }
-    program = [_ENVIRONMENTS / "serve/bin/python", CHECKOUT / "containers/serve/serve"]
-    with subprocess.Popen(program, env=environment, stderr=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + START_S
-            while not _pings(address):
-                if time.monotonic() > deadline:
-                    raise TimeoutError("no answer to /ping")
-                time.sleep(0.05)
-            yield address
-        finally:
-            process.kill()
-
-
-def burst(address: tuple[str, int], request: bytes, clients: int) -> Counter[int]:
-    """How often each status was answered in BURST_S. It waits for the last answers, which are not counted. Raises
-    ConnectionError when the server closes a connection."""
-    statuses: Counter[int] = Counter()
-    received: dict[socket.socket, bytes] = {}
-    with selectors.DefaultSelector() as selector:
-        try:
-            for _ in range(clients):
-                connection = socket.create_connection(address)
-                received[connection] = b""
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.sendall(request)
-                selector.register(connection, selectors.EVENT_READ, connection)
-            end = time.perf_counter() + BURST_S
-            while selector.get_map():
-                for key, _ in selector.select():
-                    received[key.data] += _some(key.data)
-                    status = whole_answer(received[key.data])
-                    if status is None:
-                        continue
-                    received[key.data] = b""
-                    if time.perf_counter() < end:
-                        statuses[status] += 1
-                        key.data.sendall(request)
-                    else:
-                        selector.unregister(key.data)
-        finally:
-            for connection in received:
-                connection.close()
-    return statuses
-
-
-def whole_answer(received: bytes) -> int | None:
-    """The status of the answer; None while its end is missing."""
-    head, end, body = received.partition(b"\r\n\r\n")
-    length = _LENGTH.search(head)
-    return int(head.split()[1]) if end and length and len(body) >= int(length[1]) else None
-
-
-def _pings(address: tuple[str, int]) -> bool:
+def _before_all_others() -> Iterator[None]:
+    """Lets this process, where it may, run whenever it has something to do, until the end of the block."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
-        with socket.create_connection(address) as connection:
-            connection.sendall(_PING)
-            return connection.recv(100).startswith(b"HTTP/1.1 200")
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     except OSError:
-        return False
-
-
-def _some(connection: socket.socket) -> bytes:
-    received = connection.recv(65_536)
-    if not received:
-        raise ConnectionError("the server closed the connection")
-    return received
-
-
-def _per_second(bursts: list[Counter[int]]) -> dict[str, float]:
-    counts = {"answered_per_s": 200, "refused_per_s": 503}
-    return {
-        name: round(statistics.median(statuses[status] for statuses in bursts) / BURST_S)
-        for name, status in counts.items()
-    }
+        print("  the callers share the cores with the server: refusals take longer for it", flush=True)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.ports import free_port
-from benchmarks.serve_overload import whole_answer
+from benchmarks.serve_load import whole_answer
 from infra.paths import CHECKOUT
 
 START_S, END_S = 300.0, 20.0

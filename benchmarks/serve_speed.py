@@ -150,11 +150,11 @@ def measure(rounds: int, engine: str = "auto") -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         photos.mkdir()
-        bodies = [_photo(photos / f"{number:02}.jpg", number) for number in range(PHOTOS)]
+        bodies = [photo(photos / f"{number:02}.jpg", number) for number in range(PHOTOS)]
         for backbone in BACKBONES:
             print(f"{backbone} ...", flush=True)
             base = Path(folder) / backbone
-            _python("trainer", "-c", _MODEL, backbone, base / "model")
+            write_model(backbone, base / "model")
             figures[backbone] = _measure(backbone, engine, base, bodies, peers, rounds, left_out)
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}", flush=True)
@@ -172,11 +172,14 @@ def _measure(
 ) -> dict[str, Any]:
     """The figures of one model. Ours takes turns with one peer after the other, so that no more than two servers take
     memory, and no third one takes time. A peer that does not run is added to `left_out`."""
-    requests = {OURS: [_request("/invocations", body) for body in bodies]}
-    requests |= {name: [_request(PEERS[name].path, body) for body in bodies] for name in peers}
+    requests = {OURS: [request_of("/invocations", body) for body in bodies]}
+    requests |= {name: [request_of(PEERS[name].path, body) for body in bodies] for name in peers}
     shown: dict[str, dict[str, float]] = {}
     rounds: list[Round] = []
-    with _ours(base, engine, requests[OURS][0]) as ours, running("serve", ["empty.py"], {}, requests[OURS][0]) as empty:
+    with (
+        running_ours(base, engine, requests[OURS][0]) as ours,
+        running("serve", ["empty.py"], {}, requests[OURS][0]) as empty,
+    ):
         choice = _choice(ours)
 
         def limits() -> dict[str, float]:
@@ -279,7 +282,9 @@ def ratios(rounds: Sequence[Round]) -> dict[str, float | None]:
 
 
 @contextmanager
-def _ours(base: Path, engine: str, request: bytes) -> Iterator[Server]:
+def running_ours(base: Path, engine: str, request: bytes) -> Iterator[Server]:
+    """Runs our server with the model in `base` until the end of the block, which begins when the server has chosen its
+    engine. Raises TimeoutError."""
     variables = {"SAGEMAKER_BASE_DIR": str(base), "STAGEMAKER_BIND_HOST": "127.0.0.1"}
     variables |= {"STAGEMAKER_SERVE_CACHE": str(base / "cache"), "STAGEMAKER_SERVE_ENGINE": engine}
     with running(_environment(engine), [CHECKOUT / "containers/serve/serve"], variables, request) as server:
@@ -316,7 +321,12 @@ def _python(environment: str, *arguments: object) -> str:
     return done.stdout
 
 
-def _photo(path: Path, seed: int) -> bytes:
+def write_model(backbone: str, folder: Path) -> None:
+    """Writes an artifact of the backbone with random weights."""
+    _python("trainer", "-c", _MODEL, backbone, folder)
+
+
+def photo(path: Path, seed: int) -> bytes:
     """A JPEG of 500 x 375 pixels with large shapes and some noise, as photos have."""
     random = np.random.default_rng(seed)
     shapes = Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8)).resize(
@@ -329,6 +339,7 @@ def _photo(path: Path, seed: int) -> bytes:
     return stream.getvalue()
 
 
-def _request(path: str, photo: bytes) -> bytes:
+def request_of(path: str, body: bytes) -> bytes:
+    """The whole POST of a photo to the path."""
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: image/jpeg\r\n"
-    return f"{head}Content-Length: {len(photo)}\r\n\r\n".encode() + photo
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
