@@ -6,21 +6,23 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pytest
+from onnx import save
 
-from ml.artifact import INT8_FILE
+from ml.artifact import INT8_FILE, ONNX_FILE
 from ml.data import Split
 from ml.precisions import MIN_PHOTOS, Validation, compare, measure
 from ml.preprocess import preprocess
-from tests.unit.containers.serve_process import PREPROCESSING, write_model
+from tests.unit.containers.serve_process import PREPROCESSING
 from tests.unit.ml.data import write_image
+from tests.unit.ml.graphs import network
 from tests.unit.ml.stops import never
 
 
 @pytest.fixture(scope="module")
 def onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("artifact") / "model"
-    write_model(folder)
-    return folder / "model.onnx"
+    path = tmp_path_factory.mktemp("artifact") / ONNX_FILE
+    save(network(), path)
+    return path
 
 
 @pytest.fixture(scope="module")
