@@ -145,8 +145,8 @@ def notebook_need(instance_type: str) -> Need:
 
 
 def host_needs(instance_type: str, spot: bool) -> tuple[Need, ...]:
-    """Of a host on EC2, whose quotas count vCPUs of a class of types; one on spot may also have to run on demand. None
-    for a type or class that is not known."""
+    """Of a host on EC2, whose quotas count vCPUs of a class of types: that of on demand, then that of spot for one that
+    may also have to run on demand. None for a type or class that is not known."""
     known = instance_types.find(instance_type)
     if known is None or instance_type.startswith("p"):
         return ()

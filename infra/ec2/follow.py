@@ -76,7 +76,7 @@ def follow(
     if result is None:
         raise StepFailed(
             f"The EC2 host {instance_id} ended without a result{_state_reason(found)}.",
-            "Run this again: it goes on from the last checkpoint.",
+            "Run this again: it goes on from the last checkpoint, where there is one.",
             console(clients.ec2, instance_id) if found else (),
         )
     return result

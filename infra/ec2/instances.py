@@ -1,6 +1,7 @@
 """The instances of the EC2 host: found by their tags, launched where AWS has capacity, and ended."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -9,11 +10,11 @@ from infra import wait
 from infra.blueprint import PROJECT_TAG
 from infra.clients import Clients
 from infra.ec2.requests import RUN_TAG
-from infra.ec2.tries import REASONS, Try, after
+from infra.ec2.tries import REASONS, Refusal, Try, after, next_step, quota_requests
 from infra.errors import StepFailed
-from infra.instance_types import next_types
+from infra.patience import message_of, patiently, unless
 from infra.resources import titles
-from infra.resources.resource import FixedResource, State, error_code
+from infra.resources.resource import FixedResource, State, error_code, find
 
 WORKING = ("pending", "running")
 ENDING = ("stopping", "stopped", "shutting-down")  # none of these goes on with its run
@@ -52,33 +53,38 @@ def describe(ec2: Any, instance_id: str) -> Mapping[str, Any] | None:
 
 
 def launch(
-    clients: Clients, template: str, instance_type: str, tries: Sequence[Try], token: str, say: Callable[[str], None]
+    clients: Clients,
+    template: str,
+    profile: str,
+    instance_type: str,
+    tries: Sequence[Try],
+    token: str,
+    say: Callable[[str], None],
 ) -> str:
-    """Launch one instance of the launch template by the first of the tries that AWS takes; its id. `token` makes two
-    launches at the same moment one. Raises StepFailed when none is left."""
-    waiting, reasons = tuple(tries), list[str]()
+    """Launch one instance of the launch template, which names the instance profile, by the first of the tries that AWS
+    takes; its id. `token` makes two launches at the same moment one. Raises StepFailed when none is left."""
+    waiting, refusals = tuple(tries), list[Refusal]()
     while waiting:
         one, *rest = waiting
         try:
-            return _run(clients, template, one, f"{token}-{len(reasons)}")
+            return _run(clients, template, profile, one, f"{token}-{len(refusals)}")
         except ClientError as error:
             code = error_code(error)
             if code not in REASONS:
                 raise
-            reasons.append(f"{one}: {REASONS[code]} ({code})")
+            refusals.append(Refusal(one, code))
         waiting = after(one, code, rest)
-        say(f"AWS has not {reasons[-1]}." + (f" Next: {waiting[0]}." if waiting else ""))
-    others = " or ".join(next_types(instance_type))
+        say(f"AWS has not {refusals[-1]}." + (f" Next: {waiting[0]}." if waiting else ""))
     raise StepFailed(
         f"AWS launches no {instance_type} now.",
-        f"Wait, {f'set instance_type of [ec2] to {others}, ' if others else ''}or ask for more where a quota is named: "
-        "https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
-        tuple(reasons),
+        next_step(refusals, instance_type),
+        (*map(str, refusals), *quota_requests(refusals, instance_type, clients.region)),
     )
 
 
-def _run(clients: Clients, template: str, one: Try, token: str) -> str:
-    """RunInstances. A new instance profile is unknown to EC2 for some seconds, and is waited for."""
+def _run(clients: Clients, template: str, profile: str, one: Try, token: str) -> str:
+    """RunInstances. A new instance profile is unknown to EC2 for some seconds, and is waited for. Raises StepFailed for
+    one that stays unknown."""
     request: dict[str, Any] = {
         "LaunchTemplate": {"LaunchTemplateName": template, "Version": "$Default"},
         "SubnetId": one.subnet,
@@ -89,17 +95,24 @@ def _run(clients: Clients, template: str, one: Try, token: str) -> str:
     if one.market == "spot":
         once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
         request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": once}
-    waited_s = 0.0
-    while True:
-        try:
-            return str(clients.ec2.run_instances(**request)["Instances"][0]["InstanceId"])
-        except ClientError as error:
-            # AWS has no code of its own for it, only the name of the parameter in the sentence.
-            unknown = error_code(error) == "InvalidParameterValue" and "iamInstanceProfile" in str(error)
-            if not unknown or waited_s >= _PROFILE_LIMIT_S:
-                raise
-        wait.pause(clients.poll_s, "EC2 to know the new instance profile")
-        waited_s += clients.poll_s
+    try:
+        with unless(lambda: find(clients.iam.get_instance_profile, InstanceProfileName=profile) is None):
+            run = partial(clients.ec2.run_instances, **request)
+            made = patiently(run, _is_profile, "EC2 to know the new instance profile", _PROFILE_LIMIT_S)
+    except ClientError as error:
+        if not _is_profile(error):
+            raise
+        raise StepFailed(
+            f"EC2 does not know the instance profile {profile}: {message_of(error)}",
+            "Was it deleted meanwhile? Run this again, which makes it anew.",
+        ) from error
+    return str(made["Instances"][0]["InstanceId"])
+
+
+def _is_profile(refusal: ClientError) -> bool:
+    """Whether EC2 does not know the profile. AWS has no code of its own for it, only the name of the parameter in the
+    sentence."""
+    return error_code(refusal) == "InvalidParameterValue" and "iamInstanceProfile" in message_of(refusal)
 
 
 def end(clients: Clients, instance_id: str) -> None:

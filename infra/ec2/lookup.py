@@ -15,7 +15,7 @@ from infra.blueprint import Blueprint, Image
 from infra.clients import Clients
 from infra.ec2.reach import why_closed
 from infra.ec2.requests import KEY_TYPES, Ami, Network
-from infra.ec2.settings import NO_KEY, OWN_ADDRESS
+from infra.ec2.settings import AMIS, NO_KEY, OWN_ADDRESS
 from infra.errors import StepFailed
 from infra.resources.repository import LATEST
 from infra.resources.resource import find
@@ -35,14 +35,18 @@ def trainer_image(clients: Clients, blueprint: Blueprint, tag: str | None) -> Im
 
 def newest_ami(clients: Clients, parameter: str) -> Ami:
     """The AMI that the public parameter names. Raises StepFailed when there is no such parameter or AMI."""
-    name_another = "Name another ami in [ec2] of the preset."
+    name_another = f"Set ami of [ec2] to {' or '.join(AMIS)}, or to a parameter of those that this lists."
+    how = (
+        f"aws ssm get-parameters-by-path --region {clients.region} --recursive --query 'Parameters[].Name' "
+        f"--path {parameter.removesuffix('/latest/ami-id').rpartition('/')[0]}",
+    )
     found = find(clients.ssm.get_parameter, Name=parameter)
     if found is None:
-        raise StepFailed(f"Systems Manager has no parameter {parameter}.", name_another)
+        raise StepFailed(f"Systems Manager has no parameter {parameter} in {clients.region}.", name_another, how)
     ami = found["Parameter"]["Value"]
     images = clients.ec2.describe_images(ImageIds=[ami])["Images"]
     if not images:
-        raise StepFailed(f"EC2 has no AMI {ami}, which {parameter} names.", name_another)
+        raise StepFailed(f"EC2 has no AMI {ami}, which {parameter} names.", name_another, how)
     root = images[0].get("RootDeviceName") or "/dev/xvda"
     sizes = {one.get("DeviceName"): one.get("Ebs", {}).get("VolumeSize", 1) for one in images[0]["BlockDeviceMappings"]}
     return Ami(ami, root, sizes.get(root, 1))
@@ -54,7 +58,7 @@ def network_of(clients: Clients, blueprint: Blueprint, say: Callable[[str], None
     them."""
     ec2, vpc, settings = clients.ec2, blueprint.vpc, blueprint.settings.network
     if vpc is None or settings is None:
-        return default_network(ec2)
+        return default_network(clients)
     subnets = ec2.describe_subnets(SubnetIds=list(vpc.subnets))["Subnets"]
     zones = {one["SubnetId"]: one["AvailabilityZone"] for one in subnets}
     if clients.target == "local":  # routes are records there: every host of the stage has the same network
@@ -77,14 +81,24 @@ def network_of(clients: Clients, blueprint: Blueprint, say: Callable[[str], None
     return Network(vpc.id, {subnet: zone for subnet, zone in zones.items() if not told[subnet]})
 
 
-def default_network(ec2: Any) -> Network:
+def default_network(clients: Clients) -> Network:
     """The default VPC, and its subnet in each zone. Raises StepFailed when there is none."""
+    ec2, or_name = clients.ec2, "Or name a VPC and its subnets in [network] of the preset."
     vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     if not vpcs:
-        raise StepFailed("The account has no default VPC in this region.", "Make one: aws ec2 create-default-vpc")
+        raise StepFailed(
+            f"The account has no default VPC in {clients.region}.",
+            f"Make one: aws ec2 create-default-vpc --region {clients.region}. {or_name}",
+        )
     vpc = vpcs[0]["VpcId"]
     filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "default-for-az", "Values": ["true"]}]
     subnets = ec2.describe_subnets(Filters=filters)["Subnets"]
+    if not subnets:
+        raise StepFailed(
+            f"The default VPC {vpc} has no default subnet in any zone.",
+            f"Make one: aws ec2 create-default-subnet --region {clients.region} --availability-zone {clients.region}a. "
+            f"{or_name}",
+        )
     return Network(vpc, {one["SubnetId"]: one["AvailabilityZone"] for one in subnets})
 
 

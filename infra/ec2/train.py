@@ -120,8 +120,8 @@ def _launch(deployment: Deployment, planned: Run, ssh_key: str | None, terminal:
         terminal.say(_what_became_of(clients, planned, before[-1]))
     with terminal.step(titles.EC2_HOST) as done:
         token = f"{planned.name}-{len(before)}"  # AWS launches nothing for a token that it has seen
-        template = host_name(blueprint)
-        instance_id = instances.launch(clients, template, host.instance_type, waiting, token, terminal.say)
+        names = host_name(blueprint), blueprint.role("ec2")  # of the launch template, and of the instance profile
+        instance_id = instances.launch(clients, *names, host.instance_type, waiting, token, terminal.say)
         done.result = f"launched: {instance_id}"
     return instance_id
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import wait
+from infra import patience, wait
 from infra.ec2 import instances
 from infra.ec2.tries import tries
 from infra.errors import StepFailed
@@ -23,7 +23,8 @@ LAUNCHED = {"Instances": [{"InstanceId": INSTANCE}]}
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was waited for; nothing really is."""
     told = list[str]()
-    monkeypatch.setattr(wait, "pause", lambda _seconds, reason: told.append(reason))
+    for module in wait, patience:
+        monkeypatch.setattr(module, "pause", lambda _seconds, reason: told.append(reason))
     return told
 
 
@@ -31,10 +32,13 @@ def refused(code: str, message: str = "no") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "RunInstances")
 
 
-def launched(*answers: Any) -> tuple[FakeClient, list[str], str]:
+def launched(*answers: Any, has_profile: bool = True) -> tuple[FakeClient, list[str], str]:
     """The calls to EC2, what was said, and the id of the instance, by EC2's answers to RunInstances."""
     client, said = FakeClient({"run_instances": list(answers)}), list[str]()
-    made = instances.launch(fake_clients(ec2=client), "dogs-host", "g5.xlarge", SPOT, "run-0", said.append)
+    iam = FakeClient({"get_instance_profile": {"InstanceProfile": {}} if has_profile else missing("NoSuchEntity")})
+    made = instances.launch(
+        fake_clients(ec2=client, iam=iam), "dogs-host", "dogs-ec2", "g5.xlarge", SPOT, "run-0", said.append
+    )
     return client, said, made
 
 
@@ -75,17 +79,16 @@ def test_each_refusal_is_said_with_its_reason_and_what_is_tried_next() -> None:
 def test_where_every_try_is_refused_all_reasons_and_other_types_are_told() -> None:
     with pytest.raises(StepFailed, match=r"AWS launches no g5\.xlarge now") as failed:
         launched(refused("MaxSpotInstanceCountExceeded"), refused("VcpuLimitExceeded"))
-    assert [line.rpartition("(")[2] for line in failed.value.evidence] == [
+    assert [line.rpartition("(")[2] for line in failed.value.evidence[:2]] == [
         "MaxSpotInstanceCountExceeded)", "VcpuLimitExceeded)",
     ]  # fmt: skip
-    assert "set instance_type of [ec2] to g" in failed.value.next_step
-    assert "servicequotas" in failed.value.next_step
+    assert len(failed.value.evidence) == 4, "and a command for each quota"
 
 
 def test_what_no_other_try_would_mend_is_raised_at_once() -> None:
     client = FakeClient({"run_instances": refused("UnauthorizedOperation")})
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
-        instances.launch(fake_clients(ec2=client), "dogs-host", "g5.xlarge", SPOT, "run-0", print)
+        instances.launch(fake_clients(ec2=client), "dogs-host", "dogs-ec2", "g5.xlarge", SPOT, "run-0", print)
     assert len(client.calls) == 1
 
 
@@ -99,10 +102,14 @@ def test_a_new_instance_profile_is_waited_for(pauses: list[str]) -> None:
         launched(refused("InvalidParameterValue", "Value (x) for parameter imageId is invalid."))
 
 
-def test_a_profile_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instances, "_PROFILE_LIMIT_S", 0.0)
-    with pytest.raises(ClientError, match="iamInstanceProfile"):
-        launched(refused("InvalidParameterValue", "Value (dogs-ec2) for parameter iamInstanceProfile.name is invalid."))
+@pytest.mark.parametrize(("limit", "has_profile"), [("_PROFILE_LIMIT_S", True), ("GONE_S", False)])
+def test_a_profile_that_never_comes_is_given_up_and_one_that_was_deleted_sooner(
+    limit: str, has_profile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances if has_profile else patience, limit, 0.0)
+    unknown = refused("InvalidParameterValue", "Value (dogs-ec2) for parameter iamInstanceProfile.name is invalid.")
+    with pytest.raises(StepFailed, match=r"EC2 does not know the instance profile dogs-ec2: Value \(dogs-ec2\)"):
+        launched(unknown, has_profile=has_profile)
 
 
 def test_the_project_s_hosts_are_those_with_its_tag_and_that_of_a_run() -> None:

@@ -46,8 +46,10 @@ def test_an_ami_whose_root_is_not_described_may_have_any_size() -> None:
 
 
 def test_a_parameter_and_an_ami_that_there_is_not() -> None:
-    with pytest.raises(StepFailed, match=f"Systems Manager has no parameter {PARAMETER}"):
+    with pytest.raises(StepFailed, match=f"Systems Manager has no parameter {PARAMETER} in us-east-1") as failed:
         newest(missing("ParameterNotFound"))
+    assert "Set ami of [ec2] to deep-learning or amazon-linux-2023, or" in failed.value.next_step
+    assert failed.value.evidence[0].endswith("--path /aws/service/deeplearning/ami/x86_64")
     with pytest.raises(StepFailed, match="EC2 has no AMI ami-7, which /aws/service/deeplearning"):
         newest({"Parameter": {"Value": "ami-7"}})
 
@@ -59,8 +61,13 @@ def test_without_a_network_the_default_vpc_and_its_subnet_of_each_zone() -> None
     found = lookup.network_of(fake_clients(ec2=ec2), blueprint, print)
     assert found == Network("vpc-1", {"subnet-a": "us-east-1a", "subnet-b": "us-east-1b"})
     assert {"Name": "default-for-az", "Values": ["true"]} in dict(ec2.calls)["describe_subnets"]["Filters"]
-    with pytest.raises(StepFailed, match="The account has no default VPC in this region"):
+    with pytest.raises(StepFailed, match="The account has no default VPC in us-east-1") as failed:
         lookup.network_of(fake_clients(ec2=FakeClient({"describe_vpcs": {"Vpcs": []}})), blueprint, print)
+    assert "aws ec2 create-default-vpc --region us-east-1. Or name a VPC" in failed.value.next_step
+    ec2.answers["describe_subnets"] = {"Subnets": []}
+    with pytest.raises(StepFailed, match="The default VPC vpc-1 has no default subnet") as failed:
+        lookup.network_of(fake_clients(ec2=ec2), blueprint, print)
+    assert "aws ec2 create-default-subnet --region us-east-1" in failed.value.next_step
 
 
 def placed(target: Any, *tables: dict[str, Any], gateway_endpoint: bool = True) -> tuple[Network, list[str]]:
