@@ -4,18 +4,21 @@ SHELL := bash
 env := .stagemaker/env
 infra := $(env)/client/bin/python -m infra
 target := --target $(or $(TARGET),local)
+# Builds images for a stack in containers: AWS has those that were pushed, and processes need none.
+images = [ "$(TARGET)" = aws ] || scripts/runs-as-processes || scripts/build
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
 export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PEERS PORT PRESET PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH YES
 
 .PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune ec2-train deploy deploy-local invoke load \
-	policy explain push test test-unit test-contract test-ec2 test-aws test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
-	chaos bench bench-compare bench-page bench-serve bench-train lint \
+	load-systems policy explain push test test-unit test-contract test-ec2 test-gpu test-aws test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
+	chaos bench bench-compare bench-page bench-serve bench-gpu bench-train lint \
 	format lock setup clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z0-9-]+:.*## / { \
+		if (length($$2) > 80) sub(/ \(/, sprintf("\n%23s(", ""), $$2); printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Run: the stack on this machine (DOCKER=1: in containers; PORT=4566)
 
@@ -56,32 +59,34 @@ logs: ## Follow the log of the stack, as processes or in containers
 
 ##@ Deploy: the workload on the running stack (PRESET=a to e or <file>; DATA=<folder>; TARGET=aws: docs/aws.md)
 
-plan: ## Show what `make bootstrap` would change and cost on AWS, and change nothing (HOURS=0.5: a training job's)
+plan: ## Show what `make deploy` would change and cost on AWS, and change nothing (HOURS=0.5: a training job's)
 	@scripts/setup client
 	@$(infra) plan $(target)
 
-bootstrap: ## Make the bucket, roles, model, endpoint and function (a second run changes nothing)
+train: ## Train, and no more (BEST=1: with what `make tune` found)
 	@scripts/setup client
-	@$(infra).bootstrap up $(target)
-
-train: ## Build the trainer's image, and train (BEST=1: with what `make tune` found)
-	@scripts/setup client
-	@scripts/build trainer && $(infra) train $(target)
+	@$(images) trainer
+	@exec $(infra) train $(target)
 
 tune: ## Search for the best hyperparameters, and draw what was found (JOBS=10 PARALLEL=3; then make train BEST=1)
 	@scripts/setup client
-	@scripts/build trainer && $(infra) tune $(target)
+	@$(images) trainer
+	@exec $(infra) tune $(target)
 
 ec2-train: ## Train on an EC2 host that ends itself, with the trainer that `make push` put into ECR (PRESET=b, DETACH=1)
 	@scripts/setup client
 	@exec $(infra) ec2-train $(target)
 
-deploy: ## Train if need be, and deploy endpoints and function (TARGET=aws: with the images that `make push` put there)
+deploy: ## Make bucket, roles, models, endpoints and function (trains if need be; a second run changes nothing)
 	@scripts/setup client
-	@[ "$(TARGET)" = aws ] || scripts/build trainer serve lambda $(if $(shell grep -sl '^\[notebook\]' 'presets/$(PRESET).toml' '$(PRESET)'),notebook)
+	@$(images) trainer serve lambda $(if $(shell grep -sl '^\[notebook\]' 'presets/$(PRESET).toml' '$(PRESET)'),notebook)
 	@exec $(infra) deploy $(target)
 
 deploy-local: deploy ## The same, by its earlier name
+
+bootstrap: ## The same without a look at the images, by its earlier name
+	@scripts/setup client
+	@$(infra).bootstrap up $(target)
 
 invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
 	@scripts/setup client
@@ -173,7 +178,7 @@ bench-compare: ## Say which benchmarks are worse than in their last run on such 
 	@scripts/setup client
 	@$(env)/client/bin/python -m benchmarks compare
 
-bench-page: ## Bring README's table of benchmarks and the picture of their history up to date
+bench-page: ## Bring docs/benchmarks.md and the picture of their history up to date
 	@scripts/setup client
 	@$(env)/client/bin/python -m benchmarks page
 

@@ -1,6 +1,6 @@
 """`python -m benchmarks <scenario> [--rounds N]`: most scenarios need Docker, and the images of `make build`.
 
-`compare` says which scenarios are worse than in the last run on such a machine; `page` brings README's table and the
+`compare` says which scenarios are worse than in the last run on such a machine; `page` brings docs/benchmarks.md and its
 picture up to date.
 """
 

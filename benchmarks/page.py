@@ -1,4 +1,4 @@
-"""What README says of the benchmarks, and the picture of their history, both made from `results/`."""
+"""The page of the benchmarks in `docs/`, and the picture of their history, both made from `results/`."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from benchmarks.history import Run
 from benchmarks.measures import Value
 from infra.paths import CHECKOUT
 
-README = CHECKOUT / "README.md"
+PAGE = CHECKOUT / "docs" / "benchmarks.md"
 PICTURE = CHECKOUT / "docs" / "benchmarks.svg"
 BEGIN, END = "<!-- benchmarks: python -m benchmarks page -->", "<!-- end of benchmarks -->"
 _COLORS = ("#2a6ebb", "#c2571a", "#3a8f4d", "#8a4fa3", "#7a7a7a", "#b8a02e")
@@ -33,7 +33,7 @@ def _noise(value: Value) -> str:
 
 
 def with_table(text: str, made: str) -> str:
-    """The text of README with this table between the two marks."""
+    """The text of the page with this table between the two marks."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     return f"{before}{BEGIN}\n\n{made}\n\n{END}{after}"
@@ -87,7 +87,7 @@ def draw(history: Mapping[str, Sequence[Run]], path: Path) -> None:
     pyplot.close(figure)
 
 
-def write(history: Mapping[str, Sequence[Run]], readme: Path = README, picture: Path = PICTURE) -> None:
-    """Bring README's table and the picture up to date."""
-    readme.write_text(with_table(readme.read_text(), table(history)))
+def write(history: Mapping[str, Sequence[Run]], page: Path = PAGE, picture: Path = PICTURE) -> None:
+    """Bring the page's table and the picture up to date."""
+    page.write_text(with_table(page.read_text(), table(history)))
     draw(history, picture)

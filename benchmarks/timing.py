@@ -69,7 +69,7 @@ def write(
     here["packages"] |= packages or {}
     path = history.save(Run(scenario, command, here, figures, spreads or {}))
     print(json.dumps(figures, indent=2))
-    print(f"written to {path}; `python -m benchmarks page` brings README and its picture up to date")
+    print(f"written to {path}; `python -m benchmarks page` brings docs/benchmarks.md and its picture up to date")
 
 
 def machine() -> dict[str, Any]:

@@ -164,7 +164,7 @@ def _meant[T](call: Callable[[], T]) -> T:
 def _variant(services: Services, endpoint: str) -> Variant:
     described = find(services.sagemaker.describe_endpoint, EndpointName=endpoint)
     if described is None or not described.get("ProductionVariants"):
-        raise StepFailed(f"There is no endpoint {endpoint} in service.", f"Make it: {make('deploy-local')}")
+        raise StepFailed(f"There is no endpoint {endpoint} in service.", f"Make it: {make('deploy')}")
     return Variant(endpoint, variant_of(described)["VariantName"])
 
 

@@ -22,7 +22,7 @@ def for_function(clients: Clients, function: str, endpoint: str, photo: bytes) -
     """Invoke with an event in the form of the function's SYSTEM. Raises StepFailed when there is no such function."""
     found = find(clients.lambda_.get_function_configuration, FunctionName=function)
     if found is None:
-        raise StepFailed(f"There is no function {function}.", f"Make it: {make('deploy-local')}")
+        raise StepFailed(f"There is no function {function}.", f"Make it: {make('deploy')}")
     system = found.get("Environment", {}).get("Variables", {}).get("SYSTEM", "")
     return invoke_function(clients.lambda_.meta.endpoint_url, function, event(system, endpoint, photo))
 
@@ -34,7 +34,7 @@ def for_url(clients: Clients, function: str, content_type: str, photo: bytes) ->
     if found is None:
         raise StepFailed(
             f"The function {function} has no URL of its alias {ALIAS}.",
-            f"Make it: FUNCTION_URL=1 {make('deploy-local')}",
+            f"Make it: FUNCTION_URL=1 {make('deploy')}",
         )
     return call_url(found["FunctionUrl"], content_type, photo, signed=found["AuthType"] == "AWS_IAM")
 

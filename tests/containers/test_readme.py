@@ -1,4 +1,5 @@
-"""Every command block of README.md that is for containers, or for both, runs on one stack in containers."""
+"""Every command block of README.md and docs/by-hand.md that is for containers, or for both, runs on one stack in
+containers."""
 
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ def test_the_blocks_run_in_containers(stack: ContainerStack, tmp_path: Path) -> 
     run = partial(readme.run, checkout=CHECKOUT, environment=variables, replaced=replaced)
     *steps, down = readme.block("make up").splitlines()
     start, *commands, stop = readme.block("make start").splitlines()
-    assert (start, stop, down.split("#")[0].strip()) == ("make start", "make stop", "make down")
+    assert [line.split("#")[0].strip() for line in (start, stop, down)] == ["make start", "make stop", "make down"]
     try:
         said = run("\n".join([*steps, own_image(), readme.by_hand(), *commands]))
     finally:

@@ -1,4 +1,4 @@
-"""The command blocks of README.md and of a document, as a user pastes them into one shell."""
+"""The command blocks of README.md and of other documents, as a user pastes them into one shell."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infra.paths import CHECKOUT, paths
 
+BY_HAND = "docs/by-hand.md"
 _LIMIT_S = 600
 # The AWS CLI of this checkout, which waits for half a second where it would wait for 30 or 120.
 _AWS = """#!{python}
@@ -38,16 +39,15 @@ def blocks(document: str = "README.md") -> list[Block]:
     return found
 
 
-def block(beginning: str) -> str:
+def block(beginning: str, document: str = "README.md") -> str:
     """The text of the only block that begins so."""
-    (found,) = [one.text for one in blocks() if one.text.startswith(beginning)]
+    (found,) = [one.text for one in blocks(document) if one.text.startswith(beginning)]
     return found
 
 
 def by_hand() -> str:
-    """The block with a step a command."""
-    (found,) = [one.text for one in blocks() if "create-training-job" in one.text]
-    return found
+    """The block of docs/by-hand.md with a step a command."""
+    return block("export AWS_ENDPOINT_URL", BY_HAND)
 
 
 def path_with_aws(folder: Path) -> str:

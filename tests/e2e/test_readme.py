@@ -1,4 +1,5 @@
-"""Every command block of README.md runs, without Docker. tests/containers/test_readme.py runs those for containers."""
+"""Every command block of README.md and of docs/by-hand.md runs, without Docker. tests/containers/test_readme.py runs
+those for containers, and tests/aws what is for AWS."""
 
 import shutil
 import threading
@@ -23,11 +24,11 @@ BLOCKS = [
     "DOCKER=1 make demo",
     "make up",
     "export AWS_ENDPOINT_URL",
-    "KEEP=1 make demo",
-    "export AWS_ENDPOINT_URL",
     "make start",
     "make rehearse",
+    "make plan TARGET=aws",
 ]
+BLOCKS_BY_HAND = ["KEEP=1 make demo", "export AWS_ENDPOINT_URL"]
 
 
 @pytest.fixture
@@ -51,9 +52,10 @@ def here(checkout: Path, tmp_path: Path) -> Iterator[Environment]:
     assert leftovers(checkout) == []
 
 
-def test_every_block_is_known() -> None:
-    found = readme.blocks()
-    assert [block.text.startswith(begin) for block, begin in zip(found, BLOCKS, strict=True)] == [True] * len(found)
+@pytest.mark.parametrize(("document", "blocks"), [("README.md", BLOCKS), (readme.BY_HAND, BLOCKS_BY_HAND)])
+def test_every_block_is_known(document: str, blocks: list[str]) -> None:
+    found = readme.blocks(document)
+    assert [block.text.startswith(begin) for block, begin in zip(found, blocks, strict=True)] == [True] * len(found)
 
 
 def test_the_blocks_run_as_processes(here: Environment, checkout: Path, tmp_path: Path) -> None:
@@ -61,10 +63,12 @@ def test_the_blocks_run_as_processes(here: Environment, checkout: Path, tmp_path
     replaced = {"4566": str(here.port), ".stagemaker/data/digits": str(here.digits), "epochs=5": "epochs=1"}
     run = partial(readme.run, checkout=checkout, environment=variables, replaced=replaced)
     start, *commands, stop = readme.block("make start").splitlines()
-    said = run("\n".join([readme.block("KEEP=1 make demo"), readme.by_hand(), *commands, stop, start, stop]))
+    keep = readme.block("KEEP=1 make demo", readme.BY_HAND)
+    said = run("\n".join([keep, readme.by_hand(), *commands, stop, start, stop]))
+    assert "build: " not in said, "processes need no images"
     assert "Completed" in said
     assert '"statusCode": 200' in said
-    assert "Nothing changed: all is as planned." in said, "by hand is beside the demo's own, which bootstrap finds"
+    assert "Nothing changed: all is as planned." in said, "by hand is beside the demo's own, which deploy finds"
     assert "Deleted " in said
     assert said.count("Stopped.\n") == 2
 

@@ -1,4 +1,4 @@
-"""The runs of the benchmarks: kept one by one, compared on like machines, shown in README and in a picture."""
+"""The runs of the benchmarks: kept one by one, compared on like machines, shown in a page and in a picture."""
 
 import json
 from dataclasses import replace
@@ -156,9 +156,9 @@ def test_every_measure_is_of_a_scenario_and_is_found_in_its_runs() -> None:
         assert runs[-1].values, f"name a measure of {scenario} in benchmarks/measures.py"
 
 
-def test_readme_and_the_picture_are_up_to_date() -> None:
+def test_the_page_and_the_picture_are_up_to_date() -> None:
     runs = history.read()
-    text = page.README.read_text()
+    text = page.PAGE.read_text()
     assert page.with_table(text, page.table(runs)) == text, "python -m benchmarks page"
     assert page.digest(runs) in page.PICTURE.read_text(), "python -m benchmarks page"
 
