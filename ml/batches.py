@@ -17,10 +17,10 @@ from ml.config import Config
 from ml.data import Split, bad_image
 from ml.photo_cache import PhotoCache
 from ml.photos import BadImage
-from ml.preprocess import Preprocessing, normalise_channels_last, preprocess, resize
+from ml.preprocess import Preprocessing, normalise_channels_last, preprocess
+from ml.resize import Pixels, resize
 
 Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
 
 
@@ -100,7 +100,7 @@ def random_view(photo: Pixels, preprocessing: Preprocessing, config: Config, ran
     wide, high = min(width, (area * ratio) ** 0.5), min(height, (area / ratio) ** 0.5)
     left, top = random.uniform(0, width - wide), random.uniform(0, height - high)
     size, box = (preprocessing.size, preprocessing.size), (left, top, left + wide, top + high)
-    view = resize(photo, size, box, preprocessing)
+    view = resize(photo, size, box, preprocessing.interpolation, preprocessing.version)
     return mirrored(view) if config.flip and random.random() < 0.5 else view
 
 

@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ml.config import Config
 from ml.preprocess import Preprocessing
+from ml.resize import FASTEST
 from ml.weights import Weights, WeightsError, rename
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -44,11 +45,11 @@ def build(config: Config, classes: int, weights: Weights) -> Classifier:
 
 def preprocessing(config: Config) -> Preprocessing:
     """The preprocessing that the backbone's weights were trained with, at the config's size: values -1..1 (TensorFlow),
-    or ImageNet's mean and standard deviation."""
+    or ImageNet's mean and standard deviation; by the fastest resizer here."""
     size, resize = config.image_size, round(config.image_size / config.crop)
     if config.backbone == "efficientnet-lite0":
-        return Preprocessing(size, resize, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    return Preprocessing(size, resize, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD)
+        return Preprocessing(size, resize, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), FASTEST)
+    return Preprocessing(size, resize, "bilinear", _IMAGENET_MEAN, _IMAGENET_STD, FASTEST)
 
 
 def fused(body: nn.Module) -> nn.Module:

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.config import Config
 from ml.data import Split, bad_image
 from ml.memory import DISK_SHARE, MEMORY_SHARE, Room
 from ml.photos import BadImage, decode_pixels
-from ml.preprocess import Preprocessing, resize
+from ml.preprocess import Preprocessing
+from ml.resize import Pixels, resize
 
-Pixels = npt.NDArray[np.uint8]
 _MIN_CROP = 0.5  # (ours) the share of the area from which on a crop of a small photo is sharp enough
 
 
@@ -73,7 +72,8 @@ class PhotoCache:
     def origin(self) -> dict[str, str | int]:
         """How training photos were made small before they were cropped, for the model card. The evaluation's photos are
         preprocessed as in serving."""
-        return {"short_side": self._side, "interpolation": self._preprocessing.interpolation}
+        p = self._preprocessing
+        return {"short_side": self._side, "interpolation": p.interpolation, "version": p.version}
 
     def line(self) -> str:
         """Where the photos are that were asked for so far, and why, for the log."""
@@ -96,7 +96,8 @@ class PhotoCache:
         if scale >= 1:
             return pixels
         size = (max(self._side, round(width * scale)), max(self._side, round(height * scale)))
-        return resize(pixels, size, (0, 0, width, height), self._preprocessing)
+        p = self._preprocessing
+        return resize(pixels, size, (0, 0, width, height), p.interpolation, p.version)
 
     def _keep(self, number: int, pixels: Pixels) -> None:
         if self._memory_bytes + pixels.nbytes <= self._room.memory_bytes:

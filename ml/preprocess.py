@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from ml.photos import decode_pixels, pixels_of
+from ml.photos import decode_pixels
+from ml.resize import INTERPOLATIONS, PILLOW, VERSIONS, resize
 
 MAX_SIZE = 1024  # pixels a side of a model's input
-INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Preprocessing:
     interpolation: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    version: int = PILLOW
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= self.resize <= 2 * MAX_SIZE or self.size > MAX_SIZE:
@@ -39,6 +39,8 @@ class Preprocessing:
             )
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(f"interpolation must be one of {', '.join(INTERPOLATIONS)}, not {self.interpolation!r}.")
+        if self.version not in VERSIONS:
+            raise ValueError(f"version must be one of {', '.join(map(str, VERSIONS))}, not {self.version!r}.")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != 3 or not all(math.isfinite(value) for value in values):
                 raise ValueError(f"{name} must be three finite numbers, not {values!r}.")
@@ -46,21 +48,27 @@ class Preprocessing:
             raise ValueError(f"std must be positive, not {self.std!r}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields in types that JSON can hold."""
-        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+        """The fields in types that JSON can hold. Version 1 is not among them: so a server and a cache that know no
+        version can use it."""
+        found = asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+        if self.version == PILLOW:
+            del found["version"]
+        return found
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """The inverse of to_dict. Raises ValueError, which names the missing, unknown or unusable key."""
+        values = {"version": PILLOW} | dict(values)
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise ValueError(f"Preprocessing needs the keys {sorted(names)}, not {sorted(values)}.")
         try:
             mean, std = (tuple(float(value) for value in values[name]) for name in ("mean", "std"))
-            size, resize = int(values["size"]), int(values["resize"])
+            size, resize, version = (int(values[name]) for name in ("size", "resize", "version"))
         except (TypeError, ValueError) as error:
             raise ValueError(f"Preprocessing holds a value of the wrong type: {error}.") from error
-        return cls(size=size, resize=resize, interpolation=str(values["interpolation"]), mean=mean, std=std)  # type: ignore[arg-type]
+        interpolation = str(values["interpolation"])
+        return cls(size=size, resize=resize, interpolation=interpolation, mean=mean, std=std, version=version)  # type: ignore[arg-type]
 
 
 def to_array(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
@@ -70,19 +78,8 @@ def to_array(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt
     height, width, _ = pixels.shape
     side = min(width, height) * p.size / p.resize
     left, top = (width - side) / 2, (height - side) / 2
-    return normalise(resize(pixels, (p.size, p.size), (left, top, left + side, top + side), p), p)
-
-
-def resize(
-    pixels: npt.NDArray[np.uint8],
-    size: tuple[int, int],
-    box: tuple[float, float, float, float],
-    preprocessing: Preprocessing,
-) -> npt.NDArray[np.uint8]:
-    """The part of an image in `box` (left, top, right, bottom, in pixels) at another size (width, height), by the
-    preprocessing's interpolation, antialiased: uint8 (H, W, 3) -> uint8 (height, width, 3)."""
-    image = Image.fromarray(pixels)
-    return pixels_of(image.resize(size, INTERPOLATIONS[preprocessing.interpolation], box=box))
+    box = (left, top, left + side, top + side)
+    return normalise(resize(pixels, (p.size, p.size), box, p.interpolation, p.version), p)
 
 
 def normalise(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:

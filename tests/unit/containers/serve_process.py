@@ -20,12 +20,13 @@ from PIL import Image
 from benchmarks.ports import free_port
 from ml.artifact import CARD_FILE, ONNX_FILE, ModelCard
 from ml.preprocess import Preprocessing
+from ml.resize import FIXED_POINT
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON = ROOT / ".stagemaker" / "env" / "serve" / "bin" / "python"
 TIMEOUT_S = 120.0  # for whatever a test waits: a busy machine may stop any thread for many seconds
 CLASSES = ("red", "green", "blue")
-PREPROCESSING = Preprocessing(16, 18, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+PREPROCESSING = Preprocessing(16, 18, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), FIXED_POINT)
 BODY_LIMIT = 6_291_456
 
 

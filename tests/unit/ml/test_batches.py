@@ -13,6 +13,7 @@ from ml.data import DataError, Split, scan
 from ml.memory import Room
 from ml.photo_cache import PhotoCache
 from ml.preprocess import Preprocessing, preprocess
+from ml.resize import VERSIONS
 from tests.unit.ml.data import write_dataset
 
 P = Preprocessing(32, 36, "bicubic", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -27,10 +28,12 @@ def split(tmp_path: Path) -> Split:
     return scan(write_dataset(tmp_path, each=3)).splits["train"]
 
 
-def test_fixed_is_what_serving_computes(split: Split) -> None:
-    found = list(fixed(split, P, 4, 2))
+@pytest.mark.parametrize("version", VERSIONS)
+def test_fixed_is_what_serving_computes(split: Split, version: int) -> None:
+    p = replace(P, version=version)
+    found = list(fixed(split, p, 4, 2))
     assert [len(images) for images, _ in found] == [4, 4, 1]
-    expected = np.stack([preprocess(path.read_bytes(), P) for path in split.files])
+    expected = np.stack([preprocess(path.read_bytes(), p) for path in split.files])
     assert np.array_equal(torch.cat([images for images, _ in found]).numpy(), expected)
     assert torch.cat([labels for _, labels in found]).tolist() == list(split.labels)
 

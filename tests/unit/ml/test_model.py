@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from ml.config import BACKBONES, Config
 from ml.model import build, fused, preprocessing
+from ml.resize import FASTEST
 from ml.weights import Weights, WeightsError, find_weights, rename
 
 NO_CHANNEL = Path("no-such-folder")
@@ -55,6 +56,7 @@ def test_lite0_expects_values_from_minus_one_to_one() -> None:
     p = preprocessing(Config())
     assert (p.size, p.resize, p.mean, p.std) == (224, 256, (0.5,) * 3, (0.5,) * 3)
     assert preprocessing(plain("resnet50")).mean == (0.485, 0.456, 0.406)
+    assert p.version == preprocessing(plain("resnet50")).version == FASTEST
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps
 
 from ml.photos import MAX_PIXELS_WHOLE, BadImage, decode, decode_pixels
 from ml.preprocess import Preprocessing, normalise, normalise_channels_last, preprocess, to_array
+from ml.resize import FIXED_POINT, PILLOW, VERSIONS, resize
 from tests.unit.ml.damaged import decompression_bomb, encode, gradient, multi_picture
 
 GRADIENT = np.asarray(gradient())
@@ -144,9 +146,23 @@ def test_damaged_bytes_give_an_array_or_bad_image(form: str, draw: st.DataObject
         assert preprocess(bytes(data), PLAIN).shape == (3, 32, 32)
 
 
-def test_round_trip_as_a_dict() -> None:
-    p = Preprocessing(224, 256, "bilinear", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+@pytest.mark.parametrize("version", VERSIONS)
+def test_round_trip_as_a_dict(version: int) -> None:
+    p = Preprocessing(224, 256, "bilinear", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), version)
     assert Preprocessing.from_dict(p.to_dict()) == p
+
+
+def test_a_dict_without_a_version_is_of_the_first_which_writes_none() -> None:
+    assert Preprocessing.from_dict(PLAIN.to_dict()).version == PILLOW
+    assert "version" not in PLAIN.to_dict()
+    assert replace(PLAIN, version=FIXED_POINT).to_dict()["version"] == FIXED_POINT
+
+
+def test_a_version_decides_the_resizer() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    for version in VERSIONS:
+        small = resize(pixels, (32, 32), (24.0, 9.0, 96.0, 81.0), "bicubic", version)
+        assert np.array_equal(to_array(pixels, replace(PLAIN, version=version)), normalise(small, PLAIN))
 
 
 @pytest.mark.parametrize(
@@ -162,6 +178,8 @@ def test_round_trip_as_a_dict() -> None:
         ({"std": "x"}, "wrong type"),
         ({"size": "many"}, "wrong type"),
         ({"colour": 1}, "keys"),
+        ({"version": 3}, "version must be one of 1, 2, not 3"),
+        ({"version": None}, "wrong type"),
     ],
 )
 def test_unusable_preprocessing_is_refused(change: dict[str, object], says: str) -> None:
