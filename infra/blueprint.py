@@ -190,8 +190,9 @@ class Blueprint:
         algorithm = training["AlgorithmSpecification"]
         static = {name: value for name, value in training["HyperParameters"].items() if name not in tuned}
         channels = training["InputDataConfig"]
-        if features_job:
-            channels = [*channels, self._channel(FEATURES, f"{FEATURES}/{features_job}/output/")]
+        if features_job:  # these tell all that a head needs to know of the photos
+            channels = [channel for channel in channels if channel["ChannelName"] not in CHANNELS]
+            channels.append(self._channel(FEATURES, f"{FEATURES}/{features_job}/output/"))
         return {
             "HyperParameterTuningJobConfig": {
                 "Strategy": s.tuning.strategy,

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ml.errors import JobError
@@ -53,11 +53,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The splits by name ("test" may be absent), the classes in the order of the labels, and a digest of all files."""
+    """The splits by name ("test" may be absent), the classes in the order of the labels, and a digest of all files; the
+    SHA-256 of each file by its key. Without photos it only tells their names: `has_photos` is False."""
 
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
     digest: str
+    digests: Mapping[str, str] = field(default_factory=dict)
+    has_photos: bool = True
 
     def keys(self) -> list[str]:
         """`split/class/name` of every picture, in the order of the splits."""
@@ -71,7 +74,8 @@ def scan(root: Path) -> Dataset:
     if len(classes) < 2:
         raise DataError(f"Channel 'train' has one class only, '{classes[0]}'; a classifier needs at least two.")
     splits = {name: _split(name, found, classes) for name, found in folders.items()}
-    return Dataset(classes, splits, _digest(splits))
+    digests = {_key(path): _sha256(path) for split in splits.values() for path in split.files}
+    return Dataset(classes, splits, digest_of(splits, digests), digests)
 
 
 def check_images(
@@ -149,7 +153,8 @@ def _without(dataset: Dataset, left_out: Collection[str]) -> Dataset:
         name: split.picked(index for index, path in enumerate(split.files) if _key(path) not in left_out)
         for name, split in dataset.splits.items()
     }
-    return Dataset(dataset.classes, splits, _digest(splits))
+    digests = {key: digest for key, digest in dataset.digests.items() if key not in left_out}
+    return replace(dataset, splits=splits, digest=digest_of(splits, digests), digests=digests)
 
 
 def _present(root: Path) -> list[str]:
@@ -190,11 +195,14 @@ def _some(names: list[str]) -> str:
     return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"
 
 
-def _digest(splits: Mapping[str, Split]) -> str:
-    """SHA-256 over the relative path and the content of each file, in a fixed order: equal data has an equal digest."""
+def digest_of(splits: Mapping[str, Split], digests: Mapping[str, str]) -> str:
+    """SHA-256 over the relative path and the SHA-256 of each file, in a fixed order: equal data has an equal digest."""
     total = hashlib.sha256()
     for split in splits.values():
-        for path in split.files:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{_key(path)}\0{content}\n".encode())
+        for key in map(_key, split.files):
+            total.update(f"{key}\0{digests[key]}\n".encode())
     return "sha256:" + total.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

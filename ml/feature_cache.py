@@ -21,10 +21,11 @@ from ml.config import Config
 from ml.data import Dataset
 from ml.features import FeatureEngine, Features, mirrored
 from ml.model import Classifier, preprocessing
+from ml.photo_list import FILE, described
 from ml.photos import BadImage, Verdict, Verdicts
 
-FILE = "features.safetensors"
-FORMAT = "stagemaker-features/1"
+FORMAT = "stagemaker-features/2"
+_SAMPLES = "samples"  # the tensor of sample images
 
 
 class _NotUsable(Exception):
@@ -33,11 +34,12 @@ class _NotUsable(Exception):
 
 @dataclass(frozen=True)
 class Cached:
-    """Features from a file, the verdicts on the photos that they were computed from, and the graph beside it, if there
-    is one."""
+    """Features from a file, the verdicts on the photos that they were computed from, sample images (n, 3, S, S) of
+    these, and the graph beside the file, if there is one."""
 
     features: Features
     verdicts: Verdicts
+    samples: Tensor
     graph: Path | None
 
 
@@ -56,21 +58,23 @@ def identity(config: Config, dataset: Dataset, model: Classifier) -> dict[str, s
     }
 
 
-def save(folder: Path, features: Features, verdicts: Verdicts, of: Mapping[str, str], graph: Path | None) -> None:
-    """Replaces the file in `folder` in one step; `of` is the identity. A `graph` is copied beside it."""
+def save(folder: Path, cached: Cached, dataset: Dataset, of: Mapping[str, str]) -> None:
+    """Replaces the file in `folder` in one step; `of` is the identity. A graph is copied beside it."""
     folder.mkdir(parents=True, exist_ok=True)
+    tensors = {**cached.features.tensors, _SAMPLES: cached.samples}
     content = {
         "identity": dict(of),
-        "origin": dict(features.origin),
-        "digests": {name: _digest(rows) for name, rows in features.tensors.items()},
-        "left_out": {key: str(error) for key, error in verdicts.left_out.items()},
-        "cut_short": verdicts.cut_short,
+        "origin": dict(cached.features.origin),
+        "digests": {name: _digest(rows) for name, rows in tensors.items()},
+        "left_out": {key: str(error) for key, error in cached.verdicts.left_out.items()},
+        "cut_short": cached.verdicts.cut_short,
+        "dataset": described(dataset),
     }
-    if graph:
-        data = graph.read_bytes()
+    if cached.graph:
+        data = cached.graph.read_bytes()
         content["graph"] = hashlib.sha256(data).hexdigest()
         (folder / ONNX_FILE).write_bytes(data)
-    tensor_file.write(folder / FILE, features.tensors, {"format": FORMAT, "content": json.dumps(content)})
+    tensor_file.write(folder / FILE, tensors, {"format": FORMAT, "content": json.dumps(content)})
 
 
 def load(folder: Path, of: Mapping[str, str], dataset: Dataset, setting: str) -> Cached | str:
@@ -98,12 +102,14 @@ def _load(path: Path, of: Mapping[str, str], dataset: Dataset, setting: str) -> 
         raise _NotUsable(f"it was computed from other {different[0]}.")
     if {name: _digest(rows) for name, rows in tensors.items()} != content["digests"]:
         raise _NotUsable("it is broken (a digest is wrong).")
+    if (samples := tensors.pop(_SAMPLES, None)) is None:
+        raise _NotUsable("it has no sample images.")
     features = Features(tensors, content["origin"])
     if setting not in ("auto", str(features.engine)):
         raise _NotUsable(f"it was computed by {features.engine}, not by {setting}.")
     verdicts = _verdicts(dataset, content)
     _check_rows(features, verdicts, dataset)
-    return Cached(features, verdicts, _graph(path.parent, content))
+    return Cached(features, verdicts, samples, _graph(path.parent, content))
 
 
 def _content(header: Mapping[str, str]) -> dict[str, Any]:

@@ -1,25 +1,27 @@
 """Where the features of a job come from: the channel `features`, its checkpoints, or its own work."""
 
-import posixpath
 import shutil
 import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from ml import feature_cache
+from torch import Tensor
+
+from ml import feature_cache, photo_list
 from ml.artifact import ONNX_FILE
 from ml.config import Config
 from ml.context import Context, Paths
-from ml.data import Dataset
+from ml.data import DataError, Dataset
 from ml.export import write_graph
 from ml.feature_cache import Cached
 from ml.features import Features, compute
+from ml.learners import sample
 from ml.model import Classifier
+from ml.photo_list import ARCHIVE, CHANNEL, FILE
 from ml.photos import Verdicts
 
-CHANNEL = "features"
-ARCHIVE = "model.tar.gz"
+_SAMPLES = 4  # pictures of the data on which the ONNX model is compared with the network
 
 
 class FeatureStore:
@@ -35,14 +37,23 @@ class FeatureStore:
         self.graph: Path | None = None
 
     def find(self, say: Callable[[str], None]) -> Cached | None:
-        """What is there already. Says from where it is, and of a file that is not used, why."""
-        if self._config.fine_tune != "head":
-            return None
+        """What is there already. Says from where it is, and of a file that is not used, why. Raises DataError when
+        there is nothing, and no photo to compute it from."""
+        found = self._find(say) if self._config.fine_tune == "head" else None
+        if found is None and not self._dataset.has_photos:
+            raise DataError("Channel 'train' is missing, and features cannot be used instead: the log says why.")
+        return found
+
+    def samples(self, context: Context) -> Tensor:
+        """At most _SAMPLES validation images, float32 (n, 3, S, S)."""
+        return sample(context, _SAMPLES) if self._dataset.has_photos or not self._cached else self._cached.samples
+
+    def _find(self, say: Callable[[str], None]) -> Cached | None:
         self._identity = feature_cache.identity(self._config, self._dataset, self._model)
         for folder in (self._unpacked(self._paths.data / CHANNEL, say), self._paths.checkpoints):
             found = feature_cache.load(folder, self._identity, self._dataset, self._config.feature_engine)
             if isinstance(found, Cached):
-                say(f"features from={folder.name}/{feature_cache.FILE} engine={found.features.engine}")
+                say(f"features from={folder.name}/{FILE} engine={found.features.engine}")
                 self._cached, self.graph = found, found.graph
                 return found
             if found:
@@ -59,16 +70,16 @@ class FeatureStore:
         try:
             with tarfile.open(archive) as files:
                 for member in files:
-                    name = posixpath.normpath(member.name)  # `tar -C model .` writes ./model.onnx
-                    content = files.extractfile(member) if name in (feature_cache.FILE, ONNX_FILE) else None
+                    name = photo_list.member_name(member)
+                    content = files.extractfile(member) if name in (FILE, ONNX_FILE) else None
                     if content is not None:
                         with (folder / name).open("wb") as copy:
                             shutil.copyfileobj(content, copy)
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             say(f"{CHANNEL}/{ARCHIVE} is not used: {error}")
             return channel
-        if not (folder / feature_cache.FILE).is_file():
-            say(f"{CHANNEL}/{ARCHIVE} is not used: it has no {feature_cache.FILE}.")
+        if not (folder / FILE).is_file():
+            say(f"{CHANNEL}/{ARCHIVE} is not used: it has no {FILE}.")
         return folder
 
     def features(self, context: Context, verdicts: Verdicts) -> Features:
@@ -82,7 +93,8 @@ class FeatureStore:
         only = context.config.features_only
         if context.ranks.first and (lacks or only):
             folder = self._paths.model if only else self._paths.checkpoints
-            feature_cache.save(folder, features, verdicts, self._identity, self.graph if only else None)
+            found = Cached(features, verdicts, self.samples(context), self.graph if only else None)
+            feature_cache.save(folder, found, self._dataset, self._identity)
         return features
 
     def _written_graph(self) -> Path:

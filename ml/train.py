@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ml import feature_cache
 from ml.artifact import ModelCard
 from ml.config import Config
 from ml.context import Context, Paths
@@ -24,15 +23,14 @@ from ml.evaluate import evaluate, temperature, write
 from ml.export import export, versions
 from ml.feature_store import FeatureStore
 from ml.fit import Progress, fit
-from ml.learners import FullLearner, HeadLearner, Learner, sample
+from ml.learners import FullLearner, HeadLearner, Learner
 from ml.model import Classifier, build, preprocessing
+from ml.photo_list import FILE
 from ml.photos import Verdicts
 from ml.precisions import Validation, measure
 from ml.profiling import CHECK, EVALUATION, EXPORT, SUMMARY_FILE, Timers, Tracer, summary
 from ml.tensorboard import Board
 from ml.weights import Weights, find_weights
-
-_CHECKED_IMAGES = 4  # pictures of the data on which the ONNX model is compared with the network
 
 
 def train(
@@ -90,7 +88,7 @@ def _train_job(
         except Stopped:
             trained = None
         if config.features_only:
-            is_complete = not ranks.first or (paths.model / feature_cache.FILE).is_file()
+            is_complete = not ranks.first or (paths.model / FILE).is_file()
             say(f"features seconds={time.monotonic() - start:.1f}" if is_complete else "Stopped before all features.")
         elif trained is None:
             say("Stopped before the first epoch ended: there is no model yet.")
@@ -98,7 +96,7 @@ def _train_job(
             say(f"rank={ranks.rank} done: the host {ranks.hosts[0]} writes the model")
         else:
             card = _card(context, weights, trained.metrics)
-            images, measured = sample(context, _CHECKED_IMAGES), _measure(context, trained.logits)
+            images, measured = store.samples(context), _measure(context, trained.logits)
             with timers.part(EXPORT):
                 card = export(model, card, images, paths.model, measured, store.graph)
             for line in _precisions_lines(card):
@@ -158,8 +156,8 @@ def _card(context: Context, weights: Weights, metrics: dict[str, Any]) -> ModelC
 
 def _measure(context: Context, logits: Mapping[str, Tensor]) -> Callable[[Path], dict[str, Any]] | None:
     """What measures the lower precisions of an ONNX file on the validation photos; None when the job is not to, or had
-    to stop before these were evaluated."""
-    if "valid" not in logits or not context.config.measure_precisions:
+    to stop before these were evaluated, or has no photos."""
+    if "valid" not in logits or not context.config.measure_precisions or not context.dataset.has_photos:
         return None
     split = context.dataset.splits["valid"]
     validation = Validation(split, context.preprocessing, logits["valid"].numpy(), context.workers)

@@ -46,6 +46,22 @@ def test_the_program_trains_a_model(base: Path) -> None:
     assert [path.name for path in (base / "output").iterdir()] == ["data"]
 
 
+def test_a_job_may_have_features_and_no_photos(base: Path) -> None:
+    settings(base, "hyperparameters", SMALL | {"features-only": "true"})
+    assert run(base)[0] == 0
+    alone = base / "alone"
+    (alone / "input" / "config").mkdir(parents=True)
+    (alone / "input" / "data").mkdir()
+    (base / "model").rename(alone / "input" / "data" / "features")
+    settings(alone, "hyperparameters", SMALL)
+    status, out, reason = run(alone)
+    assert (status, reason) == (0, "")
+    assert "epoch=2 train_loss=" in out
+    assert read_card(alone / "model").metrics["epochs"] == 2
+    (alone / "input" / "data" / "features" / "features.safetensors").unlink()
+    assert run(alone)[2].startswith("Channel 'features' tells no photos")
+
+
 def test_two_hosts_train_one_model(base: Path) -> None:
     folders = {"127.0.0.1": base, "127.0.0.2": base / "second"}
     port = str(free_port())

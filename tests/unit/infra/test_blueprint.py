@@ -55,7 +55,8 @@ class TestRequests:
         assert other.features_request(2) == job  # computed once for both
         request = searching.tuning_request(features_job=job["TrainingJobName"])
         check("sagemaker", "CreateHyperParameterTuningJob", request)
-        channel = request["TrainingJobDefinition"]["InputDataConfig"][-1]
+        *others, channel = request["TrainingJobDefinition"]["InputDataConfig"]
+        assert {other["ChannelName"] for other in others} <= {"pretrained"}  # it needs no photos
         prefix = f"{job['OutputDataConfig']['S3OutputPath']}/{job['TrainingJobName']}/output/"
         assert (channel["ChannelName"], channel["DataSource"]["S3DataSource"]["S3Uri"]) == ("features", prefix)
 

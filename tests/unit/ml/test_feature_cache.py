@@ -14,9 +14,9 @@ from ml import feature_cache
 from ml.artifact import CARD_FILE, ONNX_FILE, WEIGHTS_FILE, read_card
 from ml.config import Config
 from ml.context import Paths
-from ml.data import scan
-from ml.feature_cache import FILE
+from ml.data import DataError, scan
 from ml.model import build
+from ml.photo_list import FILE, dataset_of, has_features_only
 from ml.train import train
 from ml.weights import Weights
 from tests.unit.ml.data import write_dataset
@@ -88,6 +88,45 @@ def test_the_channel_may_be_the_archive_that_sagemaker_makes_of_the_job_that_com
     lines = run(replace(quick, feature_engine="torch-f32"), root, tmp_path / "again")
     assert any(line.startswith("features/model.tar.gz is not used: ") for line in lines)
     assert any(line.startswith("features split=train") for line in lines)
+
+
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_a_job_without_photos_makes_the_same_model(jobs: tuple[Path, Path], tmp_path: Path, prefix: str) -> None:
+    data, kept = jobs
+    quick = replace(CONFIG, measure_precisions=False)
+    run(quick, with_channel(data, tmp_path, kept), tmp_path / "photos")
+    root = tmp_path / "alone"
+    (root / "features").mkdir(parents=True)
+    with tarfile.open(root / "features" / "model.tar.gz", "w:gz") as archive:
+        for path in kept.iterdir():
+            archive.add(path, prefix + path.name)
+    assert has_features_only(root)
+    paths = Paths(root, tmp_path / "model", tmp_path / "output", tmp_path / "checkpoints")
+    train(quick, dataset_of(root / "features"), paths, never, lambda _: None)
+    for name in (WEIGHTS_FILE, ONNX_FILE, CARD_FILE):
+        assert (tmp_path / "photos/model" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
+
+
+def test_a_job_without_photos_whose_features_do_not_fit_fails(jobs: tuple[Path, Path], tmp_path: Path) -> None:
+    _, kept = jobs
+    (tmp_path / "features").mkdir()
+    for path in kept.iterdir():
+        (tmp_path / "features" / path.name).write_bytes(path.read_bytes())
+    dataset, lines = dataset_of(tmp_path / "features"), list[str]()
+    paths = Paths(tmp_path, tmp_path / "model", tmp_path / "output", tmp_path / "checkpoints")
+    for config in (replace(CONFIG, flip=False), replace(CONFIG, fine_tune="full")):
+        with pytest.raises(DataError, match="Channel 'train' is missing, and features cannot be used instead"):
+            train(config, dataset, paths, never, lines.append)
+    assert lines == [f"features/{FILE} is not used: it was computed from other flip."]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 8, b"\x02" + b"\0" * 7 + b"{}", b"\x09" + b"\0" * 7 + b"no JSON.."])
+def test_a_file_that_tells_no_photos_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"Channel 'features' tells no photos \(.+\), and the job has no channel 'train'\."
+    ):
+        dataset_of(tmp_path)
 
 
 def test_an_archive_without_features_is_named_in_the_log(jobs: tuple[Path, Path], tmp_path: Path) -> None:
