@@ -9,6 +9,8 @@ from infra.ec2.requests import tag_specifications
 from infra.resources import titles
 from infra.resources.resource import Change, Resource, State
 
+_NEVER_ADDED = ("KmsKeyId",)  # members that AWS has only where somebody has set them
+
 
 class LaunchTemplate(Resource):
     """A launch template whose default version is `data` with the security group whose id `group` tells, None while
@@ -79,9 +81,10 @@ class LaunchTemplate(Resource):
 
 
 def _covers(found: Any, wanted: Any) -> bool:
-    """Whether `found` has all that `wanted` has."""
+    """Whether `found` has all that `wanted` has, and nothing else that AWS does not add."""
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        return all(_covers(found.get(key), value) for key, value in wanted.items())
+        members = {**{key: None for key in _NEVER_ADDED if key in found}, **wanted}
+        return all(_covers(found.get(key), value) for key, value in members.items())
     if isinstance(wanted, list) and isinstance(found, list):
         return len(found) == len(wanted) and all(map(_covers, found, wanted))
     return bool(found == wanted)

@@ -57,6 +57,14 @@ def test_what_aws_adds_is_no_difference() -> None:
     assert dict(client.calls)["describe_launch_template_versions"]["Versions"] == ["$Default"]
 
 
+def test_a_key_that_is_not_wanted_any_more_is_a_difference() -> None:
+    """AWS adds no key by itself."""
+    mappings = [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8, "KmsKeyId": "k"}}]
+    _, one = template({**AS_WANTED, "BlockDeviceMappings": mappings})
+    (change,) = one.diff(one.read() or {})
+    assert (change.member, change.old, change.new) == ("BlockDeviceMappings", mappings, DATA["BlockDeviceMappings"])
+
+
 @pytest.mark.parametrize(
     ("members", "change"),
     [
