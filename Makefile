@@ -8,7 +8,7 @@ target := --target $(or $(TARGET),local)
 images = [ "$(TARGET)" = aws ] || scripts/runs-as-processes || scripts/build
 # A file of tests at a time on each worker: they mostly wait, for LocalStack, containers and each other's processes.
 pytest = -m pytest --dist loadfile --numprocesses
-export ASK BEST COMPARE CURVE DATA DIRTY DOCKER FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PEERS PORT PRESET PROVISIONED \
+export ASK BEST COMPARE CURVE DATA DIRTY DOCKER ENDPOINT FORM FUNCTION_URL GROUP HOURS IMAGE JOBS KEEP MINUTES ONLY ORIGIN OUT OVER_BUDGET PARALLEL PEERS PORT PRESET PROVISIONED \
 	PYTHON RATE REGISTRY_PORT RESERVED ROLE SEED SYSTEM TARGET THROUGH YES
 
 .PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune ec2-train deploy deploy-local invoke load \
@@ -88,11 +88,11 @@ bootstrap: ## The same without a look at the images, by its earlier name
 	@scripts/setup client
 	@$(infra).bootstrap up $(target)
 
-invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>)
+invoke: ## Ask the endpoint what is in a photo (IMAGE=<file>; PRESET or ENDPOINT says which endpoint)
 	@scripts/setup client
 	@$(infra) invoke $(target)
 
-load: ## Load the endpoint, and draw what came of it (CURVE=step:2,10@60 or RATE=5, SECONDS=60, SYSTEM=A to E, COMPARE=1, THROUGH=function or url)
+load: ## Load the endpoint, and draw what came of it (CURVE=step:2,10@60 or RATE=5, SECONDS=60, SYSTEM=A to E, COMPARE=1, THROUGH=function or url, PRESET or ENDPOINT)
 	@scripts/setup client
 	@$(infra) load $(target) $(if $(SECONDS),--seconds $(SECONDS))
 

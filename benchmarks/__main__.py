@@ -20,6 +20,7 @@ SCENARIOS = (
     "serve_overload",
     "serve_speed",
     "train",
+    "tune",
     "gpu",
     "compose_up",
     "deploy",

@@ -117,6 +117,16 @@ MEASURES: Mapping[str, tuple[Measure, ...]] = {
         Measure(
             "full fine-tuning in 2 processes in times of one", ("full: 2 processes in times of one", "rate"), "more"
         ),
+        Measure(
+            "test accuracy of a job with the defaults",
+            ("a job with the defaults", "test_accuracy"),
+            "more",
+            is_ratio=False,
+        ),
+    ),
+    "tune": (
+        Measure("a search of 10 jobs in times of one job", ("the search in times of one job",), "less"),
+        Measure("the work of its jobs in times of one job", ("all jobs of the search in times of one job",), "less"),
     ),
     "search": (
         Measure(
