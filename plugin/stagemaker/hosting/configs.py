@@ -37,6 +37,7 @@ VARIANT_NOT_YET = {
     "InstancePools": "pools of instance types",
     "AcceleratorPartitionLayouts": "partitions of accelerators",
 }
+ROUTING_NOT_YET = {"PrefixAwareRoutingConfig": "prefix-aware routing"}
 STRATEGIES = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
 
 
@@ -103,7 +104,9 @@ def _refuse_unsupported(request: Mapping[str, Any]) -> None:
     refuse(request.get("MetricsConfig", {}), METRICS_NOT_YET)
     for variant in (*request["ProductionVariants"], *request.get(SHADOWS, ())):
         refuse(variant, VARIANT_NOT_YET)
-        if (strategy := variant.get("RoutingConfig", {}).get("RoutingStrategy", STRATEGIES[0])) not in STRATEGIES:
+        routing = variant.get("RoutingConfig", {})
+        refuse(routing, ROUTING_NOT_YET)
+        if (strategy := routing.get("RoutingStrategy", STRATEGIES[0])) not in STRATEGIES:
             raise not_supported(f"the routing strategy {strategy}")
         if "ModelName" not in variant:
             raise not_supported("inference components (a production variant without ModelName)")
