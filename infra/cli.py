@@ -281,9 +281,15 @@ def _add_destroy(parser: ArgumentParser) -> None:
 
 def _add_invoke(parser: ArgumentParser) -> None:
     parser.add_argument("image", type=Path, nargs="?", default=os.environ.get("IMAGE") or None, help="default: $IMAGE")
-    parser.add_argument("--endpoint", default=_DEFAULTS.project, help="default: %(default)s")
-    _add_target(parser)
-    _add_region(parser)
+    _add_endpoint(parser)
+
+
+def _add_endpoint(parser: ArgumentParser) -> None:
+    _add_destination(parser)
+    parser.add_argument(
+        "--endpoint", default=os.environ.get("ENDPOINT") or None,
+        help="its name (default: $ENDPOINT, else that of the preset which the function calls)",
+    )  # fmt: skip
 
 
 def _add_load(parser: ArgumentParser) -> None:
@@ -320,7 +326,7 @@ def _add_load(parser: ArgumentParser) -> None:
         "--compare", action="store_true", default=_is_set("COMPARE"),
         help="the same load a second time without scaling, on one page (or COMPARE=1)",
     )  # fmt: skip
-    parser.add_argument("--endpoint", default=_DEFAULTS.project, help="default: %(default)s")
+    _add_endpoint(parser)
     parser.add_argument(
         "--image", type=Path, default=os.environ.get("IMAGE") or None, help="the photo to send (default: $IMAGE, else "
         "the first test photo of the data set)",
@@ -331,8 +337,6 @@ def _add_load(parser: ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=70.0, help="seconds for an answer (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="folder of the page (default: a new one in .stagemaker/state/load)")
     _add_data_folder(parser)
-    _add_target(parser)
-    _add_region(parser)
 
 
 def _system(text: str) -> str:
@@ -372,8 +376,8 @@ def _add_explain(parser: ArgumentParser) -> None:
     environ = os.environ
     parser.add_argument(
         "role", nargs="?", default=environ.get("ROLE") or None,
-        help="training, hosting, lambda, ec2, notebook, deployer, bucket, s3-endpoint or data-bucket (default: $ROLE, "
-        "else all)",
+        help="training, hosting, lambda, ec2, notebook, deployer, bucket, s3-endpoint, data-bucket, data-key or key "
+        "(default: $ROLE, else all)",
     )  # fmt: skip
     _add_project(parser)
     parser.add_argument("--account", help="twelve digits (default: the preset's, else that of the local credentials)")

@@ -178,6 +178,15 @@ def _deploy(call: Call) -> None:
     deployment = _checked(call)
     with _policy_told(deployment, call):
         _apply(deployment.resources(call.terminal), call.terminal)
+    _say_what_next(call)
+
+
+def _say_what_next(call: Call) -> None:
+    options = call.options
+    target = "aws" if options.target == "aws" else ""
+    same = "".join(f" {name}={value}" for name, value in (("PRESET", options.preset), ("TARGET", target)) if value)
+    if not options.project:  # which make does not pass on
+        call.terminal.say(f"Ask it: {make('invoke')} IMAGE=<photo>{same}. Delete it: {make('destroy')}{same}")
 
 
 def _train(call: Call) -> None:
@@ -210,10 +219,11 @@ def _apply(resources: list[Resource], terminal: Terminal) -> None:
         _say_left(resources, terminal)
         raise
     changed = sum(action != "unchanged" for action in actions)
+    if not changed:
+        terminal.say("Nothing changed: all is as planned.")
+        return
     terminal.summary()
-    terminal.say(
-        f"{changed} of {len(actions)} steps changed something." if changed else "Nothing changed: all is as planned."
-    )
+    terminal.say(f"{changed} of {len(actions)} steps changed something.")
 
 
 def _say_left(resources: list[Resource], terminal: Terminal) -> None:
@@ -258,7 +268,7 @@ def _existing(settings: DeploymentSettings, clients: Clients, terminal: Terminal
 
 
 def _invoke(call: Call) -> None:
-    options = call.options
+    options = _with_endpoint(call.options)
     invoke.show_labels(options.image, options.endpoint, options.target, options.region, call.terminal)
 
 
@@ -278,7 +288,17 @@ def _notebook(call: Call) -> None:
 def _load(call: Call) -> int:
     from infra.load import load  # matplotlib takes a second to import, which no other verb should wait for
 
-    return load.run(call.options, call.interrupts, call.terminal)
+    return load.run(_with_endpoint(call.options), call.interrupts, call.terminal)
+
+
+def _with_endpoint(options: Namespace) -> Namespace:
+    """The options with the endpoint that they mean, the function before it, and their region. An endpoint that is named
+    has the function of a project of that name."""
+    settings = settings_of(Namespace(preset=options.preset, project=options.project, region=options.region))
+    blueprint = Blueprint(settings, account="", data_digest="")
+    endpoint = options.endpoint or blueprint.called_endpoint
+    function = blueprint.function if endpoint == blueprint.called_endpoint else f"{endpoint}-proxy"
+    return Namespace(**{**vars(options), "endpoint": endpoint, "function": function, "region": settings.region})
 
 
 def _policy(call: Call) -> None:

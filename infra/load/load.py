@@ -173,10 +173,9 @@ def _request(options: Namespace, clients: Clients) -> Request:
     path, content_type = read_photo(photo, f"{make('load')} {HOW_TO_NAME_A_PHOTO}")
     if options.through == "endpoint":
         return payload.for_endpoint(clients, options.endpoint, content_type, path.read_bytes())
-    function = f"{options.endpoint}-proxy"
     if options.through == "url":
-        return payload.for_url(clients, function, content_type, path.read_bytes())
-    return payload.for_function(clients, function, options.endpoint, path.read_bytes())
+        return payload.for_url(clients, options.function, content_type, path.read_bytes())
+    return payload.for_function(clients, options.function, options.endpoint, path.read_bytes())
 
 
 def _new_folder(name: str) -> Path:

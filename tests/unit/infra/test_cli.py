@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 
 import pytest
 
@@ -126,3 +127,24 @@ def test_every_verb_that_reaches_aws_refuses_another_address(
 )
 def test_bootstrap_is_another_name_for_the_verbs(words: list[str], arguments: list[str]) -> None:
     assert bootstrap.arguments_of(words) == arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "endpoint", "function"),
+    [
+        ([], "stagemaker-demo", "stagemaker-demo-proxy"),
+        (["--preset", "a"], "dogs-a-single", "dogs-a-proxy"),
+        (["--preset", "a", "--endpoint", "dogs-a-multi"], "dogs-a-multi", "dogs-a-multi-proxy"),
+        (["--project", "cats"], "cats", "cats-proxy"),
+    ],
+)
+def test_the_endpoint_that_is_called_follows_from_the_preset(
+    arguments: list[str], endpoint: str, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from infra.load import load  # here, since it imports matplotlib
+
+    asked: list[Namespace] = []
+    monkeypatch.setattr(load, "run", lambda options, *_: asked.append(options))
+    assert cli.main(["load", *arguments]) == 0
+    (found,) = asked
+    assert (found.endpoint, found.function, found.region) == (endpoint, function, "us-east-1")
