@@ -13,7 +13,7 @@ export ASK BEST COMPARE CURVE DATA DIRTY DOCKER ENDPOINT FORM FUNCTION_URL GROUP
 
 .PHONY: help demo rehearse data start stop up down notebook status logs plan bootstrap destroy build train tune ec2-train deploy deploy-local invoke load \
 	load-systems policy explain push test test-unit test-contract test-ec2 test-gpu test-aws test-clients test-notebook test-moto test-arm64 test-e2e test-containers \
-	chaos bench bench-compare bench-page bench-serve bench-gpu bench-train lint \
+	chaos bench bench-compare bench-page bench-serve bench-gpu bench-train bench-tune lint \
 	format lock setup clean
 
 help: ## This list
@@ -193,6 +193,10 @@ bench-gpu: ## Measure trainer and server on a CUDA device beside the recipe, Fas
 bench-train: ## Measure the trainer beside torchvision's recipe and the limits (DATA=<folder>, BACKBONE=resnet50, ROUNDS=3; no Docker)
 	@scripts/setup client trainer
 	@$(env)/client/bin/python -m benchmarks train --rounds $(or $(ROUNDS),3)
+
+bench-tune: ## Measure a search of 10 jobs beside one job, on a stack of processes (DATA=<folder>, ROUNDS=3; no Docker)
+	@scripts/setup client plugin trainer
+	@$(env)/client/bin/python -m benchmarks tune --rounds $(or $(ROUNDS),3)
 
 lint: ## ruff and mypy --strict
 	@scripts/setup dev plugin-dev
