@@ -56,29 +56,19 @@ class Workers:
 
     async def logits(self, model: Model, items: Sequence[Item]) -> Logits:
         """The logits of the images, float32 (N, classes). Raises Refused 400, which names an unusable image."""
-        several, now_s = len(items) > 1, time.monotonic()
-        with self._counted():
-            tasks = [
-                self._pool.call(self._chunk, model, items[first : first + CHUNK], first, several, now_s)
-                for first in range(0, len(items), CHUNK)
-            ]
-            try:
-                rows = await asyncio.gather(*tasks)
-            except BaseException:
-                for task in tasks:
-                    task.cancel()  # stops those that have not begun
-                raise
+        rows = [part async for part in self.stream(model, items)]
         return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
     async def stream(self, model: Model, items: Sequence[Item]) -> AsyncGenerator[Logits]:
         """The logits of the images in their order, a chunk at a time. Only as many chunks are in work as keep every
-        thread busy, so whoever does not take the logits stops the work. Raises Refused 400 as logits() does."""
+        thread busy: requests of one image need not wait for all those of a large one, and whoever does not take the
+        logits stops the work. Raises Refused 400 as logits() does."""
         tasks: deque[asyncio.Future[Logits]] = deque()
         with self._counted():
             try:
                 for first in range(0, len(items), CHUNK):
                     chunk, now_s = items[first : first + CHUNK], time.monotonic()
-                    tasks.append(self._pool.call(self._chunk, model, chunk, first, True, now_s))
+                    tasks.append(self._pool.call(self._chunk, model, chunk, first, len(items) > 1, now_s))
                     if len(tasks) > self._threads:
                         yield await tasks.popleft()
                 while tasks:

@@ -18,7 +18,7 @@ from containers.serve.engines import SAFE_CHOICE, Batch, Engine, EngineChoice, L
 from containers.serve.metrics import StageTimes, render
 from containers.serve.model import Model
 from containers.serve.refused import Refused
-from containers.serve.settings import ServeSettings
+from containers.serve.settings import CHUNK, MAX_INSTANCES, ServeSettings
 from containers.serve.workers import MAX_FAILURES, Workers
 from ml.artifact import ModelCard
 from tests.unit.containers.serve_process import CLASSES, GOOD, PREPROCESSING, TIMEOUT_S, invoke, serving, wait_until
@@ -86,13 +86,17 @@ class Gate:
     """A model that computes when the test lets it, and fails when the test says so."""
 
     def __init__(self) -> None:
-        self.runs = 0
+        self.sizes: list[int] = []  # of the batches that have begun
         self.failure: Exception | None = None
         self.open = threading.Event()
         self.model = Model(ModelCard(CLASSES, "", PREPROCESSING, {}, {}, "", {}, {}), Engine(SAFE_CHOICE, self._run))
 
+    @property
+    def runs(self) -> int:
+        return len(self.sizes)
+
     def _run(self, batch: Batch) -> Logits:
-        self.runs += 1
+        self.sizes.append(len(batch))
         assert self.open.wait(TIMEOUT_S)
         if self.failure:
             raise self.failure
@@ -139,6 +143,20 @@ def test_images_of_a_client_that_went_away_are_not_computed() -> None:
         await first
         await workers.logits(gate.model, [GOOD])
         assert gate.runs == 2
+
+    with_gate(test)
+
+
+def test_an_image_waits_for_a_part_of_a_large_request_only() -> None:
+    async def test(workers: Workers, gate: Gate) -> None:
+        large = asyncio.create_task(workers.logits(gate.model, [GOOD] * MAX_INSTANCES))
+        await until(lambda: gate.runs == 1)
+        single = asyncio.create_task(workers.logits(gate.model, [GOOD]))
+        await asyncio.sleep(0)  # it waits for a thread
+        gate.open.set()
+        assert (await single).shape == (1, 3)
+        assert (await large).shape == (MAX_INSTANCES, 3)
+        assert gate.sizes == [CHUNK, CHUNK, 1, *[CHUNK] * (MAX_INSTANCES // CHUNK - 2)]
 
     with_gate(test)
 
