@@ -83,7 +83,7 @@ class Config:
     feature_engine: str = _choice("auto", "auto", "openvino-f32", "openvino-bf16", "torch-f32")
     features_only: bool = False
     measure_precisions: bool = True
-    int8: bool = False
+    int8: bool = True
     profile: bool = False
 
     def __post_init__(self) -> None:
