@@ -15,6 +15,7 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 1240px; margin: 2em aut
 table { border-collapse: collapse; margin: .6em 0 1.2em } td, th { border: 1px solid #d0d7de; padding: .25em .6em }
 td.number { text-align: right } h2 { margin-top: 2em } .verdict { color: #fff; border-radius: 4px; padding: .1em .5em }
 svg { width: 100%; height: auto; border: 1px solid #d0d7de } .seen { color: #57606a }
+@media (max-width: 50rem) { table { display: block; overflow-x: auto } }
 """
 
 
@@ -26,6 +27,7 @@ def page(run: RunReport) -> str:
     return "\n".join(
         [
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>Chaos suite</title>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<style>{_STYLE}</style>",
             "<h1>Chaos suite</h1>",
             f"<p>{held} promises held, {broken} did not, {left_out} were left out. {_text(run.when)}, revision "
