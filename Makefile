@@ -79,7 +79,7 @@ ec2-train: ## Train on an EC2 host that ends itself, with the trainer that `make
 
 deploy: ## Make bucket, roles, models, endpoints and function (trains if need be; a second run changes nothing)
 	@scripts/setup client
-	@$(images) trainer serve lambda $(if $(shell grep -sl '^\[notebook\]' 'presets/$(PRESET).toml' '$(PRESET)'),notebook)
+	@$(images) trainer serve lambda $(if $(shell grep -sl '^\[notebook\]' "presets/$$(tr A-Z a-z <<< '$(PRESET)').toml" '$(PRESET)'),notebook)
 	@exec $(infra) deploy $(target)
 
 deploy-local: deploy ## The same, by its earlier name
