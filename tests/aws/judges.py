@@ -24,6 +24,7 @@ NOT_IN_MOTO = {  # services and operations that this moto lacks
     ("lambda", "DeleteProvisionedConcurrencyConfig"),
     ("sagemaker", "DeleteTrainingJob"), ("sagemaker-runtime", "InvokeEndpoint"),
     ("sagemaker", "ListTags"),  # of a lifecycle configuration of notebooks
+    ("logs", "AssociateKmsKey"), ("logs", "DisassociateKmsKey"),
 }  # fmt: skip
 OTHER_IN_MOTO = {  # what it answers otherwise, since nothing runs there: no log is written, a deletion takes no time
     ("logs", "DescribeLogStreams"), ("logs", "GetLogEvents"), ("logs", "DeleteLogGroup"), ("logs", "DeleteLogStream"),
@@ -32,6 +33,7 @@ OTHER_IN_MOTO = {  # what it answers otherwise, since nothing runs there: no log
     ("ec2", "CreateVpcEndpoint"), ("ec2", "ModifyVpcEndpoint"), ("ec2", "DeleteVpcEndpoints"),
     ("ec2", "AuthorizeSecurityGroupIngress"), ("ec2", "AuthorizeSecurityGroupEgress"),
     ("ec2", "RevokeSecurityGroupIngress"), ("ec2", "RevokeSecurityGroupEgress"), ("ec2", "DeleteSecurityGroup"),
+    ("ec2", "ModifyLaunchTemplate"),
     ("s3", "PutObject"), ("s3", "GetObject"),  # it reads no conditions, and denies what a bucket denies without TLS
 }  # fmt: skip
 _ACCOUNT = "000000000000"  # the stage's

@@ -2,26 +2,32 @@
 deployment changes nothing, and without the key all of it is as if there had been none."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from infra.blueprint import TRAINING_LOGS
+from infra.blueprint import TRAINING_LOGS, Image
 from infra.deployer import deployer
+from infra.ec2.requests import Ami, host_name, launch_template, run_of
 from infra.ec2.settings import Ec2Settings
 from infra.encryption.lookup import find_key
 from infra.encryption.settings import EncryptionSettings
+from infra.engine import apply_one
 from infra.errors import StepFailed
 from infra.resources.bucket import Bucket
+from infra.resources.launch_template import LaunchTemplate
+from infra.resources.logs import LogGroup
 from infra.settings import DeploymentSettings
 from stagemaker.access.catalog import find_action
 from tests.aws.broken_off import Project
 from tests.aws.deployer_keys import blueprint_of
 from tests.aws.deploys import PRESET, UNCHANGED, changing, run
+from tests.aws.judges import judged
 from tests.aws.pretended_aws import REGION, PretendedAws
 from tests.aws.rules import Fault
 from tests.aws.wire import AwsError
+from tests.contract.users import unique
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,51 @@ def check_repair_of_logs(project: Project, key: Key, with_key: str) -> None:
     assert "for new lines, within 5 minutes" in deploys(project, with_key)
     assert {call.members["logGroupName"] for call in aws.calls("logs", "AssociateKmsKey")} == set(groups)
     assert log_keys(project) == [key.arn, key.arn]
+
+
+def test_a_host_s_volume_has_the_key_and_then_none_any_more(aws: PretendedAws) -> None:
+    """By the launch template, whose default version an instance follows."""
+    ec2, key = aws.client("ec2"), f"arn:aws:kms:{REGION}:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    plain = blueprint_of(unique("keys"))
+    image = Image("000000000000.dkr.ecr.us-east-1.amazonaws.com/stagemaker/trainer@sha256:" + "ab" * 32, "its layers")
+    run, ami = run_of(plain, Ec2Settings(), image), Ami("ami-0abcdef0123456789", "/dev/xvda", 8)
+
+    def template(arn: str) -> LaunchTemplate:
+        data = launch_template(replace(plain, key=arn), Ec2Settings(), run, ami)
+        return LaunchTemplate(ec2, host_name(plain), data, lambda: None, plain.tags)
+
+    def volume() -> Any:
+        (found,) = ec2.describe_launch_template_versions(LaunchTemplateName=host_name(plain), Versions=["$Default"])[
+            "LaunchTemplateVersions"
+        ]
+        return found["LaunchTemplateData"]["BlockDeviceMappings"][0]["Ebs"]
+
+    with judged(aws):
+        assert apply_one(template(key))[0] == "create"
+        assert (volume()["KmsKeyId"], volume()["Encrypted"]) == (key, True)
+        other = key.replace("1234abcd-", "5678abcd-")
+        assert apply_one(template(other))[0] == "update"
+        assert volume()["KmsKeyId"] == other
+        assert apply_one(template(other))[0] == "unchanged"
+        assert apply_one(template(""))[0] == "update"
+        assert ("KmsKeyId" in volume(), volume()["Encrypted"]) == (False, True)
+        template("").delete()
+
+
+def test_a_log_group_s_key_is_made_changed_and_taken_off_as_the_judges_have_it(aws: PretendedAws) -> None:
+    logs, name = aws.client("logs"), f"/aws/lambda/{unique('keys')}"
+    key = f"arn:aws:kms:{REGION}:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    tags = blueprint_of("mine").tags
+
+    def group(arn: str) -> LogGroup:
+        return LogGroup(logs, name, "Log of the function", arn, tags)
+
+    with judged(aws):
+        made = [apply_one(group(arn))[0] for arn in (key, key, key.replace("1234abcd-", "5678abcd-"), "", "")]
+        assert made == ["create", "unchanged", "update", "update", "unchanged"]
+        arn = f"arn:aws:logs:{REGION}:000000000000:log-group:{name}"
+        assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {"stagemaker:project": "mine"}
+        group("").delete()
 
 
 def test_keys_that_cannot_be_used_are_told_from_each_other(aws: PretendedAws) -> None:
