@@ -39,6 +39,10 @@ class Model:
         self.hold = threading.Event()  # set: requests wait until it is cleared, or the server ends
         self.asked = threading.Event()
 
+    def wait_while_held(self, over: threading.Event) -> None:
+        while self.hold.is_set() and not over.wait(0.01):
+            pass
+
     def __call__(self, program: FakeProgram) -> int:
         assert program.address
         model, over = self, threading.Event()
@@ -60,9 +64,10 @@ class Model:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 model.seen.append((program.spec.name, dict(self.headers), body))
                 model.asked.set()
-                while model.hold.is_set() and not over.wait(0.01):
-                    pass
-                if b"bad" in body:
+                model.wait_while_held(over)
+                if b"hang up" in body:
+                    self.close_connection = True
+                elif b"bad" in body:
                     self.answer(400, b"no")
                 elif model.failures > 0:
                     model.failures -= 1
@@ -264,6 +269,13 @@ def test_but_not_for_ever(environment: Environment) -> None:
     job = environment.ran(ModelClientConfig={"InvocationsMaxRetries": 1}, **transform_input("s3://bucket/in/a.csv"))
     assert job["TransformJobStatus"] == "Failed"
     assert len(environment.bodies()) == 2
+
+
+def test_a_container_that_hangs_up(environment: Environment) -> None:
+    environment.account.objects["s3://bucket/in/a.csv"] = b"hang up"
+    job = environment.ran(ModelClientConfig={"InvocationsMaxRetries": 1}, **transform_input("s3://bucket/in/a.csv"))
+    assert job["TransformJobStatus"] == "Failed"
+    assert "bucket/in/a.csv: Unable to get response from algorithm" in environment.data_log()[-1]
 
 
 def test_a_record_over_the_limit_fails_its_object(environment: Environment) -> None:
