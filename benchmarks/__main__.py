@@ -1,7 +1,7 @@
 """`python -m benchmarks <scenario> [--rounds N]`: most scenarios need Docker, and the images of `make build`.
 
-`compare` says which scenarios are worse than in the last run on such a machine; `page` brings docs/benchmarks.md and its
-picture up to date.
+`compare` says which scenarios are worse than in the last run on such a machine; `page` brings docs/benchmarks.md and
+its picture up to date.
 """
 
 import argparse
