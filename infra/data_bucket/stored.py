@@ -172,7 +172,7 @@ def _key_denied(clients: Clients, blueprint: Blueprint, data: DataSettings, erro
     policy = json.dumps(data_key(blueprint, clients.caller).policy, indent=2)
     return StepFailed(
         f"{data.uri} cannot be decrypted: the policy of the KMS key {data.kms_key_arn} does not allow "
-        f"{clients.caller or 'you'} kms:Decrypt, and that of the bucket is enough.",
+        f"{clients.caller or 'you'} kms:Decrypt. The bucket's policy is right.",
         f"If your own policies allow it (`{make('explain')} ROLE=deployer` prints them), the key's owner adds these "
         f"statements to its policy:\n{policy}",
     )
