@@ -7,8 +7,9 @@ allow 1 / (1/a + 1/b + 1/c) images a second. A thread that decodes a photo and t
 than both apart, since each finds the caches full of the other's data: the limit `together` is what such threads do.
 Each model comes from a real training job on pictures of eight colours: a head on EfficientNet-Lite0's pretrained
 weights, or on random weights of the others, which no package here has. So its model card says what was measured of bf16
-and int8, and the server chooses among what it allows. The colours are easy to tell apart, even by random features: how
-many answers int8 changes on photos, the card of a model for photos says.
+and int8, and the server chooses among what it allows. The colours are easy to tell apart, even by ResNet-50's random
+features; MobileNetV3-L's tell nothing, so that it answers one class in every precision. How many answers int8 changes
+on photos, only the card of a model for photos says.
 """
 
 import http.client
