@@ -45,7 +45,7 @@ from infra.resources.tuning import next_request as next_tuning_request
 from infra.settings import DeploymentSettings, ModelSettings
 from infra.terminal import Terminal
 from infra.typed import make
-from ml.photos import MAX_UNUSABLE_SHARE
+from ml.config import MAX_UNUSABLE_SHARE
 
 HANDLER = CHECKOUT / "containers" / "lambda" / "handler.py"
 NOTEBOOK_FILES = {

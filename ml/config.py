@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ml.errors import JobError
-from ml.photos import MAX_UNUSABLE_SHARE
 
+MAX_UNUSABLE_SHARE = 0.05  # of a data set's photos
 BACKBONES = ("efficientnet-lite0", "resnet50", "mobilenet_v3_large")
 # SageMaker's tuning jobs and SDKs add these names; they are passed over.
 _SERVICE_PREFIXES = ("sagemaker_", "_tuning_objective_metric")

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ml.config import MAX_UNUSABLE_SHARE
 from ml.errors import JobError
 from ml.photos import (
     CONTENT_TYPES,
     MAX_CLASS_BYTES,
-    MAX_UNUSABLE_SHARE,
     BadImage,
     Listing,
     Verdicts,

@@ -33,7 +33,6 @@ MAX_PIXELS = 50_000_000  # of a JPEG, which is decoded at a fraction of its size
 # Of PNG and WebP, which are decoded at full size; a file of 34 bytes can declare any size.
 MAX_PIXELS_WHOLE = 4096 * 4096
 MAX_CLASS_BYTES = 128  # of a class name in UTF-8
-MAX_UNUSABLE_SHARE = 0.05  # of a data set's photos: the default of the trainer's hyperparameter
 # What systems write into folders beside the user's files, in lower case.
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 _FOLDER_MARKER = "_$folder$"  # Hadoop's tools write such an object for each folder in S3

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from infra.data.layout import MAX_BYTES, SPLITS
 from infra.errors import StepFailed
+from ml.config import MAX_UNUSABLE_SHARE
 from ml.photos import (
     CONTENT_TYPES,
     MAX_CLASS_BYTES,
-    MAX_UNUSABLE_SHARE,
     BadImage,
     Listing,
     NotAnImage,
