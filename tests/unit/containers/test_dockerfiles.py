@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.unit.sources import ROOT, imports, sources
+
 DOCKERFILES = sorted((ROOT / "containers").glob("*/Dockerfile"))
 
 
@@ -27,6 +28,19 @@ def test_the_serving_images_say_what_sagemaker_may_use_them_for(target: str) -> 
     text = stage(ROOT / "containers" / "serve" / "Dockerfile", target)
     for capability in ("accept-bind-to-port", "multi-models"):
         assert f"com.amazonaws.sagemaker.capabilities.{capability}=true " in text
+
+
+def test_the_cpu_serving_image_has_the_files_of_ml_that_its_code_imports() -> None:
+    """And no others. One file of the server is for the gpu image, which has all of ml."""
+    waiting = [path for path in sources("containers/serve") if path.name != "cuda.py"]
+    needed = {"ml/__init__.py"}
+    while waiting:
+        files = {f"{name.replace('.', '/')}.py" for name in imports(waiting.pop()) if name.startswith("ml.")}
+        found = {file for file in files if (ROOT / file).is_file()} - needed
+        needed |= found
+        waiting += [ROOT / file for file in found]
+    copied = re.findall(r"\bml/\w+\.py", stage(ROOT / "containers" / "serve" / "Dockerfile", "cpu"))
+    assert sorted(copied) == sorted(needed)
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
