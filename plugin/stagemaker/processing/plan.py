@@ -13,11 +13,11 @@ from typing import Any
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Ref
 from stagemaker.core.vpc import first_subnet
+from stagemaker.jobs.cluster import MAX_HOSTS, refuse_read_only
 from stagemaker.jobs.sources import Source
 from stagemaker.runtime.contract import BASE, Mount
 
 DEFAULT_RUNTIME_S = 86_400  # (ours) AWS's model has no default; the SDKs' jobs show a day
-MAX_HOSTS = 20  # (ours) of one job: one machine runs them all
 ROOT = f"{BASE}/processing"  # inputs and outputs are below it
 _OWN = ("config", "output")  # what SageMaker owns of BASE besides
 
@@ -112,8 +112,7 @@ def _check_cluster(cluster: Mapping[str, Any]) -> None:
     for member in ("InstanceType", "InstanceCount"):
         if member not in cluster:
             raise validation_error(f"ClusterConfig needs an {member}.")
-    if read_only := sorted({"SelectedInstanceType", "SelectedInstanceCount"} & cluster.keys()):
-        raise validation_error(f"ClusterConfig does not take {', '.join(read_only)}: it is read-only.")
+    refuse_read_only("ClusterConfig", cluster)
 
 
 def _outputs(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:

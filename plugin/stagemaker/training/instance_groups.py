@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagemaker.core.errors import ApiError, validation_error
+from stagemaker.jobs.cluster import MAX_HOSTS, refuse_read_only
 
 ONLY_GROUP = "homogeneousCluster"  # what AWS calls the group of a job without InstanceGroups
-MAX_HOSTS = 20  # (ours) of one job: one machine runs them all
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ def instance_groups(request: Mapping[str, Any]) -> tuple[InstanceGroup, ...]:
 
 def _given(resources: Mapping[str, Any]) -> list[tuple[str, str, int]]:
     """Name, instance type and number of instances of each group."""
-    if read_only := sorted({"SelectedInstanceType", "SelectedInstanceCount"} & resources.keys()):
-        raise validation_error(f"ResourceConfig does not take {', '.join(read_only)}: it is read-only.")
+    refuse_read_only("ResourceConfig", resources)
     several = resources.get("InstanceGroups")
     if not several:
         count = resources.get("InstanceCount", 0)

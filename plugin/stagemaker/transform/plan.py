@@ -9,11 +9,11 @@ from typing import Any
 
 from stagemaker.core.errors import ApiError, validation_error
 from stagemaker.core.refs import Ref
+from stagemaker.jobs.cluster import MAX_HOSTS
 from stagemaker.jobs.sources import Source, s3_uri
 from stagemaker.transform.filters import TYPES, Filters
 from stagemaker.transform.paths import WHOLE, BadPath, Path, parse
 
-MAX_HOSTS = 20  # (ours) of one job: one machine runs them all
 MAX_PAYLOAD_MB = 100  # AWS's, also of all the requests that one instance has at once
 DEFAULT_PAYLOAD_MB, DEFAULT_CONCURRENCY = 6, 1  # AWS's, where neither the request nor the container says
 DEFAULT_STRATEGY = "MultiRecord"  # (ours) the same; our sources do not say which
